@@ -1,0 +1,227 @@
+"""Derivatives of a graph: the backward pass, as numbers or as a graph.
+
+The reverse sweep goes through the nodes from the root to the leaves in topological order and hands
+each adjoint on, g(operand) += g(node) * local gradient. With `create_graph` the same sweep is done
+in Values, with each row's partials evaluated anew, so that a gradient can be differentiated again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
+from typing import Any
+
+from autograd_lite import functions, graph
+from autograd_lite.graph import MANY
+from autograd_lite.rows import TABLE, Row
+from autograd_lite.value import Value, plain, record, shown
+
+_set_grad = vars(Value)["_grad"].__set__
+_commit_lock = threading.RLock()
+
+
+def backward(root: Value, gradient: float = 1.0) -> None:
+    """Add d(root)/d(leaf) to the `.grad` of every leaf and set it on every interior node.
+
+    Args:
+        root: the Value to start from.
+        gradient: its own gradient.
+
+    Raises:
+        TypeError: root is no Value, or gradient is no real number.
+
+    Example:
+        >>> x = ag.Value(3.0)
+        >>> y = x * x
+        >>> y.backward()
+        >>> y.backward()
+        >>> x.grad, y.grad
+        (12.0, 1.0)
+    """
+    if not isinstance(root, Value):
+        raise TypeError(f"backward: expected a Value, got {shown(root)}")
+    adjoint = adjoints(root, plain(gradient, "backward: gradient"))
+    with _commit_lock:
+        grads = [g if v._row is not None else v._grad + g for v, g in adjoint.items()]
+        # One call that runs no bytecode, so that an interrupt comes before it or after it, never within.
+        deque(map(_set_grad, adjoint, grads), maxlen=0)
+
+
+def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
+    """d(root)/d(f_i), times gradient, for every Value that root was computed from; nothing is changed.
+
+    Args:
+        root: the Value to start from.
+        gradient: its own gradient.
+
+    Returns:
+        A dict in the order of the backward pass, root first.
+    """
+    nodes = graph.order(root)
+    nodes.reverse()
+    adjoint = {root: gradient}
+    get = adjoint.get
+    for node in nodes:
+        a = node._a
+        if a is None:
+            continue
+        g = adjoint[node]
+        b = node._b
+        if b is None:
+            adjoint[a] = get(a, 0.0) + g * node._da
+        elif b is MANY:
+            for x, d in zip(a, node._da, strict=True):
+                if x.__class__ is not float:
+                    adjoint[x] = get(x, 0.0) + g * d
+        else:
+            if a.__class__ is not float:
+                adjoint[a] = get(a, 0.0) + g * node._da
+            if b.__class__ is not float:
+                adjoint[b] = get(b, 0.0) + g * node._db
+    if not isfinite(sum(adjoint.values())):
+        return _careful_adjoints(nodes, root, gradient)
+    return adjoint
+
+
+def _careful_adjoints(nodes: Sequence[Value], root: Value, gradient: float) -> dict[Value, float]:
+    """The same sweep where something is not finite: a branch that is not taken contributes nothing.
+
+    An adjoint of exactly 0 contributes 0 whatever the local gradient (not 0 * inf), and an operand that
+    a choice passed over gets 0 whatever the adjoint.
+    """
+    adjoint = {root: gradient}
+    for node in nodes:
+        if node._row is None:
+            continue
+        g, branch = adjoint[node], node._row.branch
+        for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True):
+            if x.__class__ is not float:
+                nothing = g == 0.0 or (branch and d == 0.0)
+                adjoint[x] = adjoint.get(x, 0.0) + (0.0 if nothing else g * d)
+    return adjoint
+
+
+def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
+    """The derivatives of one Value in others, as numbers or as Values; no `.grad` is touched.
+
+    Args:
+        y: the Value to differentiate.
+        xs: a Value of its graph, leaf or not, or a sequence of them.
+        create_graph: return Values, which can be differentiated again.
+
+    Returns:
+        A list with dy/dx for each x, or for a single x the derivative itself: floats, or Values
+        with create_graph. It is 0 for an x that y does not depend on.
+
+    Raises:
+        TypeError: y or an x is no Value.
+        RuntimeError: with create_graph, if the data of a leaf has changed since the graph was built.
+
+    Example:
+        >>> x = ag.Value(2.0)
+        >>> y = x ** 3
+        >>> dy = ag.gradients(y, x, create_graph=True)
+        >>> dy.item(), ag.gradients(dy, x)
+        (12.0, 12.0)
+    """
+    single = isinstance(xs, Value)
+    wanted = [xs] if single else _checked(xs)
+    if not isinstance(y, Value):
+        raise TypeError(f"gradients: y must be a Value, got {shown(y)}")
+    if create_graph:
+        found = [g if isinstance(g, Value) else Value(g) for g in _graph_adjoints(y, wanted)]
+        return found[0] if single else found
+    adjoint = adjoints(y)
+    numbers = [adjoint.get(x, 0.0) for x in wanted]
+    return numbers[0] if single else numbers
+
+
+def _checked(xs: Any) -> list[Value]:
+    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
+        raise TypeError(f"gradients: expected a Value or a sequence of Values, got {shown(xs)}")
+    wanted = list(xs)
+    for i, x in enumerate(wanted):
+        if not isinstance(x, Value):
+            raise TypeError(f"gradients: element {i} of xs must be a Value, got {shown(x)}")
+    return wanted
+
+
+def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
+    """The adjoints of the wanted Values as Values (floats where they are constant)."""
+    nodes = graph.order(root)
+    _refuse_stale(nodes)
+    needed = set(wanted)  # and whatever leads to one of them
+    for node in nodes:
+        if any(x in needed for x in graph.raw_operands(node) if x.__class__ is not float):
+            needed.add(node)
+    parts: dict[Value, list[Any]] = {root: [1.0]}
+    adjoint: dict[Value, Any] = {}
+    for node in reversed(nodes):
+        if node not in needed or node not in parts:
+            continue
+        adjoint[node] = g = _total(parts.pop(node))
+        row = node._row
+        if row is None:
+            continue
+        operands = graph.raw_operands(node)
+        slots = [i for i, x in enumerate(operands) if x.__class__ is not float and x in needed]
+        for i, d in zip(slots, _partials(row, operands, node, slots), strict=True):
+            if d.__class__ is float and d == 0.0:
+                continue  # 0 for every input, not only here
+            parts.setdefault(operands[i], []).append(_product(d, g) if row.branch else _product(g, d))
+    return [adjoint.get(x, 0.0) for x in wanted]
+
+
+def _product(first: Any, second: Any) -> Any:
+    """first * second, and 0 where the first is 0, whatever the second."""
+    if first.__class__ is float and second.__class__ is float:
+        return TABLE["_chain"].value(first, second)
+    for factor, other in ((first, second), (second, first)):
+        if factor.__class__ is float and factor == 1.0:
+            return other
+        if factor.__class__ is float and factor == -1.0:
+            return -other
+    return record(TABLE["_chain"], (first, second))
+
+
+def _total(parts: list[Any]) -> Any:
+    """The sum of the contributions to an adjoint."""
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1] if len(parts) == 2 else functions.sum(parts)
+
+
+def _partials(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
+    """A row's local derivatives in some of its operands, as Values."""
+    if row.flat:  # constant, and NaN where the result is NaN
+        return [node.local_grads[i] for i in slots]
+    if not isinstance(row.partials, str):
+        found = row.partials(*operands, node)
+        return [found[i] for i in slots]
+    if row.variadic:
+        found = _rule(row, 0)(operands, node)
+        return [found[i] for i in slots]
+    return [_rule(row, i)(*operands, node) for i in slots]
+
+
+def _rule(row: Row, slot: int) -> Callable[..., Any]:
+    """The function of the operands and `out` that gives one partial; compiled once for each row."""
+    if slot not in row.rules:
+        row.rules[slot] = functions.on_values(row.partial_texts()[slot], *row.operands, "out")
+    return row.rules[slot]
+
+
+def _refuse_stale(nodes: Iterable[Value]) -> None:
+    """Derivatives that are graphs evaluate the operands anew: refuse if a leaf is not what it was."""
+    for node in nodes:
+        operands = graph.raw_operands(node)
+        if node._row is None or not any(x.__class__ is not float and x._row is None for x in operands):
+            continue
+        numbers = [x if x.__class__ is float else x._f for x in operands]
+        value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
+        if repr((value, tuple(local))) != repr((node._f, node.local_grads)):
+            leaves = ", ".join(repr(x) for x in operands if x.__class__ is not float and x._row is None)
+            raise RuntimeError(
+                f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "
+                f"it was computed (leaves: {leaves}); compute the expression again"
+            )

@@ -1,0 +1,322 @@
+"""The table of primitives: every operation the engine knows, one row each.
+
+Everything reads these rows: the eager forward pass and its local gradients, derivatives that are
+graphs, the tests, the documentation, the pictures. The language that they are written in is in
+rows.py. Above the table stand the float kernels: the C library's functions made total, so that
+NaN in gives NaN, poles give infinities and nothing raises.
+
+What does not live here: nodes, graphs, walks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from operator import mul
+from typing import Any
+
+from autograd_lite.rows import FLOATS, TABLE, Row
+
+inf, nan = math.inf, math.nan
+
+# --- float kernels: the C library's functions, made total -------------------------------------
+
+
+def _total(function: Callable[[float], float], poles: dict[float, float] | None = None) -> Callable[[float], float]:
+    """`function` without its exceptions: its `poles`, NaN elsewhere outside its domain, inf on overflow."""
+    infinite = poles or {}
+
+    def kernel(a: float) -> float:
+        try:
+            return function(a)
+        except ValueError:
+            return infinite.get(a, nan)
+        except OverflowError:
+            return math.copysign(inf, function(math.copysign(1.0, a)))
+
+    return kernel
+
+
+def _div(a: float, b: float) -> float:
+    """a / b, and IEEE 754's answer where Python raises."""
+    if b:
+        return a / b
+    if a != a or not a:
+        return nan
+    return math.copysign(inf, a) * math.copysign(1.0, b)
+
+
+def _pow(a: float, b: float) -> float:
+    """a ** b over the reals; NaN in gives NaN, also in 1 ** NaN and NaN ** 0."""
+    try:
+        return math.pow(a, b) if a == a and b == b else nan
+    except ValueError:
+        if a:
+            return nan
+        odd = b % 2.0 == 1.0
+        return math.copysign(inf, a) if odd else inf
+    except OverflowError:
+        return -inf if a < 0.0 and b % 2.0 == 1.0 else inf
+
+
+def _cbrt(a: float) -> float:
+    """The real cube root: a power (1/3 is rounded, so up to 60 ulp off) and one Newton step."""
+    if not a or a - a:  # 0, inf, NaN as they are (inf - inf is NaN, which is true)
+        return a
+    root = math.copysign(abs(a) ** (1.0 / 3.0), a)
+    return root + (a / (root * root) - root) / 3.0
+
+
+def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
+    """floor or ceil as a float that keeps infinities, NaN and the sign of zero."""
+    return lambda a: math.copysign(float(function(a)), a) if a - a == 0.0 else a
+
+
+def _hypot(*xs: float) -> float:
+    value = math.hypot(*xs)
+    return nan if value == inf and any(x != x for x in xs) else value
+
+
+def _high(a: float) -> float:
+    """a rounded to 26 bits, so that its square is exact (Veltkamp's split)."""
+    if abs(a) > 1e290:
+        return a
+    c = 134217729.0 * a
+    return c - (c - a)
+
+
+def _ndtr(a: float) -> float:
+    """The normal distribution function, erfc(-a / sqrt 2) / 2.
+
+    In the left tail erfc multiplies a relative error of its argument by a squared, so the
+    rounding of a / sqrt 2 is carried along to first order (1,000 ulp at -37 otherwise).
+    """
+    x = -a * SQRT1_2
+    value = math.erfc(x)
+    if not -38.5 < a < -1.0:
+        return 0.5 * value
+    ah, rh = _high(a), _high(SQRT1_2)
+    al, rl = a - ah, SQRT1_2 - rh
+    lost = -(((ah * rh + x) + ah * rl + al * rh) + al * rl + a * SQRT1_2_LOW)
+    return 0.5 * (value - TWO_OVER_SQRT_PI * _gauss(x, 1.0) * lost)
+
+
+def _gauss(a: float, s: float) -> float:
+    """exp(-s a^2), the square split so that its rounding is not multiplied by a^2 (500 ulp)."""
+    if not abs(a) < 40.0:  # below the last subnormal, for s = 1/2 too
+        return 0.0 if a == a else nan
+    high = _high(a)
+    return math.exp(-s * high * high) * math.exp(-s * (a - high) * (a + high))
+
+
+def _fsum(xs: Sequence[float]) -> float:
+    """The exactly rounded sum; IEEE 754's where that overflows on the way or meets inf - inf."""
+    try:
+        return math.fsum(xs)
+    except (OverflowError, ValueError):
+        total = 0.0
+        for x in xs:
+            total += x
+        return total
+
+
+def _extreme(choose: Callable[[Sequence[float]], float]) -> Callable[[Sequence[float]], float]:
+    return lambda xs: nan if any(x != x for x in xs) else choose(xs)
+
+
+def _dot(xs: Sequence[float]) -> float:
+    """x1 y1 + ... + xn yn (+ bias): the operands are the x, then the y, then the bias if there is one."""
+    n = len(xs) // 2
+    return sum(map(mul, xs[:n], xs[n : 2 * n]), xs[2 * n] if len(xs) > 2 * n else 0.0)
+
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+SQRT1_2, SQRT1_2_LOW = math.sqrt(0.5), -4.833646656726457e-17  # sqrt(1/2) = the sum of both, to 33 digits
+TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
+RSQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+
+CONSTANTS = {
+    "inf": inf,
+    "nan": nan,
+    "LN2": LN2,
+    "LN10": LN10,
+    "TWO_OVER_SQRT_PI": TWO_OVER_SQRT_PI,
+    "RSQRT_2PI": RSQRT_2PI,
+}
+
+# --- helpers of n-ary rows: plain arithmetic, so they run on floats and on Values alike --------
+
+
+def products_of_others(xs: Sequence[Any]) -> list[Any]:
+    """For each x the product of all the others, zeros included: prefix times suffix, 3 n products."""
+    before, after = [1.0], [1.0]
+    for x in xs[:-1]:
+        before.append(before[-1] * x)
+    for x in xs[:0:-1]:
+        after.append(after[-1] * x)
+    return [b * a for b, a in zip(before, reversed(after), strict=True)]
+
+
+def pair_partials(xs: Sequence[Any]) -> list[Any]:
+    """The partials of `dot`: the y for each x, the x for each y, 1 for a bias."""
+    n = len(xs) // 2
+    return [*xs[n : 2 * n], *xs[:n], *([1.0] if len(xs) > 2 * n else [])]
+
+
+def ratios(parts: Sequence[Any], total: Any) -> list[Any]:
+    """Each part over the total."""
+    return [part / total for part in parts]
+
+
+def last(*steps: Any) -> Any:
+    """The last of several steps, the earlier ones having named what it uses."""
+    return steps[-1]
+
+
+def flat(out: float) -> float:
+    """The derivative of a step: 0, and NaN where the result is NaN."""
+    return 0.0 if out == out else nan
+
+
+HELPERS: dict[str, Callable[..., Any]] = {
+    "products_of_others": products_of_others,
+    "pair_partials": pair_partials,
+    "ratios": ratios,
+    "last": last,
+    "len": len,
+}
+
+FLOATS.update(
+    {
+        **CONSTANTS,
+        **HELPERS,
+        "exp": _total(math.exp),
+        "expm1": _total(math.expm1),
+        "log": _total(math.log, {0.0: -inf}),
+        "log2": _total(math.log2, {0.0: -inf}),
+        "log10": _total(math.log10, {0.0: -inf}),
+        "log1p": _total(math.log1p, {-1.0: -inf}),
+        "sqrt": _total(math.sqrt),
+        "cbrt": _cbrt,
+        "sin": _total(math.sin),
+        "cos": _total(math.cos),
+        "tan": _total(math.tan),
+        "asin": _total(math.asin),
+        "acos": _total(math.acos),
+        "atan": math.atan,
+        "sinh": _total(math.sinh),
+        "cosh": _total(math.cosh),
+        "tanh": math.tanh,
+        "asinh": math.asinh,
+        "acosh": _total(math.acosh),
+        "atanh": _total(math.atanh, {1.0: inf, -1.0: -inf}),
+        "erf": math.erf,
+        "erfc": math.erfc,
+        "abs": abs,
+        "floor": _whole(math.floor),
+        "ceil": _whole(math.ceil),
+        "atan2": math.atan2,
+        "hypot": _hypot,
+        "div": _div,
+        "pow": _pow,
+        "flat": flat,
+        "_ndtr": _ndtr,
+        "_gauss": _gauss,
+        "sum": _fsum,
+        "prod": math.prod,
+        "max": _extreme(max),
+        "min": _extreme(min),
+        "norm": lambda xs: _hypot(*xs),
+        "dot": _dot,
+    }
+)
+
+SOFTMAX = "last(top := _stop(max(xs)), parts := [exp(_shift(x, top)) for x in xs], ratios(parts, sum(parts)))"
+LOG_SOFTMAX = (
+    "last(top := _stop(max(xs)), down := [_shift(x, top) for x in xs], "
+    "rest := log(sum([exp(d) for d in down])), [d - rest for d in down])"
+)
+LOGSUMEXP = "last(top := max(xs), top + log(sum([exp(_shift(x, top)) for x in xs])))"
+
+REAL, POSITIVE, UNIT = (-inf, inf), (0.0, inf), (-1.0, 1.0)
+ARGUMENT = "the rounding of a - b is multiplied by its size in exp(a - b)"
+
+# fmt: off
+_ROWS = (
+    # name           symbol   operands     result                                        partials, one an operand
+    Row("add",        "+",     "a b",       "a + b",                                      "1, 1",                       "The sum a + b."),
+    Row("sub",        "-",     "a b",       "a - b",                                      "1, -1",                      "The difference a - b."),
+    Row("mul",        "*",     "a b",       "a * b",                                      "b, a",                       "The product a b."),
+    Row("div",        "/",     "a b",       "a / b",                                      "1 / b, -out / b",            "The true quotient a / b."),
+    Row("neg",        "-",     "a",         "-a",                                         "-1",                         "The negative -a."),
+    Row("pow",        "**",    "a b",       "a ** b",
+        "where(b == 0, 0, where(b == floor(b), b * a ** (b - 1), where(out > 1e-290, where(out < 1e290, b * out / a, b * a ** (b - 1)), b * a ** (b - 1)))),"
+        "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))",                                                       "The power a ** b over the reals.", domain=(POSITIVE, REAL)),
+    Row("exp",        "exp",   "a",         "exp(a)",                                     "out",                        "The exponential of a."),
+    Row("expm1",      "expm1", "a",         "expm1(a)",                                   "exp(a)",                     "exp(a) - 1, exact near 0."),
+    Row("log",        "log",   "a",         "log(a)",                                     "where(a < 0, nan, 1 / (a + 0.0))",         "The natural logarithm of a.", domain=POSITIVE),
+    Row("log2",       "log2",  "a",         "log2(a)",                                    "where(a < 0, nan, 1 / (LN2 * (a + 0.0)))", "The logarithm of a to base 2.", domain=POSITIVE),
+    Row("log10",      "log10", "a",         "log10(a)",                                   "where(a < 0, nan, 1 / (LN10 * (a + 0.0)))", "The logarithm of a to base 10.", domain=POSITIVE),
+    Row("log1p",      "log1p", "a",         "log1p(a)",                                   "where(a < -1, nan, 1 / (1 + a))",          "log(1 + a), exact near 0.", domain=(-1.0, inf)),
+    Row("sqrt",       "sqrt",  "a",         "sqrt(a)",                                    "0.5 / (out + 0.0)",          "The square root of a.", domain=POSITIVE),
+    Row("cbrt",       "cbrt",  "a",         "cbrt(a)",                                    "1 / (3 * out * out)",        "The real cube root of a."),
+    Row("sin",        "sin",   "a",         "sin(a)",                                     "cos(a)",                     "The sine of a, in radians."),
+    Row("cos",        "cos",   "a",         "cos(a)",                                     "-sin(a)",                    "The cosine of a, in radians."),
+    Row("tan",        "tan",   "a",         "tan(a)",                                     "1 + out * out",              "The tangent of a, in radians."),
+    Row("asin",       "asin",  "a",         "asin(a)",                                    "1 / sqrt((1 - a) * (1 + a))",              "The angle in radians whose sine is a.", domain=UNIT),
+    Row("acos",       "acos",  "a",         "acos(a)",                                    "-1 / sqrt((1 - a) * (1 + a))",             "The angle in radians whose cosine is a.", domain=UNIT),
+    Row("atan",       "atan",  "a",         "atan(a)",                                    "1 / (1 + a * a)",            "The angle in radians whose tangent is a."),
+    Row("sinh",       "sinh",  "a",         "sinh(a)",                                    "cosh(a)",                    "The hyperbolic sine of a."),
+    Row("cosh",       "cosh",  "a",         "cosh(a)",                                    "sinh(a)",                    "The hyperbolic cosine of a."),
+    Row("tanh",       "tanh",  "a",         "tanh(a)",                                    "4 * sigmoid(2 * a) * sigmoid(-2 * a)",     "The hyperbolic tangent of a."),
+    Row("asinh",      "asinh", "a",         "asinh(a)",                                   "1 / hypot(1, a)",            "The inverse hyperbolic sine of a."),
+    Row("acosh",      "acosh", "a",         "acosh(a)",                                   "1 / (sqrt(a - 1) * sqrt(a + 1))",          "The inverse hyperbolic cosine of a.", domain=(1.0, inf)),
+    Row("atanh",      "atanh", "a",         "atanh(a)",                                   "where(abs(a) > 1, nan, 1 / ((1 - a) * (1 + a)))", "The inverse hyperbolic tangent of a.", domain=UNIT),
+    Row("sigmoid",    "σ",     "a",         "where(a > -700, 1 / (1 + exp(-a)), exp(a))", "out * sigmoid(-a)",          "The logistic function 1 / (1 + exp(-a))."),
+    Row("log_sigmoid", "log σ", "a",        "where(a >= 0, -log1p(exp(-a)), a - log1p(exp(a)))", "sigmoid(-a)",         "The logarithm of sigmoid(a)."),
+    Row("softplus",   "softplus", "a",      "where(a >= 0, a + log1p(exp(-a)), log1p(exp(a)))", "sigmoid(a)",           "log(1 + exp(a)), a smooth relu."),
+    Row("relu",       "relu",  "a",         "where(a <= 0, 0, a)",                        "greater(a, 0)",              "max(a, 0).", branch=True),
+    Row("leaky_relu", "leaky_relu", "a slope", "where(a > 0, a, slope * a)",
+        "where(a > 0, 1, where(a < 0, slope, clamp(slope, 0, 1) + 0 * a)), where(a > 0, 0, a)",                         "a where positive, slope a elsewhere.", defaults=(0.01,)),
+    Row("elu",        "elu",   "a alpha",   "where(a > 0, a, alpha * expm1(a))",
+        "where(a > 0, 1, where(a < 0, alpha * exp(a), clamp(alpha, 0, 1) + 0 * a)), where(a > 0, 0, expm1(a))",         "a where positive, alpha (exp(a) - 1) elsewhere.", defaults=(1.0,)),
+    Row("silu",       "silu",  "a",         "where(a > -700, a / (1 + exp(-a)), a * exp(a))", "sigmoid(a) * (1 + a * sigmoid(-a))", "a sigmoid(a), also called swish.", floor=1e-15, note="silu' crosses 0 at -1.278"),
+    Row("gelu",       "gelu",  "a",         "a * _ndtr(a)",                               "_ndtr(a) + RSQRT_2PI * a * _gauss(a, 0.5)", "a times the normal distribution function of a.", ulp=(8.0, 8.0), floor=1e-15, note="erfc of the C library; gelu' crosses 0 at -0.752"),
+    Row("erf",        "erf",   "a",         "erf(a)",                                     "TWO_OVER_SQRT_PI * _gauss(a, 1)",          "The error function of a."),
+    Row("erfc",       "erfc",  "a",         "erfc(a)",                                    "-TWO_OVER_SQRT_PI * _gauss(a, 1)",         "1 - erf(a), exact in the tail.", ulp=(6.0, 4.0), note="the C library's erfc"),
+    Row("sign",       "sign",  "a",         "where(a > 0, 1, where(a < 0, -1, a))",       "flat(out)",                  "-1, 0 or 1.", flat=True),
+    Row("abs",        "abs",   "a",         "abs(a)",                                     "sign(a)",                    "The absolute value of a."),
+    Row("floor",      "floor", "a",         "floor(a)",                                   "flat(out)",                  "The largest whole number not above a.", flat=True),
+    Row("ceil",       "ceil",  "a",         "ceil(a)",                                    "flat(out)",                  "The smallest whole number not below a.", flat=True),
+    Row("greater",    ">",     "a b",       "greater(a, b)",                              "flat(out), flat(out)",       "1 where a > b, else 0.", flat=True),
+    Row("greater_equal", ">=", "a b",       "greater_equal(a, b)",                        "flat(out), flat(out)",       "1 where a >= b, else 0.", flat=True),
+    Row("less",       "<",     "a b",       "less(a, b)",                                 "flat(out), flat(out)",       "1 where a < b, else 0.", flat=True),
+    Row("less_equal", "<=",    "a b",       "less_equal(a, b)",                           "flat(out), flat(out)",       "1 where a <= b, else 0.", flat=True),
+    Row("equal",      "==",    "a b",       "equal(a, b)",                                "flat(out), flat(out)",       "1 where a == b, else 0.", flat=True),
+    Row("where",      "where", "condition a b", "where(condition == 0, b, where(condition == condition, a, nan))",
+        "0, where(condition == 0, 0, where(condition == condition, 1, nan)), where(condition == 0, 1, flat(condition))", "a where the condition is not 0, b where it is.", branch=True),
+    Row("maximum",    "max",   "a b",       "where(a >= b, a, where(b >= a, b, a + b))",  "greater(a, b) + 0.5 * equal(a, b), greater(b, a) + 0.5 * equal(a, b)", "The larger of a and b.", branch=True),
+    Row("minimum",    "min",   "a b",       "where(a <= b, a, where(b <= a, b, a + b))",  "less(a, b) + 0.5 * equal(a, b), less(b, a) + 0.5 * equal(a, b)",       "The smaller of a and b.", branch=True),
+    Row("clamp",      "clamp", "a low high", "where(a >= low, where(a <= high, a, where(a > high, high, nan)), where(a < low, low, nan))",
+        "greater(a, low) * less(a, high), less(a, low), greater(a, high)",                                              "a, kept between low and high.", branch=True),
+    Row("atan2",      "atan2", "a b",       "atan2(a, b)",                                "b / hypot(a, b) / hypot(a, b), -a / hypot(a, b) / hypot(a, b)", "The angle in radians of the point (b, a)."),
+    Row("hypot",      "hypot", "a b",       "hypot(a, b)",                                "where(out == 0, 0, a / out), where(out == 0, 0, b / out)", "sqrt(a^2 + b^2) without overflow."),
+    Row("logaddexp",  "logaddexp", "a b",   "where(a == b, a + LN2, where(a > b, a + log1p(exp(b - a)), b + log1p(exp(a - b))))", "sigmoid(_shift(a, b)), sigmoid(_shift(b, a))", "log(exp(a) + exp(b)) without overflow.", floor=1e-15, note=ARGUMENT),
+    Row("sum",        "sum",   "*xs",       "sum(xs)",                                    "[1] * len(xs)",              "The sum, exactly rounded."),
+    Row("prod",       "prod",  "*xs",       "prod(xs)",                                   "products_of_others(xs)",     "The product."),
+    Row("mean",       "mean",  "*xs",       "sum(xs) / len(xs)",                          "[1 / len(xs)] * len(xs)",    "The arithmetic mean."),
+    Row("max",        "max",   "*xs",       "max(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The largest; ties share the gradient.", branch=True),
+    Row("min",        "min",   "*xs",       "min(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The smallest; ties share the gradient.", branch=True),
+    Row("norm",       "norm",  "*xs",       "norm(xs)",                                   "[where(out == 0, 0, x / out) for x in xs]", "The Euclidean norm."),
+    Row("logsumexp",  "logsumexp", "*xs",   LOGSUMEXP,                                    SOFTMAX,                      "log(exp(x1) + ... + exp(xn)) without overflow."),
+    Row("dot",        "dot",   "*xs",       "dot(xs)",                                    "pair_partials(xs)",          "x1 y1 + ... + xn yn, plus a bias if there is one."),
+    # internal: what the rows above are differentiated into
+    Row("_chain",     "*",     "a b",       "where(a == 0, 0, a * b)",                    "b, a",                       "adjoint times local gradient; an adjoint of 0 contributes 0."),
+    Row("_stop",      "stop",  "a",         "a",                                          "flat(out)",                  "a as a constant.", flat=True),
+    Row("_shift",     "-",     "a b",       "where(a == b, 0, a - b)",                    "1, -1",                      "a - b, and 0 where they are equal, infinities included."),
+    Row("_gauss",     "gauss", "a s",       "_gauss(a, s)",                               "-2 * s * a * out, -a * a * out",           "exp(-s a^2); s is 1 or 1/2.", domain=((-26.0, 26.0), (0.5, 1.0))),
+    Row("_ndtr",      "Φ",     "a",         "_ndtr(a)",                                   "RSQRT_2PI * _gauss(a, 0.5)", "The normal distribution function.", ulp=(8.0, 4.0), note="erfc of the C library"),
+)
+# fmt: on
+
+TABLE.update({row.name: row for row in _ROWS})

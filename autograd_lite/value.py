@@ -1,0 +1,509 @@
+"""Value and Parameter: a node of the computation graph, and how one is recorded.
+
+A node holds what it computed: its result, its operands in order and the local gradient of each
+operand slot, at the point where it was evaluated. The operators are made from the table of
+primitives; the functions (`exp`, `maximum`, ...) are in functions.py, derivatives in diff.py.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Real
+from sys import modules
+from typing import Any
+
+from autograd_lite import graph
+from autograd_lite.graph import MANY
+from autograd_lite.rows import FLOATS, Row
+
+new = object.__new__
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def number(x: Any) -> Any:
+    """x as a float if it is a real number of any kind (0-d arrays included), else NotImplemented."""
+    if x.__class__ is float:
+        return x
+    decimal = modules.get("decimal")  # a Decimal can only come from there
+    if isinstance(x, Real) or (decimal is not None and isinstance(x, decimal.Decimal)):
+        return float(x)
+    if getattr(x, "ndim", None) == 0 and hasattr(x, "item"):
+        item = x.item()
+        return NotImplemented if item is x else number(item)
+    return NotImplemented
+
+
+def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar") -> float:
+    """x as a float; TypeError says what it was for."""
+    value = number(x)
+    if value is NotImplemented:
+        if isinstance(x, Value):
+            hint = "take its number with .item(), or a leaf without history with .detach()"
+        raise TypeError(f"{what}: expected a real number, got {shown(x)}; {hint}")
+    return value  # type: ignore[no-any-return]
+
+
+def shown(x: Any) -> str:
+    """A short description of any object for an error message: its type, and itself if that is short."""
+    text = repr(x)
+    return f"{type(x).__name__} {text}" if len(text) <= 60 else type(x).__name__
+
+
+# --- modes: what recording does beside recording ----------------------------------------------------
+
+
+class _Mode(threading.local):
+    """This thread's settings; `hot["special"]` counts the contexts that are open in any thread."""
+
+    recording = True
+    scope: Any = None
+    watchers: tuple[Callable[[Value], None], ...] = ()
+
+
+mode = _Mode()
+_mode_lock = threading.Lock()
+
+
+@contextmanager
+def changed_mode(**settings: Any) -> Iterator[None]:
+    """Set attributes of this thread's mode for the length of a block."""
+    before = {name: getattr(mode, name) for name in settings}
+    with _mode_lock:
+        hot["special"] += 1
+    try:
+        for name, setting in settings.items():
+            setattr(mode, name, setting)
+        yield
+    finally:
+        for name, setting in before.items():
+            setattr(mode, name, setting)
+        with _mode_lock:
+            hot["special"] -= 1
+
+
+def no_grad() -> Any:
+    """Within this block operations on Values record nothing: their results are leaves.
+
+    Returns:
+        A context manager, which is also a decorator. It acts on the thread that opens it.
+
+    Example:
+        >>> w = ag.Parameter(3.0)
+        >>> with ag.no_grad():
+        ...     y = w * w
+        >>> y.item(), y.operands
+        (9.0, ())
+    """
+    return changed_mode(recording=False)
+
+
+class Scope:
+    """A named region of a graph, drawn as a frame: a module, or a block of one's own.
+
+    Args:
+        name: what the frame says.
+        parent: the scope around it, or None.
+    """
+
+    __slots__ = ("name", "parent")
+
+    def __init__(self, name: str, parent: Scope | None = None) -> None:
+        self.name, self.parent = name, parent
+
+    def path(self) -> tuple[Scope, ...]:
+        """This scope and those around it, outermost first."""
+        scopes: list[Scope] = []
+        here: Scope | None = self
+        while here is not None:
+            scopes.append(here)
+            here = here.parent
+        return tuple(reversed(scopes))
+
+    def __repr__(self) -> str:
+        return "Scope(" + " / ".join(scope.name for scope in self.path()) + ")"
+
+
+def scope(name: str) -> Any:
+    """Draw what this block records inside a frame of this name; blocks may nest.
+
+    Args:
+        name: what the frame says.
+
+    Example:
+        >>> x = ag.Value(2.0, name="x")
+        >>> with ag.scope("square"):
+        ...     y = x * x
+        >>> "square" in ag.draw(y).svg
+        True
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"scope: name must be a string, got {shown(name)}")
+    return changed_mode(scope=Scope(name, mode.scope))
+
+
+def observe(node: Value) -> Value:
+    """What becomes of a new node when some context is open: called only while one is."""
+    if not mode.recording:
+        return Value(node._f)
+    if mode.scope is not None:
+        node._scope = mode.scope
+    for watch in mode.watchers:
+        watch(node)
+    return node
+
+
+# --- the node ---------------------------------------------------------------------------------------
+
+_UNSET: dict[str, Any] = {"_grad": 0.0, "_name": "", "_scope": None}
+
+
+class Value:
+    """A number that remembers how it was computed.
+
+    A Value made by hand is a leaf. Arithmetic on Values makes new ones, each with its operands and
+    the local gradient d(result)/d(operand) of each operand slot. `backward` on the last one then
+    gives every Value of the graph its g_i = d(loss)/d(f_i).
+
+    Args:
+        data: any real number; kept as a float.
+        name: what pictures and messages call it.
+
+    Raises:
+        TypeError: data is not a real number (a complex, a string, a list, another Value).
+        OverflowError: data is an integer too large for a float.
+
+    Example:
+        >>> a, b = ag.Value(2.0, name="a"), ag.Value(3.0, name="b")
+        >>> c = a * b + a
+        >>> c.backward()
+        >>> c.item(), a.grad, b.grad
+        (8.0, 4.0, 2.0)
+    """
+
+    # _f result, _grad gradient, _row primitive (None: a leaf), _a _b operands (see graph.py), _da _db their
+    # local gradients (_da a list when _b is MANY). _grad, _name, _scope may be unset: see __getattr__.
+    __slots__ = ("__weakref__", "_a", "_b", "_da", "_db", "_f", "_grad", "_name", "_row", "_scope")
+
+    _f: float
+    _grad: float
+    _row: Row | None
+    _a: Any
+    _b: Any
+    _da: Any
+    _db: Any
+    _name: str
+    _scope: Scope | None
+
+    def __init__(self, data: Any, name: str = "") -> None:
+        self._f = data if data.__class__ is float else plain(data, type(self).__name__)
+        self._grad = 0.0
+        self._row = self._a = self._b = None
+        if name:
+            self.name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        # Slots that a new node leaves unset, which saves their stores in the hot path.
+        try:
+            return _UNSET["_" + attribute.lstrip("_")]
+        except KeyError:
+            message = f"{type(self).__name__!r} object has no attribute {attribute!r}"
+            raise AttributeError(message, name=attribute, obj=self) from None
+
+    # -- what it is
+
+    @property
+    def data(self) -> float:
+        """The forward value f_i. A leaf's may be set; a graph already built keeps what it recorded."""
+        return self._f
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        if self._row is not None:
+            raise AttributeError(
+                f"data: {self!r} is the result of an operation and cannot be set; "
+                "change a leaf and compute again, or take .detach()"
+            )
+        self._f = plain(data, "data")
+
+    @property
+    def grad(self) -> float:
+        """The backward value g_i = d(root)/d(f_i); 0.0 before any backward pass.
+
+        A leaf's adds up over passes (set it to 0, or call `zero_grad`, between steps); an
+        interior node's is that of the last pass.
+        """
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._grad = plain(grad, "grad", "set it to 0.0 to clear it")
+
+    @property
+    def name(self) -> str:
+        """What pictures and messages call this Value; "" if it has no name."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name: expected a string, got {shown(name)}")
+        self._name = name
+
+    @property
+    def op(self) -> str:
+        """The name of the primitive that made it, "" for a leaf."""
+        return "" if self._row is None else self._row.name
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """The operands in order, one for each slot (`a * a` has two); a literal shows as a constant leaf."""
+        return tuple(Constant(x) if x.__class__ is float else x for x in graph.raw_operands(self))
+
+    @property
+    def local_grads(self) -> tuple[float, ...]:
+        """d(this)/d(operand) for each operand slot, at the point where it was computed."""
+        if self._row is None:
+            return ()
+        if self._b is None:
+            return (self._da,)
+        return tuple(self._da) if self._b is MANY else (self._da, self._db)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by hand rather than computed."""
+        return self._row is None
+
+    def item(self) -> float:
+        """The number, as a float."""
+        return self._f
+
+    def detach(self) -> Value:
+        """A new leaf of the same number and name: nothing flows back through it."""
+        return Value(self._f, self._name)
+
+    def backward(self, gradient: float = 1.0) -> None:
+        """Compute g_i = d(self)/d(f_i) for every Value that this one was computed from.
+
+        g(operand) += g(node) * local gradient, from the root to the leaves in topological order.
+        Leaves add the result to their `.grad`; interior nodes take it as theirs. All or nothing:
+        an interrupted pass leaves every `.grad` as it was.
+
+        Args:
+            gradient: the gradient of self to start from.
+
+        Raises:
+            TypeError: gradient is not a real number.
+
+        Example:
+            >>> x = ag.Value(3.0)
+            >>> (x * x).backward()
+            >>> x.grad
+            6.0
+
+        Source: Stanford CS221, "Machine learning: backpropagation", forward and backward values.
+        """
+        from autograd_lite.diff import backward
+
+        backward(self, gradient)
+
+    # -- how it shows itself
+
+    def __repr__(self) -> str:
+        parts = [repr(self._f)]
+        if self._name:
+            parts.append(f"name={self._name!r}")
+        if self._row is not None:
+            parts.append(f"op={self._row.name!r}")
+        if self._grad:
+            parts.append(f"grad={self._grad!r}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._f, spec) if spec else repr(self)
+
+    # -- what a float can do that a Value may not, or only with care
+
+    def __bool__(self) -> bool:
+        return self._f != 0.0
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "float() and the functions of math would drop the gradient of this Value: "
+            "use .item() for the number, or ag.exp and its kind in place of math.exp"
+        )
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __lt__(self, other: Any) -> bool:
+        return _compared(other, self._f.__lt__)
+
+    def __le__(self, other: Any) -> bool:
+        return _compared(other, self._f.__le__)
+
+    def __gt__(self, other: Any) -> bool:
+        return _compared(other, self._f.__gt__)
+
+    def __ge__(self, other: Any) -> bool:
+        return _compared(other, self._f.__ge__)
+
+    # -- copies and pickles: see _Ancestors
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        ancestors = None
+        if self._row is not None and not _being_saved(self):
+            ancestors = _Ancestors(graph.order(self)[:-1])
+            _saving.append(weakref.ref(ancestors))
+        return _unpickled, (type(self),), (ancestors, self._fields(), getattr(self, "__dict__", None))
+
+    def _fields(self) -> tuple[Any, ...]:
+        common = (self._f, self._grad, self._name, self._scope, self._row, self._a, self._b)
+        return common if self._row is None else (*common, self._da, getattr(self, "_db", None))
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, fields, attributes = state
+        self._f, self._grad, self._name, self._scope, self._row, self._a, b = fields[:7]
+        self._b = MANY if b == MANY else b
+        if self._row is not None:
+            self._da, self._db = fields[7:9]
+        if attributes:
+            self.__dict__.update(attributes)
+
+    # -- operators: made from the table below, named here for readers and type checkers
+
+    __add__: Callable[[Value, Any], Value]
+    __radd__: Callable[[Value, Any], Value]
+    __sub__: Callable[[Value, Any], Value]
+    __rsub__: Callable[[Value, Any], Value]
+    __mul__: Callable[[Value, Any], Value]
+    __rmul__: Callable[[Value, Any], Value]
+    __truediv__: Callable[[Value, Any], Value]
+    __rtruediv__: Callable[[Value, Any], Value]
+    __pow__: Callable[[Value, Any], Value]
+    __rpow__: Callable[[Value, Any], Value]
+    __neg__: Callable[[Value], Value]
+    __abs__: Callable[[Value], Value]
+    __floor__: Callable[[Value], Value]
+    __ceil__: Callable[[Value], Value]
+
+
+def _compared(other: Any, test: Callable[[float], bool]) -> bool:
+    value = other._f if isinstance(other, Value) else number(other)
+    return NotImplemented if value is NotImplemented else test(value)
+
+
+class Parameter(Value):
+    """A leaf that training may change; a Value in every other way.
+
+    Args:
+        data: any real number; kept as a float.
+        name: what pictures and messages call it.
+
+    Attributes:
+        frozen: set it to True to keep optimizers from changing it.
+
+    Example:
+        >>> w = ag.Parameter(0.1, name="w")
+        >>> w
+        Parameter(0.1, name='w')
+    """
+
+    __slots__ = ("frozen",)
+
+    def __init__(self, data: Any, name: str = "") -> None:
+        super().__init__(data, name)
+        self.frozen = False
+
+    def _fields(self) -> tuple[Any, ...]:
+        return (*super()._fields(), self.frozen)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        super().__setstate__(state)
+        self.frozen = state[1][7]
+
+
+class Constant(Value):
+    """How a literal operand shows itself: in `x * 3` the 3. Pictures tint it as a constant."""
+
+    __slots__ = ()
+
+
+# --- pickling and deep copies without recursion ------------------------------------------------------
+
+
+class _Ancestors:
+    """What a node was computed from, handed to a pickler or to deepcopy flat and in order.
+
+    Each node of the list is then copied after its operands, which the copier knows by now, so the depth
+    never grows. While this object lives (that is, as long as the copier holds it), the nodes in it
+    reduce to their own fields alone.
+    """
+
+    __slots__ = ("__weakref__", "ids", "nodes")
+
+    def __init__(self, nodes: list[Value]) -> None:
+        self.nodes, self.ids = nodes, set(map(id, nodes))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (), None, iter(self.nodes)
+
+
+class _Saving(threading.local):
+    def __init__(self) -> None:
+        self.refs: list[weakref.ref[_Ancestors]] = []
+
+    def append(self, ref: weakref.ref[_Ancestors]) -> None:
+        self.refs.append(ref)
+
+
+_saving = _Saving()
+
+
+def _being_saved(node: Value) -> bool:
+    _saving.refs = [ref for ref in _saving.refs if ref() is not None]
+    return any(id(node) in saving.ids for ref in _saving.refs if (saving := ref()) is not None)
+
+
+def _unpickled(kind: type[Value]) -> Value:
+    return new(kind)
+
+
+# --- recording ---------------------------------------------------------------------------------------
+
+
+def record(row: Row, operands: tuple[Any, ...], numbers: Sequence[float] | None = None) -> Value:
+    """The node of a primitive applied to operands, Values and floats, at least one of them a Value.
+
+    Args:
+        row: the primitive.
+        operands: one for each slot.
+        numbers: their data, where the caller has it already.
+    """
+    if numbers is None:
+        numbers = [x if x.__class__ is float else x._f for x in operands]
+    node = new(Value)
+    node._row = row
+    if row.variadic:
+        node._f, node._da = row.evaluate(numbers)
+        node._a, node._b = operands, MANY
+    else:
+        node._f, gradients = row.evaluate(*numbers)
+        if len(operands) == 1:
+            node._a, node._b, node._da = operands[0], None, gradients[0]
+        elif len(operands) == 2:
+            node._a, node._b = operands
+            node._da, node._db = gradients
+        else:
+            node._a, node._b, node._da = operands, MANY, gradients
+    return observe(node) if hot["special"] else node
+
+
+hot = FLOATS
+hot.update(special=0, Value=Value, new=new, number=number, plain=plain, observe=observe, record=record)
+"""The globals of the code that functions.py makes from the table: the float kernels and these. `special`
+counts the contexts that are open (no_grad, scope, ...), in any thread: while it is 0, a new node
+needs no second look."""
