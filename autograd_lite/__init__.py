@@ -11,6 +11,7 @@ What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum
 (backward, gradients), nn.py (networks), losses.py, optim.py, pictures/ (draw, tape).
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite import functions as _functions
@@ -18,21 +19,31 @@ from autograd_lite.diff import gradients
 from autograd_lite.value import Parameter, Value, no_grad, scope
 
 if TYPE_CHECKING:
+    from autograd_lite import losses, nn, optim
     from autograd_lite.functions import *  # noqa: F403
+    from autograd_lite.nn import MLP, Layer, Module, Neuron, Perceptron
 
 __version__ = "0.1.0"
 
-__all__ = [  # noqa: PLE0604
-    "Parameter", "Value", "gradients", "no_grad", "scope", *_functions.__all__,
-]  # fmt: skip
+_HOME = {
+    **dict.fromkeys(_functions.__all__, "functions"),
+    **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
+}
+"""Where to find what is loaded when it is first asked for; importing the package stays quick."""
+_MODULES = ("losses", "nn", "optim")
+
+__all__ = ["Parameter", "Value", "gradients", "no_grad", "scope", *_HOME, *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    """Functions of the table are made when they are first asked for."""
-    if name in _functions.__all__:
-        made = globals()[name] = getattr(_functions, name)
-        return made
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _HOME:
+        found = getattr(import_module(f"autograd_lite.{_HOME[name]}"), name)
+    elif name in _MODULES:
+        found = import_module(f"autograd_lite.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

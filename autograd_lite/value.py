@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from numbers import Real
 from sys import modules
 from typing import Any
@@ -39,7 +42,10 @@ def number(x: Any) -> Any:
 
 def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar") -> float:
     """x as a float; TypeError says what it was for."""
-    value = number(x)
+    try:
+        value = number(x)
+    except OverflowError:
+        raise OverflowError(f"{what}: the number is too large for a float, got {shown(x)}") from None
     if value is NotImplemented:
         if isinstance(x, Value):
             hint = "take its number with .item(), or a leaf without history with .detach()"
@@ -49,6 +55,8 @@ def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar
 
 def shown(x: Any) -> str:
     """A short description of any object for an error message: its type, and itself if that is short."""
+    if isinstance(x, int) and x.bit_length() > 200:
+        return f"int of {x.bit_length()} bits"
     text = repr(x)
     return f"{type(x).__name__} {text}" if len(text) <= 60 else type(x).__name__
 
@@ -145,6 +153,21 @@ def scope(name: str) -> Any:
     return changed_mode(scope=Scope(name, mode.scope))
 
 
+def stamp(node: Value, scope: Scope) -> Value:
+    """Put a new node into a module's scope, inside the block that is open around it if there is one."""
+    if node._row is not None:
+        node._scope = scope if mode.scope is None else _inside(mode.scope, scope)
+    return node
+
+
+@lru_cache(maxsize=4096)
+def _inside(outer: Scope, inner: Scope) -> Scope:
+    here = outer
+    for scope in inner.path():
+        here = Scope(scope.name, here)
+    return here
+
+
 def observe(node: Value) -> Value:
     """What becomes of a new node when some context is open: called only while one is."""
     if not mode.recording:
@@ -223,7 +246,7 @@ class Value:
     @data.setter
     def data(self, data: Any) -> None:
         if self._row is not None:
-            raise AttributeError(
+            raise RuntimeError(
                 f"data: {self!r} is the result of an operation and cannot be set; "
                 "change a leaf and compute again, or take .detach()"
             )
@@ -470,6 +493,18 @@ def _being_saved(node: Value) -> bool:
 
 def _unpickled(kind: type[Value]) -> Value:
     return new(kind)
+
+
+_set_number = vars(Value)["_f"].__set__
+
+
+def set_numbers(leaves: Iterable[Value], numbers: Iterable[float], *also: Iterable[Any]) -> None:
+    """Set the data of leaves, and run what else is given, in one call that runs no bytecode.
+
+    An interrupt then comes before it or after it. `also` are iterators whose steps have an effect, such
+    as `map` over a setter.
+    """
+    deque(chain(map(_set_number, leaves, numbers), *also), maxlen=0)
 
 
 # --- recording ---------------------------------------------------------------------------------------

@@ -1,0 +1,609 @@
+"""Networks of Values: Module, Perceptron, Neuron, Layer, MLP, and how their weights begin.
+
+A neuron is one `dot` node (weights, inputs, bias) and one activation node. A model is called with
+one example; many at once go through `predict`, on plain floats, without a graph.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import sqrt
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+from autograd_lite import functions
+from autograd_lite.rows import TABLE
+from autograd_lite.value import Parameter, Scope, Value, no_grad, plain, record, set_numbers, shown, stamp
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["MLP", "Layer", "Module", "Neuron", "Perceptron", "glorot", "he", "normal", "uniform"]
+
+# --- how weights begin ------------------------------------------------------------------------------
+
+Initializer = Callable[[int, int, Any], float]
+"""(inputs, outputs, random generator) -> one weight."""
+
+
+def uniform(epsilon: float = 0.1) -> Initializer:
+    """Weights from the uniform distribution over (-epsilon, epsilon).
+
+    Args:
+        epsilon: half the width.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> neuron = ag.Neuron(3, init=ag.nn.uniform(0.5), seed=0)
+        >>> all(abs(w.item()) < 0.5 for w in neuron.w)
+        True
+
+    Source: the training procedure NEURALNETTRAIN of the backpropagation slides, RAND(-epsilon, epsilon).
+    """
+    return lambda n_in, n_out, rng: rng.uniform(-epsilon, epsilon)
+
+
+def normal(std: float = 0.1) -> Initializer:
+    """Weights from the normal distribution of mean 0.
+
+    Args:
+        std: its standard deviation.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> ag.Neuron(3, init=ag.nn.normal(0.01), seed=0).n_in
+        3
+    """
+    return lambda n_in, n_out, rng: rng.gauss(0.0, std)
+
+
+def glorot() -> Initializer:
+    """Weights uniform over (-a, a) with a = sqrt(6 / (n_in + n_out)), which keeps sigmoid and tanh out of saturation.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> ag.Layer(3, 3, activation="tanh", init=ag.nn.glorot(), seed=0).n_out
+        3
+
+    Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
+    """
+    return lambda n_in, n_out, rng: rng.uniform(-1.0, 1.0) * sqrt(6.0 / (n_in + n_out))
+
+
+def he() -> Initializer:
+    """Weights normal with standard deviation sqrt(2 / n_in), which keeps the scale through layers of relu.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> ag.Layer(3, 3, init=ag.nn.he(), seed=0).n_out
+        3
+
+    Source: He, Zhang, Ren and Sun, Delving deep into rectifiers, 2015.
+    """
+    return lambda n_in, n_out, rng: rng.gauss(0.0, sqrt(2.0 / n_in))
+
+
+INITIALIZERS: dict[str, Callable[..., Initializer]] = {"uniform": uniform, "normal": normal, "glorot": glorot, "he": he}
+RECTIFIERS = ("relu", "leaky_relu", "elu", "silu", "gelu", "softplus")
+
+
+def _initializer(init: Any, activation: Any) -> Initializer:
+    if init is None:
+        return he() if activation in RECTIFIERS else glorot()
+    if isinstance(init, str):
+        if init not in INITIALIZERS:
+            raise ValueError(f"init: unknown initializer {init!r}; known are {', '.join(INITIALIZERS)}")
+        return INITIALIZERS[init]()
+    if callable(init):
+        return init  # type: ignore[no-any-return]
+    constant = plain(init, "init", "give a name, a function of (n_in, n_out, rng), or a number for every weight")
+    return lambda n_in, n_out, rng: constant
+
+
+def _generator(seed: Any) -> Any:
+    """A random generator: `random` itself without a seed, so that random.seed() governs it; one given as it is."""
+    if seed is None:
+        return random
+    return seed if hasattr(seed, "gauss") and hasattr(seed, "uniform") else random.Random(seed)
+
+
+# --- activations --------------------------------------------------------------------------------------
+
+
+def _activation(activation: Any) -> Callable[[Any], Any] | None:
+    """The function of an activation given by name or as a function; None for none."""
+    if activation is None or activation in ("linear", "identity"):
+        return None
+    if callable(activation):
+        return activation  # type: ignore[no-any-return]
+    if activation in TABLE and activation in activations():
+        return functions.__getattr__(activation)  # type: ignore[no-any-return]
+    raise ValueError(
+        f"activation: unknown activation {activation!r}; known are {', '.join(activations())}, None for none, "
+        "or any function of one Value"
+    )
+
+
+def activations() -> list[str]:
+    """The names that may stand for an activation: the primitives of one operand."""
+    rows = (row for row in TABLE.values() if row.name in functions.__all__ and not row.variadic)
+    return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
+
+
+def _count(n: Any, what: str) -> int:
+    try:
+        count = index(n)
+    except TypeError:
+        raise TypeError(f"{what}: expected a whole number, got {shown(n)}") from None
+    if count < 1:
+        raise ValueError(f"{what}: must be at least 1, got {count}")
+    return count
+
+
+def _example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]:
+    """One example as operands and as numbers; its length must be n_in."""
+    if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
+        raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {shown(x)}")
+    xs = tuple(
+        v if v.__class__ is float or isinstance(v, Value) else plain(v, f"{who}: input {i}") for i, v in enumerate(x)
+    )
+    if len(xs) != n_in:
+        raise ValueError(f"{who}: expected {n_in} inputs, got {len(xs)}")
+    return xs, [v if v.__class__ is float else v._f for v in xs]
+
+
+# --- modules --------------------------------------------------------------------------------------------
+
+
+class Module:
+    """Something with parameters: its own, and those of the modules among its attributes.
+
+    A subclass keeps Parameters, Modules, and lists, tuples or dicts of them as attributes and
+    defines `__call__`. A parameter that appears twice counts once.
+
+    Example:
+        >>> class Line(ag.Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = ag.Parameter(2.0), ag.Parameter(1.0)
+        ...     def __call__(self, x):
+        ...         return self.slope * x + self.offset
+        >>> line = Line()
+        >>> line(3.0).item(), line.state_dict()
+        (7.0, {'slope': 2.0, 'offset': 1.0})
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """The output for one example."""
+        raise TypeError(f"{type(self).__name__} defines no __call__")
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(name, parameter) for each parameter, in the order of definition; a name tells where it is kept."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Any]] = [("", self)]
+        while stack:
+            name, thing = stack.pop()
+            if isinstance(thing, Parameter):
+                if id(thing) not in seen:
+                    seen.add(id(thing))
+                    yield name, thing
+                continue
+            inner: list[tuple[str, Any]] = []
+            if isinstance(thing, Module):
+                if id(thing) in seen:
+                    continue
+                seen.add(id(thing))
+                inner = [(f"{name}.{key}" if name else key, x) for key, x in vars(thing).items()]
+            elif isinstance(thing, dict):
+                inner = [(f"{name}[{key!r}]", x) for key, x in thing.items()]
+            elif isinstance(thing, (list, tuple)):
+                inner = [(f"{name}[{i}]", x) for i, x in enumerate(thing)]
+            stack.extend(reversed(inner))
+
+    def parameters(self) -> list[Parameter]:
+        """The parameters, each once, in the order of definition."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0; without it backward passes add up."""
+        for parameter in self.parameters():
+            parameter._grad = 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """The parameters as numbers, by name."""
+        return {name: parameter._f for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Set every parameter from `state_dict()` of a module of the same shape; all of them or none.
+
+        Args:
+            state: a number for each name.
+
+        Raises:
+            TypeError: state is no mapping, or an entry is no number.
+            ValueError: a name is missing, or there is one too many.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {shown(state)}")
+        parameters = dict(self.named_parameters())
+        missing, extra = parameters.keys() - state.keys(), state.keys() - parameters.keys()
+        if missing or extra:
+            wrong = [f"missing {name!r}" for name in sorted(missing)] + [
+                f"unknown {name!r}" for name in sorted(extra, key=str)
+            ]
+            raise ValueError(f"load_state_dict: {_some(wrong)}; the module is {self!r}")
+        numbers = [plain(state[name], f"load_state_dict: {name!r}") for name in parameters]
+        set_numbers(parameters.values(), numbers)
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The outputs for many examples, as numbers and without a graph.
+
+        Args:
+            X: examples, shape (n, d).
+
+        Returns:
+            An array of shape (n,) for one output, (n, k) for k outputs.
+
+        Raises:
+            ValueError: X has not two dimensions, or its rows differ in length.
+        """
+        import numpy as np
+
+        with no_grad():
+            outputs = [self(row) for row in as_rows(X, type(self).__name__).tolist()]
+        numbers = [[_number(y) for y in out] if isinstance(out, (list, tuple)) else _number(out) for out in outputs]
+        return np.array(numbers, dtype=float)
+
+    def counts(self) -> tuple[int, int]:
+        """(weights, parameters): parameters called `b` are biases, all others weights."""
+        names = [name for name, _ in self.named_parameters()]
+        return sum(name.rpartition(".")[2] != "b" for name in names), len(names)
+
+    def summary(self) -> str:
+        """The parts of the module with the weights and the parameters that each has.
+
+        Example:
+            >>> print(ag.MLP(3, [2, 1], activation="sigmoid").summary())
+            part       weights  parameters
+            layers[0]        6           8  Layer(3, 2, activation='sigmoid')
+            layers[1]        2           3  Layer(2, 1)
+            total            8          11  MLP(3, [2, 1], activation='sigmoid')
+        """
+        rows = [(name, *part.counts(), repr(part)) for name, part in self._parts()]
+        rows.append(("total", *self.counts(), repr(self)))
+        width = max(len("part"), *(len(row[0]) for row in rows))
+        lines = [f"{'part':{width}}  weights  parameters"]
+        lines += [f"{name:{width}}  {weights:7}  {parameters:10}  {what}" for name, weights, parameters, what in rows]
+        return "\n".join(lines)
+
+    def _parts(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside this one."""
+        for name, thing in vars(self).items():
+            if isinstance(thing, Module):
+                yield name, thing
+            elif isinstance(thing, (list, tuple)):
+                yield from ((f"{name}[{i}]", part) for i, part in enumerate(thing) if isinstance(part, Module))
+
+    def _place(self, prefix: str, parent: Scope | None) -> None:
+        """Name the parameters after where they are kept, for pictures."""
+        for name, parameter in self.named_parameters():
+            parameter.name = f"{prefix}{name}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.parameters())} parameters)"
+
+
+def _number(y: Any) -> float:
+    return y.item() if isinstance(y, Value) else plain(y, "predict: an output")
+
+
+def _some(items: Sequence[str], most: int = 5) -> str:
+    """A list for a message, cut short."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
+    """Examples as a float64 array of shape (n, d); ragged rows are refused with the first that differs."""
+    import numpy as np
+
+    if not hasattr(X, "shape") and isinstance(X, Iterable):
+        X = list(X)
+        lengths = [len(row) if hasattr(row, "__len__") else -1 for row in X]
+        for i, length in enumerate(lengths):
+            if length != lengths[0]:
+                raise ValueError(f"{who}: row {i} of X has {length} numbers, row 0 has {lengths[0]}")
+    rows = np.asarray(X, dtype=float)
+    if not rows.size:
+        raise ValueError(f"{who}: X is empty, its shape is {rows.shape}")
+    if rows.ndim != 2:
+        raise ValueError(
+            f"{who}: X must have two dimensions, one row an example, got shape {rows.shape}; "
+            "for a single example x, give [x]"
+        )
+    return rows
+
+
+class Neuron(Module):
+    """Weights, a bias and an activation: out = activation(w . x + b), two nodes a call.
+
+    Args:
+        n_in: the number of inputs.
+        activation: the name of a primitive of one operand, a function of one Value, or None.
+        init: "uniform", "normal", "glorot", "he", a function of (n_in, n_out, rng), or a number; by default
+            He's for the relu family, Glorot's for the rest. The bias begins at 0.
+        seed: for the weights; without one they come from Python's `random`.
+        nonlin: micrograd's name: False for no activation.
+
+    Raises:
+        TypeError, ValueError: n_in is not a whole number of at least 1, or a name is unknown.
+
+    Example:
+        >>> neuron = ag.Neuron(2, activation="tanh", seed=1)
+        >>> neuron([0.5, -1.0]).op, len(neuron.parameters())
+        ('tanh', 3)
+    """
+
+    def __init__(
+        self, n_in: int, activation: Any = "relu", *, init: Any = None, seed: Any = None, nonlin: bool | None = None,
+        n_out: int = 1,
+    ) -> None:  # fmt: skip
+        self.n_in = _count(n_in, f"{type(self).__name__}: n_in")
+        self.activation = None if nonlin is False else activation
+        self._activate = _activation(self.activation)
+        draw, rng = _initializer(init, self.activation), _generator(seed)
+        self.w = [Parameter(draw(self.n_in, n_out, rng)) for _ in range(self.n_in)]
+        self.b = Parameter(0.0)
+        self._place("", None)
+
+    def _place(self, prefix: str, parent: Scope | None, name: str = "neuron") -> None:
+        super()._place(prefix, parent)
+        self._scope = Scope(name, parent)
+
+    def __call__(self, x: Any) -> Value:
+        """The output for one example: a sequence of n_in numbers or Values."""
+        return self._respond(*_example(x, self.n_in, type(self).__name__))
+
+    def _respond(self, xs: tuple[Any, ...], numbers: list[float]) -> Value:
+        w, b = self.w, self.b
+        node = record(TABLE["dot"], (*w, *xs, b), [*[p._f for p in w], *numbers, b._f])
+        stamp(node, self._scope)
+        return node if self._activate is None else stamp(self._activate(node), self._scope)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.n_in}{_shown_activation(self.activation)})"
+
+
+def _shown_activation(activation: Any, name: str = "activation") -> str:
+    if activation is None:
+        return ""
+    return f", {name}={activation!r}" if isinstance(activation, str) else f", {name}={activation.__name__}"
+
+
+class Layer(Module):
+    """Neurons that see the same inputs.
+
+    Args:
+        n_in: the number of inputs.
+        n_out: the number of neurons.
+        activation, init, seed, nonlin: as for `Neuron`.
+
+    Raises:
+        TypeError, ValueError: a number is not whole or below 1, or a name is unknown.
+
+    Example:
+        >>> layer = ag.Layer(2, 3, activation="sigmoid", seed=1)
+        >>> [out.op for out in layer([0.5, -1.0])]
+        ['sigmoid', 'sigmoid', 'sigmoid']
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, activation: Any = "relu", *, init: Any = None, seed: Any = None,
+        nonlin: bool | None = None,
+    ) -> None:  # fmt: skip
+        self.n_in, self.n_out = _count(n_in, "Layer: n_in"), _count(n_out, "Layer: n_out")
+        self.activation = None if nonlin is False else activation
+        rng = _generator(seed)
+        self.neurons = [
+            Neuron(self.n_in, self.activation, init=init, seed=rng, n_out=self.n_out) for _ in range(self.n_out)
+        ]
+        self._place("", None)
+
+    def _place(self, prefix: str, parent: Scope | None, name: str = "layer") -> None:
+        self._scope = Scope(name, parent)
+        for i, neuron in enumerate(self.neurons):
+            neuron._place(f"{prefix}neurons[{i}].", self._scope, f"neuron {i}")
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one example: a list of Values, or for a single neuron its Value."""
+        outputs = self._respond(*_example(x, self.n_in, "Layer"))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _respond(self, xs: tuple[Any, ...], numbers: list[float]) -> list[Value]:
+        return [neuron._respond(xs, numbers) for neuron in self.neurons]
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The outputs for many examples (n, d), as numbers: shape (n,) for one neuron, (n, n_out) for more."""
+        return _forward_rows([self], X)
+
+    def __repr__(self) -> str:
+        return f"Layer({self.n_in}, {self.n_out}{_shown_activation(self.activation)})"
+
+
+class MLP(Module):
+    """A multi-layer perceptron: layers one after another, each fully connected to the next.
+
+    Args:
+        n_in: the number of inputs.
+        n_outs: the number of neurons of each layer, the output layer last.
+        activation: of the hidden layers.
+        output_activation: of the last layer; None, for raw scores, unless told otherwise.
+        init, seed: as for `Neuron`.
+
+    Raises:
+        TypeError, ValueError: a number is not whole or below 1, n_outs is empty, or a name is unknown.
+
+    Example:
+        >>> model = ag.MLP(2, [16, 16, 1], seed=1)
+        >>> model([0.5, -1.0]).op, len(model.parameters())
+        ('dot', 337)
+        >>> model.predict([[0.5, -1.0], [0.0, 0.0]]).shape
+        (2,)
+    """
+
+    def __init__(
+        self, n_in: int, n_outs: Sequence[int], activation: Any = "relu", output_activation: Any = None, *,
+        init: Any = None, seed: Any = None,
+    ) -> None:  # fmt: skip
+        if isinstance(n_outs, (str, bytes)) or not isinstance(n_outs, Iterable):
+            raise TypeError(f"MLP: n_outs must be a list of layer sizes such as [16, 16, 1], got {shown(n_outs)}")
+        sizes = [_count(n_in, "MLP: n_in"), *(_count(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
+        if len(sizes) == 1:
+            raise ValueError("MLP: n_outs is empty; it needs the size of the output layer at least, as in [1]")
+        rng = _generator(seed)
+        last = len(sizes) - 2
+        self.activation, self.output_activation = activation, output_activation
+        self.layers = [
+            Layer(sizes[i], sizes[i + 1], output_activation if i == last else activation, init=init, seed=rng)
+            for i in range(last + 1)
+        ]
+        self._place("", None)
+
+    def _place(self, prefix: str, parent: Scope | None, name: str = "MLP") -> None:
+        self._scope = Scope(name, parent)
+        for i, layer in enumerate(self.layers):
+            layer._place(f"{prefix}layers[{i}].", self._scope, f"layer {i}")
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one example: a list of Values, or for a single output its Value."""
+        operands, numbers = _example(x, self.layers[0].n_in, "MLP")
+        for layer in self.layers:
+            outputs = layer._respond(operands, numbers)
+            operands, numbers = tuple(outputs), [out._f for out in outputs]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The outputs for many examples (n, d), as numbers: shape (n,) for one output, (n, k) for k."""
+        return _forward_rows(self.layers, X)
+
+    def __repr__(self) -> str:
+        sizes = [layer.n_out for layer in self.layers]
+        return (
+            f"MLP({self.layers[0].n_in}, {sizes}{_shown_activation(self.activation)}"
+            f"{_shown_activation(self.output_activation, 'output_activation')})"
+        )
+
+
+def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
+    """The forward pass of layers over rows, as matrix products; activations act on the numbers."""
+    import numpy as np
+
+    rows = as_rows(X, "predict")
+    if rows.shape[1] != layers[0].n_in:
+        raise ValueError(f"predict: expected {layers[0].n_in} inputs, X has {rows.shape[1]} columns")
+    for layer in layers:
+        weights = np.array([[p._f for p in neuron.w] for neuron in layer.neurons])
+        rows = rows @ weights.T + np.array([neuron.b._f for neuron in layer.neurons])
+        activate = layer.neurons[0]._activate
+        if activate is not None:
+            with no_grad():
+                numbers = [_number(activate(z)) for z in rows.ravel().tolist()]
+            rows = np.array(numbers, dtype=float).reshape(rows.shape)
+    return rows[:, 0] if rows.shape[1] == 1 else rows
+
+
+class Perceptron(Neuron):
+    """A linear threshold unit with the perceptron rule; labels are -1 and +1.
+
+    score(x) = w . x + b; x is misclassified if y score(x) <= 0;
+    error(w, b) = -sum over the misclassified of y (w . x + b), whose gradient step is
+    w <- w + lr y x, b <- b + lr y.
+
+    Args:
+        n_in: the number of inputs.
+        init, seed: as for `Neuron`; the weights begin at 0 unless told otherwise.
+
+    Example:
+        >>> unit = ag.Perceptron(1)
+        >>> while unit.step([[-1.0], [2.0]], [-1, 1], lr=1.0):
+        ...     pass
+        >>> unit.predict([[-3.0], [4.0]])
+        array([-1.,  1.])
+
+    Source: Hajij, The Backpropagation Algorithm, "Training Perceptron" (the slides lose the sign of
+    the gradient; it is mended here).
+    """
+
+    def __init__(self, n_in: int, *, init: Any = 0.0, seed: Any = None) -> None:
+        super().__init__(n_in, None, init=init, seed=seed)
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The labels -1 or +1 of many examples, shape (n, d) to (n,); a score of exactly 0 counts as -1."""
+        import numpy as np
+
+        scores = self._scores(as_rows(X, "Perceptron"))
+        return np.where(scores > 0.0, 1.0, np.where(scores == scores, -1.0, np.nan))
+
+    def error(self, X: Any, y: Any) -> Value:
+        """-sum of y score(x) over the misclassified examples, as a Value: written with relu."""
+        rows, labels = self._data(X, y)
+        scores = [self(row) for row in rows.tolist()]
+        total: Value = functions.sum([(-label * z).relu() for z, label in zip(scores, labels, strict=True)])
+        return total
+
+    def misclassified(self, X: Any, y: Any) -> list[int]:
+        """The indices of the examples with y score(x) <= 0."""
+        rows, labels = self._data(X, y)
+        scores = self._scores(rows)
+        return [i for i, label in enumerate(labels) if not label * scores[i] > 0.0]
+
+    def step(self, X: Any, y: Any, lr: float) -> int:
+        """One step of the perceptron rule over all misclassified examples at once.
+
+        Args:
+            X: examples, shape (n, d).
+            y: labels, -1 or +1, shape (n,).
+            lr: the learning rate, above 0.
+
+        Returns:
+            The number of misclassified examples before the step; 0 means that nothing was left to change.
+
+        Raises:
+            ValueError: a label is neither -1 nor 1, lengths differ, or lr is not above 0.
+        """
+        rate = plain(lr, "Perceptron: lr")
+        if not 0.0 < rate < float("inf"):
+            raise ValueError(f"Perceptron: lr must be above 0 and finite, got {rate}")
+        rows, labels = self._data(X, y)
+        wrong = self.misclassified(rows, labels)
+        numbers = [w._f + rate * sum(labels[i] * float(rows[i, j]) for i in wrong) for j, w in enumerate(self.w)]
+        set_numbers([*self.w, self.b], [*numbers, self.b._f + rate * sum(labels[i] for i in wrong)])
+        return len(wrong)
+
+    def _scores(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        if rows.shape[1] != self.n_in:
+            raise ValueError(f"Perceptron: expected {self.n_in} inputs, X has {rows.shape[1]} columns")
+        return rows @ np.array([w._f for w in self.w]) + self.b._f  # type: ignore[no-any-return]
+
+    def _data(self, X: Any, y: Any) -> tuple[np.ndarray[Any, Any], list[float]]:
+        rows = as_rows(X, "Perceptron")
+        labels = [plain(label, f"Perceptron: label {i}") for i, label in enumerate(y)]
+        if len(labels) != len(rows):
+            raise ValueError(f"Perceptron: {len(rows)} examples but {len(labels)} labels")
+        for i, label in enumerate(labels):
+            if label not in (-1.0, 1.0):
+                raise ValueError(f"Perceptron: labels are -1 or 1, label {i} is {label:g}")
+        return rows, labels
+
+    def __repr__(self) -> str:
+        return f"Perceptron({self.n_in})"
