@@ -153,7 +153,7 @@ def _example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]
     """One example as operands and as numbers; its length must be n_in."""
     if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
         raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {shown(x)}")
-    xs = tuple(
+    xs: tuple[Any, ...] = tuple(
         v if v.__class__ is float or isinstance(v, Value) else plain(v, f"{who}: input {i}") for i, v in enumerate(x)
     )
     if len(xs) != n_in:
