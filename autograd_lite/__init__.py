@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from autograd_lite import losses, nn, optim
     from autograd_lite.functions import *  # noqa: F403
     from autograd_lite.nn import MLP, Layer, Module, Neuron, Perceptron
+    from autograd_lite.pictures import draw, tape
 
 __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(_functions.__all__, "functions"),
     **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
+    **dict.fromkeys(("draw", "tape"), "pictures"),
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""
 _MODULES = ("losses", "nn", "optim")

@@ -1,0 +1,1 @@
+"""Folding: finding the scalars of a graph that do the same thing."""

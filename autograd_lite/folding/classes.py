@@ -1,0 +1,167 @@
+"""Classes of a graph: which nodes do the same thing to the same kinds of operands.
+
+A node's key is its primitive and the classes of its operands; nodes with one key are one class. A key
+names earlier classes only, so that the members of a class never depend on each other. No pictures
+here and no array code: both are made from these classes.
+
+A tree of additions counts as one sum of many terms, whose key is the set of what occurs in it, so
+that `b + w1*x1 + w2*x2` and a longer one fall together; a product used only there is a term of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+from autograd_lite.graph import raw_operands
+
+Node = Any
+CONSTANT = -1
+"""Stands for an operand that is a bare float, where an index into the units would."""
+
+
+class Slot(NamedTuple):
+    """One operand of a unit: the index of another unit, or CONSTANT, with the local gradient."""
+
+    unit: int
+    local: float
+    number: float
+    role: Hashable
+
+
+class Unit(NamedTuple):
+    """A node together with the additions and products that are parts of its sum.
+
+    Args:
+        node: the node whose value it has.
+        op: the name of the primitive, "sum" for a tree of additions, "" for a leaf.
+        operands: where its values come from; a product within a sum gives two with one role.
+        terms: for a sum, the terms as tuples of positions in `operands`; else empty.
+        size: how many nodes it holds.
+    """
+
+    node: Node
+    op: str
+    operands: tuple[Slot, ...]
+    terms: tuple[tuple[int, ...], ...]
+    size: int
+
+
+def units(order: Sequence[Node], keep: Callable[[Node], bool] = lambda node: False) -> list[Unit]:
+    """The graph with every tree of additions as one unit.
+
+    Args:
+        order: the nodes, operands before users (`graph.order`).
+        keep: whether a node must stay a unit of its own (a root; one in another scope than its user).
+    """
+    uses: dict[int, int] = {}
+    for node in order:
+        for x in raw_operands(node):
+            if x.__class__ is not float:
+                uses[id(x)] = uses.get(id(x), 0) + 1
+
+    def inside(x: Node, user: Node, names: tuple[str, ...]) -> bool:
+        if x.__class__ is float or x._row is None or x._row.name not in names:
+            return False
+        return uses[id(x)] == 1 and x._scope is user._scope and not keep(x)
+
+    absorbed: set[int] = set()
+    for node in order:
+        if node._row is not None and node._row.name in ("add", "sum"):
+            absorbed.update(id(x) for x in raw_operands(node) if inside(x, node, ("add", "mul", "sum")))
+
+    index: dict[int, int] = {}
+    found: list[Unit] = []
+
+    def slot(x: Node, local: float, role: Hashable) -> Slot:
+        return Slot(CONSTANT, local, x, role) if x.__class__ is float else Slot(index[id(x)], local, x._f, role)
+
+    for node in order:
+        if id(node) in absorbed:
+            continue
+        row = node._row
+        if row is None:
+            unit = Unit(node, "", (), (), 1)
+        elif row.name in ("add", "sum"):
+            unit = _sum_unit(node, absorbed, slot)
+        else:
+            operands, n = raw_operands(node), len(raw_operands(node))
+            roles = _roles(row, n)
+            slots = tuple(slot(x, d, r) for x, d, r in zip(operands, node.local_grads, roles, strict=True))
+            unit = Unit(node, row.name, slots, (), 1)
+        index[id(node)] = len(found)
+        found.append(unit)
+    return found
+
+
+def _roles(row: Any, n: int) -> Sequence[Hashable]:
+    """What tells the operand slots of a primitive apart; the elements of one sequence are alike."""
+    if not row.variadic:
+        return range(n)
+    if row.name == "dot":
+        return ["x"] * (n // 2) + ["y"] * (n // 2) + ["bias"] * (n % 2)
+    return ["xs"] * n
+
+
+def _sum_unit(node: Node, absorbed: set[int], slot: Callable[[Node, float, Hashable], Slot]) -> Unit:
+    """A tree of additions, walked without recursion: a long chain of them is deep."""
+    slots: list[Slot] = []
+    terms: list[tuple[int, ...]] = []
+    size, stack = 1, list(reversed(raw_operands(node)))
+    while stack:
+        x = stack.pop()
+        inner = x.__class__ is not float and id(x) in absorbed
+        if not inner and x == 0.0 and x.__class__ is float:
+            continue  # the 0 that a running sum starts from
+        if inner and x._row.name != "mul":
+            size += 1
+            stack.extend(reversed(raw_operands(x)))
+            continue
+        parts = [slot(x, 1.0, "term")]if not inner else [
+            slot(p, d, "factor") for p, d in zip(raw_operands(x), x.local_grads, strict=True)
+        ]  # fmt: skip
+        size += inner
+        terms.append(tuple(range(len(slots), len(slots) + len(parts))))
+        slots.extend(parts)
+    plain_pair = size == 1 and len(slots) == 2 and node._row.name == "add"
+    return Unit(node, "add" if plain_pair else "sum", tuple(slots), tuple(terms), size)
+
+
+def key(unit: Unit, of: Callable[[Slot], Hashable]) -> Hashable:
+    """What a unit does, given a label `of` each operand: order counts, except among the terms of a sum."""
+    if unit.op == "sum":
+        return "sum", frozenset(tuple(of(unit.operands[i]) for i in term) for term in unit.terms)
+    if unit.operands and unit.operands[0].role == "xs":
+        return unit.op, frozenset(map(of, unit.operands))
+    if unit.op == "dot":
+        return "dot", frozenset((slot.role, of(slot)) for slot in unit.operands)
+    return (unit.op, *map(of, unit.operands))
+
+
+def classes(graph: Sequence[Unit], label: Callable[[Unit], Hashable]) -> list[int]:
+    """The class of each unit: exact, and numbered in the order in which they first occur.
+
+    Args:
+        graph: the units, operands first.
+        label: what else tells units apart: the kind of a leaf, a scope.
+    """
+    numbered: dict[Hashable, int] = {}
+    found: list[int] = []
+    for unit in graph:
+        what = key(unit, lambda slot: CONSTANT if slot.unit == CONSTANT else found[slot.unit])
+        found.append(numbered.setdefault((label(unit), what), len(numbered)))
+    return found
+
+
+def shapes(graph: Sequence[Unit], label: Callable[[Unit], Hashable]) -> list[int]:
+    """Like `classes`, but two units are alike if they and their operands do the same, whatever lies below.
+
+    The steps of a recurrence, each a class of its own, are then of one shape. A shape may depend on itself.
+    """
+    numbered: dict[Hashable, int] = {}
+    own = [(unit.op, label(unit)) for unit in graph]
+    found: list[int] = []
+    for unit, mine in zip(graph, own, strict=True):
+        what = key(unit, lambda slot: CONSTANT if slot.unit == CONSTANT else own[slot.unit])
+        found.append(numbered.setdefault((mine, what), len(numbered)))
+    return found

@@ -1,0 +1,67 @@
+"""The tape: a graph as text, one line a node, leaf to root."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from autograd_lite.pictures.formula import Labels, formula
+from autograd_lite.pictures.model import backward_value, has_backward
+from autograd_lite.pictures.text import TOOLTIP_NAME, number, printable, shortened
+from autograd_lite.value import Value
+
+LONGEST = 200
+"""Lines that a tape has before its middle is left out."""
+ENDS = 20
+"""Lines that are then shown at each end."""
+
+
+class Tape:
+    """A graph as lines of text; `str()` of it is the tape.
+
+    Args:
+        order: the nodes, operands first.
+        roots: the Values that it was asked for.
+        full: show every line of a long one.
+    """
+
+    def __init__(self, order: Sequence[Value], roots: Sequence[Value], full: bool = False) -> None:
+        self._text = "\n".join(_lines(order, roots, full))
+
+    def __str__(self) -> str:
+        return self._text
+
+    __repr__ = __str__
+
+
+def _lines(order: Sequence[Value], roots: Sequence[Value], full: bool) -> list[str]:
+    labels, backward = Labels(order), has_backward(order, roots)
+    cut = not full and len(order) > LONGEST
+    shown = [*order[:ENDS], *order[-ENDS:]] if cut else order
+    rows = [_cells(node, labels, backward) for node in shown]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["   ".join(f"{x:<{w}}" for x, w in zip(row, widths, strict=True) if w).rstrip() for row in rows]
+    if cut:
+        left_out = len(order) - 2 * ENDS
+        lines.insert(ENDS, f"... {left_out:,} more lines; ag.tape(loss, full=True) has them all ...")
+    return lines
+
+
+def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:
+    g = backward_value(node) if backward else None
+    local = ""
+    if node._row is not None:
+        found = node.local_grads
+        few = [*islice(found, 10), *found[-2:]] if len(found) > 12 else found
+        parts = [number(x) for x in few]
+        if len(found) > 12:
+            parts[10:11] = ["..."]
+        local = f"local=({shortened(parts, 13)}{',' if len(found) == 1 else ''})"
+    name = printable(node._name, TOOLTIP_NAME) if node._name else ""
+    return (
+        f"{labels[node]} = {formula(node, labels)}",
+        f"f={number(node._f)}",
+        "" if g is None else f"g={number(g)}",
+        local,
+        f"name={name!r}" if name and printable(node._name) != labels[node] else "",
+    )
