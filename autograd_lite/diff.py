@@ -43,10 +43,12 @@ def backward(root: Value, gradient: float = 1.0) -> None:
     if not isinstance(root, Value):
         raise TypeError(f"backward: expected a Value, got {shown(root)}")
     adjoint = adjoints(root, plain(gradient, "backward: gradient"))
+    leaves = [node for node in adjoint if node._row is None]
     with _commit_lock:
-        grads = [g if v._row is not None else v._grad + g for v, g in adjoint.items()]
+        for leaf in leaves:
+            adjoint[leaf] += leaf._grad
         # One call that runs no bytecode, so that an interrupt comes before it or after it, never within.
-        deque(map(_set_grad, adjoint, grads), maxlen=0)
+        deque(map(_set_grad, adjoint, adjoint.values()), maxlen=0)
 
 
 def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
@@ -61,25 +63,24 @@ def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
     """
     nodes = graph.order(root)
     nodes.reverse()
-    adjoint = {root: gradient}
-    get = adjoint.get
-    for node in nodes:
+    adjoint = dict.fromkeys(nodes, 0.0)
+    adjoint[root] = gradient
+    for node, g in adjoint.items():  # an entry is complete when its turn comes: all users stand before it
         a = node._a
         if a is None:
             continue
-        g = adjoint[node]
         b = node._b
         if b is None:
-            adjoint[a] = get(a, 0.0) + g * node._da
+            adjoint[a] += g * node._da
         elif b is MANY:
-            for x, d in zip(a, node._da, strict=True):
-                if x.__class__ is not float:
-                    adjoint[x] = get(x, 0.0) + g * d
+            for x, d in zip(a, node._da):  # noqa: B905
+                if type(x) is not float:
+                    adjoint[x] += g * d
         else:
-            if a.__class__ is not float:
-                adjoint[a] = get(a, 0.0) + g * node._da
-            if b.__class__ is not float:
-                adjoint[b] = get(b, 0.0) + g * node._db
+            if type(a) is not float:
+                adjoint[a] += g * node._da
+            if type(b) is not float:
+                adjoint[b] += g * node._db
     if not isfinite(sum(adjoint.values())):
         return _careful_adjoints(nodes, root, gradient)
     return adjoint
@@ -97,7 +98,7 @@ def _careful_adjoints(nodes: Sequence[Value], root: Value, gradient: float) -> d
             continue
         g, branch = adjoint[node], node._row.branch
         for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True):
-            if x.__class__ is not float:
+            if type(x) is not float:
                 nothing = g == 0.0 or (branch and d == 0.0)
                 adjoint[x] = adjoint.get(x, 0.0) + (0.0 if nothing else g * d)
     return adjoint
@@ -154,7 +155,7 @@ def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
     _refuse_stale(nodes)
     needed = set(wanted)  # and whatever leads to one of them
     for node in nodes:
-        if any(x in needed for x in graph.raw_operands(node) if x.__class__ is not float):
+        if any(x in needed for x in graph.raw_operands(node) if type(x) is not float):
             needed.add(node)
     parts: dict[Value, list[Any]] = {root: [1.0]}
     adjoint: dict[Value, Any] = {}
@@ -166,9 +167,9 @@ def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
         if row is None:
             continue
         operands = graph.raw_operands(node)
-        slots = [i for i, x in enumerate(operands) if x.__class__ is not float and x in needed]
+        slots = [i for i, x in enumerate(operands) if type(x) is not float and x in needed]
         for i, d in zip(slots, _partials(row, operands, node, slots), strict=True):
-            if d.__class__ is float and d == 0.0:
+            if type(d) is float and d == 0.0:
                 continue  # 0 for every input, not only here
             parts.setdefault(operands[i], []).append(_product(d, g) if row.branch else _product(g, d))
     return [adjoint.get(x, 0.0) for x in wanted]
@@ -176,12 +177,12 @@ def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
 
 def _product(first: Any, second: Any) -> Any:
     """first * second, and 0 where the first is 0, whatever the second."""
-    if first.__class__ is float and second.__class__ is float:
+    if type(first) is float and type(second) is float:
         return TABLE["_chain"].value(first, second)
     for factor, other in ((first, second), (second, first)):
-        if factor.__class__ is float and factor == 1.0:
+        if type(factor) is float and factor == 1.0:
             return other
-        if factor.__class__ is float and factor == -1.0:
+        if type(factor) is float and factor == -1.0:
             return -other
     return record(TABLE["_chain"], (first, second))
 
@@ -215,12 +216,12 @@ def _refuse_stale(nodes: Iterable[Value]) -> None:
     """Derivatives that are graphs evaluate the operands anew: refuse if a leaf is not what it was."""
     for node in nodes:
         operands = graph.raw_operands(node)
-        if node._row is None or not any(x.__class__ is not float and x._row is None for x in operands):
+        if node._row is None or not any(type(x) is not float and x._row is None for x in operands):
             continue
-        numbers = [x if x.__class__ is float else x._f for x in operands]
+        numbers = [x if type(x) is float else x._f for x in operands]
         value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
         if repr((value, tuple(local))) != repr((node._f, node.local_grads)):
-            leaves = ", ".join(repr(x) for x in operands if x.__class__ is not float and x._row is None)
+            leaves = ", ".join(repr(x) for x in operands if type(x) is not float and x._row is None)
             raise RuntimeError(
                 f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "
                 f"it was computed (leaves: {leaves}); compute the expression again"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from autograd_lite.ops import CONSTANTS, HELPERS, LOG_SOFTMAX, SOFTMAX
@@ -20,7 +20,7 @@ from autograd_lite.value import Value, hot, plain, record, shown
 
 UNARY = """
 def {function}({a}):
-    if {a}.__class__ is Value or isinstance({a}, Value):
+    if isinstance({a}, Value):
         node = new(Value)
         node._row = row_{name}
         node._a = {a}
@@ -34,13 +34,13 @@ def {function}({a}):
 
 OPERATOR = """
 def {function}({this}, {other}):
-    if {other}.__class__ is Value or isinstance({other}, Value):
+    if isinstance({other}, Value):
         node = new(Value)
         node._a = {a}
         node._b = {b}
         {other} = {other}._f
     else:
-        if {other}.__class__ is not float:
+        if type({other}) is not float:
             {other} = number({other})
             if {other} is NotImplemented:
                 return {other}
@@ -173,21 +173,21 @@ def _function(name: str) -> Any:
 class _Method:
     """A method of Value that is made when it is first used, and then takes this object's place."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, make: Callable[[], Callable[..., Any]]) -> None:
+        self.name, self.make = name, make
 
     def __get__(self, value: Any, kind: type) -> Any:
-        function = _function(METHODS[self.name])
+        function = self.make()
         setattr(Value, self.name, function)
         return function.__get__(value, kind)
 
 
-for _name in METHODS:
-    setattr(Value, _name, _Method(_name))
-for _name, _python in OPERATORS.items():
-    for _prefix in ("", "r"):
-        _operator = f"__{_prefix}{_python}__"
-        setattr(Value, _operator, make_operator(TABLE[_name], _operator, reflected=bool(_prefix)))
+for _name, _primitive in METHODS.items():
+    setattr(Value, _name, _Method(_name, partial(_function, _primitive)))
+for _primitive, _python in OPERATORS.items():
+    for _reflected, _prefix in ((False, ""), (True, "r")):
+        _name = f"__{_prefix}{_python}__"
+        setattr(Value, _name, _Method(_name, partial(make_operator, TABLE[_primitive], _name, _reflected)))
 
 
 # --- n-ary: one sequence -----------------------------------------------------------------------------
@@ -198,12 +198,12 @@ def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[
     if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
         raise TypeError(f"{name}: takes one sequence of Values and numbers, got {shown(xs)}")
     found = tuple(
-        x if x.__class__ is float or isinstance(x, Value) else plain(x, f"{name}: element {i}")
+        x if type(x) is float or isinstance(x, Value) else plain(x, f"{name}: element {i}")
         for i, x in enumerate(xs)
     )
     if not found and not empty:
         raise ValueError(f"{name}: the sequence is empty; it needs at least one element")
-    return found, any(x.__class__ is not float for x in found)
+    return found, any(type(x) is not float for x in found)
 
 
 def _n_ary(name: str, xs: Iterable[Any], empty: bool = False) -> Any:

@@ -59,10 +59,10 @@ def order(*roots: Node) -> list[Node]:
         if b is None:
             push(a)
         elif b is MANY:
-            stack.extend(x for x in reversed(a) if x.__class__ is not float)
+            stack.extend(x for x in reversed(a) if type(x) is not float and x not in seen)
         else:
-            if b.__class__ is not float:
+            if type(b) is not float and b not in seen:
                 push(b)
-            if a.__class__ is not float:
+            if type(a) is not float and a not in seen:
                 push(a)
     return found

@@ -154,11 +154,11 @@ def _example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]
     if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
         raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {shown(x)}")
     xs: tuple[Any, ...] = tuple(
-        v if v.__class__ is float or isinstance(v, Value) else plain(v, f"{who}: input {i}") for i, v in enumerate(x)
+        v if type(v) is float or isinstance(v, Value) else plain(v, f"{who}: input {i}") for i, v in enumerate(x)
     )
     if len(xs) != n_in:
         raise ValueError(f"{who}: expected {n_in} inputs, got {len(xs)}")
-    return xs, [v if v.__class__ is float else v._f for v in xs]
+    return xs, [v if type(v) is float else v._f for v in xs]
 
 
 # --- modules --------------------------------------------------------------------------------------------

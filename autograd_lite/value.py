@@ -29,8 +29,10 @@ new = object.__new__
 
 def number(x: Any) -> Any:
     """x as a float if it is a real number of any kind (0-d arrays included), else NotImplemented."""
-    if x.__class__ is float:
+    if type(x) is float:
         return x
+    if type(x) is int:
+        return float(x)
     decimal = modules.get("decimal")  # a Decimal can only come from there
     if isinstance(x, Real) or (decimal is not None and isinstance(x, decimal.Decimal)):
         return float(x)
@@ -222,7 +224,7 @@ class Value:
     _scope: Scope | None
 
     def __init__(self, data: Any, name: str = "") -> None:
-        self._f = data if data.__class__ is float else plain(data, type(self).__name__)
+        self._f = data if type(data) is float else plain(data, type(self).__name__)
         self._grad = 0.0
         self._row = self._a = self._b = None
         if name:
@@ -284,7 +286,7 @@ class Value:
     @property
     def operands(self) -> tuple[Value, ...]:
         """The operands in order, one for each slot (`a * a` has two); a literal shows as a constant leaf."""
-        return tuple(Constant(x) if x.__class__ is float else x for x in graph.raw_operands(self))
+        return tuple(Constant(x) if type(x) is float else x for x in graph.raw_operands(self))
 
     @property
     def local_grads(self) -> tuple[float, ...]:
@@ -519,7 +521,7 @@ def record(row: Row, operands: tuple[Any, ...], numbers: Sequence[float] | None 
         numbers: their data, where the caller has it already.
     """
     if numbers is None:
-        numbers = [x if x.__class__ is float else x._f for x in operands]
+        numbers = [x if type(x) is float else x._f for x in operands]
     node = new(Value)
     node._row = row
     if row.variadic:
