@@ -15,14 +15,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite import functions as _functions
-from autograd_lite.diff import gradients
-from autograd_lite.value import Parameter, Value, no_grad, scope
+from autograd_lite.diff import gradients as gradients
+from autograd_lite.value import Parameter as Parameter
+from autograd_lite.value import Value as Value
+from autograd_lite.value import no_grad as no_grad
+from autograd_lite.value import scope as scope
 
-if TYPE_CHECKING:
-    from autograd_lite import losses, nn, optim
+if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is public
+    from autograd_lite import losses as losses
+    from autograd_lite import nn as nn
+    from autograd_lite import optim as optim
     from autograd_lite.functions import *  # noqa: F403
-    from autograd_lite.nn import MLP, Layer, Module, Neuron, Perceptron
-    from autograd_lite.pictures import draw, tape
+    from autograd_lite.nn import MLP as MLP
+    from autograd_lite.nn import Layer as Layer
+    from autograd_lite.nn import Module as Module
+    from autograd_lite.nn import Neuron as Neuron
+    from autograd_lite.nn import Perceptron as Perceptron
+    from autograd_lite.pictures import draw as draw
+    from autograd_lite.pictures import tape as tape
 
 __version__ = "0.1.0"
 

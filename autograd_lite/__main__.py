@@ -177,8 +177,9 @@ def train(seed: int, out: Path) -> float:
 
 def accuracy(model: ag.MLP, rows: Rows, labels: list[int]) -> float:
     """The share of labels whose sign the model gets right."""
-    scores = model.predict(rows).tolist()
-    return sum((score > 0.0) == (label > 0) for score, label in zip(scores, labels, strict=True)) / len(labels)
+    scores: list[float] = model.predict(rows).tolist()
+    right = sum((score > 0.0) == (label > 0) for score, label in zip(scores, labels, strict=True))
+    return right / len(labels)
 
 
 def progress(epochs: int, examples: int) -> Any:
