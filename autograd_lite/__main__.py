@@ -45,7 +45,10 @@ HAND = {"w": {"14": 0.2, "15": -0.3, "24": 0.4, "25": 0.1, "34": -0.5, "35": 0.2
 def network_by_hand(x: Sequence[float], target: float, rate: float) -> dict[str, float]:
     """One step of gradient descent on E = (target - o6)^2 / 2, from the formulas of the slides."""
     w, b = dict(HAND["w"]), dict(HAND["b"])
-    sigmoid = lambda z: 1.0 / (1.0 + math.exp(-z))  # noqa: E731
+
+    def sigmoid(z: float) -> float:
+        return 1.0 / (1.0 + math.exp(-z))
+
     o = {"1": x[0], "2": x[1], "3": x[2]}
     for j, inputs in (("4", "123"), ("5", "123"), ("6", "45")):
         o[j] = sigmoid(sum(w[i + j] * o[i] for i in inputs) + b[j])

@@ -233,7 +233,7 @@ class Value:
     def __getattr__(self, attribute: str) -> Any:
         # Slots that a new node leaves unset, which saves their stores in the hot path.
         try:
-            return _UNSET["_" + attribute.lstrip("_")]
+            return _UNSET[attribute]
         except KeyError:
             message = f"{type(self).__name__!r} object has no attribute {attribute!r}"
             raise AttributeError(message, name=attribute, obj=self) from None
