@@ -194,8 +194,8 @@ def _total(parts: list[Any]) -> Any:
 
 def _partials(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
     """A row's local derivatives in some of its operands, as Values."""
-    if row.flat:  # constant, and NaN where the result is NaN
-        return [node.local_grads[i] for i in slots]
+    if row.flat:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
+        return [node if d != d else d for d in map(node.local_grads.__getitem__, slots)]
     if not isinstance(row.partials, str):
         found = row.partials(*operands, node)
         return [found[i] for i in slots]

@@ -444,7 +444,17 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return b if condition == 0.0 else a if condition == condition else math.nan
 
 
-VALUES: dict[str, Any] = {**CONSTANTS, **HELPERS, "where": _where, "flat": lambda out: 0.0}
+def _div(a: Any, b: Any) -> Any:
+    """a / b by the operator of Values, or on two constants by the kernel, which does not raise."""
+    return hot["div"](a, b) if a.__class__ is float and b.__class__ is float else a / b
+
+
+def _pow(a: Any, b: Any) -> Any:
+    """a ** b, likewise."""
+    return hot["pow"](a, b) if a.__class__ is float and b.__class__ is float else a**b
+
+
+VALUES: dict[str, Any] = {**CONSTANTS, **HELPERS, "where": _where, "div": _div, "pow": _pow, "flat": lambda out: 0.0}
 """What a name in a rule means on Values (and on floats beside them); functions join when first needed."""
 
 

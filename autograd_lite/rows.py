@@ -59,10 +59,21 @@ class _Floats(ast.NodeTransformer):
 
 
 class _Values(ast.NodeTransformer):
-    """Row text as Python on Values: a comparison is the primitive of that name."""
+    """Row text as Python on Values: a comparison is the primitive of that name.
+
+    An operand may be a constant, so division and powers of two floats may come up, and do not raise.
+    """
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant(float(node.value)) if type(node.value) is int else node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow):
+            return _call("pow", node.left, node.right)
+        if isinstance(node.op, ast.Div):
+            return _call("div", node.left, node.right)
+        return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         self.generic_visit(node)
@@ -104,10 +115,14 @@ class Row:
             one text that gives a list), or a function of the operands and `out` that gives a tuple.
         about: one line of documentation.
         domain: for each operand the interval where accuracy is promised and tested; one for all of them.
-        ulp: bounds of the result and of a local derivative, in units in the last place.
-        floor: the absolute error allowed beside them, near a zero crossing that is not at 0.
+        ulp: bounds of the result and of a local derivative, in units in the last place; for `*xs` of n operands
+            times n / 2. Where the result or a factor in it is subnormal, the rounding of that comes on top.
+        floor: the absolute errors allowed beside them where an operand lies in `near`: around a zero crossing
+            that is not at 0.
+        near: see `floor`.
         note: the reason, where `ulp` is not (2, 4) or there is a floor.
-        flat: piecewise constant; its derivative is 0 wherever there is one.
+        flat: piecewise constant; its derivative is 0 wherever there is one. Nothing goes through it, so it is a
+            `branch` too.
         branch: chooses among operands; one that is not chosen gets nothing, whatever arrives.
         defaults: values of the trailing operands that may be left out.
         builtin: one of ours; a user's own row may be defined anew.
@@ -124,7 +139,8 @@ class Row:
         *,
         domain: Interval | tuple[Interval, ...] = (-inf, inf),
         ulp: tuple[float, float] = (2.0, 4.0),
-        floor: float = 0.0,
+        floor: tuple[float, float] = (0.0, 0.0),
+        near: Interval = (-inf, inf),
         note: str = "",
         flat: bool = False,
         branch: bool = False,
@@ -136,7 +152,8 @@ class Row:
         self.operands = tuple(operands.lstrip("*").split())
         self.forward, self.partials = forward, partials
         self.domain: tuple[Interval, ...] = domain if isinstance(domain[0], tuple) else (domain,) * len(self.operands)
-        self.ulp, self.floor, self.flat, self.branch = ulp, floor, flat, branch
+        self.ulp, self.floor, self.near, self.flat = ulp, floor, near, flat
+        self.branch = branch or flat
         self.defaults, self.builtin = defaults, builtin
         self.rules: dict[int, Callable[..., Any]] = {}  # partials on Values, compiled when first needed
 
