@@ -171,20 +171,21 @@ def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
         for i, d in zip(slots, _partials(row, operands, node, slots), strict=True):
             if type(d) is float and d == 0.0:
                 continue  # 0 for every input, not only here
-            parts.setdefault(operands[i], []).append(_product(d, g) if row.branch else _product(g, d))
+            parts.setdefault(operands[i], []).append(_product(g, d, row.branch))
     return [adjoint.get(x, 0.0) for x in wanted]
 
 
-def _product(first: Any, second: Any) -> Any:
-    """first * second, and 0 where the first is 0, whatever the second."""
+def _product(first: Any, second: Any, branch: bool) -> Any:
+    """first * second, and 0 where the first is 0, whatever the second; for a branch the other way round too."""
+    row = TABLE["_masked" if branch else "_chain"]
     if type(first) is float and type(second) is float:
-        return TABLE["_chain"].value(first, second)
+        return row.value(first, second)
     for factor, other in ((first, second), (second, first)):
         if type(factor) is float and factor == 1.0:
             return other
         if type(factor) is float and factor == -1.0:
             return -other
-    return record(TABLE["_chain"], (first, second))
+    return record(row, (first, second))
 
 
 def _total(parts: list[Any]) -> Any:

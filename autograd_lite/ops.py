@@ -104,9 +104,10 @@ def _ndtr(a: float) -> float:
 def _gauss(a: float, s: float) -> float:
     """exp(-s a^2), the square split so that its rounding is not multiplied by a^2 (500 ulp)."""
     if not abs(a) < 40.0:  # below the last subnormal, for s = 1/2 too
-        return 0.0 if a == a else nan
+        return 0.0 if a == a and s == s else nan
     high = _high(a)
-    return math.exp(-s * high * high) * math.exp(-s * (a - high) * (a + high))
+    exp: Callable[[float], float] = FLOATS["exp"]
+    return exp(-s * high * high) * exp(-s * (a - high) * (a + high))
 
 
 def _expdiff(a: float, b: float) -> float:
@@ -327,7 +328,8 @@ _ROWS = (
     Row("logsumexp",  "logsumexp", "*xs",   LOGSUMEXP,                                    SOFTMAX,                      "log(exp(x1) + ... + exp(xn)) without overflow.", floor=(1e-15, 0.0), near=(-5.0, 0.0), note="the result crosses 0 where the largest x is between -log n and 0"),
     Row("dot",        "dot",   "*xs",       "dot(xs)",                                    "pair_partials(xs)",          "x1 y1 + ... + xn yn, plus a bias if there is one.", note="summed as it stands, for speed: relative to |x1 y1| + ... + |xn yn|"),
     # internal: what the rows above are differentiated into
-    Row("_chain",     "*",     "a b",       "where(a == 0, 0, a * b)",                    "b, a",                       "adjoint times local gradient; an adjoint of 0 contributes 0."),
+    Row("_chain",     "*",     "a b",       "where(a == 0, 0, a * b)",                    "b, a",                       "adjoint times local gradient; an adjoint of 0 contributes 0.", branch=True),
+    Row("_masked",    "*",     "a b",       "where(a == 0, 0, where(b == 0, 0, a * b))",  "b, a",                       "the same where the local gradient may be that of a branch not taken: either of 0 contributes 0.", branch=True),
     Row("_stop",      "stop",  "a",         "a",                                          "flat(out)",                  "a as a constant.", flat=True),
     Row("_shift",     "-",     "a b",       "where(a == b, 0, a - b)",                    "1, -1",                      "a - b, and 0 where they are equal, infinities included."),
     Row("_expdiff",   "exp",   "a b",       "_expdiff(a, b)",                             "out, -out",                  "exp(a - b), the rounding of a - b made good."),

@@ -85,6 +85,7 @@ DEFINITIONS = {
     "logsumexp": lambda *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)),
     "dot": lambda *xs: mp.fdot(xs[: len(xs) // 2], xs[len(xs) // 2 :]) + (xs[-1] if len(xs) % 2 else 0),
     "_chain": lambda a, b: a * b,
+    "_masked": lambda a, b: a * b,
     "_stop": lambda a: a,
     "_shift": lambda a, b: a - b,
     "_expdiff": lambda a, b: mp.exp(a - b),
