@@ -85,9 +85,9 @@ def units(order: Sequence[Node], keep: Callable[[Node], bool] = lambda node: Fal
         elif row.name in ("add", "sum"):
             unit = _sum_unit(node, absorbed, slot)
         else:
-            operands, n = raw_operands(node), len(raw_operands(node))
-            roles = _roles(row, n)
-            slots = tuple(slot(x, d, r) for x, d, r in zip(operands, node.local_grads, roles, strict=True))
+            operands = raw_operands(node)
+            roles = _roles(row, len(operands))
+            slots = tuple(map(slot, operands, node.local_grads, roles))
             unit = Unit(node, row.name, slots, (), 1)
         index[id(node)] = len(found)
         found.append(unit)
@@ -117,9 +117,11 @@ def _sum_unit(node: Node, absorbed: set[int], slot: Callable[[Node, float, Hasha
             size += 1
             stack.extend(reversed(raw_operands(x)))
             continue
-        parts = [slot(x, 1.0, "term")]if not inner else [
-            slot(p, d, "factor") for p, d in zip(raw_operands(x), x.local_grads, strict=True)
-        ]  # fmt: skip
+        if inner:
+            (a, b), (da, db) = raw_operands(x), x.local_grads
+            parts = [slot(a, da, "factor"), slot(b, db, "same factor" if a is b else "factor")]
+        else:
+            parts = [slot(x, 1.0, "term")]
         size += inner
         terms.append(tuple(range(len(slots), len(slots) + len(parts))))
         slots.extend(parts)
@@ -129,39 +131,42 @@ def _sum_unit(node: Node, absorbed: set[int], slot: Callable[[Node, float, Hasha
 
 def key(unit: Unit, of: Callable[[Slot], Hashable]) -> Hashable:
     """What a unit does, given a label `of` each operand: order counts, except among the terms of a sum."""
+    operands = unit.operands
     if unit.op == "sum":
-        return "sum", frozenset(tuple(of(unit.operands[i]) for i in term) for term in unit.terms)
-    if unit.operands and unit.operands[0].role == "xs":
-        return unit.op, frozenset(map(of, unit.operands))
-    if unit.op == "dot":
-        return "dot", frozenset((slot.role, of(slot)) for slot in unit.operands)
-    return (unit.op, *map(of, unit.operands))
+        return "sum", frozenset(tuple(of(operands[i]) for i in term) for term in unit.terms)
+    if unit.op and operands[0].role.__class__ is str:  # elements of a sequence
+        return unit.op, frozenset((slot.role, of(slot)) for slot in operands)
+    return (unit.op, *map(of, operands))
 
 
-def classes(graph: Sequence[Unit], label: Callable[[Unit], Hashable]) -> list[int]:
+def classes(graph: Sequence[Unit], labels: Sequence[Hashable]) -> list[int]:
     """The class of each unit: exact, and numbered in the order in which they first occur.
 
     Args:
         graph: the units, operands first.
-        label: what else tells units apart: the kind of a leaf, a scope.
+        labels: for each unit what else tells it apart: the kind of a leaf, a scope.
     """
     numbered: dict[Hashable, int] = {}
     found: list[int] = []
-    for unit in graph:
-        what = key(unit, lambda slot: CONSTANT if slot.unit == CONSTANT else found[slot.unit])
-        found.append(numbered.setdefault((label(unit), what), len(numbered)))
+
+    def of(slot: Slot) -> int:
+        return CONSTANT if slot.unit == CONSTANT else found[slot.unit]
+
+    for unit, label in zip(graph, labels, strict=True):
+        found.append(numbered.setdefault((label, key(unit, of)), len(numbered)))
     return found
 
 
-def shapes(graph: Sequence[Unit], label: Callable[[Unit], Hashable]) -> list[int]:
+def shapes(graph: Sequence[Unit], labels: Sequence[Hashable]) -> list[int]:
     """Like `classes`, but two units are alike if they and their operands do the same, whatever lies below.
 
     The steps of a recurrence, each a class of its own, are then of one shape. A shape may depend on itself.
     """
+    ops: dict[Hashable, int] = {}
+    own = [ops.setdefault((unit.op, label), len(ops)) for unit, label in zip(graph, labels, strict=True)]
     numbered: dict[Hashable, int] = {}
-    own = [(unit.op, label(unit)) for unit in graph]
-    found: list[int] = []
-    for unit, mine in zip(graph, own, strict=True):
-        what = key(unit, lambda slot: CONSTANT if slot.unit == CONSTANT else own[slot.unit])
-        found.append(numbered.setdefault((mine, what), len(numbered)))
-    return found
+
+    def of(slot: Slot) -> int:
+        return CONSTANT if slot.unit == CONSTANT else own[slot.unit]
+
+    return [numbered.setdefault((mine, key(unit, of)), len(numbered)) for unit, mine in zip(graph, own, strict=True)]

@@ -56,7 +56,9 @@ def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | N
 
     roots = _roots(loss, "draw")
     if direction not in ("BT", "LR"):
-        raise ValueError(f"draw: direction must be 'BT' (root on top) or 'LR' (root at the right), got {shown(direction)}")
+        raise ValueError(
+            f"draw: direction must be 'BT' (root on top) or 'LR' (root at the right), got {shown(direction)}"
+        )
     order = graph.order(*roots)
     boxes = sum(1 + sum(x.__class__ is float for x in graph.raw_operands(node)) for node in order)
     if fold is False and boxes > MOST:

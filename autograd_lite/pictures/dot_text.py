@@ -19,7 +19,13 @@ def dot_text(model: Model, direction: str) -> str:
     """
     graph = graphviz.Digraph(
         graph_attr={"rankdir": direction, "bgcolor": "white", "nodesep": "0.25", "ranksep": "0.35"},
-        node_attr={"shape": "box", "style": "rounded,filled", "fontname": "Helvetica", "fontsize": "13", "margin": "0.08"},
+        node_attr={
+            "shape": "box",
+            "style": "rounded,filled",
+            "fontname": "Helvetica",
+            "fontsize": "13",
+            "margin": "0.08",
+        },
         edge_attr={"fontname": "Helvetica", "fontsize": "11", "color": LINE},
     )
     if model.note:
@@ -27,7 +33,15 @@ def dot_text(model: Model, direction: str) -> str:
     bodies = [graphviz.Digraph(name=f"cluster_{i}") for i in range(len(model.frames))]
     for i, frame in enumerate(model.frames):
         title = f"<<B>{escape(frame.title) or ' '}</B>>"
-        bodies[i].attr(label=title, labeljust="l", style="rounded", color=FRAME_LINE, fontname="Helvetica", fontsize="11")
+        bodies[i].attr(
+            label=title,
+            labeljust="l",
+            labelloc="b" if direction == "BT" else "t",
+            style="rounded",
+            color=FRAME_LINE,
+            fontname="Helvetica",
+            fontsize="11",
+        )
     for i, box in enumerate(model.boxes):
         (graph if box.frame is None else bodies[box.frame]).node(
             f"n{i}",
@@ -41,7 +55,9 @@ def dot_text(model: Model, direction: str) -> str:
         (graph if parent is None else bodies[parent]).subgraph(bodies[i])
     for edge in model.edges:
         style = "dashed" if edge.idle else "solid"
-        graph.edge(f"n{edge.source}", f"n{edge.target}", label=edge.label, style=style, tooltip=graphviz.escape(edge.about))
+        graph.edge(
+            f"n{edge.source}", f"n{edge.target}", label=edge.label, style=style, tooltip=graphviz.escape(edge.about)
+        )
     return str(graph.source)
 
 

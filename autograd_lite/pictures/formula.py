@@ -90,5 +90,3 @@ def assignment(node: Any, labels: Labels) -> str:
         return f"{labels[node]} = {formula(node, labels)}"
     steps = [labels[node], formula(node, labels), formula(node, NUMBERS), number(node._f)]
     return " = ".join(step for i, step in enumerate(steps) if i == 0 or step != steps[i - 1])
-
-

@@ -13,17 +13,18 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 
 from autograd_lite.pictures.layout import FRAME_TITLE, Arrow, Placed, Plan, Point, stacking
 
 BESIDE = 12.0
 """Between two boxes of a row."""
-BETWEEN = 9.0
+BETWEEN = 14.0
 """Between a row of boxes and a row of labels."""
 PAD = 9.0
 """Between a frame and what is in it."""
-SWEEPS, SETTLINGS = 24, 60
+SWEEPS, SETTLINGS = 24, 300
 MOST_POINTS = 20_000
 """Points on long edges; with more of them, edges run straight past the rows."""
 
@@ -79,13 +80,16 @@ class _Layout:
         depth = [0] * len(users)
         for i in _users_first(users):
             depth[i] = max((depth[user] + 1 for user in users[i]), default=0)
+        leaves = set(range(len(users))) - {b for _, b, _, _ in self.plan.edges}
+        literals = {a for a, _, w, _ in self.plan.edges if not w and a in leaves and len(users[a]) == 1}
         items = []
         for i, size in enumerate(self.plan.boxes):
             frame = self.plan.inside[i]
             across, down = self._turned(size)
             across += 2 * self.loops.get(i, 0.0)
             frames = self.around[frame] if frame is not None else ()
-            items.append(Item(2 * depth[i], (across, down), frames, box=True))
+            row = 2 * depth[i] - (i in literals)  # small, and without a label: it fits among the labels
+            items.append(Item(row, (across, down), frames, box=True))
         return items
 
     def _loops(self) -> dict[int, float]:
@@ -116,12 +120,12 @@ class _Layout:
         if len(self.items) > MOST_POINTS and bottom - top > 4:
             rows = (top + 1, bottom - 1)
         for row in rows:
-            size = self._turned((label[0], label[1])) if row == top + 1 else (4.0, 0.0)
+            size = self._turned((label[0], label[1])) if row == top + 1 and label[0] else (4.0, 0.0)
             frames = max(self._inside(high, row), self._inside(low, row), key=len)
             way.append(len(self.items))
             self.items.append(Item(row, size, frames))
         way.append(low)
-        for upper, lower in zip(way, way[1:], strict=False):
+        for upper, lower in pairwise(way):
             self.items[upper].below.append(lower)
             self.items[lower].above.append(upper)
         return way
@@ -211,7 +215,7 @@ class _Layout:
                 found.append((left(parent), left(frame), first))
                 found.append((right(frame), right(parent), PAD))
         for row in rows:
-            for i, j in zip(row, row[1:], strict=False):
+            for i, j in pairwise(row):
                 a, b = items[i], items[j]
                 k = 0
                 while k < min(len(a.frames), len(b.frames)) and a.frames[k] == b.frames[k]:
@@ -225,14 +229,16 @@ class _Layout:
     def _across(self, rows: list[list[int]]) -> tuple[Vector, Vector]:
         """The middle of each item, and the two sides of each frame.
 
-        Each item wants to be in the middle of its neighbours. Pushing all that is in the way to the right,
-        or all to the left, gives two placements that keep every distance; so does their mean.
+        Each item moves to the middle of its neighbours, and two that come too near move apart, the lighter one
+        more. That leaves some distances a little short. Pushing what is in the way to the right, or to
+        the left, gives two placements that keep every distance; so does their mean, which is taken in the end.
         """
         items, n = self.items, len(self.items)
         size = n + 2 * len(self.around)
         following: list[list[tuple[int, float]]] = [[] for _ in range(size)]
         waiting = [0] * size
-        for a, b, d in self._constraints(rows):
+        distances = self._constraints(rows)
+        for a, b, d in distances:
             following[a].append((b, d))
             waiting[b] += 1
         order = [i for i in range(size) if not waiting[i]]
@@ -252,14 +258,35 @@ class _Layout:
                     left[i] = min(left[i], left[j] - d)
             return [(a + b) / 2 for a, b in zip(right[:n], left[:n], strict=True)]
 
+        def pull(i: int, j: int) -> tuple[int, float]:
+            """An edge between its points is kept straight; a box goes above its results more than its leaves."""
+            if not items[i].box and not items[j].box:
+                return j, 8.0
+            ends = items[i], items[j]
+            if any(item.box and not item.below for item in ends):
+                return j, 0.5
+            upper, lower = ends if items[i].row < items[j].row else ends[::-1]
+            return j, 6.0 if len(upper.below) == len(lower.above) == 1 else 2.0
+
+        pulls = [[pull(i, j) for j in (*item.above, *item.below)] for i, item in enumerate(items)]
+        totals = [sum(weight for _, weight in near) for near in pulls]
+        mass = [1e-3 + total for total in totals] + [0.5] * (size - n)
         at = settled([0.0] * n)
-        for _ in range(SETTLINGS):
-            wish = list(at)
-            for i, item in enumerate(items):
-                near = [*item.above, *item.below]
+        where = at + [0.0] * (size - n)
+        for frame in range(len(self.around)):
+            inside = [at[i] for i, item in enumerate(items) if frame in item.frames]
+            where[n + 2 * frame], where[n + 2 * frame + 1] = min(inside), max(inside)
+        for _ in range(max(20, min(SETTLINGS, 400_000 // size))):
+            for i, near in enumerate(pulls):
                 if near:
-                    wish[i] = sum(at[j] for j in near) / len(near)
-            at = settled(wish)
+                    where[i] += 0.5 * (sum(where[j] * weight for j, weight in near) / totals[i] - where[i])
+            for a, b, d in distances:
+                short = d - (where[b] - where[a])
+                if short > 0.0:
+                    share = mass[a] / (mass[a] + mass[b])
+                    where[a] -= short * (1.0 - share)
+                    where[b] += short * share
+        at = settled(where[:n])
         sides = [inf, -inf] * len(self.around)
         first = PAD + (FRAME_TITLE if self.turned else 0.0)
         for frame in reversed(range(len(self.around))):
@@ -312,9 +339,10 @@ class _Layout:
             (sides[2 * f], tops[top] - before[f], sides[2 * f + 1], bottoms[bottom] + beyond[f])
             for f, (top, bottom) in enumerate(self.spans)
         ]
-        halves = [(item.size[0] / 2, item.size[1] / 2) for item in self.items[:n]]
-        low = min([*(across[i] - halves[i][0] for i in range(n)), *(c[0] for c in corners), *across[n:]])
-        high = max([*(across[i] + halves[i][0] for i in range(n)), *(c[2] for c in corners), *across[n:]])
+        halves = [(i, item.size[0] / 2) for i, item in enumerate(self.items) if item.size[0]]
+        reach = [across[i] - half for i, half in halves] + [across[i] + half for i, half in halves]
+        reach += [side for corner in corners for side in (corner[0], corner[2])]
+        low, high = min(reach), max(reach)
         end = max([bottoms[-1], *(c[3] for c in corners)])
 
         def point(u: float, v: float) -> Point:
@@ -350,15 +378,14 @@ class _Layout:
             line = [(ends[0][i], down[way[0]] + self.items[way[0]].size[1] / 2)]
             for j in way[1:-1]:
                 row = self.items[j].row
-                line += [(across[j], tops[row]), (across[j], bottoms[row])]
+                line += [(across[j], down[j])] if row % 2 else [(across[j], tops[row]), (across[j], bottoms[row])]
             line.append((ends[1][i], down[way[-1]] - self.items[way[-1]].size[1] / 2))
             if way[0] == b:
                 line.reverse()  # from the operand up to its user
-            curve = [line[0]]
-            for (u0, v0), (u1, v1) in zip(line, line[1:], strict=False):
-                middle = (v0 + v1) / 2
-                curve += [(u0, middle), (u1, middle), (u1, v1)]
-            at = point(across[way[1]], down[way[1]])
+            curve = _curve(
+                line, [0, *(self.items[j].row for j in way[1:-1] for _ in range(2 - self.items[j].row % 2)), 0]
+            )
+            at = point(across[way[1]], down[way[1]])  # of a way without points: its end, and there is no label
             arrows.append(Arrow(tuple(point(u, v) for u, v in curve), at))
         return arrows
 
@@ -371,6 +398,20 @@ class _Layout:
         side, far = u + half, u + half + out * 4 / 3
         curve = [(side, v - 10), (far, v - 16), (far, v + 16), (side, v + 10)]
         return Arrow(tuple(point(*p) for p in curve), point(side + out + extent / 2, v))
+
+
+def _curve(line: Sequence[Point], rows: Sequence[int]) -> list[Point]:
+    """Bezier curves through points: straight down at boxes and past them, slanting where a label is."""
+    slopes = [0.0] * len(line)
+    for i in range(1, len(line) - 1):
+        if rows[i] % 2:
+            (u0, v0), (u1, v1) = line[i - 1], line[i + 1]
+            slopes[i] = (u1 - u0) / (v1 - v0)
+    curve = [line[0]]
+    for i, ((u0, v0), (u1, v1)) in enumerate(pairwise(line)):
+        third = (v1 - v0) * 0.4
+        curve += [(u0 + slopes[i] * third, v0 + third), (u1 - slopes[i + 1] * third, v1 - third), (u1, v1)]
+    return curve
 
 
 def _users_first(users: Sequence[Sequence[int]]) -> list[int]:

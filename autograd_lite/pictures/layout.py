@@ -36,7 +36,7 @@ class Plan:
 
     Args:
         boxes: width and height of each.
-        edges: for each: source, target, width and height of its label.
+        edges: for each: source, target, width and height of its label (0 if it has none).
         frames: for each: its parent (an earlier frame or None) and the width of its title.
         inside: for each box: its frame or None.
         direction: "BT" (root on top) or "LR" (root at the right).
@@ -67,8 +67,12 @@ _graphviz = threading.Lock()  # the library keeps state of its own
 
 
 def place(plan: Plan) -> Placed:
-    """Lay out with the first engine that is there."""
-    for engine in ENGINES:
+    """Lay out with the first engine that is there; frames with ours.
+
+    Graphviz takes an edge round every frame that it does not end in, and so puts the inputs of a
+    network beside it, at twice the width. Ours brings them in from below.
+    """
+    for engine in [by_ourselves, *ENGINES] if plan.frames else ENGINES:
         placed = engine(plan)
         if placed is not None:
             return placed
@@ -96,10 +100,11 @@ def by_command(plan: Plan) -> Placed | None:
     if command is None:
         return None
     try:
-        done = subprocess.run([command, "-Tjson"], input=question(plan).encode(), capture_output=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
+        asked = question(plan).encode()
+        done = subprocess.run([command, "-Tjson"], input=asked, capture_output=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
         return None
-    return _read(done.stdout, plan) if done.returncode == 0 else None
+    return _read(done.stdout, plan)
 
 
 def by_ourselves(plan: Plan) -> Placed | None:
@@ -142,14 +147,15 @@ def question(plan: Plan) -> str:
             continue
         if here is not None:
             label = blank(plan.frames[here][1], FRAME_TITLE)
-            lines.append(f'subgraph cluster_{here} {{ margin=10 labeljust=l labelloc={top} label={label}')
+            lines.append(f"subgraph cluster_{here} {{ margin=10 labeljust=l labelloc={top} label={label}")
             todo.append("}")
         lines.extend(members.get(here, []))
         todo.extend(reversed(children.get(here, [])))
     taking = {b for _, b, _, _ in plan.edges}
     for i, (a, b, w, h) in enumerate(plan.edges):
         weight = 4 if a in taking else 1  # results rise straight, leaves come in from the side
-        lines.append(f"n{a} -> n{b} [id=e{i} weight={weight} label={blank(w, h)}]")
+        label = f"label={blank(w, h)}" if w else ""
+        lines.append(f"n{a} -> n{b} [id=e{i} weight={weight} {label}]")
     lines += [f"n{a} -> n{b} [style=invis weight=0]" for a, b in stacking(plan)]
     return "\n".join([*lines, "}"])
 
@@ -163,14 +169,14 @@ def stacking(plan: Plan) -> list[tuple[int, int]]:
     for i, (parent, _) in enumerate(plan.frames):
         above.append((*(above[parent] if parent is not None else ()), i))
     units = [(*(above[frame] if frame is not None else ()), -1 - i) for i, frame in enumerate(plan.inside)]
-    links: dict[tuple[int, int], int] = {}  # frames (or boxes, as -1 - i) side by side, and the last box that links them
+    links: dict[tuple[int, int], set[int]] = {}  # what is side by side, a box i as -1 - i, and the boxes that link it
     takes_inside: set[tuple[int, int]] = set()
     for a, b, _, _ in plan.edges:
         if a >= b:
             continue  # a step back, in a folded recurrence
         for x, y in zip(units[a], units[b], strict=False):
             if x != y:
-                links[x, y] = max(a, links.get((x, y), a))
+                links.setdefault((x, y), set()).add(a)
                 break
             takes_inside.add((b, x))
     if not _acyclic(links):
@@ -180,7 +186,7 @@ def stacking(plan: Plan) -> list[tuple[int, int]]:
         for frame in unit[:-1]:
             if (i, frame) not in takes_inside:
                 bottoms.setdefault(frame, []).append(i)
-    return [(box, i) for (_, upper), box in links.items() for i in bottoms.get(upper, ())]
+    return [(a, i) for (_, upper), boxes in links.items() for a in sorted(boxes) for i in bottoms.get(upper, ())]
 
 
 def _acyclic(links: Iterable[tuple[Hashable, Hashable]]) -> bool:
@@ -224,7 +230,7 @@ def _read(answer: bytes | str, plan: Plan) -> Placed | None:
         if "id" not in item:  # one that only keeps frames above each other
             continue
         points = tuple(point(p) for p in item["pos"].split() if p[0] not in "es")
-        arrows[int(item["id"][1:])] = Arrow(points, point(item["lp"]))
+        arrows[int(item["id"][1:])] = Arrow(points, point(item["lp"]) if "lp" in item else points[0])
     if len(arrows) < len(plan.edges):
         return None
     return Placed(width, height, tuple(boxes), tuple(arrows[i] for i in range(len(plan.edges))), tuple(frames))

@@ -250,7 +250,7 @@ def model(order: Sequence[Value], roots: Sequence[Value]) -> Model:
             if x.__class__ is float:
                 about = f"no gradient flows into the constant {labels[x]}"
             edges.append(Edge(source, here, i, (local, local), about=about, constant=x.__class__ is float))
-    return Model(tuple(boxes), tuple(edges), tuple(frames.found), about=_summary(order, roots, labels, backward))
+    return Model(tuple(boxes), tuple(edges), tuple(frames.found), about=summary(order, roots, labels, backward))
 
 
 def title(node: Value, labels: Labels, frame: int | None) -> str:
@@ -261,7 +261,7 @@ def title(node: Value, labels: Labels, frame: int | None) -> str:
     return printable((inner and node._name.rpartition(".")[2]) or node._name)
 
 
-def _summary(order: Sequence[Value], roots: Sequence[Value], labels: Labels, backward: bool) -> str:
+def summary(order: Sequence[Value], roots: Sequence[Value], labels: Labels, backward: bool) -> str:
     """The picture in a sentence: what a screen reader says."""
     shown = ", ".join(f"{labels[root]} = {formula(root, labels)} = {number(root._f)}" for root in roots[:3])
     what = "forward and backward values" if backward else "forward values"

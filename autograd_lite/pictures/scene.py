@@ -92,12 +92,12 @@ def box_size(box: Box, operands: int) -> tuple[float, float]:
         return width(box.lines[0][1], SIZE, bold=True) + 2 * PAD, 26.0
     top = width(box.title, SIZE, bold=True) + (14 + width(box.symbol, SYMBOL, bold=True) if box.symbol else 0)
     rows = [width(text, SMALL if part == "note" else SIZE, bold=part != "note") for part, text in box.lines]
-    return max(top, *rows, 44.0, 18.0 * min(operands, 12)) + 2 * PAD, 2 * PAD - 4 + ROW * (1 + len(rows))
+    return max(top, *rows, 44.0, 24.0 * min(operands, 12)) + 2 * PAD, 2 * PAD - 4 + ROW * (1 + len(rows))
 
 
 def label_size(edge: Edge) -> tuple[float, float]:
     """Room for the label of an edge, and for some air around it."""
-    return (width(edge.label, SMALL) + 8, SMALL + 5) if edge.label else (4.0, 4.0)
+    return (width(edge.label, SMALL) + 8, SMALL + 5) if edge.label else (0.0, 0.0)
 
 
 def scene(model: Model, direction: str) -> Scene:
@@ -118,14 +118,18 @@ def scene(model: Model, direction: str) -> Scene:
     )
     placed = _moved(place(plan), MARGIN)
     groups = [_frame(i, frame.title, placed) for i, frame in enumerate(model.frames)]
-    groups += [_edge(i, edge, arrow, model) for i, (edge, arrow) in enumerate(zip(model.edges, placed.arrows, strict=True))]
-    groups += [_box(i, box, at, size) for i, (box, at, size) in enumerate(zip(model.boxes, placed.boxes, sizes, strict=True))]
+    titles = [_frame_title(i, frame.title, placed) for i, frame in enumerate(model.frames)]
+    groups += [
+        _edge(i, edge, arrow, model) for i, (edge, arrow) in enumerate(zip(model.edges, placed.arrows, strict=True))
+    ]
+    groups += titles  # above the edges
+    groups += [
+        _box(i, box, at, size) for i, (box, at, size) in enumerate(zip(model.boxes, placed.boxes, sizes, strict=True))
+    ]
     wide, high = placed.width, placed.height
     if model.note:
         lines = _wrapped(model.note, max(wide - 2 * MARGIN, 360.0))
-        texts = tuple(
-            Text(MARGIN, high + 4 + 15 * i, line, "note", SMALL, LINE) for i, line in enumerate(lines)
-        )
+        texts = tuple(Text(MARGIN, high + 4 + 15 * i, line, "note", SMALL, LINE) for i, line in enumerate(lines))
         groups.append(Group("note", "note", model.note, texts))
         wide = max(wide, *(width(line, SMALL) + 2 * MARGIN for line in lines))
         high += 15 * len(lines) + 2
@@ -150,8 +154,13 @@ def _moved(placed: Placed, by: float) -> Placed:
 def _frame(i: int, title: str, placed: Placed) -> Group:
     x0, y0, x1, y1 = placed.frames[i]
     rect = Rect(x0, y0, x1 - x0, y1 - y0, FRAME_TINT, FRAME_LINE, round=10.0, opacity=0.07)
+    return Group(f"frame{i}", "frame", title, (rect,))
+
+
+def _frame_title(i: int, title: str, placed: Placed) -> Group:
+    x0, y0, *_ = placed.frames[i]
     text = Text(x0 + 9, y0 + FRAME_TITLE - 3, title, "frame", SMALL, "#56618A", bold=True)
-    return Group(f"frame{i}", "frame", title, (rect, text))
+    return Group(f"frame{i}-title", "frame-title", title, (text,))
 
 
 def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Group:
@@ -179,8 +188,12 @@ def _edge(i: int, edge: Edge, arrow: Arrow, model: Model) -> Group:
     points, head = _headed(arrow.points, 3.0 if model.boxes[edge.target].root else 1.5)
     x, y = arrow.label
     curve = Curve(points, colour, edge.idle, head)
+    if not edge.label:
+        return Group(f"edge{i}", "edge", edge.about, (curve,))
+    wide = width(edge.label, SMALL) + 2
+    ground = Rect(x - wide / 2, y - 7, wide, 14, "#FFFFFF", opacity=0.9, round=4.0)  # so that no line runs through it
     label = Text(x, y + 4, edge.label, "local", SMALL, LINE if edge.idle else INK, "middle")
-    return Group(f"edge{i}", "edge", edge.about, (curve, label) if edge.label else (curve,))
+    return Group(f"edge{i}", "edge", edge.about, (curve, ground, label))
 
 
 def _headed(points: Sequence[Point], gap: float) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:

@@ -11,6 +11,9 @@ from html import escape
 from autograd_lite.pictures.scene import Curve, Group, Rect, Scene, Text
 
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+SMALLEST = 0.7
+HALO = ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
+"""Keeps an edge that passes behind a title from striking it through."""
 
 
 def svg(scene: Scene, prefix: str) -> str:
@@ -22,9 +25,11 @@ def svg(scene: Scene, prefix: str) -> str:
     """
     w, h = _n(scene.width), _n(scene.height)
     about = escape(scene.about)
+    attributes = f'width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" aria-label="{about}" font-family="{FONT}"'
+    # A narrow page makes it smaller as long as it can be read, then scrolls.
+    style = f"max-width:100%;min-width:{_n(scene.width * SMALLEST)}px;height:auto"
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" width="{w}" height="{h}" viewBox="0 0 {w} {h}" '
-        f'role="img" aria-label="{about}" font-family="{FONT}" style="max-width:100%;height:auto">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" {attributes} style="{style}">',
         f"<title>{about}</title>",
         f'<rect class="ground" width="{w}" height="{h}" rx="8" fill="#FFFFFF"/>',
         *(_group(group, prefix) for group in scene.groups),
@@ -41,10 +46,10 @@ def _group(group: Group, prefix: str) -> str:
 def _shape(shape: Rect | Curve | Text) -> str:
     if isinstance(shape, Rect):
         opacity = f' fill-opacity="{_n(shape.opacity)}"' if shape.opacity < 1 else ""
+        thick = f' stroke-width="{_n(shape.thick)}"' if shape.stroke != "none" else ""
         return (
             f'<rect x="{_n(shape.x)}" y="{_n(shape.y)}" width="{_n(shape.width)}" height="{_n(shape.height)}" '
-            f'rx="{_n(shape.round)}" fill="{shape.fill}"{opacity} stroke="{shape.stroke}" '
-            f'stroke-width="{_n(shape.thick)}"/>'
+            f'rx="{_n(shape.round)}" fill="{shape.fill}"{opacity} stroke="{shape.stroke}"{thick}/>'
         )
     if isinstance(shape, Curve):
         first, *rest = (f"{_n(x)},{_n(y)}" for x, y in shape.points)
@@ -56,7 +61,11 @@ def _shape(shape: Rect | Curve | Text) -> str:
         return f'{line}<polygon points="{corners}" fill="{shape.stroke}"/>'
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
     weight = ' font-weight="bold"' if shape.bold else ""
-    halo = ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"' if shape.part == "local" else ""
+    halo = (
+        ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
+        if shape.part == "frame"
+        else ""
+    )
     return (
         f'<text class="{shape.part}" x="{_n(shape.x)}" y="{_n(shape.y)}" font-size="{_n(shape.size)}" '
         f'fill="{shape.fill}"{anchor}{weight}{halo} xml:space="preserve">{escape(shape.text)}</text>'
