@@ -77,3 +77,14 @@ def test_readme_block(block, tmp_path, monkeypatch, capsys):
 
 def test_readme_has_blocks():
     assert blocks("python")
+
+
+def test_readme_picture_is_what_its_first_block_draws(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(blocks("python")[0], "<README>", "exec"), {})
+
+    def labels(svg):
+        return sorted(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
+
+    drawn, shown = (tmp_path / "loss.svg").read_text(), (ROOT / "docs" / "loss.svg").read_text()
+    assert labels(drawn) == labels(shown) != []
