@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_lite.graph import raw_operands
-from autograd_lite.pictures.text import number, printable, shortened
+from autograd_lite.pictures.text import few, number, printable
 
 INFIX = frozenset(["+", "-", "*", "/", "**", ">", ">=", "<", "<=", "=="])
 """Symbols that stand between two operands; everything else is written as a function."""
@@ -67,11 +67,7 @@ def formula(node: Any, text: Any) -> str:
 
 
 def _sequence(operands: Sequence[Any], text: Any) -> str:
-    shown = operands if len(operands) <= 12 else [*operands[:10], *operands[-2:]]
-    parts = [text[x] for x in shown]
-    if len(shown) < len(operands):
-        parts[10:11] = ["..."]
-    return f"[{shortened(parts, 13)}]"
+    return f"[{few(operands, text.__getitem__)}]"
 
 
 class _Numbers:

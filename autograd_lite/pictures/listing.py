@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 from autograd_lite.pictures.formula import Labels, formula
 from autograd_lite.pictures.model import backward_value, has_backward
-from autograd_lite.pictures.text import TOOLTIP_NAME, number, printable, shortened
+from autograd_lite.pictures.text import TOOLTIP_NAME, few, number, printable
 from autograd_lite.value import Value
 
 LONGEST = 200
@@ -52,11 +51,7 @@ def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:
     local = ""
     if node._row is not None:
         found = node.local_grads
-        few = [*islice(found, 10), *found[-2:]] if len(found) > 12 else found
-        parts = [number(x) for x in few]
-        if len(found) > 12:
-            parts[10:11] = ["..."]
-        local = f"local=({shortened(parts, 13)}{',' if len(found) == 1 else ''})"
+        local = f"local=({few(found, number)}{',' if len(found) == 1 else ''})"
     name = printable(node._name, TOOLTIP_NAME) if node._name else ""
     return (
         f"{labels[node]} = {formula(node, labels)}",

@@ -7,7 +7,8 @@ Names come from users and may hold anything. Everything here returns printable t
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 LONGEST_NAME = 28
 """Characters of a name that a box shows; a tooltip shows TOOLTIP_NAME of them."""
@@ -56,11 +57,17 @@ def span(xs: Iterable[float]) -> tuple[float, float]:
     return min(found), max(found)
 
 
-def shortened(parts: Sequence[str], longest: int = 12, separator: str = ", ") -> str:
-    """Parts in a row, the middle of a long row left out."""
-    if len(parts) > longest:
-        parts = [*parts[: longest - 2], "...", parts[-1]]
-    return separator.join(parts)
+def few(xs: Sequence[Any], text: Callable[[Any], str]) -> str:
+    """The texts of a sequence with commas between them, the middle of a long one left out.
+
+    Example:
+        >>> from autograd_lite.pictures.text import few
+        >>> few(range(100), str)
+        '0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ..., 99'
+    """
+    if len(xs) <= 12:
+        return ", ".join(map(text, xs))
+    return ", ".join([*map(text, xs[:10]), "...", text(xs[-1])])
 
 
 _NARROW = frozenset("iljtfrI.,:;|!'`()[]{}/\\ -·")
