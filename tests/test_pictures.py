@@ -705,3 +705,14 @@ def test_one_leaf_used_very_often():
     x = ag.Value(1.0, name="x")
     model = ag.draw(ag.sum([x] * 100_000)).model
     assert len(model.boxes) == 2
+
+
+def test_graphviz_is_spared_many_long_edges(monkeypatch):
+    def slow(plan):
+        raise AssertionError("Graphviz would take minutes for this")
+
+    monkeypatch.setattr(layout, "ENGINES", [slow])
+    y = x = ag.Value(1.0)
+    for _ in range(100):
+        y = ag.tanh(y + x)
+    assert len(groups(parsed(ag.draw(y, fold=False)), "box")) == 201

@@ -216,7 +216,7 @@ def _box(group: Group, frame: int | None, labels: Labels, backward: bool, roots:
         about = f"{what}, f: {numbers(*f)}{f', g: {numbers(*g)}' if g else ''}; the first is {about}"
     elif g is not None:
         about = f"{about}; g = {numbers(*g)}"
-    notes = [f"of {size:,} scalars"] if size > count else []
+    notes = [f"holds {size:,} scalars"] if size > count else []
     if count > 1:
         pattern = name_pattern([member.node._name for member in group.members])
         notes += [printable(pattern)] if pattern else []

@@ -11,12 +11,13 @@ as x and y; "LR" turns the picture.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
 
-from autograd_lite.pictures.layout import FRAME_TITLE, Arrow, Placed, Plan, Point, stacking
+from autograd_lite.pictures.layout import FRAME_TITLE, Arrow, Placed, Plan, Point, depths, stacking
 
 BESIDE = 12.0
 """Between two boxes of a row."""
@@ -73,15 +74,11 @@ class _Layout:
     # -- rows
 
     def _boxes(self) -> list[Item]:
-        users: list[list[int]] = [[] for _ in self.plan.boxes]
         forward = [(min(a, b), max(a, b)) for a, b, _, _ in self.plan.edges if a != b]
-        for a, b in [*forward, *stacking(self.plan)]:
-            users[a].append(b)
-        depth = [0] * len(users)
-        for i in _users_first(users):
-            depth[i] = max((depth[user] + 1 for user in users[i]), default=0)
-        leaves = set(range(len(users))) - {b for _, b, _, _ in self.plan.edges}
-        literals = {a for a, _, w, _ in self.plan.edges if not w and a in leaves and len(users[a]) == 1}
+        depth = depths(len(self.plan.boxes), [*forward, *stacking(self.plan)])
+        uses = Counter(a for a, *_ in self.plan.edges)
+        leaves = set(range(len(depth))) - {b for _, b, _, _ in self.plan.edges}
+        literals = {a for a, _, w, _ in self.plan.edges if not w and a in leaves and uses[a] == 1}
         items = []
         for i, size in enumerate(self.plan.boxes):
             frame = self.plan.inside[i]
@@ -276,7 +273,7 @@ class _Layout:
         for frame in range(len(self.around)):
             inside = [at[i] for i, item in enumerate(items) if frame in item.frames]
             where[n + 2 * frame], where[n + 2 * frame + 1] = min(inside), max(inside)
-        for _ in range(max(20, min(SETTLINGS, 400_000 // size))):
+        for _ in range(max(20, min(SETTLINGS, 200_000 // size))):
             for i, near in enumerate(pulls):
                 if near:
                     where[i] += 0.5 * (sum(where[j] * weight for j, weight in near) / totals[i] - where[i])
@@ -412,22 +409,6 @@ def _curve(line: Sequence[Point], rows: Sequence[int]) -> list[Point]:
         third = (v1 - v0) * 0.4
         curve += [(u0 + slopes[i] * third, v0 + third), (u1 - slopes[i + 1] * third, v1 - third), (u1, v1)]
     return curve
-
-
-def _users_first(users: Sequence[Sequence[int]]) -> list[int]:
-    """Indices so that each comes after all its users; the extra pairs of `stacking` may go either way."""
-    takes: list[list[int]] = [[] for _ in users]
-    waiting = [len(mine) for mine in users]
-    for i, mine in enumerate(users):
-        for user in mine:
-            takes[user].append(i)
-    ready = [i for i in reversed(range(len(users))) if not waiting[i]]
-    for i in ready:  # which grows meanwhile
-        for j in takes[i]:
-            waiting[j] -= 1
-            if not waiting[j]:
-                ready.append(j)
-    return ready
 
 
 def _places(rows: Sequence[Sequence[int]], n: int) -> Vector:
