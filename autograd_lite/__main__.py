@@ -67,7 +67,7 @@ def network_by_engine(x: Sequence[float], target: float, rate: float, out: Path)
     slots |= {"w46": last.w[0], "w56": last.w[1], "b4": hidden[0].b, "b5": hidden[1].b, "b6": last.b}
     for name, parameter in slots.items():
         parameter.data, parameter.name = HAND[name[0]][name[1:]], name
-    output = model(x)
+    output = model([ag.Value(number, name=f"x{i}") for i, number in enumerate(x, start=1)])
     loss = 0.5 * (target - output) ** 2
     loss.name = "E"
     loss.backward()
