@@ -7,10 +7,11 @@ in Values, with each row's partials evaluated anew, so that a gradient can be di
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from math import isfinite
+from operator import add
 from typing import Any
 
 from autograd_lite import functions, graph
@@ -18,8 +19,7 @@ from autograd_lite.graph import MANY
 from autograd_lite.rows import TABLE, Row
 from autograd_lite.value import Value, plain, record, shown
 
-_set_grad = vars(Value)["_grad"].__set__
-_commit_lock = threading.RLock()
+_get_grad, _set_grad = vars(Value)["_grad"].__get__, vars(Value)["_grad"].__set__
 
 
 def backward(root: Value, gradient: float = 1.0) -> None:
@@ -44,11 +44,10 @@ def backward(root: Value, gradient: float = 1.0) -> None:
         raise TypeError(f"backward: expected a Value, got {shown(root)}")
     adjoint = adjoints(root, plain(gradient, "backward: gradient"))
     leaves = [node for node in adjoint if node._row is None]
-    with _commit_lock:
-        for leaf in leaves:
-            adjoint[leaf] += leaf._grad
-        # One call that runs no bytecode, so that an interrupt comes before it or after it, never within.
-        deque(map(_set_grad, adjoint, adjoint.values()), maxlen=0)
+    # One call that runs no bytecode: no interrupt and no other thread comes between reading a leaf's
+    # gradient and writing the sum, nor between one node and the next.
+    sums = map(add, map(_get_grad, leaves), map(adjoint.__getitem__, leaves))
+    deque(chain(map(adjoint.__setitem__, leaves, sums), map(_set_grad, adjoint, adjoint.values())), maxlen=0)
 
 
 def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
