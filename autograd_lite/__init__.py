@@ -8,7 +8,8 @@
     '4.9093 3.5839'
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
-(backward, gradients), nn.py (networks), losses.py, optim.py, pictures/ (draw, tape).
+(backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
+optim.py, pictures/ (draw, tape).
 """
 
 from importlib import import_module
@@ -33,11 +34,15 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
     from autograd_lite.pictures import tape as tape
+    from autograd_lite.nn import MLP, Layer, Module, Neuron, Perceptron
+    from autograd_lite.pictures import draw, tape
+    from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(_functions.__all__, "functions"),
+    **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
     **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
     **dict.fromkeys(("draw", "tape"), "pictures"),
 }

@@ -3,12 +3,13 @@
 The reverse sweep goes through the nodes from the root to the leaves in topological order and hands
 each adjoint on, g(operand) += g(node) * local gradient. With `create_graph` the same sweep is done
 in Values, with each row's partials evaluated anew, so that a gradient can be differentiated again.
+Forward mode goes the other way over the same nodes, from the leaves up, with the tangents beside them.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 from math import isfinite
 from operator import add
@@ -131,7 +132,7 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     if not isinstance(y, Value):
         raise TypeError(f"gradients: y must be a Value, got {shown(y)}")
     if create_graph:
-        found = [g if isinstance(g, Value) else Value(g) for g in _graph_adjoints(y, wanted)]
+        found = [g if isinstance(g, Value) else Value(g) for g in graph_adjoints(y, wanted)]
         return found[0] if single else found
     adjoint = adjoints(y)
     numbers = [adjoint.get(x, 0.0) for x in wanted]
@@ -148,10 +149,16 @@ def _checked(xs: Any) -> list[Value]:
     return wanted
 
 
-def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
-    """The adjoints of the wanted Values as Values (floats where they are constant)."""
+def graph_adjoints(root: Value, wanted: Sequence[Value], fresh: Collection[Value] = ()) -> list[Any]:
+    """The adjoints of the wanted Values as Values (floats where they are constant).
+
+    Args:
+        root: the Value to differentiate.
+        wanted: the Values to differentiate it in.
+        fresh: leaves that cannot have changed since the graph was built, which saves a look at their users.
+    """
     nodes = graph.order(root)
-    _refuse_stale(nodes)
+    _refuse_stale(nodes, fresh)
     needed = set(wanted)  # and whatever leads to one of them
     for node in nodes:
         if any(x in needed for x in graph.raw_operands(node) if type(x) is not float):
@@ -212,17 +219,120 @@ def _rule(row: Row, slot: int) -> Callable[..., Any]:
     return row.rules[slot]
 
 
-def _refuse_stale(nodes: Iterable[Value]) -> None:
+def _refuse_stale(nodes: Iterable[Value], fresh: Collection[Value] = ()) -> None:
     """Derivatives that are graphs evaluate the operands anew: refuse if a leaf is not what it was."""
     for node in nodes:
         operands = graph.raw_operands(node)
-        if node._row is None or not any(type(x) is not float and x._row is None for x in operands):
+        leaves = [x for x in operands if type(x) is not float and x._row is None and x not in fresh]
+        if node._row is None or not leaves:
             continue
         numbers = [x if type(x) is float else x._f for x in operands]
         value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
         if repr((value, tuple(local))) != repr((node._f, node.local_grads)):
-            leaves = ", ".join(repr(x) for x in operands if type(x) is not float and x._row is None)
             raise RuntimeError(
                 f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "
-                f"it was computed (leaves: {leaves}); compute the expression again"
+                f"it was computed (leaves: {', '.join(map(repr, leaves))}); compute the expression again"
             )
+
+
+# --- forward mode ------------------------------------------------------------------------------------
+
+
+def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
+    """Directional derivatives of the Values that roots were computed from, by one walk from the leaves up.
+
+    t(node) = sum over the operand slots of local gradient * t(operand)
+
+    A local gradient of exactly 0 contributes 0 whatever the tangent (never 0 * inf): the mirror of what the
+    backward pass does with an adjoint of 0. Where a root's tangent still is not finite, the backward pass
+    decides, so that both modes give the same.
+
+    Args:
+        roots: the Values whose derivatives are asked for.
+        seeds: the tangents to start from, by Value; 0 for every other leaf.
+
+    Returns:
+        The tangent of every node that depends on a seed; what is missing has tangent 0.
+
+    Example:
+        >>> from autograd_lite.diff import tangents
+        >>> x, y = ag.Value(3.0), ag.Value(5.0)
+        >>> z = x * y
+        >>> tangents([z], {x: 1.0, y: 10.0})[z]
+        35.0
+    """
+    nodes = graph.order(*roots)
+    tangent: dict[Any, float] = dict(seeds)
+    get = tangent.get
+    for node in nodes:
+        a = node._a
+        if a is None or node in seeds:
+            continue
+        b = node._b
+        if b is None:
+            t = get(a)
+            if t is not None:
+                tangent[node] = node._da * t
+        elif b is MANY:
+            parts = [d * t for x, d in zip(a, node._da, strict=True) if (t := get(x)) is not None]
+            if parts:
+                tangent[node] = sum(parts)
+        else:
+            t, s = get(a), get(b)
+            if t is not None:
+                tangent[node] = node._da * t if s is None else node._da * t + node._db * s
+            elif s is not None:
+                tangent[node] = node._db * s
+    if not isfinite(sum(get(root, 0.0) for root in roots)):
+        return _careful_tangents(nodes, roots, seeds)
+    return tangent
+
+
+def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
+    """The same walk where something is not finite."""
+    tangent = dict(seeds)
+    for node in nodes:
+        if node._row is None or node in seeds:
+            continue
+        slots = zip(graph.raw_operands(node), node.local_grads, strict=True)
+        parts = [0.0 if d == 0.0 else d * tangent[x] for x, d in slots if type(x) is not float and x in tangent]
+        if parts:
+            tangent[node] = sum(parts)
+    for root in roots:
+        if not isfinite(tangent.get(root, 0.0)):
+            adjoint = adjoints(root)
+            tangent[root] = sum(g * t for x, t in seeds.items() if (g := adjoint.get(x, 0.0)))
+    return tangent
+
+
+def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
+    """`tangents` as Values (floats where they are constant), which can be differentiated again.
+
+    Args:
+        roots: the Values whose derivatives are asked for.
+        seeds: the tangents to start from, floats or Values, by Value.
+
+    Returns:
+        The tangent of every node that depends on a seed; what is missing has tangent 0 for every input.
+    """
+    nodes = graph.order(*roots)
+    _refuse_stale(nodes, seeds)
+    tangent = dict(seeds)
+    for node in nodes:
+        row = node._row
+        if row is None or node in seeds:
+            continue
+        operands = graph.raw_operands(node)
+        slots = [i for i, x in enumerate(operands) if type(x) is not float and x in tangent]
+        if not slots:
+            continue
+        partials = _partials(row, operands, node, slots)
+        used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
+        if used:
+            tangent[node] = _total([_product(d, tangent[operands[i]]) for i, d in used])
+    for root in roots:
+        t = tangent.get(root, 0.0)
+        if not isfinite(t._f if isinstance(t, Value) else t):
+            adjoint = graph_adjoints(root, list(seeds), seeds)
+            tangent[root] = functions.sum(_product(g, t) for g, t in zip(adjoint, seeds.values(), strict=True))
+    return tangent
