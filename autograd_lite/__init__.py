@@ -42,6 +42,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(_functions.__all__, "functions"),
+    "gradcheck": "checking",
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
     **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
     **dict.fromkeys(("draw", "tape"), "pictures"),

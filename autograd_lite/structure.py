@@ -7,6 +7,7 @@ as a plan, a list of steps in the order in which they build it again from its nu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from math import prod
 from sys import modules
 from typing import Any
@@ -136,3 +137,17 @@ def as_array(items: Sequence[Any], shape: tuple[int, ...]) -> Any:
     for i, x in enumerate(items):  # one by one: an item that is a list must stay an item
         array[i] = x
     return array.reshape(shape)
+
+
+def places(plan: Plan) -> list[str]:
+    """Where each number of a plan stands, as one would write it: `[2]`, `[0][1, 3]`, "" for a number alone."""
+    built: list[list[str]] = []
+    for step in plan:
+        if step is NUMBER:
+            built.append([""])
+        elif isinstance(step, Group):
+            start = len(built) - step.size
+            built[start:] = [[f"[{i}]{place}" for i, inner in enumerate(built[start:]) for place in inner]]
+        else:
+            built.append([str(list(index)) for index in product(*map(range, step))])
+    return built[0]

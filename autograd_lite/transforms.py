@@ -43,7 +43,7 @@ def _open(inputs: Sequence[Value]) -> Iterator[None]:
         _live.inputs = before
 
 
-class _Trace:
+class Trace:
     """One run of a function on Values.
 
     Attributes:
@@ -87,10 +87,12 @@ class _Trace:
 
     @property
     def all_inputs(self) -> list[Value]:
+        """The numbers of all differentiated arguments."""
         return [x for some in self.inputs for x in some]
 
     @property
     def values(self) -> list[Value]:
+        """The outputs that are Values."""
         return [y for y in self.outputs if isinstance(y, Value)]
 
     @property
@@ -99,6 +101,7 @@ class _Trace:
         return self.put_back(self.outputs)
 
     def put_back(self, numbers: Sequence[Any]) -> Any:
+        """Numbers in the form of what f gave."""
         return rebuild(self.plan, [self.settled(y) for y in numbers])
 
     def settled(self, x: Any) -> Any:
@@ -216,7 +219,7 @@ def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
 def _value_and_grad(
     what: str, f: Function, args: Sequence[Any], argnums: Sequence[int], options: dict[str, Any], argnum: Any
 ) -> tuple[Any, Any]:
-    trace = _Trace(what, f, args, argnums, options)
+    trace = Trace(what, f, args, argnums, options)
     y = trace.scalar()
     found = [
         rebuild(plan, [trace.settled(g) for g in some]) if some else rebuild(plan, [])
@@ -254,7 +257,7 @@ def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     (position,) = _argnums("hessian", argnum)
 
     def second(*args: Any, **options: Any) -> Any:
-        trace = _Trace("hessian", f, args, (position,), options)
+        trace = Trace("hessian", f, args, (position,), options)
         (gradient,) = trace.gradient(trace.scalar(), as_graph=True)
         return _matrix(trace, gradient, trace.plans[0], sparse)
 
@@ -282,7 +285,7 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
         >>> ag.hvp(lambda x: x[0] ** 2 * x[1], [1.0, 2.0], [1.0, 0.0])
         [4.0, 2.0]
     """
-    trace = _Trace("hvp", f, (x,), (0,))
+    trace = Trace("hvp", f, (x,), (0,))
     vector = _matching("hvp", "v", v, trace.plans[0])
     nested = trace.nested or any(isinstance(d, Value) for d in vector)
     trace.nested = nested
@@ -319,7 +322,7 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
     along = tangents if _is_arguments(primals) else (tangents,)
     if not isinstance(along, (tuple, list)) or len(along) != len(args):
         raise ValueError(f"jvp: tangents must hold one entry for each of the {len(args)} primals, got {shown(along)}")
-    trace = _Trace("jvp", f, args, range(len(args)))
+    trace = Trace("jvp", f, args, range(len(args)))
     vector = [
         d
         for i, plan in enumerate(trace.plans)
@@ -352,7 +355,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         >>> value, pull([1.0, 0.0]), pull([0.0, 1.0])
         ([15.0, 8.0], (5.0, 3.0), (1.0, 1.0))
     """
-    trace = _Trace("vjp", f, primals, range(len(primals)))
+    trace = Trace("vjp", f, primals, range(len(primals)))
     inside = trace.nested
 
     def pull(weights: Any) -> Any:
@@ -401,13 +404,13 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     (position,) = _argnums("jacobian", argnum)
 
     def derivatives(*args: Any, **options: Any) -> Any:
-        trace = _Trace("jacobian", f, args, (position,), options)
+        trace = Trace("jacobian", f, args, (position,), options)
         return _matrix(trace, trace.outputs, trace.plan, sparse)
 
     return _named(derivatives, "jacobian", f)
 
 
-def _matrix(trace: _Trace, outputs: Sequence[Any], plan: Plan, sparse: bool) -> Any:
+def _matrix(trace: Trace, outputs: Sequence[Any], plan: Plan, sparse: bool) -> Any:
     """The Jacobian of outputs, laid out as `plan` says, in the one argument of a trace."""
     inputs, form = trace.inputs[0], trace.plans[0]
     if sparse:
