@@ -34,15 +34,25 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
     from autograd_lite.pictures import tape as tape
+if TYPE_CHECKING:
+    from autograd_lite import losses, nn, optim
+    from autograd_lite.checking import gradcheck
+    from autograd_lite.functions import *  # noqa: F403
+    from autograd_lite.diagnosis import diagnose
+    from autograd_lite.insight import explain
     from autograd_lite.nn import MLP, Layer, Module, Neuron, Perceptron
     from autograd_lite.pictures import draw, tape
     from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from autograd_lite.watching import detect_anomaly, record_source
 
 __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(_functions.__all__, "functions"),
     "gradcheck": "checking",
+    "diagnose": "diagnosis",
+    "explain": "insight",
+    **dict.fromkeys(("detect_anomaly", "record_source"), "watching"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
     **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
     **dict.fromkeys(("draw", "tape"), "pictures"),

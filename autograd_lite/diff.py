@@ -18,7 +18,7 @@ from typing import Any
 from autograd_lite import functions, graph
 from autograd_lite.graph import MANY
 from autograd_lite.rows import TABLE, Row
-from autograd_lite.value import Value, plain, record, shown
+from autograd_lite.value import Value, mode, plain, record, shown
 
 _get_grad, _set_grad = vars(Value)["_grad"].__get__, vars(Value)["_grad"].__set__
 
@@ -90,17 +90,21 @@ def _careful_adjoints(nodes: Sequence[Value], root: Value, gradient: float) -> d
     """The same sweep where something is not finite: a branch that is not taken contributes nothing.
 
     An adjoint of exactly 0 contributes 0 whatever the local gradient (not 0 * inf), and an operand that
-    a choice passed over gets 0 whatever the adjoint.
+    a choice passed over gets 0 whatever the adjoint. Whoever listens (`mode.on_adjoint`) is told of each sum
+    that turns non-finite.
     """
     adjoint = {root: gradient}
     for node in nodes:
         if node._row is None:
             continue
         g, branch = adjoint[node], node._row.branch
-        for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True):
+        for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node.local_grads, strict=True)):
             if type(x) is not float:
                 nothing = g == 0.0 or (branch and d == 0.0)
-                adjoint[x] = adjoint.get(x, 0.0) + (0.0 if nothing else g * d)
+                before = adjoint.get(x, 0.0)
+                total = adjoint[x] = before + (0.0 if nothing else g * d)
+                if mode.on_adjoint is not None and isfinite(before) and not isfinite(total):
+                    mode.on_adjoint(node, slot, g, total)
     return adjoint
 
 

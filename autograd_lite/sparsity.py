@@ -93,7 +93,7 @@ def _vector_rows(
                     continue
                 g = adjoint.pop(node)
                 for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True):
-                    if x.__class__ is float:
+                    if type(x) is float:
                         continue
                     if x in adjoint:
                         adjoint[x] += d * g
@@ -135,7 +135,7 @@ def _vector_tangents(nodes: Sequence[Value], seeds: Sequence[Value], eye: Any) -
     for node in nodes:
         total: Any = None
         for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True):
-            if x.__class__ is not float and x in tangent:
+            if type(x) is not float and x in tangent:
                 total = d * tangent[x] if total is None else total + d * tangent[x]
         if total is not None:
             tangent[node] = total

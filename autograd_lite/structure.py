@@ -131,7 +131,7 @@ def as_array(items: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Items as an array of this shape: float64 if all are floats, else an array of objects."""
     import numpy as np
 
-    if all(x.__class__ is float for x in items):
+    if all(type(x) is float for x in items):
         return np.array(items, dtype=float).reshape(shape)
     array = np.empty(len(items), dtype=object)
     for i, x in enumerate(items):  # one by one: an item that is a list must stay an item

@@ -74,6 +74,7 @@ class _Mode(threading.local):
     recording = True
     scope: Any = None
     watchers: tuple[Callable[[Value], None], ...] = ()
+    on_adjoint: Callable[[Value, int, float, float], None] | None = None  # see diff._careful_adjoints
 
 
 mode = _Mode()
