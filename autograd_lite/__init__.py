@@ -26,7 +26,10 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite import losses as losses
     from autograd_lite import nn as nn
     from autograd_lite import optim as optim
+    from autograd_lite.checking import gradcheck as gradcheck
+    from autograd_lite.diagnosis import diagnose as diagnose
     from autograd_lite.functions import *  # noqa: F403
+    from autograd_lite.insight import explain as explain
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
     from autograd_lite.nn import Module as Module
@@ -34,16 +37,15 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
     from autograd_lite.pictures import tape as tape
-if TYPE_CHECKING:
-    from autograd_lite import losses, nn, optim
-    from autograd_lite.checking import gradcheck
-    from autograd_lite.functions import *  # noqa: F403
-    from autograd_lite.diagnosis import diagnose
-    from autograd_lite.insight import explain
-    from autograd_lite.nn import MLP, Layer, Module, Neuron, Perceptron
-    from autograd_lite.pictures import draw, tape
-    from autograd_lite.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-    from autograd_lite.watching import detect_anomaly, record_source
+    from autograd_lite.transforms import grad as grad
+    from autograd_lite.transforms import hessian as hessian
+    from autograd_lite.transforms import hvp as hvp
+    from autograd_lite.transforms import jacobian as jacobian
+    from autograd_lite.transforms import jvp as jvp
+    from autograd_lite.transforms import value_and_grad as value_and_grad
+    from autograd_lite.transforms import vjp as vjp
+    from autograd_lite.watching import detect_anomaly as detect_anomaly
+    from autograd_lite.watching import record_source as record_source
 
 __version__ = "0.1.0"
 

@@ -333,10 +333,10 @@ def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Valu
         partials = _partials(row, operands, node, slots)
         used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
         if used:
-            tangent[node] = _total([_product(d, tangent[operands[i]]) for i, d in used])
+            tangent[node] = _total([_product(d, tangent[operands[i]], row.branch) for i, d in used])
     for root in roots:
         t = tangent.get(root, 0.0)
         if not isfinite(t._f if isinstance(t, Value) else t):
             adjoint = graph_adjoints(root, list(seeds), seeds)
-            tangent[root] = functions.sum(_product(g, t) for g, t in zip(adjoint, seeds.values(), strict=True))
+            tangent[root] = functions.sum(_product(g, t, False) for g, t in zip(adjoint, seeds.values(), strict=True))
     return tangent
