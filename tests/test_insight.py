@@ -141,3 +141,42 @@ def test_refusals():
         ag.explain(x, x, top=0)
     with pytest.raises(TypeError, match="top must be an integer"):
         ag.explain(x, x, top=2.5)
+
+
+# --- on the drawing -------------------------------------------------------------------------------------
+
+
+def test_the_paths_are_marked_on_the_drawing():
+    w, x = ag.Value(3.0, name="w"), ag.Value(2.0, name="x")
+    h = w * x
+    picture = ag.draw(h * h + w, explain=w)
+    assert picture.svg.count('class="edge"') == 6
+    assert picture.svg.count("of the explained gradient flows through here") == 5
+    for label in ("2  (96%)", "6  (48%)", "1  (4%)"):
+        assert label in picture.svg
+        assert label in picture.dot
+    assert "d v5 / d w = 25: 3 paths; all of them" in picture.svg
+    assert "explained" not in ag.draw(h * h + w).svg
+
+
+def test_of_a_large_graph_the_paths_alone_are_drawn():
+    model = ag.MLP(2, [16, 16, 1], seed=1)
+    loss = model([0.5, -0.3]) ** 2
+    picture = ag.draw(loss, explain=model.parameters()[0])
+    found = ag.explain(loss, model.parameters()[0])
+    assert picture.svg.count('class="box') == len({node for path in found.paths for node in path.nodes})
+    assert "only those paths are drawn" in picture.svg.replace("\n", " ")
+    unreached = ag.draw(loss, explain=ag.Value(1.0, name="elsewhere"))
+    assert "no path leads" in unreached.svg
+
+
+def test_paths_too_long_to_draw_are_refused():
+    w = x = ag.Value(1.0, name="w")
+    for _ in range(2000):
+        x = x * 0.5 + x * 0.5
+    with pytest.raises(ValueError, match=r"print ag\.explain"):
+        ag.draw(x, explain=w)
+    with pytest.raises(ValueError, match="give one loss, got 2"):
+        ag.draw([x, w], explain=w)
+    with pytest.raises(TypeError, match="explain: w must be a Value"):
+        ag.draw(w, explain=1.0)

@@ -7,10 +7,12 @@ it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py m
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from autograd_lite import graph
 from autograd_lite.pictures.listing import Tape
+from autograd_lite.pictures.model import Model
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.value import Value, shown
 
@@ -20,7 +22,13 @@ MOST = 1000
 """Boxes that `fold=False` still draws."""
 
 
-def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | None = None) -> Picture:
+def draw(
+    loss: Value | Iterable[Value],
+    *,
+    direction: str = "BT",
+    fold: bool | None = None,
+    explain: Value | None = None,
+) -> Picture:
     """Draw a computation graph: a box a Value with its f and g, an edge an operand with its local gradient.
 
         g(operand) = sum over its edges of g(user) * local gradient
@@ -30,13 +38,15 @@ def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | N
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes, so that one box stands for all scalars that do the
             same thing; True always folds, False draws every Value, up to 1,000 boxes.
+        explain: a Value whose gradient is explained: the largest paths to it (`ag.explain`) are marked, each
+            edge with its share of the gradient. Of a graph too large to draw, only those paths are drawn.
 
     Returns:
         A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`.
 
     Raises:
         TypeError: loss is no Value.
-        ValueError: an unknown direction, or fold=False and more than 1,000 boxes.
+        ValueError: an unknown direction, fold=False and more than 1,000 boxes, or paths to explain as long.
 
     Example:
         >>> a, b = ag.Value(2.0, name="a"), ag.Value(3.0, name="b")
@@ -67,8 +77,29 @@ def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | N
             "scalars in one box, draw an inner Value, or print ag.tape(loss, full=True)"
         )
     small = boxes <= FOLD_OVER if fold is None else not fold
+    if explain is not None:
+        return Picture(_explained(order, roots, explain, small), direction, lambda: str(Tape(order, roots)))
     made = model(order, roots) if small else folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
     return Picture(made, direction, lambda: str(Tape(order, roots)))
+
+
+def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) -> Model:
+    """The graph with the paths of a gradient marked on it, or those paths alone."""
+    from autograd_lite.insight import explain
+    from autograd_lite.pictures.model import model
+
+    if len(roots) != 1:
+        raise ValueError(f"draw(explain=...): give one loss, got {len(roots)}; each has a gradient of its own")
+    found = explain(roots[0], w)
+    on_paths = {node for path in found.paths for node in path.nodes} or {roots[0], w} & set(order)
+    if not whole and len(on_paths) > MOST:
+        raise ValueError(
+            f"draw(explain=...): the paths run over {len(on_paths):,} nodes, more than are drawn ({MOST:,}); "
+            "print ag.explain(loss, w)"
+        )
+    made = model(order, roots, found.edges, None if whole else on_paths)
+    note = str(found).splitlines()[0] + ("" if whole else f"; only those paths are drawn, of {len(order):,} nodes")
+    return replace(made, note=note)
 
 
 def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:
