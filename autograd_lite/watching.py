@@ -35,7 +35,9 @@ class Source:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}" + (f": {self.text}" if self.text else "")
+        cell = "ipykernel_" in self.file or self.file.startswith("<ipython-input")  # a file that no one can open
+        where = f"notebook cell, line {self.line}" if cell else f"{self.file}:{self.line}"
+        return where + (f": {self.text}" if self.text else "")
 
 
 def source_of(node: Value) -> Source | None:
