@@ -436,11 +436,11 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
 # --- the language of rows on Values -------------------------------------------------------------------
 
 
-def _where(condition: Any, a: Any, b: Any) -> Any:
-    """`where` in a rule: settled at once if the condition is a constant."""
+def _where(condition: Any, a: Callable[[], Any], b: Callable[[], Any]) -> Any:
+    """`where` in a rule: if the condition is a constant, only the side that it takes is made."""
     if isinstance(condition, Value):
-        return _function("where")(condition, a, b)
-    return b if condition == 0.0 else a if condition == condition else math.nan
+        return _function("where")(condition, a(), b())
+    return b() if condition == 0.0 else a() if condition == condition else math.nan
 
 
 def _div(a: Any, b: Any) -> Any:
