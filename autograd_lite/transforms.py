@@ -22,6 +22,11 @@ from autograd_lite.value import Value, changed_mode, mode, shown
 Function = Callable[..., Any]
 
 
+def _recording() -> Any:
+    """Operations are recorded within this block, `no_grad` outside or not."""
+    return nullcontext() if mode.recording else changed_mode(recording=True)
+
+
 class _Live(threading.local):
     """The Values of the transforms that are open in this thread, innermost last."""
 
@@ -33,11 +38,11 @@ _live = _Live()
 
 @contextmanager
 def _open(inputs: Sequence[Value]) -> Iterator[None]:
-    """While f runs: its inputs are known to transforms inside, and operations are recorded, no_grad or not."""
+    """While f runs its inputs are known to transforms inside, and operations are recorded."""
     before = _live.inputs
     _live.inputs = (*before, set(inputs))
     try:
-        with nullcontext() if mode.recording else changed_mode(recording=True):
+        with _recording():
             yield
     finally:
         _live.inputs = before
@@ -82,7 +87,7 @@ class Trace:
         if not any(isinstance(x, Value) for x in numbers):
             return [Value(x) for x in numbers]
         self.nested = True
-        with nullcontext() if mode.recording else changed_mode(recording=True):
+        with _recording():
             return [x * 1.0 if isinstance(x, Value) else Value(x) for x in numbers]
 
     @property
@@ -103,6 +108,10 @@ class Trace:
     def put_back(self, numbers: Sequence[Any]) -> Any:
         """Numbers in the form of what f gave."""
         return rebuild(self.plan, [self.settled(y) for y in numbers])
+
+    def in_form(self, numbers: Sequence[Sequence[Any]]) -> list[Any]:
+        """Numbers in the form of the differentiated arguments, argument by argument."""
+        return [rebuild(plan, [self.settled(x) for x in some]) for plan, some in zip(self.plans, numbers, strict=True)]
 
     def settled(self, x: Any) -> Any:
         """A number of the answer: a Value inside a graph, a float outside."""
@@ -125,7 +134,7 @@ class Trace:
         if not isinstance(y, Value):
             found: list[Any] = [0.0] * len(flat)
         elif self.nested or as_graph:
-            with nullcontext() if mode.recording else changed_mode(recording=True):
+            with _recording():
                 found = graph_adjoints(y, flat, set(flat))
         else:
             adjoint = adjoints(y)
@@ -221,10 +230,7 @@ def _value_and_grad(
 ) -> tuple[Any, Any]:
     trace = Trace(what, f, args, argnums, options)
     y = trace.scalar()
-    found = [
-        rebuild(plan, [trace.settled(g) for g in some]) if some else rebuild(plan, [])
-        for plan, some in zip(trace.plans, trace.gradient(y), strict=True)
-    ]
+    found = trace.in_form(trace.gradient(y))
     return trace.settled(y), found[0] if isinstance(argnum, int) else tuple(found)
 
 
@@ -287,11 +293,9 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
     """
     trace = Trace("hvp", f, (x,), (0,))
     vector = _matching("hvp", "v", v, trace.plans[0])
-    nested = trace.nested or any(isinstance(d, Value) for d in vector)
-    trace.nested = nested
+    trace.nested = trace.nested or any(isinstance(d, Value) for d in vector)
     (gradient,) = trace.gradient(trace.scalar(), as_graph=True)
-    product = _forward(gradient, trace.all_inputs, vector, nested)
-    return rebuild(trace.plans[0], [trace.settled(p) for p in product])
+    return trace.in_form([_forward(gradient, trace.all_inputs, vector, trace.nested)])[0]
 
 
 # --- functions of any output ---------------------------------------------------------------------------
@@ -361,12 +365,9 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     def pull(weights: Any) -> Any:
         numbers = _matching("vjp", "the weights", weights, trace.plan)
         trace.nested = inside or any(isinstance(u, Value) for u in numbers)
-        with nullcontext() if mode.recording else changed_mode(recording=True):
+        with _recording():
             total = functions.dot(numbers, trace.outputs)
-        found = [
-            rebuild(plan, [trace.settled(g) for g in some])
-            for plan, some in zip(trace.plans, trace.gradient(total), strict=True)
-        ]
+        found = trace.in_form(trace.gradient(total))
         return found[0] if len(found) == 1 else tuple(found)
 
     return trace.result, pull
@@ -473,7 +474,7 @@ def _forward(outputs: Sequence[Any], inputs: Sequence[Value], vector: Sequence[A
     roots = [y for y in outputs if isinstance(y, Value)]
     seeds = {x: d for x, d in zip(inputs, vector, strict=True) if isinstance(d, Value) or d != 0.0}
     if nested:
-        with nullcontext() if mode.recording else changed_mode(recording=True):
+        with _recording():
             found = graph_tangents(roots, seeds)
     else:
         found = tangents(roots, seeds)

@@ -1,8 +1,8 @@
 """Gradients and Hessians beside autograd (HIPS), JAX and CasADi: python -m benchmarks.derivatives
 
-Those that are not installed are left out (pip install autograd jax casadi scipy). Every contestant gets the
-function in the form that suits it: ours and CasADi a loop over scalars, autograd and JAX array code. Answers are checked
-to be equal before anything is timed. All run on one core, one thread, in float64, in turn in one process.
+Those that are not installed are left out (the extra `bench` has them). Every contestant gets the function in
+the form that suits it: ours and CasADi a loop over scalars, autograd and JAX array code. Answers are
+checked to be equal before anything is timed. All run on one core, one thread, in float64, in turn in one process.
 
 What a call costs is not the same thing in all of them. Ours and autograd run the function anew at every call, so
 it may branch as it likes. JAX and CasADi first make a program for one shape (the columns "make"), which then
@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import reduce
+from itertools import pairwise
 from math import log10
 from operator import mul
 from typing import Any
@@ -52,7 +53,7 @@ def rosenbrock_arrays(np: Any) -> Callable[[Any], Any]:
 
 def speelpenning_arrays(np: Any) -> Callable[[Any], Any]:
     """The product, on arrays."""
-    return lambda x: np.prod(x)
+    return np.prod  # type: ignore[no-any-return]
 
 
 SCALARS = {"Rosenbrock": rosenbrock, "Speelpenning": speelpenning}
@@ -111,7 +112,7 @@ def casadi(name: str, kind: str, x: Any) -> tuple[float, Run] | None:
     v = casadi.SX.sym("x", len(x))
     elements = casadi.vertsplit(v)
     if name == "Rosenbrock":
-        pairs = zip(elements, elements[1:], strict=False)
+        pairs = pairwise(elements)
         f = reduce(lambda a, b: a + b, [100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in pairs])
     else:
         f = reduce(mul, elements)
@@ -145,6 +146,12 @@ def installed() -> list[str]:
             print(f"{name} is not installed and left out", file=sys.stderr)
     return found
 
+
+ABOUT = """\
+Medians, one core, one thread, float64; answers found equal to 1e-9 first ({versions}). Ours and CasADi run a
+loop over scalars, autograd and JAX array code. "make": tracing and compiling, once for a shape; a derivative
+wanted once costs make and run. Ours and autograd make nothing and run the function at every call. "growth":
+over the last step of n. Empty: the contestant has no sparse Hessian, or takes minutes to make it."""
 
 # --- the tables -----------------------------------------------------------------------------------------
 
@@ -205,15 +212,9 @@ def main() -> None:
     """Run everything and write the section."""
     contestants = installed()
     versions = ", ".join(
-        f"{c} {__import__(m).__version__}"
-        for c, m in (("JAX", "jax"), ("CasADi", "casadi"))
-        if c in contestants
+        f"{c} {__import__(m).__version__}" for c, m in (("JAX", "jax"), ("CasADi", "casadi")) if c in contestants
     )
-    parts = [
-        f"Medians, one core, one thread, float64; answers equal to 1e-9 first ({versions}). Ours and CasADi run a loop over "
-        "scalars, autograd and JAX array code. \"make\": tracing and compiling, once for a shape. \"growth\": over the last "
-        "step of n. Empty: dense only, or not made within a minute."
-    ]
+    parts = [ABOUT.format(versions=versions)]
     for title, kind, sizes in (
         ("Gradient", "gradient", SIZES),
         ("Hessian", "hessian", DENSE),
