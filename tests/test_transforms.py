@@ -321,6 +321,7 @@ def test_forward_mode_follows_the_edge_cases_of_reverse_mode(f, x, slope):
     if not math.isnan(reverse):  # as a graph, a factor of 0.0 that no input can change is left out
         nested = ag.grad(lambda t: ag.jvp(f, x, t)[1])(1.0)  # linear in the direction
         np.testing.assert_equal(nested, reverse)
+        np.testing.assert_equal(ag.jvp(f, x, ag.Value(1.0))[1].item(), reverse)
 
 
 # --- nesting ------------------------------------------------------------------------------------------
