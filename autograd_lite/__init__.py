@@ -25,7 +25,6 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite import losses as losses
     from autograd_lite import nn as nn
     from autograd_lite import optim as optim
-    from autograd_lite.functions import *  # noqa: F403
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
     from autograd_lite.nn import Module as Module
@@ -33,6 +32,7 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
     from autograd_lite.pictures import tape as tape
+    from autograd_lite.signatures import *  # noqa: F403
 
 __version__ = "0.1.0"
 
