@@ -28,7 +28,6 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite import optim as optim
     from autograd_lite.checking import gradcheck as gradcheck
     from autograd_lite.diagnosis import diagnose as diagnose
-    from autograd_lite.functions import *  # noqa: F403
     from autograd_lite.insight import explain as explain
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
@@ -37,6 +36,7 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
     from autograd_lite.pictures import tape as tape
+    from autograd_lite.signatures import *  # noqa: F403
     from autograd_lite.transforms import grad as grad
     from autograd_lite.transforms import hessian as hessian
     from autograd_lite.transforms import hvp as hvp

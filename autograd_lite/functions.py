@@ -1,7 +1,7 @@
 """The table of primitives as operators, methods and functions of Values and floats.
 
 Every function here is made from its row, or checks its arguments and records a row: nothing states a
-rule a second time. Type checkers read functions.pyi, which tests/make_stubs.py writes from the table.
+rule a second time. Type checkers read signatures.pyi, which tests/make_stubs.py writes from the table.
 """
 
 from __future__ import annotations

@@ -15,11 +15,16 @@ from functools import lru_cache
 from itertools import chain
 from numbers import Real
 from sys import modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_lite import graph
 from autograd_lite.graph import MANY
 from autograd_lite.rows import FLOATS, Row
+
+if TYPE_CHECKING:  # what functions.py adds to Value, as type checkers see it
+    from autograd_lite.signatures import _Methods
+else:
+    _Methods = object
 
 new = object.__new__
 
@@ -189,7 +194,7 @@ def observe(node: Value) -> Value:
 _UNSET: dict[str, Any] = {"_grad": 0.0, "_name": "", "_scope": None}
 
 
-class Value:
+class Value(_Methods):
     """A number that remembers how it was computed.
 
     A Value made by hand is a leaf. Arithmetic on Values makes new ones, each with its operands and
