@@ -179,8 +179,8 @@ def graph_adjoints(root: Value, wanted: Sequence[Value], fresh: Collection[Value
         operands = graph.raw_operands(node)
         slots = [i for i, x in enumerate(operands) if type(x) is not float and x in needed]
         for i, d in zip(slots, _partials(row, operands, node, slots), strict=True):
-            if type(d) is float and d == 0.0:
-                continue  # 0 for every input, not only here
+            if type(d) is float and d == 0.0 and (row.branch or isfinite(g if type(g) is float else g._f)):
+                continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
             parts.setdefault(operands[i], []).append(_product(g, d, row.branch))
     return [adjoint.get(x, 0.0) for x in wanted]
 
