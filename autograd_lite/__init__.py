@@ -9,7 +9,7 @@
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
 (backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
-optim.py, pictures/ (draw, tape).
+optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape).
 """
 
 from importlib import import_module
@@ -28,15 +28,20 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite import optim as optim
     from autograd_lite.checking import gradcheck as gradcheck
     from autograd_lite.diagnosis import diagnose as diagnose
+    from autograd_lite.files import load as load
+    from autograd_lite.files import save as save
     from autograd_lite.insight import explain as explain
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
     from autograd_lite.nn import Module as Module
+    from autograd_lite.nn import Network as Network
     from autograd_lite.nn import Neuron as Neuron
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
     from autograd_lite.pictures import tape as tape
     from autograd_lite.signatures import *  # noqa: F403
+    from autograd_lite.training import History as History
+    from autograd_lite.training import fit as fit
     from autograd_lite.transforms import grad as grad
     from autograd_lite.transforms import hessian as hessian
     from autograd_lite.transforms import hvp as hvp
@@ -56,7 +61,9 @@ _HOME = {
     "explain": "insight",
     **dict.fromkeys(("detect_anomaly", "record_source"), "watching"),
     **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
-    **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
+    **dict.fromkeys(("MLP", "Layer", "Module", "Network", "Neuron", "Perceptron"), "nn"),
+    **dict.fromkeys(("History", "fit"), "training"),
+    **dict.fromkeys(("load", "save"), "files"),
     **dict.fromkeys(("draw", "tape"), "pictures"),
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""

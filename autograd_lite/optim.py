@@ -8,7 +8,8 @@ chain, and writes the parameters and the state in one go. Learning-rate schedule
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -491,6 +492,10 @@ class Optimizer:
             TypeError: state is no such dict.
             ValueError: it belongs to another rule, or to another number of parameters.
         """
+        set_numbers((), (), self.loading(state))
+
+    def loading(self, state: Mapping[str, Any]) -> Iterator[Any]:
+        """`load_state_dict` as an effect for `set_numbers`: checked now, done when it is run through."""
         import numpy as np
 
         who = f"{type(self).__name__}.load_state_dict"
@@ -528,8 +533,7 @@ class Optimizer:
                 else:
                     loaded[key] = entry[key]
             states.append(loaded)
-        # One call that runs no bytecode, as in step.
-        set_numbers((), (), map(_set_lr, (self,), (lr,)), map(_set_state, (self,), ((steps, tuple(states)),)))
+        return chain(map(_set_lr, (self,), (lr,)), map(_set_state, (self,), ((steps, tuple(states)),)))
 
     def __repr__(self) -> str:
         pieces = "".join(f", {piece!r}" for piece in self.pieces)
