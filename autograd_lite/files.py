@@ -185,7 +185,7 @@ def _read(path: Any) -> tuple[str, dict[str, Any]]:
     return kind, _inward(payload)
 
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.S)  # one that never ends is one too: so the search stays linear
 
 
 def _depth(text: str) -> int:
@@ -275,11 +275,11 @@ def _activation_name(g: Any) -> str | None:
     if g is None or isinstance(g, str):
         return g
     name = getattr(g, "__name__", "")
-    if name in activations() and functions.__getattr__(name) is g:
+    if name in activations() and getattr(functions, name) is g:
         return name
     raise TypeError(
-        f"save: the activation {shown(g)} is a function of your own, and a file runs no code; give it a name with "
-        "ag.primitive, or save the state_dict()"
+        f"save: the activation {shown(g)} is a function of your own, and a file runs no code; define it with "
+        "ag.primitive and give the layer its name, or save the state_dict()"
     )
 
 
@@ -318,7 +318,7 @@ def _module(payload: dict[str, Any], path: Any) -> Module:
         if _size(name, config) != len(parameters):  # before anything is made: a size is only a number
             raise ValueError(f"{len(parameters)} parameters do not make {name} of {config}")
         if name == "Network" and isinstance(config["activation"], list):
-            config["activation"] = {j: g for j, g in config["activation"]}
+            config["activation"] = dict(config["activation"])
         made: Module = MODULES[name](**config, init=0.0)
         made.load_state_dict(parameters)
         by_name = dict(made.named_parameters())

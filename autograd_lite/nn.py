@@ -128,7 +128,9 @@ def _activation(activation: Any) -> Callable[[Any], Any] | None:
     if callable(activation):
         return activation  # type: ignore[no-any-return]
     if activation in TABLE and activation in activations():
-        return functions.__getattr__(activation)  # type: ignore[no-any-return]
+        if TABLE[activation].builtin:
+            return getattr(functions, activation)  # type: ignore[no-any-return]
+        return functions.make_function(TABLE[activation])  # one of the user's own, which may have been defined anew
     raise ValueError(
         f"activation: unknown activation {activation!r}; known are {', '.join(activations())}, None for none, "
         "or any function of one Value"
@@ -136,8 +138,8 @@ def _activation(activation: Any) -> Callable[[Any], Any] | None:
 
 
 def activations() -> list[str]:
-    """The names that may stand for an activation: the primitives of one operand."""
-    rows = (row for row in TABLE.values() if row.name in functions.__all__ and not row.variadic)
+    """The names that may stand for an activation: the primitives of one operand, ours and the user's."""
+    rows = (row for row in TABLE.values() if row.name[0] != "_" and not row.variadic)
     return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
 
 
@@ -632,17 +634,19 @@ class Network(Module):
         if not self.edges:
             raise ValueError("Network: there are no edges")
         self._into: dict[Any, list[Any]] = {}  # neuron: where its edges come from
-        leaves: set[Any] = set()
+        fan_out: dict[Any, int] = {}
+        seen: set[tuple[Any, Any]] = set()
         for i, j in self.edges:
+            if (i, j) in seen:
+                raise ValueError(f"Network: the edge {(i, j)!r} comes twice")
+            seen.add((i, j))
             for neuron in (i, j):
                 self._into.setdefault(neuron, [])
-            if i in self._into[j]:
-                raise ValueError(f"Network: the edge {(i, j)!r} comes twice")
             self._into[j].append(i)
-            leaves.add(i)
+            fan_out[i] = fan_out.get(i, 0) + 1
         entered = [j for j, sources in self._into.items() if sources]
         self.inputs = _chosen(inputs, [j for j, sources in self._into.items() if not sources], self._into, "inputs")
-        self.outputs = _chosen(outputs, [j for j in self._into if j not in leaves], self._into, "outputs")
+        self.outputs = _chosen(outputs, [j for j in self._into if j not in fan_out], self._into, "outputs")
         for j in self.inputs:
             if self._into[j]:
                 raise ValueError(f"Network: the input {j!r} is entered by edges, from {self._into[j]}")
@@ -655,11 +659,11 @@ class Network(Module):
             raise ValueError(f"Network: activation is given for {unknown[0]!r}, which is an input or no neuron at all")
         self.activation = dict(activation) if isinstance(activation, Mapping) else activation
         own = {j: self.activation.get(j) if isinstance(activation, Mapping) else activation for j in entered}
-        self._activate = {j: _activation(g) for j, g in own.items()}
+        made = {g: _activation(g) for g in own.values()}
+        self._activate = {j: made[g] for j, g in own.items()}
         self.bias, rng = bool(bias), _generator(seed)
-        fan_out = {i: sum(1 for source, _ in self.edges if source == i) for i in self._into}
         self.w = {
-            (i, j): Parameter(_initializer(init, own[j])(len(self._into[j]), max(fan_out[j], 1), rng))
+            (i, j): Parameter(_initializer(init, own[j])(len(self._into[j]), fan_out.get(j, 1), rng))
             for i, j in self.edges
         }
         self.b = {j: Parameter(0.0) for j in self._order} if self.bias else {}

@@ -157,7 +157,14 @@ def fit(
     Source: the backpropagation slides, NEURALNETTRAIN, mini-batch gradient descent and its stopping conditions;
     the weight-update slides, batch and incremental mode.
     """
-    history = History(_seed(seed, "fit"))
+    path = checkpoint if resume is True else resume
+    if resume is True and path is None:
+        raise ValueError("fit: resume=True needs the path of a checkpoint")
+    goes_on = resume not in (None, False) and not (resume is True and not Path(path).exists())
+    found = files.read(path, "checkpoint") if goes_on else None
+    if found and seed not in (None, found["seed"]):
+        raise ValueError(f"fit: the checkpoint {path} has the seed {found['seed']}, not {seed}")
+    history = History(found["seed"] if found else _seed(seed, "fit"))
     loss = _loss(loss)
     names, optimizer = _trained(model, parameters, optimizer)
     data, held = _split(_data(X, y, "fit"), validation, history.seed)
@@ -177,12 +184,8 @@ def fit(
         "examples": len(data), "batch_size": size, "shuffle": bool(shuffle),
         "validation": len(held) if held else 0, "parameters": list(names),
     }  # fmt: skip
-    if resume is not None and resume is not False:
-        path = checkpoint if resume is True else resume
-        if path is None:
-            raise ValueError("fit: resume=True needs the path of a checkpoint")
-        if resume is not True or Path(path).exists():
-            _take_up(run, names, told, seed, path)
+    if found:
+        _take_up(run, names, told, found, path)
     groups = _groups(optimizer, names)
     step = _Step(model, optimizer, loss, penalty, groups)
     callbacks = list(callbacks)
@@ -539,21 +542,18 @@ def _write_checkpoint(run: Run, names: Mapping[str, Value], told: dict[str, Any]
     files.write("checkpoint", payload, path)
 
 
-def _take_up(run: Run, names: Mapping[str, Value], told: dict[str, Any], seed: int | None, path: Any) -> None:
+def _take_up(run: Run, names: Mapping[str, Value], told: dict[str, Any], found: dict[str, Any], path: Any) -> None:
     """Put model, optimizer and history into the state of a checkpoint; all of it or nothing."""
-    found = files.read(path, "checkpoint")
     for key, value in told.items():
         if found["told"].get(key) != value:
             raise ValueError(
                 f"fit: the checkpoint {path} is of another training: its {key} was {_short(found['told'].get(key))}, "
                 f"now it is {_short(value)}"
             )
-    if seed is not None and seed != found["seed"]:
-        raise ValueError(f"fit: the checkpoint {path} has the seed {found['seed']}, not {seed}")
     numbers = [plain(found["model"][name], f"fit: {name} in the checkpoint") for name in names]
     best = found["best"]
     loaded = run.optimizer.loading(found["optimizer"])
-    run.history.rows, run.history.seed = list(found["history"]), found["seed"]
+    run.history.rows = list(found["history"])
     run.best = None if best is None else (best["epoch"], best["model"])
     set_numbers(names.values(), numbers, loaded)
 
