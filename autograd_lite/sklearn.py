@@ -45,7 +45,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self, hidden_layer_sizes: Any = (16,), activation: str = "relu", *, solver: str = "adam", alpha: float = 1e-4,
         batch_size: Any = "auto", learning_rate: str = "constant", learning_rate_init: float = 0.01,
-        power_t: float = 0.5, max_iter: int = 200, shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        power_t: float = 0.5, max_iter: int = 50, shuffle: bool = True, random_state: Any = None, tol: float = 1e-3,
         verbose: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
         n_iter_no_change: int = 10,
@@ -131,7 +131,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
     def _scores(self, X: Any) -> Array:
         check_is_fitted(self)
         rows = validate_data(self, X, reset=False, dtype=np.float64)
-        return self.model_.predict(rows)  # type: ignore[no-any-return]
+        return self.model_.predict(rows)
 
     @property
     def coefs_(self) -> list[Array]:

@@ -646,9 +646,15 @@ def _perceptron_epoch(unit: Perceptron, rows: Any, signs: Any, rate: float, orde
     """w <- w + lr y x, b <- b + lr y for each example that is misclassified when it is met."""
     import numpy as np
 
-    w, b = np.array([p._f for p in unit.w]), unit.b._f
-    for i in order:
-        if signs[i] * (float(rows[i] @ w) + b) <= 0.0:
-            w = w + rate * signs[i] * rows[i]
-            b = b + rate * float(signs[i])
+    rows, signs = rows[order], signs[order]
+    w, b, met = np.array([p._f for p in unit.w]), unit.b._f, 0
+    while True:
+        wrong = signs[met:] * (rows[met:] @ w + b) <= 0.0  # with these weights: only the first of them counts
+        i = met + int(wrong.argmax())
+        if not wrong.any():
+            break
+        w, b = w + rate * signs[i] * rows[i], b + rate * float(signs[i])
+        met = i + 1
+        if met == len(rows):
+            break
     set_numbers([*unit.w, unit.b], [*w.tolist(), b])

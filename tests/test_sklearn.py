@@ -25,7 +25,7 @@ ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.Conv
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
-    [MLPClassifier(**QUICK, max_iter=30), MLPRegressor(**QUICK, max_iter=30), PerceptronClassifier()]
+    [MLPClassifier(**QUICK, max_iter=15), MLPRegressor(**QUICK, max_iter=15), PerceptronClassifier(max_iter=100)]
 )
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
