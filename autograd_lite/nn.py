@@ -364,7 +364,7 @@ class Trace:
         >>> trace.delta[0][0] == unit.b.grad, trace.delta[0][0] * -1.0 == unit.w[1].grad
         (True, True)
 
-    Source: the backpropagation slides (in_j, a_j, Delta_j); Hajij (delta_i); Cornell's "Working out
+    Source: the backpropagation slides (in_j, a_j, Delta_j); Hajij (delta_i); the notes "Working out
     backpropagation" (z and a of each layer).
     """
 

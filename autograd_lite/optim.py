@@ -363,7 +363,7 @@ class Optimizer:
         >>> w.item()
         0.9
 
-    Source: Cornell's "Working out backpropagation", learning rates; optax's chains.
+    Source: the notes "Working out backpropagation", learning rates; optax's chains.
     """
 
     _state: tuple[int, tuple[State, ...]]  # steps taken; what each piece remembers
