@@ -179,7 +179,7 @@ class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
     Example:
         >>> from autograd_lite.sklearn import MLPClassifier
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
-        >>> classifier = MLPClassifier((4,), solver="adam", learning_rate_init=0.1, random_state=0).fit(X, y)
+        >>> classifier = MLPClassifier((4,), learning_rate_init=0.1, max_iter=500, random_state=0).fit(X, y)
         >>> classifier.predict([[-1.0], [4.0]]).tolist()
         ['low', 'high']
     """
@@ -236,7 +236,8 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _Network):  # type: ignore[
     Example:
         >>> from autograd_lite.sklearn import MLPRegressor
         >>> X = [[0.0], [1.0], [2.0], [3.0]]
-        >>> line = MLPRegressor((), learning_rate_init=0.1, max_iter=500, random_state=0).fit(X, [1.0, 3.0, 5.0, 7.0])
+        >>> line = MLPRegressor((), learning_rate_init=0.1, max_iter=500, n_iter_no_change=50, random_state=0)
+        >>> line = line.fit(X, [1.0, 3.0, 5.0, 7.0])
         >>> line.predict([[4.0]]).round(1)
         array([9.])
     """
