@@ -156,7 +156,11 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _read(path: Any) -> tuple[str, dict[str, Any]]:
-    raw = Path(path).read_bytes()
+    return _parsed(Path(path).read_bytes(), path)
+
+
+def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
+    """(kind, payload) of the bytes of a file; the path is for messages."""
     if not raw:
         raise ValueError(f"{path}: the file is empty")
     try:

@@ -309,7 +309,7 @@ def _validate(
     if not held:
         return {}
     with no_grad():
-        if isinstance(model, (MLP, Layer)):  # the same numbers by matrix products
+        if type(model) in (MLP, Layer):  # the same numbers by matrix products
             outputs = model.predict([x for x, _ in held]).tolist()
         else:
             outputs = [_numbers(model(x)) for x, _ in held]
@@ -416,6 +416,8 @@ def _trained(model: Any, parameters: Any, optimizer: Any) -> tuple[dict[str, Val
                 f"fit: optimizer must be an Optimizer, or a function that makes one from parameters, got {shown(made)}"
             )
         optimizer = made
+    elif parameters is not None and set(parameters) != set(optimizer.params):
+        raise ValueError("fit: parameters and the optimizer's are not the same; give one of the two")
     known = set(names.values())
     names.update({f"parameters[{i}]": p for i, p in enumerate(optimizer.params) if p not in known})
     return names, optimizer
@@ -569,9 +571,8 @@ def _short(x: Any) -> str:
 @contextmanager
 def _bar(epochs: int, run: Run, progress: bool | None) -> Iterator[Callable[[], None]]:
     """A function to call after each epoch: it shows loss, metrics and rate on a bar, if one is wanted."""
-    notebook = "ipykernel" in sys.modules and "IPython" in sys.modules
     if progress is None:
-        progress = notebook or (hasattr(sys.stderr, "isatty") and sys.stderr.isatty())
+        progress = _in_notebook() or (hasattr(sys.stderr, "isatty") and sys.stderr.isatty())
     if not progress:
         yield lambda: None
         return
@@ -592,6 +593,11 @@ def _bar(epochs: int, run: Run, progress: bool | None) -> Iterator[Callable[[], 
         yield advance
     finally:
         bar.close()
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and "IPKernelApp" in shell.config
 
 
 # --- the perceptron -----------------------------------------------------------------------------------------------

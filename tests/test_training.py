@@ -385,6 +385,8 @@ def test_memory_stays_flat():
         ({"seed": "x"}, TypeError, "seed"),
         ({"patience": 0}, ValueError, "patience"),
         ({"cost_tolerance": -1.0}, ValueError, "cost_tolerance"),
+        ({"parameters": [ag.Parameter(1.0)], "optimizer": optim.SGD([ag.Parameter(1.0)], 0.1)}, ValueError,
+         "not the same"),
         ({"resume": True}, ValueError, "path of a checkpoint"),
         ({"model": lambda x: 3.0, "parameters": [ag.Parameter(1.0)]}, TypeError, "no Value"),
     ],
@@ -588,18 +590,22 @@ def test_interrupted_anywhere_the_state_is_whole(tmp_path):
 # --- history, progress ----------------------------------------------------------------------------------------------
 
 
-def test_history_tables_and_pictures():
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
+def test_history_as_a_frame():
+    pytest.importorskip("pandas", reason="a DataFrame needs pandas, which is optional")
     history = ag.fit(small(), *moons(20), epochs=5, validation=0.25, metrics="accuracy", seed=0)
     frame = history.to_frame()
     assert frame.index.tolist() == [1, 2, 3, 4, 5]
     assert frame["loss"].tolist() == history.loss == history["loss"]
     assert "gradient_norms.layers[0]" in frame.columns
     assert "metrics.validation_accuracy" in frame.columns
+
+
+def test_history_tables_and_pictures():
+    matplotlib = pytest.importorskip("matplotlib", reason="pictures of curves are in the extra `viz`")
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    history = ag.fit(small(), *moons(20), epochs=5, validation=0.25, metrics="accuracy", seed=0)
     text = str(history)
     assert "5 epochs, ended by: the last epoch" in text
     assert "validation loss" in text
