@@ -19,8 +19,7 @@ from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from autograd_lite import functions
-from autograd_lite.nn import MLP, Layer, Module, Network, Neuron, Perceptron, activations
+from autograd_lite.nn import MLP, Layer, Module, Network, Neuron, Perceptron, activation_name
 from autograd_lite.optim import Optimizer
 from autograd_lite.value import shown
 
@@ -274,24 +273,11 @@ def _all_finite(payload: Any) -> None:
 # --- modules ----------------------------------------------------------------------------------------------------
 
 
-def _activation_name(g: Any) -> str | None:
-    """The name by which an activation can be found again."""
-    if g is None or isinstance(g, str):
-        return g
-    name = getattr(g, "__name__", "")
-    if name in activations() and getattr(functions, name) is g:
-        return name
-    raise TypeError(
-        f"save: the activation {shown(g)} is a function of your own, and a file runs no code; define it with "
-        "ag.primitive and give the layer its name, or save the state_dict()"
-    )
-
-
 def _network_config(network: Network) -> dict[str, Any]:
     g = network.activation
     return {
         "edges": [list(edge) for edge in network.edges],
-        "activation": [[j, _activation_name(a)] for j, a in g.items()] if isinstance(g, dict) else _activation_name(g),
+        "activation": [[j, activation_name(a)] for j, a in g.items()] if isinstance(g, dict) else activation_name(g),
         "inputs": network.inputs,
         "outputs": network.outputs,
         "bias": network.bias,
@@ -302,11 +288,11 @@ CONFIGS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "MLP": lambda m: {
         "n_in": m.layers[0].n_in,
         "n_outs": [layer.n_out for layer in m.layers],
-        "activation": _activation_name(m.activation),
-        "output_activation": _activation_name(m.output_activation),
+        "activation": activation_name(m.activation),
+        "output_activation": activation_name(m.output_activation),
     },
-    "Layer": lambda m: {"n_in": m.n_in, "n_out": m.n_out, "activation": _activation_name(m.activation)},
-    "Neuron": lambda m: {"n_in": m.n_in, "activation": _activation_name(m.activation)},
+    "Layer": lambda m: {"n_in": m.n_in, "n_out": m.n_out, "activation": activation_name(m.activation)},
+    "Neuron": lambda m: {"n_in": m.n_in, "activation": activation_name(m.activation)},
     "Perceptron": lambda m: {"n_in": m.n_in},
     "Network": _network_config,
 }

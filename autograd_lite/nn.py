@@ -19,7 +19,7 @@ from autograd_lite.value import Parameter, Scope, Value, no_grad, plain, record,
 if TYPE_CHECKING:
     import numpy as np
 
-    from autograd_lite.training import History
+    from autograd_lite.history import History
 
 __all__ = ["MLP", "Layer", "Module", "Network", "Neuron", "Perceptron", "Trace", "glorot", "he", "normal", "uniform"]
 
@@ -141,6 +141,19 @@ def activations() -> list[str]:
     """The names that may stand for an activation: the primitives of one operand, ours and the user's."""
     rows = (row for row in TABLE.values() if row.name[0] != "_" and not row.variadic)
     return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
+
+
+def activation_name(g: Any) -> str | None:
+    """The name by which an activation can be found again, in a file; TypeError for a function of the user's own."""
+    if g is None or isinstance(g, str):
+        return g
+    name = getattr(g, "__name__", "")
+    if name in activations() and getattr(functions, name) is g:
+        return name
+    raise TypeError(
+        f"save: the activation {shown(g)} is a function of your own, and a file runs no code; define it with "
+        "ag.primitive and give the layer its name, or save the state_dict()"
+    )
 
 
 def _count(n: Any, what: str) -> int:

@@ -18,11 +18,13 @@ COLUMNS = {
     "value": "graph rows signatures",
     "functions": "ops rows value",
     "diff": "functions graph rows value",
-    "nn": "functions rows value",
+    "nn": "functions history rows value",
     "losses": "functions value",
-    "optim": "value",
-    "training": "functions value nn losses optim files",
-    "files": "rows value nn optim",
+    "schedules": "value",
+    "optim": "schedules value",
+    "history": "",
+    "files": "nn optim value",
+    "training": "diff files history losses nn optim schedules value",
     "structure": "value",
     "sparsity": "graph value diff",
     "transforms": "functions graph value diff structure sparsity",
@@ -34,13 +36,13 @@ COLUMNS = {
     "pictures": "graph rows value folding",
     "plot": "functions graph value diff nn training pictures",
     "folding": "graph rows ops value functions diff",
-    "sklearn": "value nn losses optim training files",
+    "sklearn": "losses nn optim schedules training",
     "__init__": "*",
     "__main__": "*",
 }
-LATE = {"value": {"diff"}, "pictures": {"insight"}}
-"""Imports inside a function, where two modules need each other: a Value's `backward` is in diff.py, the paths that a
-picture marks come from insight.py."""
+LATE = {"value": {"diff"}, "nn": {"training"}, "pictures": {"insight"}}
+"""Imports inside a function, where two modules need each other: a Value's `backward` is in diff.py, a Perceptron's
+`fit` in training.py, the paths that a picture marks come from insight.py."""
 BARE = {"rows", "ops", "graph", "value", "functions", "diff"}
 """The engine needs nothing but Python's standard library."""
 
