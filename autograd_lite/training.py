@@ -201,7 +201,8 @@ def fit(
                 row = _epoch(step, data, size, _order(len(data), history.seed, run.epoch, shuffle), measures)
                 row |= _validate(model, loss, held, measures, row)
                 best = run.best
-                if keep_best and stops.better(history, row):
+                so_far = [x for x in history.watched if x == x]  # but for NaN
+                if keep_best and row.get("validation_loss", row["loss"]) < min(so_far, default=inf):
                     best = (run.epoch + 1, [p._f for p in names.values()])
                 # One call that runs no bytecode: an interrupt leaves both as before, or both as after.
                 _at_once(map(list.append, (history.rows,), (row,)), map(setattr, (run,), ("best",), (best,)))
@@ -372,10 +373,6 @@ class _Stops:
         if self.patience is not None and self._waited(history.watched) >= self.patience:
             return f"no better loss for {self.patience} epoch{'s' * (self.patience > 1)}"
         return ""
-
-    def better(self, history: History, row: Mapping[str, Any]) -> bool:
-        """Whether this row would be the best so far."""
-        return self._waited([*history.watched, row.get("validation_loss", row["loss"])]) == 0
 
     def _waited(self, watched: Sequence[float]) -> int:
         best, waited = inf, 0

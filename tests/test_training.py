@@ -224,6 +224,14 @@ def test_early_stopping_keeps_the_best_weights():
     assert state(other) == last[-1]
 
 
+def test_the_best_weights_are_those_of_the_lowest_loss_whatever_counts_as_progress():
+    model, seen = ag.MLP(1, [1], seed=0), []
+    history = ag.fit(model, *LINE, optimizer=adam(0.05), epochs=60, patience=20, min_delta=0.5, seed=0,
+                     callbacks=[lambda run: seen.append(state(run.model))])  # fmt: skip
+    assert history.loss[history.best_epoch - 1] == min(history.loss)
+    assert state(model) == seen[history.best_epoch - 1]
+
+
 def test_callbacks_see_the_run_and_can_stop_it():
     calls = []
 
