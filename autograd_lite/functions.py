@@ -198,8 +198,7 @@ def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[
     if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
         raise TypeError(f"{name}: takes one sequence of Values and numbers, got {shown(xs)}")
     found = tuple(
-        x if type(x) is float or isinstance(x, Value) else plain(x, f"{name}: element {i}")
-        for i, x in enumerate(xs)
+        x if type(x) is float or isinstance(x, Value) else plain(x, f"{name}: element {i}") for i, x in enumerate(xs)
     )
     if not found and not empty:
         raise ValueError(f"{name}: the sequence is empty; it needs at least one element")
