@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autograd_lite.graph import raw_operands
-from autograd_lite.pictures.formula import Labels, assignment, formula
+from autograd_lite.pictures.formula import Labels, assignment, formula, spelled
 from autograd_lite.pictures.text import TOOLTIP_NAME, number, numbers, printable
 from autograd_lite.value import Constant, Parameter, Scope, Value
 
@@ -257,6 +257,7 @@ def model(
                 root=any(node is root for root in roots),
                 frame=frame,
                 about=about,
+                note=spelled(node, labels),
             )
         )
         for i, (source, x, local) in enumerate(zip(slots, raw_operands(node), node.local_grads, strict=True)):
