@@ -8,7 +8,7 @@
     '4.9093 3.5839'
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
-(backward, gradients), nn.py (networks), losses.py, optim.py, pictures/ (draw, tape).
+(backward, gradients), nn.py (networks), losses.py, optim.py, pictures/ (draw, tape, step).
 """
 
 from importlib import import_module
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Neuron as Neuron
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
+    from autograd_lite.pictures import step as step
     from autograd_lite.pictures import tape as tape
 
 __version__ = "0.1.0"
@@ -39,7 +40,7 @@ __version__ = "0.1.0"
 _HOME = {
     **dict.fromkeys(_functions.__all__, "functions"),
     **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
-    **dict.fromkeys(("draw", "tape"), "pictures"),
+    **dict.fromkeys(("draw", "step", "tape"), "pictures"),
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""
 _MODULES = ("losses", "nn", "optim")

@@ -86,5 +86,6 @@ def test_readme_picture_is_what_its_first_block_draws(tmp_path, monkeypatch):
     def labels(svg):
         return sorted(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
 
+    assert "@keyframes" in (ROOT / "docs" / "loss.svg").read_text()  # it moves
     drawn, shown = (tmp_path / "loss.svg").read_text(), (ROOT / "docs" / "loss.svg").read_text()
     assert labels(drawn) == labels(shown) != []

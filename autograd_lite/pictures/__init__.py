@@ -1,18 +1,22 @@
-"""Pictures of graphs: `draw` and `tape`.
+"""Pictures of graphs: `draw`, `tape` and `step`.
 
 model.py and folded.py say what is in a picture, layout.py and layered.py where it goes, scene.py how
-it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py make the tape.
+it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py make the tape. steps.py says what
+backpropagation does one step after another, stepper.py and animated.py play that over a picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_lite import graph
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.value import Value, shown
+
+if TYPE_CHECKING:
+    from autograd_lite.pictures.stepper import Stepper
 
 FOLD_OVER = 60
 """Boxes that a person still reads; above it a picture folds."""
@@ -55,12 +59,9 @@ def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | N
     from autograd_lite.pictures.model import model
 
     roots = _roots(loss, "draw")
-    if direction not in ("BT", "LR"):
-        raise ValueError(
-            f"draw: direction must be 'BT' (root on top) or 'LR' (root at the right), got {shown(direction)}"
-        )
+    _check_direction(direction, "draw")
     order = graph.order(*roots)
-    boxes = sum(1 + sum(x.__class__ is float for x in graph.raw_operands(node)) for node in order)
+    boxes = _count(order)
     if fold is False and boxes > MOST:
         raise ValueError(
             f"draw: {boxes:,} boxes are more than fold=False draws ({MOST:,}); leave fold out to have alike "
@@ -97,6 +98,86 @@ def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:
     """
     roots = _roots(loss, "tape")
     return Tape(graph.order(*roots), roots, full)
+
+
+def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Stepper:
+    """Backpropagation step by step, to play, scrub and read: forward, backward, and the update of the parameters.
+
+        g(operand) += g(node) * local gradient,   w <- w - lr * g(w)
+
+    The pass is computed afresh, from gradients of 0; no `.grad`, parameter or optimizer is changed.
+
+    Args:
+        loss: the Value at the root.
+        optimizer: what would change the parameters, such as `ag.optim.SGD`; None leaves the update out.
+        direction: where the root goes: "BT" on top, "LR" to the right.
+
+    Returns:
+        A Stepper: it shows itself in a notebook and has `.steps`, `.html` and `.save(path)`. A graph of more
+        than 60 boxes is stepped through folded, forward and backward.
+
+    Raises:
+        TypeError: loss is no Value, or optimizer is none.
+        ValueError: an unknown direction, or the data of a leaf has changed since loss was computed.
+
+    Example:
+        >>> w = ag.Parameter(3.0, name="w")
+        >>> stepper = ag.step(w * w, ag.optim.SGD([w], lr=0.1))
+        >>> for step in stepper.steps:
+        ...     print(step.phase, "|", step.caption)
+        forward | The leaves are given: w = 3
+        forward | v2 = w * w = 3 * 3 = 9
+        backward | g(v2) = d(v2)/d(v2) = 1
+        backward | g(w) += g(v2) * d(v2)/d(w) = 1 * 3 = 3
+        backward | g(w) += g(v2) * d(v2)/d(w) = 1 * 3 = 3; with what it had, g(w) = 3 + 3 = 6
+        update | w <- w - lr * g(w) = 3 - 0.1 * 6 = 2.4
+        update | With the new parameters v2 = 5.76; it was 9
+
+    Source: Stanford CS221, "Machine learning: backpropagation", forward and backward values.
+    """
+    from dataclasses import replace
+
+    from autograd_lite.diff import adjoints
+    from autograd_lite.pictures.folded import folded
+    from autograd_lite.pictures.model import model
+    from autograd_lite.pictures.stepper import Stepper
+    from autograd_lite.pictures.steps import box_steps, node_steps, recomputed
+    from autograd_lite.pictures.steps import shown as shown_as
+    from autograd_lite.pictures.text import number
+
+    if not isinstance(loss, Value):
+        raise TypeError(f"step: expected a Value (the root of a graph), got {shown(loss)}")
+    if optimizer is not None and not (hasattr(optimizer, "params") and hasattr(optimizer, "step")):
+        raise TypeError(f"step: optimizer must be one of ag.optim, such as ag.optim.SGD, got {shown(optimizer)}")
+    _check_direction(direction, "step")
+    order = graph.order(loss)
+    for node, f in recomputed(order, {}).items():
+        if repr(f) != repr(node._f):
+            raise ValueError(
+                f"step: the data of a leaf has changed since the loss was computed ({node!r} would be {number(f)} "
+                "now); compute the loss again"
+            )
+    adjoint = adjoints(loss)
+    if _count(order) > FOLD_OVER:
+        made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
+        return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), box_steps(made))
+    steps = node_steps(order, optimizer)
+    made = model(order, [loss], adjoint=adjoint)
+    after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}
+    boxes = tuple(replace(b, note=f"→ {shown_as(after[i])}") if i in after else b for i, b in enumerate(made.boxes))
+    return Stepper(Picture(replace(made, boxes=boxes), direction, lambda: str(Tape(order, [loss]))), steps)
+
+
+def _count(order: list[Value]) -> int:
+    """How many boxes a graph has when each Value, and each bare number, has one."""
+    return sum(1 + sum(x.__class__ is float for x in graph.raw_operands(node)) for node in order)
+
+
+def _check_direction(direction: str, what: str) -> None:
+    if direction not in ("BT", "LR"):
+        raise ValueError(
+            f"{what}: direction must be 'BT' (root on top) or 'LR' (root at the right), got {shown(direction)}"
+        )
 
 
 def _roots(loss: Any, what: str) -> list[Value]:

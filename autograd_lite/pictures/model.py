@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -201,15 +201,16 @@ def common(a: tuple[Scope, ...], b: tuple[Scope, ...]) -> tuple[Scope, ...]:
     return a[:n]
 
 
-def model(order: Sequence[Value], roots: Sequence[Value]) -> Model:
+def model(order: Sequence[Value], roots: Sequence[Value], *, adjoint: Mapping[Value, float] | None = None) -> Model:
     """One box a Value, one edge an operand slot.
 
     Args:
         order: the nodes that the roots reach, operands first (`graph.order`).
         roots: the Values that the picture is for.
+        adjoint: the backward values to show in place of each `.grad`.
     """
     labels = Labels(order)
-    backward = has_backward(order, roots)
+    backward = adjoint is not None or has_backward(order, roots)
     frames, place = Frames(), paths(order)
     target = "root" if len(roots) > 1 else labels[roots[0]]
     boxes: list[Box] = []
@@ -225,7 +226,7 @@ def model(order: Sequence[Value], roots: Sequence[Value]) -> Model:
                 boxes.append(literal)
             else:
                 slots.append(index[id(x)])
-        g = backward_value(node) if backward else None
+        g = None if not backward else backward_value(node) if adjoint is None else adjoint[node]
         about = assignment(node, labels)
         if g is not None:
             about += f"; d({target})/d({labels[node]}) = {number(g)}"
