@@ -16,6 +16,7 @@ from autograd_lite.pictures.picture import Picture
 from autograd_lite.value import Value, shown
 
 if TYPE_CHECKING:
+    from autograd_lite.pictures.model import Model
     from autograd_lite.pictures.stepper import Stepper
 
 FOLD_OVER = 60
@@ -24,7 +25,9 @@ MOST = 1000
 """Boxes that `fold=False` still draws."""
 
 
-def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | None = None) -> Picture:
+def draw(
+    loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | None = None, depth: int | None = None
+) -> Picture:
     """Draw a computation graph: a box a Value with its f and g, an edge an operand with its local gradient.
 
         g(operand) = sum over its edges of g(user) * local gradient
@@ -34,13 +37,16 @@ def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | N
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes, so that one box stands for all scalars that do the
             same thing; True always folds, False draws every Value, up to 1,000 boxes.
+        depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
+            the outermost, as an MLP; 1 shows its layers as boxes; None opens all.
 
     Returns:
-        A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`.
+        A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`. In the page that
+        `.save("x.html")` writes, frames open and close.
 
     Raises:
-        TypeError: loss is no Value.
-        ValueError: an unknown direction, or fold=False and more than 1,000 boxes.
+        TypeError: loss is no Value, or depth no whole number.
+        ValueError: an unknown direction, a negative depth, or fold=False and more than 1,000 boxes.
 
     Example:
         >>> a, b = ag.Value(2.0, name="a"), ag.Value(3.0, name="b")
@@ -55,11 +61,16 @@ def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | N
 
     Source: Stanford CS221, "Machine learning: backpropagation", functions as boxes.
     """
+    from autograd_lite.pictures.closed import to_depth
     from autograd_lite.pictures.folded import folded
     from autograd_lite.pictures.model import model
 
     roots = _roots(loss, "draw")
     _check_direction(direction, "draw")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+        raise TypeError(f"draw: depth must be a whole number of levels of frames, got {shown(depth)}")
+    if depth is not None and depth < 0:
+        raise ValueError(f"draw: depth must be 0 or more, got {depth}")
     order = graph.order(*roots)
     boxes = _count(order)
     if fold is False and boxes > MOST:
@@ -68,8 +79,18 @@ def draw(loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | N
             "scalars in one box, draw an inner Value, or print ag.tape(loss, full=True)"
         )
     small = boxes <= FOLD_OVER if fold is None else not fold
-    made = model(order, roots) if small else folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
-    return Picture(made, direction, lambda: str(Tape(order, roots)))
+
+    def alike() -> Model:
+        return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
+
+    if depth is not None:
+        made = to_depth(model(order, roots), depth).model
+        if fold or (fold is None and len(made.boxes) > FOLD_OVER):
+            made = to_depth(alike(), depth).model
+    else:
+        made = model(order, roots) if small else alike()
+    whole = (lambda: made) if depth is None and small else lambda: model(order, roots)
+    return Picture(made, direction, lambda: str(Tape(order, roots)), [whole, alike])
 
 
 def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:

@@ -146,7 +146,7 @@ def _partition(
     of: list[int] = []
     first: list[int] = []
     for i, (unit, number) in enumerate(zip(graph, alike, strict=True)):
-        name = _DIGITS.sub("", unit.node._name[:200]) if by_use and not unit.op else ""
+        name = DIGITS.sub("", unit.node._name[:200]) if by_use and not unit.op else ""
         which = index.setdefault((number, name, frozenset(uses.get(i, ()))), len(groups))
         if which == len(groups):
             groups.append(Group(path=place[id(unit.node)][:depth], more="more " if unit.op in seen else ""))
@@ -275,7 +275,7 @@ def _symbol(group: Group) -> str:
     return {(1,): "Σ a", (2,): "Σ a·b", (1, 2): "Σ a·b + c"}.get(tuple(sorted(factors)), "Σ")
 
 
-_DIGITS = re.compile(r"\d+")
+DIGITS = re.compile(r"\d+")
 
 
 def name_pattern(names: Sequence[str]) -> str:
@@ -289,10 +289,10 @@ def name_pattern(names: Sequence[str]) -> str:
     first = names[0]
     if not first or len(first) > 200:
         return ""
-    parts = _DIGITS.split(first)
-    found = _DIGITS.findall(first)
+    parts = DIGITS.split(first)
+    found = DIGITS.findall(first)
     for name in islice(names, 1, None):
-        if len(name) > 200 or _DIGITS.split(name) != parts:
+        if len(name) > 200 or DIGITS.split(name) != parts:
             return ""
-        found = [a if a == b else "*" for a, b in zip(found, _DIGITS.findall(name), strict=True)]
+        found = [a if a == b else "*" for a, b in zip(found, DIGITS.findall(name), strict=True)]
     return parts[0] + "".join(number + rest for number, rest in zip(found, parts[1:], strict=True))

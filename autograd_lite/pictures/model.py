@@ -21,7 +21,7 @@ class Box:
     """One rectangle: a Value, or `count` of them that do the same thing.
 
     Args:
-        kind: "parameter", "input", "constant" or "op".
+        kind: "parameter", "input", "constant", "op", or "frame" (a closed one).
         title: its name, or the number that stands for it.
         symbol: what it does; "" for a leaf.
         f: the smallest and the largest forward value.

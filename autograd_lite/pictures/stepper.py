@@ -11,6 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from autograd_lite.pictures.page import file, filled, safe
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.pictures.steps import Step, shown
 
@@ -53,10 +54,9 @@ class Stepper:
         targets = [edge.target for edge in self.picture.model.edges]
         steps = [_plain(step) for step in self.steps]
         data = json.dumps({"prefix": self.picture.prefix, "steps": steps, "targets": targets})
-        safe = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        parts = {"title": title, "image": self._image, "items": items, "data": safe}
-        parts |= {"style": _file("stepper.css"), "script": _file("stepper.js")}
-        return filled(_file("stepper.html"), parts)
+        parts = {"title": title, "image": self._image, "items": items, "data": safe(data)}
+        parts |= {"style": file("stepper.css"), "script": file("stepper.js")}
+        return filled(file("stepper.html"), parts)
 
     @property
     def _image(self) -> str:
@@ -107,16 +107,6 @@ class Stepper:
         return "\n".join(f"{i:>{len(str(count))}}. {step.caption}" for i, step in enumerate(self.steps, 1))
 
 
-def filled(page: str, parts: dict[str, str]) -> str:
-    """A page with its marks `<!--name-->` replaced, in one pass, so that no part is read for the marks of another."""
-    pieces = page.split("<!--")
-    filled_in = [pieces[0]]
-    for piece in pieces[1:]:
-        name, _, rest = piece.partition("-->")
-        filled_in.append(parts[name] + rest)
-    return "".join(filled_in)
-
-
 def _plain(step: Step) -> dict[str, Any]:
     """A step as the page's script reads it."""
     return {
@@ -128,7 +118,3 @@ def _plain(step: Step) -> dict[str, Any]:
         "edge": step.edge,
         "plus": None if step.plus is None else shown(step.plus),
     }
-
-
-def _file(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
