@@ -8,7 +8,8 @@
     '4.9093 3.5839'
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
-(backward, gradients), nn.py (networks), losses.py, optim.py, pictures/ (draw, tape, step).
+(backward, gradients), nn.py (networks), losses.py, optim.py, pictures/ (draw, tape, step),
+plot.py.
 """
 
 from importlib import import_module
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite import losses as losses
     from autograd_lite import nn as nn
     from autograd_lite import optim as optim
+    from autograd_lite import plot as plot
     from autograd_lite.functions import *  # noqa: F403
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
@@ -43,7 +45,7 @@ _HOME = {
     **dict.fromkeys(("draw", "step", "tape"), "pictures"),
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""
-_MODULES = ("losses", "nn", "optim")
+_MODULES = ("losses", "nn", "optim", "plot")
 
 __all__ = ["Parameter", "Value", "gradients", "no_grad", "scope", *_HOME, *_MODULES]  # noqa: PLE0604
 

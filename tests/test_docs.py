@@ -32,8 +32,12 @@ def examples():
 
 
 @pytest.mark.parametrize("test", [t for t in examples() if t.examples], ids=lambda t: t.name)
-def test_docstring_example(test, tmp_path, monkeypatch):
+def test_docstring_example(test, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
+    if ".plot." in test.name:
+        pyplot = pytest.importorskip("matplotlib.pyplot", reason="plots need Matplotlib, extra `viz`")
+        pyplot.switch_backend("Agg")
+        request.addfinalizer(lambda: pyplot.close("all"))
     test.globs = {"ag": ag, "np": np}
     failures, tried = doctest.DocTestRunner(optionflags=OPTIONS).run(test)
     assert tried
