@@ -8,7 +8,8 @@
     '4.9093 3.5839'
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
-(backward, gradients), nn.py (networks), losses.py, optim.py, pictures/ (draw, tape, step),
+(backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
+optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape, step),
 plot.py.
 """
 
@@ -27,21 +28,45 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite import nn as nn
     from autograd_lite import optim as optim
     from autograd_lite import plot as plot
-    from autograd_lite.functions import *  # noqa: F403
+    from autograd_lite.checking import gradcheck as gradcheck
+    from autograd_lite.diagnosis import diagnose as diagnose
+    from autograd_lite.files import load as load
+    from autograd_lite.files import save as save
+    from autograd_lite.insight import explain as explain
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
     from autograd_lite.nn import Module as Module
+    from autograd_lite.nn import Network as Network
     from autograd_lite.nn import Neuron as Neuron
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
     from autograd_lite.pictures import step as step
     from autograd_lite.pictures import tape as tape
+    from autograd_lite.signatures import *  # noqa: F403
+    from autograd_lite.training import History as History
+    from autograd_lite.training import fit as fit
+    from autograd_lite.transforms import grad as grad
+    from autograd_lite.transforms import hessian as hessian
+    from autograd_lite.transforms import hvp as hvp
+    from autograd_lite.transforms import jacobian as jacobian
+    from autograd_lite.transforms import jvp as jvp
+    from autograd_lite.transforms import value_and_grad as value_and_grad
+    from autograd_lite.transforms import vjp as vjp
+    from autograd_lite.watching import detect_anomaly as detect_anomaly
+    from autograd_lite.watching import record_source as record_source
 
 __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(_functions.__all__, "functions"),
-    **dict.fromkeys(("MLP", "Layer", "Module", "Neuron", "Perceptron"), "nn"),
+    "gradcheck": "checking",
+    "diagnose": "diagnosis",
+    "explain": "insight",
+    **dict.fromkeys(("detect_anomaly", "record_source"), "watching"),
+    **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
+    **dict.fromkeys(("MLP", "Layer", "Module", "Network", "Neuron", "Perceptron"), "nn"),
+    **dict.fromkeys(("History", "fit"), "training"),
+    **dict.fromkeys(("load", "save"), "files"),
     **dict.fromkeys(("draw", "step", "tape"), "pictures"),
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""

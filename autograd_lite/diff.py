@@ -3,23 +3,24 @@
 The reverse sweep goes through the nodes from the root to the leaves in topological order and hands
 each adjoint on, g(operand) += g(node) * local gradient. With `create_graph` the same sweep is done
 in Values, with each row's partials evaluated anew, so that a gradient can be differentiated again.
+Forward mode goes the other way over the same nodes, from the leaves up, with the tangents beside them.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 from math import isfinite
+from operator import add
 from typing import Any
 
 from autograd_lite import functions, graph
 from autograd_lite.graph import MANY
 from autograd_lite.rows import TABLE, Row
-from autograd_lite.value import Value, plain, record, shown
+from autograd_lite.value import Value, mode, plain, record, shown
 
-_set_grad = vars(Value)["_grad"].__set__
-_commit_lock = threading.RLock()
+_get_grad, _set_grad = vars(Value)["_grad"].__get__, vars(Value)["_grad"].__set__
 
 
 def backward(root: Value, gradient: float = 1.0) -> None:
@@ -44,11 +45,10 @@ def backward(root: Value, gradient: float = 1.0) -> None:
         raise TypeError(f"backward: expected a Value, got {shown(root)}")
     adjoint = adjoints(root, plain(gradient, "backward: gradient"))
     leaves = [node for node in adjoint if node._row is None]
-    with _commit_lock:
-        for leaf in leaves:
-            adjoint[leaf] += leaf._grad
-        # One call that runs no bytecode, so that an interrupt comes before it or after it, never within.
-        deque(map(_set_grad, adjoint, adjoint.values()), maxlen=0)
+    # One call that runs no bytecode: no interrupt and no other thread comes between reading a leaf's
+    # gradient and writing the sum, nor between one node and the next.
+    sums = map(add, map(_get_grad, leaves), map(adjoint.__getitem__, leaves))
+    deque(chain(map(adjoint.__setitem__, leaves, sums), map(_set_grad, adjoint, adjoint.values())), maxlen=0)
 
 
 def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
@@ -90,17 +90,21 @@ def _careful_adjoints(nodes: Sequence[Value], root: Value, gradient: float) -> d
     """The same sweep where something is not finite: a branch that is not taken contributes nothing.
 
     An adjoint of exactly 0 contributes 0 whatever the local gradient (not 0 * inf), and an operand that
-    a choice passed over gets 0 whatever the adjoint.
+    a choice passed over gets 0 whatever the adjoint. Whoever listens (`mode.on_adjoint`) is told of each sum
+    that turns non-finite.
     """
     adjoint = {root: gradient}
     for node in nodes:
         if node._row is None:
             continue
         g, branch = adjoint[node], node._row.branch
-        for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True):
+        for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node.local_grads, strict=True)):
             if type(x) is not float:
                 nothing = g == 0.0 or (branch and d == 0.0)
-                adjoint[x] = adjoint.get(x, 0.0) + (0.0 if nothing else g * d)
+                before = adjoint.get(x, 0.0)
+                total = adjoint[x] = before + (0.0 if nothing else g * d)
+                if mode.on_adjoint is not None and isfinite(before) and not isfinite(total):
+                    mode.on_adjoint(node, slot, g, total)
     return adjoint
 
 
@@ -132,7 +136,7 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     if not isinstance(y, Value):
         raise TypeError(f"gradients: y must be a Value, got {shown(y)}")
     if create_graph:
-        found = [g if isinstance(g, Value) else Value(g) for g in _graph_adjoints(y, wanted)]
+        found = [g if isinstance(g, Value) else Value(g) for g in graph_adjoints(y, wanted)]
         return found[0] if single else found
     adjoint = adjoints(y)
     numbers = [adjoint.get(x, 0.0) for x in wanted]
@@ -149,10 +153,16 @@ def _checked(xs: Any) -> list[Value]:
     return wanted
 
 
-def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
-    """The adjoints of the wanted Values as Values (floats where they are constant)."""
+def graph_adjoints(root: Value, wanted: Sequence[Value], fresh: Collection[Value] = ()) -> list[Any]:
+    """The adjoints of the wanted Values as Values (floats where they are constant).
+
+    Args:
+        root: the Value to differentiate.
+        wanted: the Values to differentiate it in.
+        fresh: leaves that cannot have changed since the graph was built, which saves a look at their users.
+    """
     nodes = graph.order(root)
-    _refuse_stale(nodes)
+    _refuse_stale(nodes, fresh)
     needed = set(wanted)  # and whatever leads to one of them
     for node in nodes:
         if any(x in needed for x in graph.raw_operands(node) if type(x) is not float):
@@ -169,8 +179,8 @@ def _graph_adjoints(root: Value, wanted: Sequence[Value]) -> list[Any]:
         operands = graph.raw_operands(node)
         slots = [i for i, x in enumerate(operands) if type(x) is not float and x in needed]
         for i, d in zip(slots, _partials(row, operands, node, slots), strict=True):
-            if type(d) is float and d == 0.0:
-                continue  # 0 for every input, not only here
+            if type(d) is float and d == 0.0 and (row.branch or isfinite(g if type(g) is float else g._f)):
+                continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
             parts.setdefault(operands[i], []).append(_product(g, d, row.branch))
     return [adjoint.get(x, 0.0) for x in wanted]
 
@@ -213,17 +223,120 @@ def _rule(row: Row, slot: int) -> Callable[..., Any]:
     return row.rules[slot]
 
 
-def _refuse_stale(nodes: Iterable[Value]) -> None:
+def _refuse_stale(nodes: Iterable[Value], fresh: Collection[Value] = ()) -> None:
     """Derivatives that are graphs evaluate the operands anew: refuse if a leaf is not what it was."""
     for node in nodes:
         operands = graph.raw_operands(node)
-        if node._row is None or not any(type(x) is not float and x._row is None for x in operands):
+        leaves = [x for x in operands if type(x) is not float and x._row is None and x not in fresh]
+        if node._row is None or not leaves:
             continue
         numbers = [x if type(x) is float else x._f for x in operands]
         value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
         if repr((value, tuple(local))) != repr((node._f, node.local_grads)):
-            leaves = ", ".join(repr(x) for x in operands if type(x) is not float and x._row is None)
             raise RuntimeError(
                 f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "
-                f"it was computed (leaves: {leaves}); compute the expression again"
+                f"it was computed (leaves: {', '.join(map(repr, leaves))}); compute the expression again"
             )
+
+
+# --- forward mode ------------------------------------------------------------------------------------
+
+
+def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
+    """Directional derivatives of the Values that roots were computed from, by one walk from the leaves up.
+
+    t(node) = sum over the operand slots of local gradient * t(operand)
+
+    A local gradient of exactly 0 contributes 0 whatever the tangent (never 0 * inf): the mirror of what the
+    backward pass does with an adjoint of 0. Where a root's tangent still is not finite, the backward pass
+    decides, so that both modes give the same.
+
+    Args:
+        roots: the Values whose derivatives are asked for.
+        seeds: the tangents to start from, by Value; 0 for every other leaf.
+
+    Returns:
+        The tangent of every node that depends on a seed; what is missing has tangent 0.
+
+    Example:
+        >>> from autograd_lite.diff import tangents
+        >>> x, y = ag.Value(3.0), ag.Value(5.0)
+        >>> z = x * y
+        >>> tangents([z], {x: 1.0, y: 10.0})[z]
+        35.0
+    """
+    nodes = graph.order(*roots)
+    tangent: dict[Any, float] = dict(seeds)
+    get = tangent.get
+    for node in nodes:
+        a = node._a
+        if a is None or node in seeds:
+            continue
+        b = node._b
+        if b is None:
+            t = get(a)
+            if t is not None:
+                tangent[node] = node._da * t
+        elif b is MANY:
+            parts = [d * t for x, d in zip(a, node._da, strict=True) if (t := get(x)) is not None]
+            if parts:
+                tangent[node] = sum(parts)
+        else:
+            t, s = get(a), get(b)
+            if t is not None:
+                tangent[node] = node._da * t if s is None else node._da * t + node._db * s
+            elif s is not None:
+                tangent[node] = node._db * s
+    if not isfinite(sum(get(root, 0.0) for root in roots)):
+        return _careful_tangents(nodes, roots, seeds)
+    return tangent
+
+
+def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
+    """The same walk where something is not finite."""
+    tangent = dict(seeds)
+    for node in nodes:
+        if node._row is None or node in seeds:
+            continue
+        slots = zip(graph.raw_operands(node), node.local_grads, strict=True)
+        parts = [0.0 if d == 0.0 else d * tangent[x] for x, d in slots if type(x) is not float and x in tangent]
+        if parts:
+            tangent[node] = sum(parts)
+    for root in roots:
+        if not isfinite(tangent.get(root, 0.0)):
+            adjoint = adjoints(root)
+            tangent[root] = sum(g * t for x, t in seeds.items() if (g := adjoint.get(x, 0.0)))
+    return tangent
+
+
+def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
+    """`tangents` as Values (floats where they are constant), which can be differentiated again.
+
+    Args:
+        roots: the Values whose derivatives are asked for.
+        seeds: the tangents to start from, floats or Values, by Value.
+
+    Returns:
+        The tangent of every node that depends on a seed; what is missing has tangent 0 for every input.
+    """
+    nodes = graph.order(*roots)
+    _refuse_stale(nodes, seeds)
+    tangent = dict(seeds)
+    for node in nodes:
+        row = node._row
+        if row is None or node in seeds:
+            continue
+        operands = graph.raw_operands(node)
+        slots = [i for i, x in enumerate(operands) if type(x) is not float and x in tangent]
+        if not slots:
+            continue
+        partials = _partials(row, operands, node, slots)
+        used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
+        if used:
+            tangent[node] = _total([_product(d, tangent[operands[i]], row.branch) for i, d in used])
+    for root in roots:
+        t = tangent.get(root, 0.0)
+        if not isfinite(t._f if isinstance(t, Value) else t):
+            adjoint = graph_adjoints(root, list(seeds), seeds)
+            tangent[root] = functions.sum(_product(g, t, False) for g, t in zip(adjoint, seeds.values(), strict=True))
+    return tangent

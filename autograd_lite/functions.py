@@ -1,7 +1,7 @@
 """The table of primitives as operators, methods and functions of Values and floats.
 
 Every function here is made from its row, or checks its arguments and records a row: nothing states a
-rule a second time. Type checkers read functions.pyi, which tests/make_stubs.py writes from the table.
+rule a second time. Type checkers read signatures.pyi, which tests/make_stubs.py writes from the table.
 """
 
 from __future__ import annotations
@@ -198,8 +198,7 @@ def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[
     if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
         raise TypeError(f"{name}: takes one sequence of Values and numbers, got {shown(xs)}")
     found = tuple(
-        x if type(x) is float or isinstance(x, Value) else plain(x, f"{name}: element {i}")
-        for i, x in enumerate(xs)
+        x if type(x) is float or isinstance(x, Value) else plain(x, f"{name}: element {i}") for i, x in enumerate(xs)
     )
     if not found and not empty:
         raise ValueError(f"{name}: the sequence is empty; it needs at least one element")
@@ -437,11 +436,11 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
 # --- the language of rows on Values -------------------------------------------------------------------
 
 
-def _where(condition: Any, a: Any, b: Any) -> Any:
-    """`where` in a rule: settled at once if the condition is a constant."""
+def _where(condition: Any, a: Callable[[], Any], b: Callable[[], Any]) -> Any:
+    """`where` in a rule: if the condition is a constant, only the side that it takes is made."""
     if isinstance(condition, Value):
-        return _function("where")(condition, a, b)
-    return b if condition == 0.0 else a if condition == condition else math.nan
+        return _function("where")(condition, a(), b())
+    return b() if condition == 0.0 else a() if condition == condition else math.nan
 
 
 def _div(a: Any, b: Any) -> Any:

@@ -31,14 +31,15 @@ def raw_operands(node: Node) -> tuple[Any, ...]:
     return a if b is MANY else (a, b)
 
 
-def order(*roots: Node) -> list[Node]:
+def order(*roots: Node, seen: set[Node] | None = None) -> list[Node]:
     """Every node that the roots reach, each after its operands: leaves first, a single root last.
 
     A node follows as late as its users allow, first operands before second ones, so that the order
     is that in which the expression reads. Iterative: a chain of a million is as good as any.
+    Nodes in `seen`, and what is below them, are left out; those found are added to it.
     """
     found: list[Node] = []
-    seen: set[Node] = set()
+    seen = set() if seen is None else seen
     stack: list[Node] = list(reversed(roots))
     add, push, pop, emit = seen.add, stack.append, stack.pop, found.append
     while stack:

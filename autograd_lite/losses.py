@@ -1,17 +1,24 @@
-"""Losses: how far a prediction is from its target, as one Value.
+"""Losses: how far a prediction is from its target, as one Value; and penalties on parameters.
 
-A prediction is a Value, or a sequence of them with a target for each.
+A prediction is a Value, or a sequence of them with a target for each; a loss over a sequence is the
+sum over its elements, unless its name says mean. Targets are data: numbers, or Values where a program
+is to be run again with others. On floats alone a loss is a float.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autograd_lite import functions
 from autograd_lite.value import Value, plain, shown
 
-__all__ = ["hinge", "squared_error"]
+__all__ = [
+    "absolute_error", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
+    "half_squared_error", "hinge", "huber", "l1", "l2", "mean_squared_error", "perceptron", "squared_error",
+]  # fmt: skip
+
+# --- regression ---------------------------------------------------------------------------------------
 
 
 def squared_error(prediction: Any, target: Any) -> Any:
@@ -37,7 +44,114 @@ def squared_error(prediction: Any, target: Any) -> Any:
 
     Source: Stanford CS221, regression with squared loss; the backpropagation slides, J(w) = (y - a)^2.
     """
-    return _total([(p - t) ** 2 for p, t in _pairs(prediction, target, "squared_error")])
+    return _total(_squares(prediction, target, "squared_error"))
+
+
+def mean_squared_error(prediction: Any, target: Any) -> Any:
+    """The mean of the squared differences over the outputs.
+
+        mean_squared_error(p, t) = 1/K sum_k (p_k - t_k)^2
+
+    Args:
+        prediction, target: as for `squared_error`.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: a target is missing, or is neither a Value nor a number.
+        ValueError: the lengths differ.
+
+    Example:
+        >>> ag.losses.mean_squared_error([1.0, 5.0], [0.0, 2.0])
+        5.0
+    """
+    squares = _squares(prediction, target, "mean_squared_error")
+    return squares[0] if len(squares) == 1 else functions.mean(squares)
+
+
+def half_squared_error(prediction: Any, target: Any) -> Any:
+    """Half the sum of the squared differences, whose derivative is the difference itself.
+
+        half_squared_error(o, t) = sum_k 1/2 (o_k - t_k)^2
+
+    Args:
+        prediction, target: as for `squared_error`.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: a target is missing, or is neither a Value nor a number.
+        ValueError: the lengths differ.
+
+    Example:
+        >>> o = [ag.Value(0.2), ag.Value(0.7)]
+        >>> ag.gradients(ag.losses.half_squared_error(o, [0.0, 1.0]), o)
+        [0.2, -0.30000000000000004]
+
+    Source: the weight-update slides, common loss functions.
+    """
+    return 0.5 * _total(_squares(prediction, target, "half_squared_error"))
+
+
+def absolute_error(prediction: Any, target: Any) -> Any:
+    """The sum of the absolute differences.
+
+        absolute_error(p, t) = sum_k |p_k - t_k|,  derivative 0 where they are equal
+
+    Args:
+        prediction, target: as for `squared_error`.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: a target is missing, or is neither a Value nor a number.
+        ValueError: the lengths differ.
+
+    Example:
+        >>> ag.losses.absolute_error(ag.Value(5.0), 2.0).item()
+        3.0
+    """
+    return _total([abs(p - t) for p, t in _pairs(prediction, target, "absolute_error")])
+
+
+def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
+    """Squared near the target and linear far from it, so that an outlier pulls no harder than delta.
+
+        huber(p, t) = sum_k { r^2 / 2              where |r| <= delta
+                            { delta (|r| - delta / 2) elsewhere,      r = p_k - t_k
+
+    Args:
+        prediction, target: as for `squared_error`.
+        delta: where the one goes over into the other; above 0.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: a target is missing, or is neither a Value nor a number.
+        ValueError: the lengths differ, or delta is not above 0.
+
+    Example:
+        >>> ag.losses.huber(ag.Value(0.5), 0.0).item(), ag.losses.huber(ag.Value(5.0), 0.0).item()
+        (0.125, 4.5)
+
+    Source: Huber, Robust estimation of a location parameter, 1964.
+    """
+    limit = plain(delta, "huber: delta")
+    if not limit > 0.0:
+        raise ValueError(f"huber: delta must be above 0, got {limit:g}")
+    parts = []
+    for p, t in _pairs(prediction, target, "huber"):
+        r = p - t
+        near = functions.clamp(r, -limit, limit)
+        parts.append(near * (r - 0.5 * near))  # r^2 / 2 where r is within, and smooth: no abs with a kink at 0
+    return _total(parts)
+
+
+# --- classification ---------------------------------------------------------------------------------------
 
 
 def hinge(prediction: Any, target: Any) -> Any:
@@ -63,24 +177,286 @@ def hinge(prediction: Any, target: Any) -> Any:
 
     Source: Stanford CS221, linear classification with hinge loss.
     """
-    pairs = _pairs(prediction, target, "hinge")
-    for _, y in pairs:
-        if not isinstance(y, Value) and y not in (-1.0, 1.0):
-            raise ValueError(f"hinge: labels are -1 or 1, got {y:g}")
-    return _total([functions.relu(1.0 - p * y) for p, y in pairs])
+    return _total([functions.relu(1.0 - p * y) for p, y in _pairs(prediction, target, "hinge", _sign)])
 
 
-def _pairs(prediction: Any, target: Any, name: str) -> list[tuple[Any, Any]]:
+def perceptron(prediction: Any, target: Any) -> Any:
+    """The perceptron's loss: 0 on the right side, and the distance to it on the wrong one.
+
+        perceptron(p, y) = sum_k max(-p_k y_k, 0)
+
+    Args:
+        prediction: a score w . x + b, as a Value, or a sequence of k.
+        target: a label, -1 or 1, or a sequence of k.
+
+    Returns:
+        A Value, or a float if nothing is a Value. Its derivative at the kink is 0: it is written with relu.
+
+    Raises:
+        TypeError: a target is missing or no number.
+        ValueError: a label is neither -1 nor 1, or the lengths differ.
+
+    Example:
+        >>> ag.losses.perceptron(ag.Value(1.5), -1).item(), ag.losses.perceptron(ag.Value(1.5), 1).item()
+        (1.5, 0.0)
+
+    Source: Hajij, The Backpropagation Algorithm: error(w, b), the sum of it over the examples.
+    """
+    return _total([functions.relu(-(p * y)) for p, y in _pairs(prediction, target, "perceptron", _sign)])
+
+
+def binary_cross_entropy(prediction: Any, target: Any) -> Any:
+    """Minus the log-likelihood of 0/1 targets under predicted probabilities.
+
+        binary_cross_entropy(p, t) = -sum_k t_k log p_k + (1 - t_k) log(1 - p_k)
+
+    Nothing is clamped: certain and wrong costs infinity. From scores, use the one with logits.
+
+    Args:
+        prediction: a probability, as a Value, or a sequence of k. Outside [0, 1] the loss is NaN.
+        target: 0 or 1, or a probability between, or a sequence of k.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: a target is missing or no number.
+        ValueError: a target is not in [0, 1], or the lengths differ.
+
+    Example:
+        >>> p = ag.Value(0.25)
+        >>> ag.gradients(ag.losses.binary_cross_entropy(p, 1), p)
+        -4.0
+    """
+    pairs = _pairs(prediction, target, "binary_cross_entropy", _probability)
+    return _total([_mixed(t, p, _minus_log, _minus_log1m) for p, t in pairs])
+
+
+def _minus_log(p: Any) -> Any:
+    """-log(p) for a probability: NaN above 1 as well as below 0."""
+    return 0.0 - functions.where(functions.greater(p, 1.0), functions.log(1.0 - p), functions.log(p))
+
+
+def _minus_log1m(p: Any) -> Any:
+    """-log(1 - p) for a probability: NaN below 0 as well as above 1."""
+    return 0.0 - functions.where(functions.less(p, 0.0), functions.log(p), functions.log1p(-p))
+
+
+def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Any:
+    """Binary cross-entropy of p = sigmoid(z), from the score z itself, without overflow or cancellation.
+
+        binary_cross_entropy_with_logits(z, t) = sum_k t_k softplus(-z_k) + (1 - t_k) softplus(z_k)
+
+    Args:
+        prediction: a score, as a Value, or a sequence of k.
+        target: 0 or 1, or a probability between, or a sequence of k.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: a target is missing or no number.
+        ValueError: a target is not in [0, 1], or the lengths differ.
+
+    Example:
+        >>> z = ag.Value(0.0)
+        >>> ag.gradients(ag.losses.binary_cross_entropy_with_logits(z, 1), z)
+        -0.5
+    """
+    pairs = _pairs(prediction, target, "binary_cross_entropy_with_logits", _probability)
+    return _total([_mixed(t, z, _minus_log_sigmoid, functions.softplus) for z, t in pairs])
+
+
+def _minus_log_sigmoid(z: Any) -> Any:
+    return functions.softplus(-z)
+
+
+def _mixed(t: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any], Any]) -> Any:
+    """t one(x) + (1 - t) zero(x), where a factor of exactly 0 gives 0 whatever it multiplies."""
+    if not isinstance(t, Value):
+        return one(x) if t == 1.0 else zero(x) if t == 0.0 else t * one(x) + (1.0 - t) * zero(x)
+    rest = 1.0 - t
+    return functions.where(t, t * one(x), 0.0) + functions.where(rest, rest * zero(x), 0.0)
+
+
+def cross_entropy(logits: Any, target: Any) -> Any:
+    """Minus the log-likelihood of a class, or of a distribution over classes, under softmax(logits).
+
+        cross_entropy(z, y) = log(sum_k exp(z_k)) - z_y,  or  -sum_k t_k log softmax(z)_k
+
+    Exact however sure the prediction is: log(1 + exp(logsumexp of the others - z_y)).
+
+    Args:
+        logits: K scores.
+        target: a label, 0 to K - 1, or K probabilities that add up to 1.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: logits is no sequence, or a target no number.
+        ValueError: the label is out of range, or the target is no distribution over K classes.
+
+    Example:
+        >>> z = [ag.Value(1.0), ag.Value(2.0), ag.Value(3.0)]
+        >>> loss = ag.losses.cross_entropy(z, 2)
+        >>> round(loss.item(), 6), [round(g, 6) for g in ag.gradients(loss, z)]
+        (0.407606, [0.090031, 0.244728, -0.334759])
+
+    Source: the weight-update slides, cross-entropy loss, with the softmax that makes its outputs.
+    """
+    if isinstance(logits, Value) or not isinstance(logits, Iterable):
+        raise TypeError(
+            f"cross_entropy: expected a sequence of K scores, got {shown(logits)}; "
+            "for one score and targets 0 and 1 use binary_cross_entropy_with_logits"
+        )
+    z = [_operand(x, f"cross_entropy: logit {i}") for i, x in enumerate(_listed(logits))]
+    if not z:
+        raise ValueError("cross_entropy: there are no logits")
+    if isinstance(target, Value):  # stays live: t_k is 1 where the label is k
+        return _from_distribution(z, [functions.equal(target, float(k)) for k in range(len(z))])
+    if not isinstance(target, Iterable) or getattr(target, "ndim", 1) == 0:
+        return _of_class(z, _label(target, len(z)))
+    t = [_operand(x, f"cross_entropy: target {k}") for k, x in enumerate(_listed(target))]
+    if len(t) != len(z):
+        raise ValueError(f"cross_entropy: {len(z)} logits but a distribution over {len(t)} classes")
+    numbers = [x.item() if isinstance(x, Value) else x for x in t]
+    for k, x in enumerate(numbers):
+        if not 0.0 <= x <= 1.0:
+            raise ValueError(f"cross_entropy: a distribution lies in [0, 1], entry {k} is {x:g}")
+    if abs(sum(numbers) - 1.0) > 1e-6:
+        raise ValueError(f"cross_entropy: a distribution adds up to 1, this one to {sum(numbers):g}")
+    if not any(isinstance(x, Value) for x in t) and sorted(numbers)[-1] == 1.0:
+        return _of_class(z, numbers.index(1.0))
+    return _from_distribution(z, t)
+
+
+def _of_class(z: list[Any], k: int) -> Any:
+    others = z[:k] + z[k + 1 :]
+    if not others:
+        return functions.logsumexp(z) - z[k]
+    return functions.softplus((others[0] if len(others) == 1 else functions.logsumexp(others)) - z[k])
+
+
+def _from_distribution(z: list[Any], t: list[Any]) -> Any:
+    parts = []
+    for x, log_p in zip(t, functions.log_softmax(z), strict=True):
+        if isinstance(x, Value):
+            parts.append(functions.where(x, -(x * log_p), 0.0))
+        elif x != 0.0:
+            parts.append(-x * log_p)
+    return _total(parts)
+
+
+def _label(label: Any, classes: int) -> int:
+    k = plain(label, "cross_entropy: target")
+    if k != k or k not in range(classes):
+        raise ValueError(f"cross_entropy: a label is a whole number from 0 to {classes - 1}, got {k:g}")
+    return int(k)
+
+
+# --- penalties -----------------------------------------------------------------------------------------------
+
+
+def l2(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
+    """The penalty on large weights, as one Value to add to a loss.
+
+        l2(w, lambda) = lambda * sum w^2
+
+    Args:
+        parameters: Values, such as `model.parameters()` or `model.weights()`.
+        coefficient: the slides' lambda, at least 0.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: parameters is no sequence of Values, or coefficient no number.
+        ValueError: coefficient is negative.
+
+    Example:
+        >>> w = [ag.Parameter(3.0), ag.Parameter(-1.0)]
+        >>> penalty = ag.losses.l2(w, 0.5)
+        >>> penalty.item(), ag.gradients(penalty, w)
+        (5.0, [3.0, -1.0])
+
+    Source: the backpropagation slides, regularization. The optimizers' `l2=` gives the same gradient.
+    """
+    ws = list(parameters)
+    return _coefficient(coefficient, "l2") * functions.dot(ws, ws)
+
+
+def l1(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
+    """The penalty that makes weights vanish, as one Value to add to a loss.
+
+        l1(w, lambda) = lambda * sum |w|
+
+    Args:
+        parameters: Values, such as `model.parameters()` or `model.weights()`.
+        coefficient: at least 0.
+
+    Returns:
+        A Value, or a float if nothing is a Value.
+
+    Raises:
+        TypeError: parameters is no sequence of Values, or coefficient no number.
+        ValueError: coefficient is negative.
+
+    Example:
+        >>> w = [ag.Parameter(3.0), ag.Parameter(-1.0)]
+        >>> penalty = ag.losses.l1(w, 0.5)
+        >>> penalty.item(), ag.gradients(penalty, w)
+        (2.0, [0.5, -0.5])
+    """
+    return _coefficient(coefficient, "l1") * functions.sum([abs(w) for w in parameters])
+
+
+def _coefficient(x: Any, who: str) -> float:
+    value = plain(x, f"{who}: coefficient")
+    if not value >= 0.0:
+        raise ValueError(f"{who}: coefficient must be at least 0, got {value:g}")
+    return value
+
+
+# --- predictions and targets --------------------------------------------------------------------------------
+
+
+def _pairs(
+    prediction: Any, target: Any, name: str, check: Callable[[float, str], None] | None = None
+) -> list[tuple[Any, Any]]:
     """Predictions with their targets, each a Value or a float; lengths must agree."""
     predictions, targets = _listed(prediction), _listed(target)
     if len(predictions) != len(targets):
         raise ValueError(f"{name}: {len(predictions)} predictions but {len(targets)} targets")
     if not predictions:
         raise ValueError(f"{name}: no prediction was given")
-    return [
+    pairs = [
         (_operand(p, f"{name}: prediction {i}"), _operand(t, f"{name}: target {i}"))
         for i, (p, t) in enumerate(zip(predictions, targets, strict=True))
     ]
+    if check is not None:
+        for _, t in pairs:
+            if not isinstance(t, Value):
+                check(t, name)
+    return pairs
+
+
+def _sign(label: float, name: str) -> None:
+    if label not in (-1.0, 1.0):
+        raise ValueError(f"{name}: labels are -1 or 1, got {label:g}")
+
+
+def _probability(target: float, name: str) -> None:
+    if not 0.0 <= target <= 1.0:
+        raise ValueError(f"{name}: targets are 0 or 1 (or probabilities between), got {target:g}")
+
+
+def _squares(prediction: Any, target: Any, name: str) -> list[Any]:
+    return [_square(p - t) for p, t in _pairs(prediction, target, name)]
+
+
+def _square(r: Any) -> Any:
+    return r**2 if isinstance(r, Value) else r * r  # ** on floats overflows with an exception
 
 
 def _listed(x: Any) -> list[Any]:

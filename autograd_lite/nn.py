@@ -1,4 +1,4 @@
-"""Networks of Values: Module, Perceptron, Neuron, Layer, MLP, and how their weights begin.
+"""Networks of Values: Module, Perceptron, Neuron, Layer, MLP, Network, and how their weights begin.
 
 A neuron is one `dot` node (weights, inputs, bias) and one activation node. A model is called with
 one example; many at once go through `predict`, on plain floats, without a graph.
@@ -19,7 +19,9 @@ from autograd_lite.value import Parameter, Scope, Value, no_grad, plain, record,
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["MLP", "Layer", "Module", "Neuron", "Perceptron", "glorot", "he", "normal", "uniform"]
+    from autograd_lite.history import History
+
+__all__ = ["MLP", "Layer", "Module", "Network", "Neuron", "Perceptron", "Trace", "glorot", "he", "normal", "uniform"]
 
 # --- how weights begin ------------------------------------------------------------------------------
 
@@ -126,7 +128,9 @@ def _activation(activation: Any) -> Callable[[Any], Any] | None:
     if callable(activation):
         return activation  # type: ignore[no-any-return]
     if activation in TABLE and activation in activations():
-        return functions.__getattr__(activation)  # type: ignore[no-any-return]
+        if TABLE[activation].builtin:
+            return getattr(functions, activation)  # type: ignore[no-any-return]
+        return functions.make_function(TABLE[activation])  # one of the user's own, which may have been defined anew
     raise ValueError(
         f"activation: unknown activation {activation!r}; known are {', '.join(activations())}, None for none, "
         "or any function of one Value"
@@ -134,9 +138,22 @@ def _activation(activation: Any) -> Callable[[Any], Any] | None:
 
 
 def activations() -> list[str]:
-    """The names that may stand for an activation: the primitives of one operand."""
-    rows = (row for row in TABLE.values() if row.name in functions.__all__ and not row.variadic)
+    """The names that may stand for an activation: the primitives of one operand, ours and the user's."""
+    rows = (row for row in TABLE.values() if row.name[0] != "_" and not row.variadic)
     return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
+
+
+def activation_name(g: Any) -> str | None:
+    """The name by which an activation can be found again, in a file; TypeError for a function of the user's own."""
+    if g is None or isinstance(g, str):
+        return g
+    name = getattr(g, "__name__", "")
+    if name in activations() and getattr(functions, name) is g:
+        return name
+    raise TypeError(
+        f"save: the activation {shown(g)} is a function of your own, and a file runs no code; define it with "
+        "ag.primitive and give the layer its name, or save the state_dict()"
+    )
 
 
 def _count(n: Any, what: str) -> int:
@@ -265,7 +282,11 @@ class Module:
     def counts(self) -> tuple[int, int]:
         """(weights, parameters): parameters called `b` are biases, all others weights."""
         names = [name for name, _ in self.named_parameters()]
-        return sum(name.rpartition(".")[2] != "b" for name in names), len(names)
+        return sum(not _is_bias(name) for name in names), len(names)
+
+    def weights(self) -> list[Parameter]:
+        """The parameters that are no biases: those that a penalty on large weights is about."""
+        return [parameter for name, parameter in self.named_parameters() if not _is_bias(name)]
 
     def summary(self) -> str:
         """The parts of the module with the weights and the parameters that each has.
@@ -301,6 +322,11 @@ class Module:
         return f"{type(self).__name__}({len(self.parameters())} parameters)"
 
 
+def _is_bias(name: str) -> bool:
+    """Whether a parameter of this name is a bias: it is called `b`, or kept in something called `b`."""
+    return name.rpartition(".")[2].partition("[")[0] == "b"
+
+
 def _number(y: Any) -> float:
     return y.item() if isinstance(y, Value) else plain(y, "predict: an output")
 
@@ -330,6 +356,54 @@ def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
             "for a single example x, give [x]"
         )
     return rows
+
+
+class Trace:
+    """What every unit of a network computed for one example, and after `backward` what it is to blame for.
+
+    Attributes:
+        output: what the model gives: a Value, or a list of them.
+        z: the net inputs z = w . a + b (the in_j of some slides, the a_i of others), as Values.
+        a: the activations a = g(z), as Values.
+
+    For an MLP z, a and delta are lists of layers, each a list of units (a[0] is the input, as numbers or Values);
+    for a Network they are dicts by neuron.
+
+    Example:
+        >>> model = ag.MLP(2, [2, 1], activation="sigmoid", seed=1)
+        >>> trace = model.trace([1.0, -1.0])
+        >>> ag.losses.squared_error(trace.output, 1.0).backward()
+        >>> unit = model.layers[0].neurons[0]
+        >>> trace.delta[0][0] == unit.b.grad, trace.delta[0][0] * -1.0 == unit.w[1].grad
+        (True, True)
+
+    Source: the backpropagation slides (in_j, a_j, Delta_j); Hajij (delta_i); the notes "Working out
+    backpropagation" (z and a of each layer).
+    """
+
+    def __init__(self, output: Any, z: Any, a: Any) -> None:
+        self.output, self.z, self.a = output, z, a
+
+    @property
+    def delta(self) -> Any:
+        """The Delta_j = dJ/dz_j of the last backward pass, as numbers; dJ/dw_ij is Delta_j a_i."""
+        if isinstance(self.z, dict):
+            return {j: z.grad for j, z in self.z.items()}
+        return [[z.grad for z in layer] for layer in self.z]
+
+    def __repr__(self) -> str:
+        def line(values: Iterable[Any]) -> str:
+            return ", ".join(f"{_number(v):.4g}" for v in values)
+
+        if isinstance(self.z, dict):
+            return "\n".join(
+                [f"{j}: a={_number(a):.4g}" for j, a in self.a.items() if j not in self.z]
+                + [f"{j}: z={z:.4g} a={self.a[j]:.4g} delta={z.grad:.4g}" for j, z in self.z.items()]
+            )
+        lines = [f"input: a=[{line(self.a[0])}]"]
+        for i, (z, a, delta) in enumerate(zip(self.z, self.a[1:], self.delta, strict=True)):
+            lines.append(f"layer {i}: z=[{line(z)}] a=[{line(a)}] delta=[{line(delta)}]")
+        return "\n".join(lines)
 
 
 class Neuron(Module):
@@ -373,10 +447,15 @@ class Neuron(Module):
         return self._respond(*_example(x, self.n_in, type(self).__name__))
 
     def _respond(self, xs: tuple[Any, ...], numbers: list[float]) -> Value:
+        return self._fire(self._net_input(xs, numbers))
+
+    def _net_input(self, xs: tuple[Any, ...], numbers: list[float]) -> Value:
         w, b = self.w, self.b
         node = record(TABLE["dot"], (*w, *xs, b), [*[p._f for p in w], *numbers, b._f])
-        stamp(node, self._scope)
-        return node if self._activate is None else stamp(self._activate(node), self._scope)
+        return stamp(node, self._scope)
+
+    def _fire(self, z: Value) -> Value:
+        return z if self._activate is None else stamp(self._activate(z), self._scope)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.n_in}{_shown_activation(self.activation)})"
@@ -490,6 +569,18 @@ class MLP(Module):
             operands, numbers = tuple(outputs), [out._f for out in outputs]
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def trace(self, x: Any) -> Trace:
+        """The output for one example, with z, a and (after backward) delta of each layer; see `Trace`."""
+        operands, numbers = _example(x, self.layers[0].n_in, "MLP")
+        zs: list[list[Value]] = []
+        activations: list[list[Any]] = [list(operands)]
+        for layer in self.layers:
+            zs.append([neuron._net_input(operands, numbers) for neuron in layer.neurons])
+            outputs = [neuron._fire(z) for neuron, z in zip(layer.neurons, zs[-1], strict=True)]
+            activations.append(outputs)
+            operands, numbers = tuple(outputs), [out._f for out in outputs]
+        return Trace(outputs[0] if len(outputs) == 1 else outputs, zs, activations)
+
     def predict(self, X: Any) -> np.ndarray[Any, Any]:
         """The outputs for many examples (n, d), as numbers: shape (n,) for one output, (n, k) for k."""
         return _forward_rows(self.layers, X)
@@ -518,6 +609,143 @@ def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
                 numbers = [_number(activate(z)) for z in rows.ravel().tolist()]
             rows = np.array(numbers, dtype=float).reshape(rows.shape)
     return rows[:, 0] if rows.shape[1] == 1 else rows
+
+
+class Network(Module):
+    """A network as any directed acyclic graph N = (V, A): a weight w_ij for each edge from neuron i to neuron j.
+
+    in_j = sum of w_ij a_i over the edges into j (plus b_j if there are biases), a_j = g(in_j); the input
+    neurons, which no edge enters, have a_j = x_j.
+
+    Args:
+        edges: pairs (i, j); a neuron is named by a number or a string.
+        activation: g, as for `Neuron`; or a dict with one for each neuron that is no input.
+        inputs: the input neurons in the order of x; by default those that no edge enters, as they come in `edges`.
+        outputs: the neurons whose activations are the output; by default those that no edge leaves.
+        bias: whether each neuron that is no input has a bias.
+        init, seed: as for `Neuron`.
+
+    Raises:
+        TypeError: an edge is no pair, or a neuron's name neither a number nor a string.
+        ValueError: an edge comes twice, the edges go round in a circle, an input is entered, a neuron is unknown.
+
+    Example:
+        >>> xor = ag.Network([(1, 3), (2, 3), (1, 4), (2, 4), (3, 5), (4, 5), (1, 5)], activation="tanh", seed=0)
+        >>> trace = xor.trace([1.0, 0.0])
+        >>> ag.losses.squared_error(trace.output, 1.0).backward()
+        >>> xor.w[3, 5].grad == trace.delta[5] * trace.a[3].item()
+        True
+
+    Source: the backpropagation slides, BACKPROPAGATE((x, y); N = (V, A); w).
+    """
+
+    def __init__(
+        self, edges: Iterable[tuple[Any, Any]], activation: Any = "sigmoid", *, inputs: Sequence[Any] | None = None,
+        outputs: Sequence[Any] | None = None, bias: bool = False, init: Any = None, seed: Any = None,
+    ) -> None:  # fmt: skip
+        self.edges = [_edge(edge, n) for n, edge in enumerate(edges)]
+        if not self.edges:
+            raise ValueError("Network: there are no edges")
+        self._into: dict[Any, list[Any]] = {}  # neuron: where its edges come from
+        fan_out: dict[Any, int] = {}
+        seen: set[tuple[Any, Any]] = set()
+        for i, j in self.edges:
+            if (i, j) in seen:
+                raise ValueError(f"Network: the edge {(i, j)!r} comes twice")
+            seen.add((i, j))
+            for neuron in (i, j):
+                self._into.setdefault(neuron, [])
+            self._into[j].append(i)
+            fan_out[i] = fan_out.get(i, 0) + 1
+        entered = [j for j, sources in self._into.items() if sources]
+        self.inputs = _chosen(inputs, [j for j, sources in self._into.items() if not sources], self._into, "inputs")
+        self.outputs = _chosen(outputs, [j for j in self._into if j not in fan_out], self._into, "outputs")
+        for j in self.inputs:
+            if self._into[j]:
+                raise ValueError(f"Network: the input {j!r} is entered by edges, from {self._into[j]}")
+        for j, sources in self._into.items():
+            if not sources and j not in self.inputs:
+                raise ValueError(f"Network: no edge enters {j!r}; it must be one of the inputs")
+        self._order = [j for j in self._topological() if self._into[j]]
+        unknown = [j for j in activation if j not in entered] if isinstance(activation, Mapping) else []
+        if unknown:
+            raise ValueError(f"Network: activation is given for {unknown[0]!r}, which is an input or no neuron at all")
+        self.activation = dict(activation) if isinstance(activation, Mapping) else activation
+        own = {j: self.activation.get(j) if isinstance(activation, Mapping) else activation for j in entered}
+        made = {g: _activation(g) for g in own.values()}
+        self._activate = {j: made[g] for j, g in own.items()}
+        self.bias, rng = bool(bias), _generator(seed)
+        self.w = {
+            (i, j): Parameter(_initializer(init, own[j])(len(self._into[j]), fan_out.get(j, 1), rng))
+            for i, j in self.edges
+        }
+        self.b = {j: Parameter(0.0) for j in self._order} if self.bias else {}
+        self._place("", None)
+
+    def _place(self, prefix: str, parent: Scope | None) -> None:
+        super()._place(prefix, parent)
+        self._scope = Scope("network", parent)
+        self._scopes = {j: Scope(f"neuron {j}", self._scope) for j in self._order}
+
+    def _topological(self) -> list[Any]:
+        """The neurons, each after those it hears; iterative, so that a chain may be of any length."""
+        waiting = {j: len(sources) for j, sources in self._into.items()}
+        heard: dict[Any, list[Any]] = {j: [] for j in self._into}
+        for i, j in self.edges:
+            heard[i].append(j)
+        order = [j for j, count in waiting.items() if not count]
+        for i in order:  # grows while we walk it
+            for j in heard[i]:
+                waiting[j] -= 1
+                if not waiting[j]:
+                    order.append(j)
+        if len(order) < len(waiting):
+            stuck = [j for j, count in waiting.items() if count]
+            raise ValueError(f"Network: the edges go round in a circle through some of {_some(list(map(repr, stuck)))}")
+        return order
+
+    def __call__(self, x: Any) -> Any:
+        """The output for one example: a Value, or for several output neurons a list of them."""
+        return self.trace(x).output
+
+    def trace(self, x: Any) -> Trace:
+        """The output for one example, with in_j (as z), a_j and, after backward, Delta_j of each neuron."""
+        xs, _ = _example(x, len(self.inputs), "Network")
+        a: dict[Any, Any] = dict(zip(self.inputs, xs, strict=True))
+        z: dict[Any, Value] = {}
+        for j in self._order:
+            sources = self._into[j]
+            weights = [self.w[i, j] for i in sources]
+            operands = (*weights, *(a[i] for i in sources), *((self.b[j],) if self.bias else ()))
+            z[j] = stamp(record(TABLE["dot"], operands), self._scopes[j])
+            activate = self._activate[j]
+            a[j] = z[j] if activate is None else stamp(activate(z[j]), self._scopes[j])
+        outputs = [a[j] for j in self.outputs]
+        return Trace(outputs[0] if len(outputs) == 1 else outputs, z, a)
+
+    def __repr__(self) -> str:
+        return f"Network({len(self._into)} neurons, {len(self.edges)} edges{', with biases' if self.bias else ''})"
+
+
+def _edge(edge: Any, n: int) -> tuple[Any, Any]:
+    if not isinstance(edge, (tuple, list)) or len(edge) != 2:
+        raise TypeError(f"Network: edge {n} must be a pair (from, to), got {shown(edge)}")
+    for neuron in edge:
+        if not isinstance(neuron, (int, str)) or isinstance(neuron, bool):
+            raise TypeError(f"Network: edge {n}: a neuron is named by a whole number or a string, got {shown(neuron)}")
+    return edge[0], edge[1]
+
+
+def _chosen(given: Sequence[Any] | None, default: list[Any], known: Mapping[Any, Any], what: str) -> list[Any]:
+    chosen = default if given is None else list(given)
+    for j in chosen:
+        if j not in known:
+            raise ValueError(f"Network: {what}: there is no neuron {j!r}")
+    if not default and given is None:
+        raise ValueError(f"Network: there are no {what}: the edges go round in a circle")
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ValueError(f"Network: {what} must be different neurons, at least one, got {chosen}")
+    return chosen
 
 
 class Perceptron(Neuron):
@@ -587,6 +815,38 @@ class Perceptron(Neuron):
         numbers = [w._f + rate * sum(labels[i] * float(rows[i, j]) for i in wrong) for j, w in enumerate(self.w)]
         set_numbers([*self.w, self.b], [*numbers, self.b._f + rate * sum(labels[i] for i in wrong)])
         return len(wrong)
+
+    def fit(
+        self, X: Any, y: Any, lr: float = 1.0, *, max_epochs: int = 1000, batch: bool = False, seed: int | None = None,
+    ) -> History:  # fmt: skip
+        """Train by the perceptron rule until every example is on its right side.
+
+        Example by example, in a new random order each epoch: w <- w + lr y x and b <- b + lr y for each that is
+        misclassified when it is met. On separable data this ends, by the perceptron convergence theorem.
+
+        Args:
+            X: examples, shape (n, d).
+            y: labels, -1 or +1, shape (n,).
+            lr: the learning rate, above 0.
+            max_epochs: when to give up; then a warning says that the data may not be separable.
+            batch: instead one step an epoch over all misclassified examples at once, see `step`.
+            seed: for the order of the examples.
+
+        Returns:
+            A History with the error and the number of misclassified examples after each epoch; its `stopped`
+            says why it ended, its `converged` whether all examples are classified.
+
+        Raises:
+            ValueError: a label is neither -1 nor 1, lengths differ, a number of X is not finite, or lr is not above 0.
+
+        Example:
+            >>> unit = ag.Perceptron(1)
+            >>> unit.fit([[-1.0], [2.0], [3.0]], [-1, 1, 1], seed=0).stopped
+            'every example is classified'
+        """
+        from autograd_lite.training import fit_perceptron
+
+        return fit_perceptron(self, X, y, lr, max_epochs, batch, seed)
 
     def _scores(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np

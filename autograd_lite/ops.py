@@ -37,6 +37,11 @@ def _total(function: Callable[[float], float], poles: dict[float, float] | None 
     return kernel
 
 
+def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
+    """A logarithm as above, asked before rather than caught after: a ** 2 takes one of a negative a."""
+    return lambda a: function(a) if a > 0.0 else -inf if a == 0.0 else nan
+
+
 def _div(a: float, b: float) -> float:
     """a / b, and IEEE 754's answer where Python raises."""
     if b:
@@ -209,9 +214,9 @@ FLOATS.update(
         **HELPERS,
         "exp": _total(math.exp),
         "expm1": _total(math.expm1),
-        "log": _total(math.log, {0.0: -inf}),
-        "log2": _total(math.log2, {0.0: -inf}),
-        "log10": _total(math.log10, {0.0: -inf}),
+        "log": _logarithm(math.log),
+        "log2": _logarithm(math.log2),
+        "log10": _logarithm(math.log10),
         "log1p": _total(math.log1p, {-1.0: -inf}),
         "sqrt": _total(math.sqrt),
         "cbrt": _cbrt,

@@ -61,7 +61,8 @@ class _Floats(ast.NodeTransformer):
 class _Values(ast.NodeTransformer):
     """Row text as Python on Values: a comparison is the primitive of that name.
 
-    An operand may be a constant, so division and powers of two floats may come up, and do not raise.
+    An operand may be a constant, so division and powers of two floats may come up, and do not raise; and a
+    choice may be settled, so both sides of a `where` wait until they are called for.
     """
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
@@ -73,6 +74,13 @@ class _Values(ast.NodeTransformer):
             return _call("pow", node.left, node.right)
         if isinstance(node.op, ast.Div):
             return _call("div", node.left, node.right)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "where":
+            no_arguments = ast.arguments([], [], None, [], [], None, [])
+            node.args[1:] = [ast.Lambda(no_arguments, side) for side in node.args[1:]]
         return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:

@@ -8,7 +8,6 @@ primitives; the functions (`exp`, `maximum`, ...) are in functions.py, derivativ
 from __future__ import annotations
 
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +15,16 @@ from functools import lru_cache
 from itertools import chain
 from numbers import Real
 from sys import modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_lite import graph
 from autograd_lite.graph import MANY
 from autograd_lite.rows import FLOATS, Row
+
+if TYPE_CHECKING:  # what functions.py adds to Value, as type checkers see it
+    from autograd_lite.signatures import _Methods
+else:
+    _Methods = object
 
 new = object.__new__
 
@@ -31,11 +35,13 @@ def number(x: Any) -> Any:
     """x as a float if it is a real number of any kind (0-d arrays included), else NotImplemented."""
     if type(x) is float:
         return x
-    if type(x) is int:
-        return float(x)
     decimal = modules.get("decimal")  # a Decimal can only come from there
-    if isinstance(x, Real) or (decimal is not None and isinstance(x, decimal.Decimal)):
-        return float(x)
+    if type(x) is int or isinstance(x, Real) or (decimal is not None and isinstance(x, decimal.Decimal)):
+        try:
+            return float(x)
+        except OverflowError:
+            message = f"this {type(x).__name__} is too large for a float (1.8e308); divide it first"
+            raise OverflowError(message) from None
     if getattr(x, "ndim", None) == 0 and hasattr(x, "item"):
         item = x.item()
         return NotImplemented if item is x else number(item)
@@ -46,8 +52,8 @@ def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar
     """x as a float; TypeError says what it was for."""
     try:
         value = number(x)
-    except OverflowError:
-        raise OverflowError(f"{what}: the number is too large for a float, got {shown(x)}") from None
+    except OverflowError as error:
+        raise OverflowError(f"{what}: {error}") from None
     if value is NotImplemented:
         if isinstance(x, Value):
             hint = "take its number with .item(), or a leaf without history with .detach()"
@@ -57,9 +63,10 @@ def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar
 
 def shown(x: Any) -> str:
     """A short description of any object for an error message: its type, and itself if that is short."""
-    if isinstance(x, int) and x.bit_length() > 200:
-        return f"int of {x.bit_length()} bits"
-    text = repr(x)
+    try:
+        text = repr(x)
+    except Exception:  # of an integer of 5,000 digits, or of an object whose repr fails: name its type at least
+        return type(x).__name__
     return f"{type(x).__name__} {text}" if len(text) <= 60 else type(x).__name__
 
 
@@ -72,6 +79,7 @@ class _Mode(threading.local):
     recording = True
     scope: Any = None
     watchers: tuple[Callable[[Value], None], ...] = ()
+    on_adjoint: Callable[[Value, int, float, float], None] | None = None  # see diff._careful_adjoints
 
 
 mode = _Mode()
@@ -186,7 +194,7 @@ def observe(node: Value) -> Value:
 _UNSET: dict[str, Any] = {"_grad": 0.0, "_name": "", "_scope": None}
 
 
-class Value:
+class Value(_Methods):
     """A number that remembers how it was computed.
 
     A Value made by hand is a leaf. Arithmetic on Values makes new ones, each with its operands and
@@ -379,24 +387,17 @@ class Value:
     # -- copies and pickles: see _Ancestors
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        ancestors = None
-        if self._row is not None and not _being_saved(self):
-            ancestors = _Ancestors(graph.order(self)[:-1])
-            _saving.append(weakref.ref(ancestors))
-        return _unpickled, (type(self),), (ancestors, self._fields(), getattr(self, "__dict__", None))
+        if self._row is None:
+            fields: tuple[Any, ...] = (None, self._f, self._grad, self._name, self._scope)
+        else:
+            ancestors = None if self in _saving.nodes else _Ancestors(self)
+            computed = (self._row, self._a, self._b, self._da, getattr(self, "_db", None))
+            fields = (ancestors, self._f, self._grad, self._name, self._scope, *computed)
+        return _rebuilt, (type(self), *fields), self._attributes()
 
-    def _fields(self) -> tuple[Any, ...]:
-        common = (self._f, self._grad, self._name, self._scope, self._row, self._a, self._b)
-        return common if self._row is None else (*common, self._da, getattr(self, "_db", None))
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        _, fields, attributes = state
-        self._f, self._grad, self._name, self._scope, self._row, self._a, b = fields[:7]
-        self._b = MANY if b == MANY else b
-        if self._row is not None:
-            self._da, self._db = fields[7:9]
-        if attributes:
-            self.__dict__.update(attributes)
+    def _attributes(self) -> Any:
+        """What subclasses add, in the form that pickle sets by itself."""
+        return self.__dict__ if type(self).__dictoffset__ else None
 
     # -- operators: made from the table below, named here for readers and type checkers
 
@@ -443,12 +444,8 @@ class Parameter(Value):
         super().__init__(data, name)
         self.frozen = False
 
-    def _fields(self) -> tuple[Any, ...]:
-        return (*super()._fields(), self.frozen)
-
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        super().__setstate__(state)
-        self.frozen = state[1][7]
+    def _attributes(self) -> Any:
+        return super()._attributes(), {"frozen": self.frozen}
 
 
 class Constant(Value):
@@ -465,36 +462,55 @@ class _Ancestors:
 
     Each node of the list is then copied after its operands, which the copier knows by now, so the depth
     never grows. While this object lives (that is, as long as the copier holds it), the nodes in it
-    reduce to their own fields alone.
+    reduce to their own fields alone, and the next root of the same copy adds only what is new.
     """
 
-    __slots__ = ("__weakref__", "ids", "nodes")
+    __slots__ = ("nodes", "saving")
 
-    def __init__(self, nodes: list[Value]) -> None:
-        self.nodes, self.ids = nodes, set(map(id, nodes))
+    def __init__(self, root: Value) -> None:
+        self.saving, self.nodes = _saving.nodes, []
+        try:
+            self.nodes = graph.order(root, seen=self.saving)
+        except BaseException:  # an interrupt: which nodes it has marked is not known
+            self.saving.clear()
+            raise
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return list, (), None, iter(self.nodes)
+        return list, (), None, iter(self.nodes[:-1])
+
+    def __del__(self) -> None:
+        self.saving.difference_update(self.nodes)
 
 
 class _Saving(threading.local):
-    def __init__(self) -> None:
-        self.refs: list[weakref.ref[_Ancestors]] = []
+    """The nodes that this thread is copying."""
 
-    def append(self, ref: weakref.ref[_Ancestors]) -> None:
-        self.refs.append(ref)
+    def __init__(self) -> None:
+        self.nodes: set[Value] = set()
 
 
 _saving = _Saving()
 
 
-def _being_saved(node: Value) -> bool:
-    _saving.refs = [ref for ref in _saving.refs if ref() is not None]
-    return any(id(node) in saving.ids for ref in _saving.refs if (saving := ref()) is not None)
-
-
-def _unpickled(kind: type[Value]) -> Value:
-    return new(kind)
+def _rebuilt(
+    kind: type[Value],
+    ancestors: Any,  # here so that the copier has met the operands before it meets this node
+    f: float,
+    grad: float,
+    name: str,
+    scope: Scope | None,
+    row: Row | None = None,
+    a: Any = None,
+    b: Any = None,
+    da: Any = None,
+    db: Any = None,
+) -> Value:
+    node = new(kind)
+    node._f, node._grad, node._name, node._scope = f, grad, name, scope
+    node._row, node._a, node._b = row, a, MANY if b == MANY else b
+    if row is not None:
+        node._da, node._db = da, db
+    return node
 
 
 _set_number = vars(Value)["_f"].__set__

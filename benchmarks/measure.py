@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+HEAD = "# Results\n\nFigures of the benchmarks in this folder; each section names the program that wrote it.\n"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
@@ -57,11 +58,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def publish(section: str, body: str) -> None:
     """Print a section and put it into RESULTS.md, in place of an older one of its name."""
-    text = (
-        RESULTS.read_text()
-        if RESULTS.exists()
-        else "# Results\n\nFigures of the benchmarks in this folder, each section written by the program that it names.\n"
-    )
+    text = RESULTS.read_text() if RESULTS.exists() else HEAD
     block = f"## {section}\n\n{machine()}; {datetime.date.today()}.\n\n{body.strip()}\n"
     print(block)
     pattern = re.compile(rf"^## {re.escape(section)}\n.*?(?=^## |\Z)", re.S | re.M)

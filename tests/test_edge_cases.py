@@ -292,3 +292,10 @@ def test_rule_6_subnormals_are_kept():
     assert y.grad == tiny
     assert ag.sigmoid(Value(-745.0)).data == tiny
     assert ag.softplus(Value(-745.0)).data == tiny
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_an_infinite_slope_times_a_constant_zero_is_nan_in_numbers_and_as_a_graph(create_graph):
+    x = ag.Value(1.0)
+    slope = ag.gradients(ag.sqrt(x * 0.0), x, create_graph=create_graph)
+    assert math.isnan(slope.item() if create_graph else slope)

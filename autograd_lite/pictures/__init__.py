@@ -8,10 +8,12 @@ backpropagation does one step after another, stepper.py and animated.py play tha
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite import graph
 from autograd_lite.pictures.listing import Tape
+from autograd_lite.pictures.model import Model
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.value import Value, shown
 
@@ -26,7 +28,12 @@ MOST = 1000
 
 
 def draw(
-    loss: Value | Iterable[Value], *, direction: str = "BT", fold: bool | None = None, depth: int | None = None
+    loss: Value | Iterable[Value],
+    *,
+    direction: str = "BT",
+    fold: bool | None = None,
+    explain: Value | None = None,
+    depth: int | None = None,
 ) -> Picture:
     """Draw a computation graph: a box a Value with its f and g, an edge an operand with its local gradient.
 
@@ -39,6 +46,8 @@ def draw(
             same thing; True always folds, False draws every Value, up to 1,000 boxes.
         depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
             the outermost, as an MLP; 1 shows its layers as boxes; None opens all.
+        explain: a Value whose gradient is explained: the largest paths to it (`ag.explain`) are marked, each
+            edge with its share of the gradient. Of a graph too large to draw, only those paths are drawn.
 
     Returns:
         A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`. In the page that
@@ -46,7 +55,8 @@ def draw(
 
     Raises:
         TypeError: loss is no Value, or depth no whole number.
-        ValueError: an unknown direction, a negative depth, or fold=False and more than 1,000 boxes.
+        ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes, or paths to explain
+            as long.
 
     Example:
         >>> a, b = ag.Value(2.0, name="a"), ag.Value(3.0, name="b")
@@ -79,6 +89,8 @@ def draw(
             "scalars in one box, draw an inner Value, or print ag.tape(loss, full=True)"
         )
     small = boxes <= FOLD_OVER if fold is None else not fold
+    if explain is not None:
+        return Picture(_explained(order, roots, explain, small), direction, lambda: str(Tape(order, roots)))
 
     def alike() -> Model:
         return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
@@ -91,6 +103,25 @@ def draw(
         made = model(order, roots) if small else alike()
     whole = (lambda: made) if depth is None and small else lambda: model(order, roots)
     return Picture(made, direction, lambda: str(Tape(order, roots)), [whole, alike])
+
+
+def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) -> Model:
+    """The graph with the paths of a gradient marked on it, or those paths alone."""
+    from autograd_lite.insight import explain
+    from autograd_lite.pictures.model import model
+
+    if len(roots) != 1:
+        raise ValueError(f"draw(explain=...): give one loss, got {len(roots)}; each has a gradient of its own")
+    found = explain(roots[0], w)
+    on_paths = {node for path in found.paths for node in path.nodes} or {roots[0], w} & set(order)
+    if not whole and len(on_paths) > MOST:
+        raise ValueError(
+            f"draw(explain=...): the paths run over {len(on_paths):,} nodes, more than are drawn ({MOST:,}); "
+            "print ag.explain(loss, w)"
+        )
+    made = model(order, roots, found.edges, None if whole else on_paths)
+    note = str(found).splitlines()[0] + ("" if whole else f"; only those paths are drawn, of {len(order):,} nodes")
+    return replace(made, note=note)
 
 
 def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:

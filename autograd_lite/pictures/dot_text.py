@@ -55,9 +55,9 @@ def dot_text(model: Model, direction: str) -> str:
         (graph if parent is None else bodies[parent]).subgraph(bodies[i])
     for edge in model.edges:
         style = "dashed" if edge.idle else "solid"
-        graph.edge(
-            f"n{edge.source}", f"n{edge.target}", label=edge.label, style=style, tooltip=graphviz.escape(edge.about)
-        )
+        marked = {} if edge.share is None else {"color": VERMILION, "penwidth": "3"}
+        tooltip = graphviz.escape(edge.about)
+        graph.edge(f"n{edge.source}", f"n{edge.target}", label=edge.label, style=style, tooltip=tooltip, **marked)
     return str(graph.source)
 
 

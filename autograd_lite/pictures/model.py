@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from autograd_lite.graph import raw_operands
@@ -66,6 +67,7 @@ class Edge:
         local: the smallest and the largest local gradient d(target)/d(source).
         about: the same in words, for the tooltip.
         constant: whether a bare number of the program comes in here.
+        share: the share of an explained gradient that flows through here; None where none is shown.
     """
 
     source: int
@@ -75,10 +77,13 @@ class Edge:
     count: int = 1
     about: str = ""
     constant: bool = False
+    share: float | None = None
 
     @property
     def label(self) -> str:
         """What stands at the edge: nothing where a bare number comes in, such as the exponent of a square."""
+        if self.share is not None:
+            return f"{numbers(*self.local)}  ({100 * self.share:.3g}%)"
         return "" if self.constant else numbers(*self.local)
 
     @property
@@ -201,12 +206,21 @@ def common(a: tuple[Scope, ...], b: tuple[Scope, ...]) -> tuple[Scope, ...]:
     return a[:n]
 
 
-def model(order: Sequence[Value], roots: Sequence[Value], *, adjoint: Mapping[Value, float] | None = None) -> Model:
+def model(
+    order: Sequence[Value],
+    roots: Sequence[Value],
+    shares: Mapping[tuple[Value, int], float] = MappingProxyType({}),
+    only: Collection[Value] | None = None,
+    *,
+    adjoint: Mapping[Value, float] | None = None,
+) -> Model:
     """One box a Value, one edge an operand slot.
 
     Args:
         order: the nodes that the roots reach, operands first (`graph.order`).
         roots: the Values that the picture is for.
+        shares: for each (node, slot) on a path of an explained gradient its share; those edges are marked.
+        only: draw these nodes only.
         adjoint: the backward values to show in place of each `.grad`.
     """
     labels = Labels(order)
@@ -216,11 +230,13 @@ def model(order: Sequence[Value], roots: Sequence[Value], *, adjoint: Mapping[Va
     boxes: list[Box] = []
     edges: list[Edge] = []
     index: dict[int, int] = {}
-    for node in order:
+    for node in order if only is None else (node for node in order if node in only):
         frame = frames.of(place[id(node)])
-        slots: list[int] = []
+        slots: list[int | None] = []
         for x in raw_operands(node):
-            if x.__class__ is float:
+            if only is not None and (x.__class__ is float or x not in only):
+                slots.append(None)
+            elif x.__class__ is float:
                 literal = Box("constant", "", "", (x, x), None, frame=frame, about=f"the constant {x!r}", literal=True)
                 slots.append(len(boxes))
                 boxes.append(literal)
@@ -248,9 +264,15 @@ def model(order: Sequence[Value], roots: Sequence[Value], *, adjoint: Mapping[Va
         )
         for i, (source, x, local) in enumerate(zip(slots, raw_operands(node), node.local_grads, strict=True)):
             about = f"d({labels[node]})/d({labels[x]}) = {number(local)}"
+            if source is None:
+                continue
             if x.__class__ is float:
                 about = f"no gradient flows into the constant {labels[x]}"
-            edges.append(Edge(source, here, i, (local, local), about=about, constant=x.__class__ is float))
+            share = shares.get((node, i))
+            if share is not None:
+                about += f"; {100 * share:.3g}% of the explained gradient flows through here"
+            constant = x.__class__ is float
+            edges.append(Edge(source, here, i, (local, local), about=about, constant=constant, share=share))
     return Model(tuple(boxes), tuple(edges), tuple(frames.found), about=summary(order, roots, labels, backward))
 
 

@@ -80,7 +80,7 @@ def _paint(axes: Any, shape: Rect | Curve | Text, order: float) -> None:
         style = (0, (4, 3)) if shape.dashed else "solid"
         line = Path(shape.points, codes)
         axes.add_patch(
-            PathPatch(line, fill=False, edgecolor=shape.stroke, linewidth=1.2, linestyle=style, zorder=order)
+            PathPatch(line, fill=False, edgecolor=shape.stroke, linewidth=shape.thick, linestyle=style, zorder=order)
         )
         if shape.head is not None:
             axes.add_patch(Polygon(shape.head, closed=True, facecolor=shape.stroke, linewidth=0, zorder=order))

@@ -50,6 +50,7 @@ class Curve:
     stroke: str
     dashed: bool = False
     head: tuple[Point, Point, Point] | None = None
+    thick: float = 1.2
 
 
 @dataclass(frozen=True)
@@ -184,10 +185,11 @@ def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Group:
 
 
 def _edge(i: int, edge: Edge, arrow: Arrow, model: Model) -> Group:
-    colour = FAINT if edge.idle else LINE
+    colour = FAINT if edge.idle else LINE if edge.share is None else VERMILION
+    thick = 1.2 if edge.share is None else 1.6 + 3.0 * min(abs(edge.share), 1.0)
     points, head = _headed(arrow.points, 3.0 if model.boxes[edge.target].root else 1.5)
     x, y = arrow.label
-    curve = Curve(points, colour, edge.idle, head)
+    curve = Curve(points, colour, edge.idle, head, thick)
     if not edge.label:
         return Group(f"edge{i}", "edge", edge.about, (curve,))
     wide = width(edge.label, SMALL) + 2

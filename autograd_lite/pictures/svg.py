@@ -54,7 +54,8 @@ def _shape(shape: Rect | Curve | Text) -> str:
     if isinstance(shape, Curve):
         first, *rest = (f"{_n(x)},{_n(y)}" for x, y in shape.points)
         dash = ' stroke-dasharray="4 3"' if shape.dashed else ""
-        line = f'<path d="M{first}C{" ".join(rest)}" fill="none" stroke="{shape.stroke}" stroke-width="1.2"{dash}/>'
+        thick = _n(shape.thick)
+        line = f'<path d="M{first}C{" ".join(rest)}" fill="none" stroke="{shape.stroke}" stroke-width="{thick}"{dash}/>'
         if shape.head is None:
             return line
         corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in shape.head)

@@ -1,0 +1,328 @@
+"""Save and load: modules, optimizer state and checkpoints as JSON that no one can be harmed by.
+
+A file is one JSON object: format, version, kind, payload, and a checksum of what comes before it. Floats
+are written so that they come back exactly. A file that is not, byte for byte, what `save` writes
+for what it says is refused, so that any change of it is noticed. Modules are made anew by
+their constructors, from the few names in MODULES; nothing in a file is ever run or imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from math import inf, isfinite, nan
+from pathlib import Path
+from typing import Any
+
+from autograd_lite.nn import MLP, Layer, Module, Network, Neuron, Perceptron, activation_name
+from autograd_lite.optim import Optimizer
+from autograd_lite.value import shown
+
+__all__ = ["load", "save"]
+
+FORMAT, VERSION = "autograd_lite", 1
+DEEPEST = 32  # nesting: what we write has at most 8
+LONGEST = 40  # digits of a whole number: a seed may be long
+KINDS = ("module", "optimizer", "state", "checkpoint")
+
+
+def save(obj: Any, path: Any) -> None:
+    """Write a module, the state of an optimizer, or a state dict to a file.
+
+    The file is replaced at once: whatever happens, the path holds the old file or the new one, whole.
+
+    Args:
+        obj: an MLP, Layer, Neuron, Perceptron or Network, which `load` gives back as such; an Optimizer, of
+            which it gives the `state_dict`; or what `state_dict()` gave, of a module of your own too.
+        path: a file name.
+
+    Raises:
+        TypeError: obj is nothing of the kind, or has a part that only code could describe.
+        ValueError: a number is NaN or infinite.
+        OSError: the file cannot be written.
+
+    Example:
+        >>> model = ag.MLP(2, [3, 1], seed=0)
+        >>> ag.save(model, "model.json")
+        >>> twin = ag.load("model.json")
+        >>> twin, twin.state_dict() == model.state_dict()
+        (MLP(2, [3, 1], activation='relu'), True)
+    """
+    if isinstance(obj, Optimizer):
+        write("optimizer", obj.state_dict(), path)
+    elif isinstance(obj, Module):
+        name = type(obj).__name__
+        if type(obj) is not MODULES.get(name):
+            raise TypeError(
+                f"save: {name} is a module of your own, and a file runs no code: save {name}.state_dict(), "
+                "and give what load returns to the load_state_dict of a new one"
+            )
+        parameters = dict(obj.named_parameters())
+        payload = {
+            "type": name,
+            "config": CONFIGS[name](obj),
+            "parameters": {key: p._f for key, p in parameters.items()},
+            "frozen": [key for key, p in parameters.items() if p.frozen],
+        }
+        write("module", payload, path)
+    elif isinstance(obj, Mapping):
+        write("optimizer" if "pieces" in obj else "state", dict(obj), path)
+    else:
+        raise TypeError(f"save: expected a module, an optimizer or a state_dict, got {shown(obj)}")
+
+
+def load(path: Any) -> Any:
+    """Read what `save` or a checkpoint of `fit` wrote.
+
+    Args:
+        path: a file name.
+
+    Returns:
+        The module; for an optimizer or a state dict, the dict for `load_state_dict`; for a checkpoint a dict whose
+        "model" and "optimizer" are such dicts.
+
+    Raises:
+        ValueError: the file is damaged or not ours, with what is wrong with it.
+        OSError: it cannot be read.
+
+    Example:
+        >>> optimizer = ag.optim.Adam([ag.Parameter(1.0)])
+        >>> ag.save(optimizer, "adam.json")
+        >>> optimizer.load_state_dict(ag.load("adam.json"))
+    """
+    kind, payload = _read(path)
+    return _module(payload, path) if kind == "module" else payload
+
+
+# --- the file -------------------------------------------------------------------------------------------------
+
+
+def write(kind: str, payload: Mapping[str, Any], path: Any) -> None:
+    """Write a payload of plain lists, dicts, numbers and strings; the file is replaced at once."""
+    head = {"format": FORMAT, "version": VERSION, "kind": kind, "payload": _outward(payload, kind)}
+    text = _document(head)
+    target = Path(os.path.realpath(path))
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("ascii"))
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, _permissions(target))
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync_directory(target.parent)
+
+
+def read(path: Any, kind: str) -> dict[str, Any]:
+    """The payload of a file of one kind; ValueError says what is wrong with the file."""
+    found, payload = _read(path)
+    if found != kind:
+        raise ValueError(f"{path}: expected a file of the kind {kind!r}, this one is of the kind {found!r}")
+    return payload
+
+
+def _document(head: Mapping[str, Any]) -> str:
+    text = json.dumps(head, allow_nan=False, ensure_ascii=True, indent=None)
+    checksum = hashlib.sha256(text.encode("ascii")).hexdigest()
+    return f'{text[:-1]}, "checksum": "{checksum}"}}\n'
+
+
+def _permissions(target: Path) -> int:
+    """Those of the file that is there; else what a new file gets (temporary files begin as private ones)."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new name durable too, where the system can."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _read(path: Any) -> tuple[str, dict[str, Any]]:
+    return _parsed(Path(path).read_bytes(), path)
+
+
+def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
+    """(kind, payload) of the bytes of a file; the path is for messages."""
+    if not raw:
+        raise ValueError(f"{path}: the file is empty")
+    try:
+        text = raw.decode("ascii")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: the file is damaged or not one of ours: it is no plain text") from None
+    depth = _depth(text)
+    if depth > DEEPEST:
+        raise ValueError(f"{path}: not one of our files: it is nested {depth} deep and more")
+    try:
+        found = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_float, parse_int=_int
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: the file is cut short, damaged or not one of ours: {error}") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ValueError(f'{path}: this is JSON, but not of ours: "format" is not {FORMAT!r}')
+    if found.get("version") != VERSION:
+        raise ValueError(f"{path}: the version of the file is {found.get('version')!r}, this package reads {VERSION}")
+    kind, payload = found.get("kind"), found.get("payload")
+    if kind not in KINDS:
+        raise ValueError(f"{path}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
+    head = {key: value for key, value in found.items() if key != "checksum"}
+    if not isinstance(payload, dict) or _document(head) != text:
+        raise ValueError(f"{path}: the checksum does not fit: the file was damaged or changed after it was written")
+    return kind, _inward(payload)
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.S)  # one that never ends is one too: so the search stays linear
+
+
+def _depth(text: str) -> int:
+    """How deep brackets nest, looking no further than is needed to refuse; the parser would recurse."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > deepest:
+            deepest = depth
+            if deepest > DEEPEST:
+                break
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r} comes twice")
+    return found
+
+
+def _no_constant(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text[:20]} is too large for a float")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text) > LONGEST:
+        raise ValueError(f"a whole number of {len(text)} digits")
+    return int(text)
+
+
+# Only a history may hold NaN and infinities, losses that training met; they are written as strings.
+_WORDS = {"nan": nan, "inf": inf, "-inf": -inf}
+
+
+def _outward(payload: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    found = dict(payload)
+    if kind == "checkpoint":
+        found["history"] = [_mapped(row, lambda x: x if isfinite(x) else repr(x)) for row in payload["history"]]
+    _all_finite({key: value for key, value in found.items() if key != "history"})
+    return found
+
+
+def _inward(payload: dict[str, Any]) -> dict[str, Any]:
+    rows = payload.get("history")
+    if isinstance(rows, list):
+        payload["history"] = [_mapped(row, lambda x: _WORDS[x] if isinstance(x, str) else x) for row in rows]
+    return payload
+
+
+def _mapped(row: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    """A row of a history (numbers, and dicts of numbers) with each number changed."""
+    return {
+        key: {k: change(v) for k, v in value.items()} if isinstance(value, dict) else change(value)
+        for key, value in row.items()
+    }
+
+
+def _all_finite(payload: Any) -> None:
+    stack: list[tuple[str, Any]] = [("", payload)]
+    while stack:
+        name, thing = stack.pop()
+        if isinstance(thing, Mapping):
+            stack.extend((str(key), value) for key, value in thing.items())
+        elif isinstance(thing, (list, tuple)):
+            stack.extend((name, value) for value in thing)
+        elif isinstance(thing, float) and not isfinite(thing):
+            raise ValueError(f"save: {name} is {thing}; a file holds finite numbers, and nothing was written")
+        elif not (thing is None or isinstance(thing, (bool, int, float, str))):
+            raise TypeError(f"save: {name} is {shown(thing)}; a file holds numbers, strings, lists and dicts")
+
+
+# --- modules ----------------------------------------------------------------------------------------------------
+
+
+def _network_config(network: Network) -> dict[str, Any]:
+    g = network.activation
+    return {
+        "edges": [list(edge) for edge in network.edges],
+        "activation": [[j, activation_name(a)] for j, a in g.items()] if isinstance(g, dict) else activation_name(g),
+        "inputs": network.inputs,
+        "outputs": network.outputs,
+        "bias": network.bias,
+    }
+
+
+CONFIGS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "MLP": lambda m: {
+        "n_in": m.layers[0].n_in,
+        "n_outs": [layer.n_out for layer in m.layers],
+        "activation": activation_name(m.activation),
+        "output_activation": activation_name(m.output_activation),
+    },
+    "Layer": lambda m: {"n_in": m.n_in, "n_out": m.n_out, "activation": activation_name(m.activation)},
+    "Neuron": lambda m: {"n_in": m.n_in, "activation": activation_name(m.activation)},
+    "Perceptron": lambda m: {"n_in": m.n_in},
+    "Network": _network_config,
+}
+MODULES: dict[str, Any] = {"MLP": MLP, "Layer": Layer, "Neuron": Neuron, "Perceptron": Perceptron, "Network": Network}
+
+
+def _module(payload: dict[str, Any], path: Any) -> Module:
+    """The module of a payload, made by its constructor and given its parameters."""
+    try:
+        name, config, parameters = payload["type"], dict(payload["config"]), payload["parameters"]
+        if name not in MODULES:
+            raise ValueError(f"unknown module {name!r}; known are {', '.join(MODULES)}")
+        if _size(name, config) != len(parameters):  # before anything is made: a size is only a number
+            raise ValueError(f"{len(parameters)} parameters do not make {name} of {config}")
+        if name == "Network" and isinstance(config["activation"], list):
+            config["activation"] = dict(config["activation"])
+        made: Module = MODULES[name](**config, init=0.0)
+        made.load_state_dict(parameters)
+        by_name = dict(made.named_parameters())
+        for key in payload["frozen"]:
+            by_name[key].frozen = True
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: the file does not describe a module of ours: {error}") from error
+    return made
+
+
+def _size(name: str, config: Mapping[str, Any]) -> int:
+    """How many parameters a module of this configuration has."""
+    if name == "Network":
+        entered = {j for _, j in config["edges"]}
+        return len(config["edges"]) + (len(entered) if config["bias"] else 0)
+    sizes = [config["n_in"], *config.get("n_outs", [config.get("n_out", 1)])]
+    return sum((a + 1) * b for a, b in pairwise(sizes))

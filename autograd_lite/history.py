@@ -1,0 +1,166 @@
+"""History: what a training did, epoch by epoch, as plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["History"]
+
+INTERRUPTED = "interrupted"
+SEPARATED = "every example is classified"
+
+
+class History:
+    """The record of a training: one dict an epoch in `rows`, and the same as lists by name.
+
+    A row has the keys `loss` (the mean over the examples of the epoch, each as it was met), `largest_loss`
+    (of one example), `learning_rate`, `gradient_norms` (by layer, the mean over the steps), and where they were
+    asked for `validation_loss` and `metrics`.
+
+    Attributes:
+        rows: the dicts.
+        seed: what the order of the examples came from: give it to `fit` to see the same again.
+        stopped: why the training ended.
+
+    Example:
+        >>> model = ag.MLP(1, [1], seed=0)
+        >>> history = ag.fit(model, [[0.0], [1.0]], [1.0, 3.0], epochs=3, batch_size=None, seed=0)
+        >>> len(history), history.stopped, history.loss[2] < history.loss[0]
+        (3, 'the last epoch', True)
+        >>> list(history.gradient_norms)
+        ['layers[0]']
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.seed = seed
+        self.stopped = ""
+
+    @property
+    def loss(self) -> list[float]:
+        """The training loss of each epoch."""
+        return [row["loss"] for row in self.rows]
+
+    @property
+    def validation_loss(self) -> list[float]:
+        """The loss on the validation data after each epoch; empty if there are none."""
+        return [row["validation_loss"] for row in self.rows if "validation_loss" in row]
+
+    @property
+    def metrics(self) -> dict[str, list[float]]:
+        """The metrics of each epoch by name; on the validation data they are called validation_..."""
+        return self._by_name("metrics")
+
+    @property
+    def learning_rate(self) -> list[float]:
+        """The learning rate at the beginning of each epoch."""
+        return [row["learning_rate"] for row in self.rows]
+
+    @property
+    def gradient_norms(self) -> dict[str, list[float]]:
+        """The Euclidean norm of the gradient by layer, the mean over the steps of each epoch.
+
+        Norms that fall from the last layer to the first are vanishing gradients, norms that grow exploding ones.
+        """
+        return self._by_name("gradient_norms")
+
+    def _by_name(self, key: str) -> dict[str, list[float]]:
+        names = dict.fromkeys(name for row in self.rows for name in row.get(key, {}))
+        return {name: [row[key].get(name, float("nan")) for row in self.rows] for name in names}
+
+    @property
+    def watched(self) -> list[float]:
+        """What early stopping looks at: the validation loss, or the training loss if there is none."""
+        return self.validation_loss or self.loss
+
+    @property
+    def best_epoch(self) -> int:
+        """The number of the epoch, from 1, whose watched loss was lowest; 0 before any."""
+        losses = self.watched
+        return min(range(len(losses)), key=lambda i: (losses[i] != losses[i], losses[i])) + 1 if losses else 0
+
+    @property
+    def converged(self) -> bool:
+        """Whether a perceptron's training ended because every example was on its right side."""
+        return self.stopped == SEPARATED
+
+    def columns(self) -> dict[str, list[float]]:
+        """Everything as lists by name, nested names joined by a dot; `epoch` counts from 1."""
+        found: dict[str, list[float]] = {"epoch": list(range(1, len(self.rows) + 1))}
+        for key in dict.fromkeys(key for row in self.rows for key in row):
+            if isinstance(self.rows[0].get(key), Mapping):
+                found.update({f"{key}.{name}": column for name, column in self._by_name(key).items()})
+            else:
+                found[key] = [row.get(key, float("nan")) for row in self.rows]
+        return found
+
+    def to_frame(self) -> Any:
+        """The columns as a pandas DataFrame, by epoch.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("History.to_frame needs pandas: pip install pandas") from None
+        return pandas.DataFrame(self.columns()).set_index("epoch")
+
+    def plot(self, axes: Any = None, log: bool = False) -> Any:
+        """The losses over the epochs, as a matplotlib picture.
+
+        Args:
+            axes: where to draw; new ones unless given.
+            log: a logarithmic scale.
+
+        Returns:
+            The axes.
+        """
+        if axes is None:
+            import matplotlib.pyplot as plt
+
+            axes = plt.figure(figsize=(6.0, 3.6), layout="constrained").add_subplot()
+        epochs = range(1, len(self.rows) + 1)
+        axes.plot(epochs, self.loss, label="training")
+        if self.validation_loss:
+            axes.plot(epochs, self.validation_loss, label="validation")
+            axes.axvline(self.best_epoch, color="0.8", zorder=0)
+            axes.legend(frameon=False)
+        axes.set(xlabel="epoch", ylabel="loss")
+        if log:
+            axes.set_yscale("log")
+        return axes
+
+    def summary(self) -> str:
+        """A few lines: how long, why it ended, the losses and metrics at the beginning, at best and at the end."""
+        count = len(self.rows)
+        if not count:
+            return f"no epoch was completed ({self.stopped})" if self.stopped else "no epoch yet"
+        marks = {"first": 0, "best": self.best_epoch - 1, "last": count - 1}
+        columns = {"loss": self.loss, "validation loss": self.validation_loss}
+        columns |= self.metrics
+        lines = [f"{count} epoch{'s' * (count > 1)}, ended by: {self.stopped or 'nothing yet'}"]
+        lines.append(f"{'':18}" + "".join(f"{f'{name} ({i + 1})':>14}" for name, i in marks.items()))
+        for name, column in columns.items():
+            if column:
+                lines.append(f"{name:18}" + "".join(f"{column[i]:14.6g}" for i in marks.values()))
+        return "\n".join(lines)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.columns()[name]
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, History) and (self.rows, self.stopped) == (other.rows, other.stopped)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        end = f", loss {self.loss[-1]:.6g}" if self.rows else ""
+        return f"History({len(self.rows)} epochs{end})"

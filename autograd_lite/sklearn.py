@@ -1,0 +1,336 @@
+"""Estimators for scikit-learn: MLPClassifier, MLPRegressor and PerceptronClassifier.
+
+They have scikit-learn's parameter names and pass its own checks, so pipelines, cross-validation and grid
+search take them as they take any other. Training runs on the scalar engine, one example at a time: the
+defaults are for small data. Prediction is plain floats, without a graph.
+
+Needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]".
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.utils import check_random_state, column_or_1d
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        'autograd_lite.sklearn needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]"'
+    ) from error
+
+from autograd_lite import losses, optim
+from autograd_lite.nn import MLP, Perceptron
+from autograd_lite.schedules import whole
+from autograd_lite.training import LAST, Run, fit
+
+__all__ = ["MLPClassifier", "MLPRegressor", "PerceptronClassifier"]
+
+Array = np.ndarray[Any, Any]
+ACTIVATIONS = {"identity": None, "logistic": "sigmoid"}  # scikit-learn's names where ours differ
+SOLVERS = ("sgd", "adam", "adamw", "adagrad", "rmsprop")
+RATES = ("constant", "invscaling", "adaptive")
+
+
+class _Network(BaseEstimator):  # type: ignore[misc]
+    """What the classifier and the regressor share."""
+
+    def __init__(
+        self, hidden_layer_sizes: Any = (16,), activation: str = "relu", *, solver: str = "adam", alpha: float = 1e-4,
+        batch_size: Any = "auto", learning_rate: str = "constant", learning_rate_init: float = 0.01,
+        power_t: float = 0.5, max_iter: int = 50, shuffle: bool = True, random_state: Any = None, tol: float = 1e-3,
+        verbose: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
+        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+    ) -> None:  # fmt: skip
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+
+    def _train(self, X: Array, targets: Array, n_outputs: int, loss: Callable[[Any, Any], Any]) -> None:
+        """Make the network and fit it."""
+        random = check_random_state(self.random_state)
+        sizes = np.atleast_1d(np.array(self.hidden_layer_sizes, dtype=int)).tolist()
+        activation = ACTIVATIONS.get(self.activation, self.activation)
+        model = MLP(X.shape[1], [*sizes, n_outputs], activation=activation, seed=int(random.randint(2**31)))
+        batch = min(32, len(X)) if self.batch_size == "auto" else whole(self.batch_size, "batch_size")
+        if self.learning_rate not in RATES:
+            raise ValueError(f"learning_rate must be one of {', '.join(RATES)}, got {self.learning_rate!r}")
+        adaptive = self.learning_rate == "adaptive"
+        self.history_ = fit(
+            model, X, targets, loss=loss, optimizer=self._optimizer(model, batch), epochs=self.max_iter,
+            batch_size=batch, shuffle=self.shuffle, seed=int(random.randint(2**31)), progress=bool(self.verbose),
+            validation=self.validation_fraction if self.early_stopping else None, min_delta=self.tol,
+            patience=None if adaptive else self.n_iter_no_change, restore_best=self.early_stopping,
+            schedule=optim.ReduceOnPlateau(self.learning_rate_init, 0.2, self.n_iter_no_change) if adaptive else None,
+            callbacks=[_stop_when_slow] if adaptive else [],
+        )  # fmt: skip
+        self.model_ = model
+        self.n_iter_ = len(self.history_)
+        self.n_outputs_ = n_outputs
+        self.n_layers_ = len(sizes) + 2
+        self.loss_curve_ = self.history_.loss
+        self.loss_ = self.loss_curve_[-1]
+        if self.history_.stopped == LAST and not adaptive:
+            warnings.warn(
+                f"{type(self).__name__}: max_iter={self.max_iter} epochs were reached before the loss settled "
+                f"(tol={self.tol:g} for {self.n_iter_no_change} epochs)",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _optimizer(self, model: MLP, batch: int) -> optim.Optimizer:
+        """The solver; alpha / 2 * sum w^2 spares biases and is divided by a batch's size, as scikit-learn has it."""
+        parameters = model.parameters()
+        if not self.alpha >= 0.0:
+            raise ValueError(f"alpha must be at least 0, got {self.alpha}")
+        weights = set(model.weights())
+        decay = optim.AddDecay([self.alpha / batch if p in weights else 0.0 for p in parameters])
+        moments = optim.Moments((self.beta_1, self.beta_2), self.epsilon)
+        momentum = [optim.Momentum(self.momentum, self.nesterovs_momentum)] if self.momentum else []
+        chains: dict[str, list[optim.Piece]] = {
+            "sgd": [decay, *momentum],
+            "adam": [decay, moments],
+            "adamw": [moments, decay],
+            "adagrad": [decay, optim.DivideByAllSquares()],
+            "rmsprop": [decay, optim.DivideByMeanSquare()],
+        }
+        if self.solver not in chains:
+            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {self.solver!r}")
+        rate: Any = self.learning_rate_init
+        if self.learning_rate == "invscaling":
+            start, power = self.learning_rate_init, self.power_t
+            rate = lambda k: start / (k + 1) ** power  # noqa: E731
+        return optim.Optimizer(parameters, rate, *chains[self.solver])
+
+    def _scores(self, X: Any) -> Array:
+        check_is_fitted(self)
+        rows = validate_data(self, X, reset=False, dtype=np.float64)
+        return self.model_.predict(rows)
+
+    @property
+    def coefs_(self) -> list[Array]:
+        """The weights of each layer, shape (n_in, n_out)."""
+        return [np.array([[p.item() for p in u.w] for u in layer.neurons]).T for layer in self.model_.layers]
+
+    @property
+    def intercepts_(self) -> list[Array]:
+        """The biases of each layer, shape (n_out,)."""
+        return [np.array([u.b.item() for u in layer.neurons]) for layer in self.model_.layers]
+
+
+def _stop_when_slow(run: Run) -> None:
+    if run.optimizer.lr < 1e-6:
+        run.stop("the learning rate fell below 1e-6")
+
+
+class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
+    """A multi-layer perceptron that tells classes apart, trained on cross-entropy.
+
+    Args:
+        hidden_layer_sizes: the number of neurons in each hidden layer; () for a linear model.
+        activation: "identity", "logistic", "tanh", "relu", or another primitive of one operand.
+        solver: "sgd", "adam", "adamw", "adagrad" or "rmsprop".
+        alpha: the strength of the penalty on large weights, alpha / 2 * sum w^2 over the size of a batch.
+        batch_size: "auto" is min(32, n).
+        learning_rate: "constant"; "invscaling", learning_rate_init / (step + 1)**power_t; or "adaptive", a fifth after
+            n_iter_no_change epochs without progress.
+        learning_rate_init: the rate to begin with.
+        power_t: for "invscaling".
+        max_iter: the number of epochs at most.
+        shuffle: whether each epoch has an order of its own.
+        random_state: for the weights, the order and the validation split.
+        tol, n_iter_no_change: training ends after so many epochs in a row whose loss is not lower by tol.
+        verbose: whether to show a progress bar.
+        momentum, nesterovs_momentum: for "sgd".
+        early_stopping: keep a share of the examples apart, end by the loss there, and take the best weights.
+        validation_fraction: the share.
+        beta_1, beta_2, epsilon: for "adam" and "adamw".
+
+    Attributes:
+        classes_, n_features_in_, n_iter_, loss_, loss_curve_, coefs_, intercepts_: as scikit-learn's.
+        model_: the `MLP`. history_: the `History` of its training.
+
+    Example:
+        >>> from autograd_lite.sklearn import MLPClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]
+        >>> classifier = MLPClassifier((4,), learning_rate_init=0.1, max_iter=500, random_state=0).fit(X, y)
+        >>> classifier.predict([[-1.0], [4.0]]).tolist()
+        ['low', 'high']
+    """
+
+    def fit(self, X: Any, y: Any) -> MLPClassifier:
+        """Train on examples X, shape (n, d), with labels y, shape (n,)."""
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"MLPClassifier needs at least 2 classes; the data has 1 class, {self.classes_[0]!r}")
+        if len(self.classes_) == 2:
+            self._train(X, labels, 1, losses.binary_cross_entropy_with_logits)
+        else:
+            self._train(X, labels, len(self.classes_), losses.cross_entropy)
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """The scores: shape (n,) for two classes, (n, k) for more."""
+        return self._scores(X)
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class, shape (n, k)."""
+        scores = self._scores(X)
+        if scores.ndim == 1:
+            scores = np.column_stack([np.zeros(len(scores)), scores])
+        parts = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return parts / parts.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithms of the probabilities, without loss where those underflow."""
+        scores = self._scores(X)
+        if scores.ndim == 1:
+            scores = np.column_stack([np.zeros(len(scores)), scores])
+        down = scores - scores.max(axis=1, keepdims=True)
+        return down - np.log(np.exp(down).sum(axis=1, keepdims=True))  # type: ignore[no-any-return]
+
+    def predict(self, X: Any) -> Array:
+        """The labels, shape (n,)."""
+        scores = self._scores(X)
+        return self.classes_[(scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]  # type: ignore[no-any-return]
+
+
+class MLPRegressor(RegressorMixin, MultiOutputMixin, _Network):  # type: ignore[misc]
+    """A multi-layer perceptron for numbers, trained on half the squared error.
+
+    Args:
+        hidden_layer_sizes, activation, solver, alpha, ...: as for `MLPClassifier`.
+
+    Attributes:
+        n_features_in_, n_iter_, loss_, loss_curve_, coefs_, intercepts_: as scikit-learn's.
+        model_: the `MLP`. history_: the `History` of its training.
+
+    Example:
+        >>> from autograd_lite.sklearn import MLPRegressor
+        >>> X = [[0.0], [1.0], [2.0], [3.0]]
+        >>> line = MLPRegressor((), learning_rate_init=0.1, max_iter=500, n_iter_no_change=50, random_state=0)
+        >>> line = line.fit(X, [1.0, 3.0, 5.0, 7.0])
+        >>> line.predict([[4.0]]).round(1)
+        array([9.])
+    """
+
+    def fit(self, X: Any, y: Any) -> MLPRegressor:
+        """Train on examples X, shape (n, d), with targets y, shape (n,) or (n, k)."""
+        X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        self._train(X, y.astype(np.float64), 1 if y.ndim == 1 else y.shape[1], losses.half_squared_error)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """The numbers, shape (n,) or (n, k)."""
+        return self._scores(X)
+
+
+class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """The perceptron rule; for more than two classes one unit a class against the rest.
+
+    Args:
+        eta0: the learning rate.
+        max_iter: the number of epochs at most; a warning says that they did not suffice.
+        random_state: for the order of the examples.
+
+    Attributes:
+        classes_, n_features_in_, coef_, intercept_, n_iter_: as scikit-learn's.
+        units_: the `Perceptron` of each class, one for two classes.
+
+    Example:
+        >>> from autograd_lite.sklearn import PerceptronClassifier
+        >>> unit = PerceptronClassifier(random_state=0).fit([[0.0], [1.0], [3.0]], ["no", "no", "yes"])
+        >>> unit.predict([[-1.0], [4.0]]).tolist()
+        ['no', 'yes']
+
+    Source: Hajij, The Backpropagation Algorithm, training a perceptron.
+    """
+
+    def __init__(self, *, eta0: float = 1.0, max_iter: int = 1000, random_state: Any = None) -> None:
+        self.eta0 = eta0
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> PerceptronClassifier:
+        """Train on examples X, shape (n, d), with labels y, shape (n,)."""
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"PerceptronClassifier needs at least 2 classes; the data has 1 class, {self.classes_[0]!r}"
+            )
+        random = check_random_state(self.random_state)
+        positive = [1] if len(self.classes_) == 2 else range(len(self.classes_))
+        units, self.n_iter_ = [], 1
+        for k in positive:
+            unit = Perceptron(X.shape[1])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                history = unit.fit(
+                    X, np.where(labels == k, 1, -1), self.eta0, max_epochs=self.max_iter,
+                    seed=int(random.randint(2**31)),
+                )  # fmt: skip
+            if not history.converged:
+                warnings.warn(
+                    f"PerceptronClassifier: {self.classes_[k]!r} was {history.stopped} (max_iter); "
+                    "the data may not be linearly separable",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
+            self.n_iter_ = max(self.n_iter_, len(history))
+            units.append(unit)
+        self.units_ = units
+        return self
+
+    @property
+    def coef_(self) -> Array:
+        """The weights of each unit, shape (1, d) or (k, d)."""
+        return np.array([[w.item() for w in unit.w] for unit in self.units_])
+
+    @property
+    def intercept_(self) -> Array:
+        """The bias of each unit, shape (1,) or (k,)."""
+        return np.array([unit.b.item() for unit in self.units_])
+
+    def decision_function(self, X: Any) -> Array:
+        """The scores w . x + b: shape (n,) for two classes, (n, k) for more."""
+        check_is_fitted(self)
+        rows = validate_data(self, X, reset=False, dtype=np.float64)
+        scores = rows @ self.coef_.T + self.intercept_
+        return scores[:, 0] if len(self.units_) == 1 else scores  # type: ignore[no-any-return]
+
+    def predict(self, X: Any) -> Array:
+        """The labels, shape (n,)."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0.0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]  # type: ignore[no-any-return]

@@ -1,0 +1,232 @@
+"""Gradients and Hessians beside autograd (HIPS), JAX and CasADi: python -m benchmarks.derivatives
+
+Those that are not installed are left out (the extra `bench` has them). Every contestant gets the function in
+the form that suits it: ours and CasADi a loop over scalars, autograd and JAX array code. Answers are
+checked to be equal before anything is timed. All run on one core, one thread, in float64, in turn in one process.
+
+What a call costs is not the same thing in all of them. Ours and autograd run the function anew at every call, so
+it may branch as it likes. JAX and CasADi first make a program for one shape (the columns "make"), which then
+runs again and again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import reduce
+from itertools import pairwise
+from math import log10
+from operator import mul
+from typing import Any
+
+if hasattr(os, "sched_setaffinity"):  # before any library counts the cores
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", JAX_PLATFORMS="cpu", JAX_ENABLE_X64="1")
+
+import numpy as np
+
+import autograd_lite as ag
+from benchmarks.measure import publish, side_by_side, table
+
+Run = Callable[[], Any]
+
+SIZES = (10, 100, 1_000, 10_000)
+DENSE = (10, 100, 1_000)
+
+
+def rosenbrock(x: Any) -> Any:
+    """Scalars: a sum of terms of two neighbours."""
+    return ag.sum([100.0 * (x[i + 1] - x[i] * x[i]) ** 2 + (1.0 - x[i]) ** 2 for i in range(len(x) - 1)])
+
+
+def speelpenning(x: Any) -> Any:
+    """Scalars: the product of all."""
+    return reduce(mul, x)
+
+
+def rosenbrock_arrays(np: Any) -> Callable[[Any], Any]:
+    """The same on arrays, in a library that looks like NumPy."""
+    return lambda x: np.sum(100.0 * (x[1:] - x[:-1] * x[:-1]) ** 2 + (1.0 - x[:-1]) ** 2)
+
+
+def speelpenning_arrays(np: Any) -> Callable[[Any], Any]:
+    """The product, on arrays."""
+    return np.prod  # type: ignore[no-any-return]
+
+
+SCALARS = {"Rosenbrock": rosenbrock, "Speelpenning": speelpenning}
+ARRAYS = {"Rosenbrock": rosenbrock_arrays, "Speelpenning": speelpenning_arrays}
+
+
+def point(name: str, n: int) -> Any:
+    """Where to differentiate; near 1, so that a product of many stays a number."""
+    return np.linspace(-1.0, 1.0, n) if name == "Rosenbrock" else 1.0 + np.linspace(-1.0, 1.2, n) / n
+
+
+# --- contestants: each gives (seconds to make, a run) ---------------------------------------------------
+
+
+def ours(name: str, kind: str, x: Any) -> tuple[float, Run]:
+    """autograd_lite: nothing is made beforehand."""
+    f = SCALARS[name]
+    derivative = {"gradient": ag.grad(f), "hessian": ag.hessian(f), "sparse hessian": ag.hessian(f, sparse=True)}[kind]
+    return 0.0, lambda: derivative(x)
+
+
+def hips(name: str, kind: str, x: Any) -> tuple[float, Run] | None:
+    """autograd: nothing is made beforehand."""
+    import autograd
+    import autograd.numpy as anp
+
+    if kind == "sparse hessian":
+        return None
+    f = ARRAYS[name](anp)
+    derivative = autograd.grad(f) if kind == "gradient" else autograd.hessian(f)
+    return 0.0, lambda: derivative(x)
+
+
+def jax(name: str, kind: str, x: Any) -> tuple[float, Run] | None:
+    """JAX: traced and compiled for the shape."""
+    import jax
+    import jax.numpy as jnp
+
+    if kind == "sparse hessian":
+        return None
+    jax.clear_caches()
+    f = ARRAYS[name](jnp)
+    derivative = jax.jit(jax.grad(f) if kind == "gradient" else jax.hessian(f))
+    start = time.perf_counter()
+    np.asarray(derivative(x))
+    return time.perf_counter() - start, lambda: np.asarray(derivative(x))
+
+
+def casadi(name: str, kind: str, x: Any) -> tuple[float, Run] | None:
+    """CasADi: a graph of SX scalars, made into a function of its virtual machine."""
+    import casadi
+
+    if name == "Speelpenning" and kind != "gradient" and len(x) > 100:
+        return None  # its Hessian as an expression: over a million products, and minutes to make
+    start = time.perf_counter()
+    v = casadi.SX.sym("x", len(x))
+    elements = casadi.vertsplit(v)
+    if name == "Rosenbrock":
+        pairs = pairwise(elements)
+        f = reduce(lambda a, b: a + b, [100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in pairs])
+    else:
+        f = reduce(mul, elements)
+    expression = casadi.gradient(f, v) if kind == "gradient" else casadi.hessian(f, v)[0]
+    function = casadi.Function("derivative", [v], [expression])
+    made = time.perf_counter() - start
+    if kind == "gradient":
+        return made, lambda: np.asarray(function(x)).ravel()
+    if kind == "hessian":
+        return made, lambda: np.asarray(function(x).full())
+    return made, lambda: function(x).sparse()
+
+
+CONTESTANTS: dict[str, Callable[[str, str, Any], tuple[float, Run] | None]] = {
+    "ours": ours,
+    "autograd": hips,
+    "JAX": jax,
+    "CasADi": casadi,
+}
+
+
+def installed() -> list[str]:
+    """The contestants that can be imported."""
+    modules = {"ours": "autograd_lite", "autograd": "autograd", "JAX": "jax", "CasADi": "casadi"}
+    found = []
+    for name, module in modules.items():
+        try:
+            __import__(module)
+            found.append(name)
+        except ImportError:
+            print(f"{name} is not installed and left out", file=sys.stderr)
+    return found
+
+
+ABOUT = """\
+Medians, one core, one thread, float64; answers found equal to 1e-9 first ({versions}). Ours and CasADi run a
+loop over scalars, autograd and JAX array code. "make": tracing and compiling, once for a shape; a derivative
+wanted once costs make and run. Ours and autograd make nothing and run the function at every call. "growth":
+over the last step of n. Empty: the contestant has no sparse Hessian, or takes minutes to make it."""
+
+# --- the tables -----------------------------------------------------------------------------------------
+
+
+def compare(kind: str, name: str, sizes: tuple[int, ...], contestants: list[str]) -> str:
+    """One table: a line a size, the median of each, and how the time grows."""
+    medians: dict[str, dict[int, float]] = {c: {} for c in contestants}
+    made: dict[str, dict[int, float]] = {c: {} for c in contestants}
+    for n in sizes:
+        x = point(name, n)
+        runs = {}
+        for c in contestants:
+            found = CONTESTANTS[c](name, kind, x)
+            if found is not None:
+                made[c][n], runs[c] = found
+        answers = {c: run() for c, run in runs.items()}
+        for c, answer in answers.items():
+            difference = abs(answer - answers["ours"]).max()
+            assert difference <= 1e-9 * abs(answers["ours"]).max(), (kind, name, n, c, difference)
+        del answers
+        slow = n * (n if kind == "hessian" else 1) >= 10_000
+        for c, median in side_by_side(runs, rounds=5 if slow else 15).items():
+            medians[c][n] = median
+    contestants = [c for c in contestants if medians[c]]
+    header = ["n", *contestants, *(f"{c}, make" for c in contestants if c in ("JAX", "CasADi"))]
+    header += [f"ours / {c}" for c in contestants if c != "ours"]
+    rows = []
+    for n in sizes:
+        row = [f"{n:,}", *(shown(medians[c].get(n)) for c in contestants)]
+        row += [shown(made[c].get(n)) for c in contestants if c in ("JAX", "CasADi")]
+        row += [
+            f"{medians['ours'][n] / medians[c][n]:.3g}" if n in medians[c] else "" for c in contestants if c != "ours"
+        ]
+        rows.append(row)
+    rows.append(["growth", *(growth(medians[c]) for c in contestants)] + [""] * (len(header) - 1 - len(contestants)))
+    return table(header, rows)
+
+
+def shown(seconds: float | None) -> str:
+    """A time with its unit."""
+    if seconds is None:
+        return ""
+    for unit, size in (("s", 1.0), ("ms", 1e-3)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} us"
+
+
+def growth(times: dict[int, float]) -> str:
+    """The power of n with which the time grows, over the last step."""
+    if len(times) < 2:
+        return ""
+    (m, a), (n, b) = list(times.items())[-2:]
+    return f"n^{log10(b / a) / log10(n / m):.2f}"
+
+
+def main() -> None:
+    """Run everything and write the section."""
+    contestants = installed()
+    versions = ", ".join(
+        f"{c} {__import__(m).__version__}" for c, m in (("JAX", "jax"), ("CasADi", "casadi")) if c in contestants
+    )
+    parts = [ABOUT.format(versions=versions)]
+    for title, kind, sizes in (
+        ("Gradient", "gradient", SIZES),
+        ("Hessian", "hessian", DENSE),
+        ("Sparse Hessian", "sparse hessian", SIZES),
+    ):
+        for name in SCALARS:
+            if kind == "sparse hessian" and name == "Speelpenning":
+                continue  # it is dense
+            parts += [f"### {title}, {name}", compare(kind, name, sizes, contestants)]
+            print(parts[-2], parts[-1], sep="\n", flush=True)
+    publish("Derivatives (benchmarks/derivatives.py)", "\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""gradcheck: what it passes, what it catches, and the reasons it gives."""
+
+import re
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+
+
+@pytest.mark.parametrize(
+    ("f", "args"),
+    [
+        (lambda x: ag.exp(100 * x) + 1e6, (1.0,)),
+        (lambda x: ag.sin(1000 * x), (1.0,)),
+        (lambda x: x * 1e-12, (1.0,)),
+        (lambda x: x**3, (1e10,)),
+        (lambda x: 0 * x, (1e10,)),
+        (ag.log, (1e-8,)),
+        (lambda x: 1 / x, (1e-3,)),
+        (ag.relu, (1e-6,)),  # the step shrinks until the kink is out of reach
+        (lambda x, y: [x * y, (abs(x - y), x)], (3.0, 5.0)),
+        (lambda a, b: np.sum(a * b[0]), (np.ones((2, 3)), [4.0])),
+    ],
+)
+def test_right_derivatives_pass_at_every_scale(f, args):
+    report = ag.gradcheck(f, *args)
+    assert report, report
+    assert report.worst < 1e-7
+
+
+def test_second_order_checks_both_orders():
+    assert ag.gradcheck(lambda v: v[0] * ag.exp(v[1]), [3.0, 0.5], order=2).checked == 2 + 4
+    wrong = ag.primitive("wrong_second", lambda a: a * a, lambda a: 2 * getattr(a, "data", a))
+    assert ag.gradcheck(wrong, 3.0)
+    report = ag.gradcheck(wrong, 3.0, order=2)
+    assert not report
+    assert "d f / d a / d a: derivative 0.0, central difference 2" in str(report)
+
+
+@pytest.mark.parametrize("factor", [1.00001, 0.5, -1.0, 0.0])
+def test_a_wrong_rule_is_caught_and_its_coordinate_named(factor):
+    wrong = ag.primitive("wrong_slope", lambda a, b: a * a * b, lambda a, b: (2 * a * b, factor * a * a))
+    report = ag.gradcheck(lambda point, scale: [point[0], wrong(point[0], point[1]) * scale], [3.0, 2.0], 1.0)
+    assert not report
+    (only,) = report.differences
+    assert (only.coordinate, only.output) == ("point[1]", "[1]")
+    assert only.derivative == pytest.approx(9.0 * factor)
+    assert only.difference == pytest.approx(9.0)
+    assert only.reason == ""
+    assert "point[1]" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "says"),
+    [
+        (ag.relu, 0.0, "a kink is near: the relu .* 0 on one side and 1 on the other"),
+        (lambda x: ag.clamp(x, 0.0, 2.0), 2.0, "a kink is near: the clamp"),
+        (ag.leaky_relu, 0.0, "a kink is near: the leaky_relu"),
+        (ag.floor, 1.0, "a kink is near: the floor .* its value is 0 on one side and 1 on the other"),
+        (lambda x: x if x > 0 else ag.sin(-x), 0.0, "another way through its Python code"),
+        (ag.sqrt, 0.0, "not finite"),
+        (lambda x: ag.log(x - 1e300), 0.0, "not finite|no number"),
+    ],
+)
+def test_a_kink_nearby_is_given_as_the_reason(f, x, says):
+    report = ag.gradcheck(f, x)
+    assert not report
+    assert len(report.differences) == 1
+    assert re.search(says, report.differences[0].reason), report
+
+
+def test_a_long_report_is_shortened():
+    wrong = ag.primitive("wrong_all", lambda a: a * a, lambda a: a)
+    report = ag.gradcheck(lambda v: ag.sum(wrong(x) for x in v), np.ones(30))
+    assert len(report.differences) == 30
+    assert "20 more in .differences" in str(report)
+    assert len(str(report).splitlines()) == 12
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="order must be 1 or 2"):
+        ag.gradcheck(ag.exp, 1.0, order=3)
+    with pytest.raises(ValueError, match="tolerance must be positive"):
+        ag.gradcheck(ag.exp, 1.0, tolerance=0.0)
+    with pytest.raises(TypeError, match="gradcheck: argument 0"):
+        ag.gradcheck(ag.exp, "a")
+    with pytest.raises(TypeError, match="gradcheck: f must give one number"):
+        ag.gradcheck(lambda x: [x, x], 1.0, order=2)

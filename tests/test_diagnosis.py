@@ -1,0 +1,292 @@
+"""diagnose, detect_anomaly, record_source: the classic faults, each named with its first node, line and mechanism."""
+
+import gc
+import math
+import random
+import threading
+
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.value import hot, mode
+from autograd_lite.watching import source_of
+
+P, V = ag.Parameter, ag.Value
+
+
+def only(loss, kind, *suffering, parameters=None):
+    diagnosis = ag.diagnose(loss, parameters)
+    assert [finding.kind for finding in diagnosis] == [kind], diagnosis
+    finding = diagnosis[0]
+    if suffering:
+        assert set(finding.parameters) == set(suffering)
+    return finding
+
+
+def test_dead_relu_with_its_source_line():
+    w, b = P(-1.5, "w"), P(-1.0, "b")
+    with ag.record_source():
+        h = w * 2.0 + b
+        y = ag.relu(h)  # this line
+        loss = (y - 1) ** 2
+    finding = only(loss, "dead relu", w, b)
+    assert finding.node is y
+    assert finding.source.file == __file__
+    assert finding.source.text == "y = ag.relu(h)  # this line"
+    assert "-4" in finding.mechanism
+    assert "leaky_relu" in finding.advice
+    assert not ag.diagnose((w * 2.0 + b) * 1.0)
+
+
+def test_a_dead_hidden_unit_is_the_reason_for_the_weight_after_it():
+    first, second = P(-1.0, "first"), P(2.0, "second")
+    h = ag.relu(first)
+    assert only((h * second - 1) ** 2, "dead relu", first, second).node is h
+
+
+@pytest.mark.parametrize(("w", "gradient"), [(20.0, "of size"), (800.0, "gradient 0")])
+def test_saturated_sigmoid(w, gradient):
+    w = P(w, "w")
+    s = ag.sigmoid(w * 1.0)
+    finding = only((s - 0.0) ** 2, "saturated sigmoid", w)
+    assert finding.node is s
+    assert gradient in finding.gradient
+    assert "logits" in finding.advice
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_zero_initialisation(activation):
+    model = ag.MLP(2, [3, 1], activation=activation, seed=0)
+    for p in model.parameters():
+        p.data = 0.0
+    finding = only((model([1.0, 2.0]) - 1) ** 2, "zero initialisation")
+    assert len(finding.parameters) == 12  # all but the bias of the output
+    assert finding.node in model.parameters()
+    assert "at random" in finding.advice
+
+
+def test_symmetric_initialisation():
+    model = ag.MLP(2, [3, 1], activation="tanh", seed=0)
+    for p in model.parameters():
+        p.data = 0.5
+    finding = only((model([1.0, 2.0]) - 1) ** 2, "symmetric initialisation")
+    assert len(finding.parameters) == 9
+    by_hand = [(P(0.3, f"w{i}"), P(0.1, f"b{i}")) for i in range(2)]
+    loss = ag.sum([ag.tanh(w * 2.0 + b) for w, b in by_hand])
+    only(loss, "symmetric initialisation", *by_hand[0], *by_hand[1])
+
+
+def test_exploding_and_vanishing_chains():
+    x = V(1.0, "x")
+    weights = [P(3.0, f"w{k}") for k in range(40)]
+    for w in weights:
+        x = w * x
+    finding = only(x, "exploding chain", *weights)
+    assert "Xavier" in finding.advice
+    assert 1e5 < ag.gradients(x, finding.node) < 1e6  # below it the gradient is over the limit
+    x = V(1.0, "x")
+    weights = [P(1.0, f"w{k}") for k in range(40)]
+    for w in weights:
+        x = ag.sigmoid(w * x)
+    finding = only(x, "vanishing chain")
+    assert set(finding.parameters) == set(weights[: len(finding.parameters)])  # those far from the loss
+    assert 25 < len(finding.parameters) < 40
+    w = x = P(3.0, "w")
+    for _ in range(60):
+        x = w * x
+    assert only(x, "exploding chain", w)
+
+
+def test_values_that_are_not_finite():
+    p = P(0.0, "p")
+    y = ag.log(p)
+    finding = only(-y, "infinite value", p)
+    assert finding.node is y
+    assert "log of 0" in finding.mechanism
+    a, z = P(800.0, "a"), V(0.0, "z")
+    grown = ag.exp(a)
+    diagnosis = ag.diagnose(grown * z)
+    assert [finding.kind for finding in diagnosis] == ["infinite value", "NaN value"]
+    assert diagnosis[0].node is grown
+    assert "0 * inf" in diagnosis[1].mechanism
+    assert "0 / 0" in only(P(0.0) / V(0.0), "NaN value").mechanism
+    data = V(math.nan, "row 3")
+    assert only(P(1.0) * data, "NaN leaf").node is data
+    assert not ag.diagnose(ag.where(V(0.0), ag.log(V(0.0)), P(2.0)))  # the infinity is in a branch not taken
+
+
+def test_gradients_that_are_not_finite():
+    a = P(0.0, "a")
+    root = ag.sqrt(a * 2.0)
+    finding = only(root, "infinite gradient", a)
+    assert finding.node is root
+    assert "slope of sqrt at 0 is infinite" in finding.mechanism
+    assert only(1 / P(1e-9), "steep").node.op == "div"
+
+
+def test_detached_and_unreachable():
+    d, e = P(2.0, "d"), P(1.0, "e")
+    finding = only((d.detach() * 3 - e) ** 2, "detached", d, parameters=[d, e])
+    assert ".detach()" in finding.advice
+    finding = only((d.item() * 3 - e) ** 2, "unreachable", d, parameters=[d, e])
+    assert ".item()" in finding.advice
+    model = ag.MLP(2, [2, 1], seed=0)
+    assert len(only(V(1.0) * e, "unreachable", parameters=model).parameters) == len(model.parameters())
+
+
+def test_cancelled_between_paths():
+    c = P(2.0, "c")
+    finding = only(ag.sin(c) * 3 - ag.sin(c) * 3, "cancelled", c)
+    assert finding.node is c
+    assert "+1.248, -1.248" in finding.mechanism or "-1.248, +1.248" in finding.mechanism
+
+
+@pytest.mark.parametrize(
+    ("f", "kind"),
+    [
+        (lambda c: ag.floor(c * 1.5), "a step"),
+        (lambda c: ag.greater(c, 1.0), "a step"),
+        (lambda c: ag.clamp(c, 0.0, 1.0), "clamped"),
+        (lambda c: ag.maximum(c, 3.0), "not chosen"),
+        (lambda c: (c - 2.0) ** 2, "stationary"),
+        (lambda c: c * V(0.0, "x"), "a factor of 0"),
+        (lambda c: c * 1e9, "large factor"),
+    ],
+)
+def test_other_zeros(f, kind):
+    c = P(2.0, "c")
+    assert only(f(c), kind, c)
+
+
+def test_a_healthy_network_is_left_in_peace():
+    rng = random.Random(0)
+    model = ag.MLP(2, [16, 16, 1], seed=0)
+    loss = ag.mean([(model([rng.uniform(-1, 1), rng.uniform(-1, 1)]) - 1) ** 2 for _ in range(50)])
+    diagnosis = ag.diagnose(loss, model)
+    assert not diagnosis
+    assert str(diagnosis) == "diagnose: nothing wrong with the gradients of 337 parameters"
+    assert all(p.grad == 0.0 for p in model.parameters())
+    assert not ag.diagnose((P(2.0) - 2.0 - 1e-9) ** 2)  # a minimum is no fault
+
+
+def test_a_long_chain_is_diagnosed():
+    w = x = P(1.0, "w")
+    for _ in range(50_000):
+        x = x * 0.999
+    assert only(x, "vanishing chain", w)
+
+
+def test_long_reports_are_shortened():
+    model = ag.Layer(2, 30, activation="relu", seed=0)
+    for p in model.parameters():
+        p.data = -abs(p.item()) - 0.1
+    diagnosis = ag.diagnose(ag.sum(model([1.0, 2.0])))
+    assert len(diagnosis) == 30
+    assert "and 25 more of the same kinds" in str(diagnosis)
+
+
+def test_diagnose_refuses():
+    with pytest.raises(TypeError, match="diagnose: loss must be a Value"):
+        ag.diagnose(1.0)
+    with pytest.raises(TypeError, match="element 1 of parameters"):
+        ag.diagnose(V(1.0), [V(1.0), 2.0])
+    with pytest.raises(TypeError, match="parameters must be Values or a module"):
+        ag.diagnose(V(1.0), 3)
+
+
+# --- detect_anomaly -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("f", "says"),
+    [
+        (lambda: ag.log(V(0.0, "p")), "log gave -inf: log of 0 .*p = 0.0"),
+        (lambda: ag.log(V(-1.0, "p")), "log gave nan: log of the negative number -1"),
+        (lambda: V(1.0) / V(0.0, "q"), "div gave inf: division by 0 .*q = 0.0"),
+        (lambda: V(math.inf, "i") * 0.0, "mul gave nan: 0 [*] inf .*i = inf"),
+        (lambda: ag.exp(V(800.0)), "exp gave inf: overflow, exp of 800"),
+        (lambda: ag.logsumexp([V(math.inf), 1.0]) - V(math.inf), "sub gave nan: inf - inf"),
+        (lambda: ag.sqrt(V(0.0, "d")).backward(), "going back through sqrt.*gradient of d = 0.0 inf"),
+        (lambda: ag.gradients(ag.cbrt(V(0.0)) * 2, V(1.0)), "going back through cbrt"),
+        (lambda: ag.gradients(ag.sqrt(z := V(0.0)), z, create_graph=True), "div gave inf"),
+    ],
+)
+def test_anomaly_stops_at_the_first_node_that_turns_non_finite(f, says):
+    with pytest.raises(FloatingPointError, match=says) as raised, ag.detect_anomaly():
+        f()
+    assert __file__ in str(raised.value)
+    assert "V(" in str(raised.value)  # the line itself
+
+
+def test_anomaly_names_the_line():
+    with ag.detect_anomaly():
+        x = V(2.0, "x")
+        y = ag.sqrt(x - 2.0)  # here
+        with pytest.raises(FloatingPointError, match=r"test_diagnosis.py:\d+: y = ag.sqrt\(x - 2.0\)  # here"):
+            (y * 3.0).backward()
+    assert x.grad == 0.0
+
+
+def test_anomaly_lets_pass_what_is_meant():
+    with ag.detect_anomaly():
+        masked = V(-math.inf) + V(1.0)
+        ag.softmax([masked, 2.0])[1].backward()
+        ag.where(V(0.0), ag.sqrt(V(0.0)), V(1.0)).backward()
+        (V(math.inf) * 2.0).exp()
+    ag.log(V(0.0)).backward()  # outside the block nothing is watched
+    assert (mode.watchers, mode.on_adjoint, hot["special"]) == ((), None, 0)
+
+
+def test_anomaly_is_of_its_thread_and_nests():
+    results = []
+
+    def elsewhere():
+        results.append(ag.log(V(0.0)).item())
+
+    with ag.detect_anomaly(), ag.record_source(), ag.detect_anomaly():
+        assert len(mode.watchers) == 2
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+    assert results == [-math.inf]
+
+
+# --- record_source -------------------------------------------------------------------------------------
+
+
+def test_source_lines_are_of_the_program_not_of_the_library():
+    model = ag.MLP(1, [2, 1], seed=0)
+    before = V(1.0) * 2.0
+    with ag.record_source():
+        inside = model([1.0])  # the call
+        slope = ag.grad(lambda x: ag.exp(x) * x)(inside)  # the derivative
+    for node in (inside, inside.operands[2]):
+        assert source_of(node).text.endswith("# the call")
+    assert source_of(slope).text.endswith("# the derivative")
+    assert source_of(before) is None
+    assert source_of(V(1.0)) is None
+
+
+def test_recording_keeps_nothing_alive():
+    from autograd_lite.watching import _sources
+
+    gc.collect()
+    before = len(_sources)
+    with ag.record_source():
+        x = V(1.0)
+        for _ in range(100):
+            x = x * 1.5
+    assert len(_sources) == before + 100
+    del x
+    assert len(_sources) == before
+
+
+def test_recording_costs_nothing_when_it_is_off():
+    """No watcher, no context: new nodes do not even look."""
+    seen = []
+    original, hot["observe"] = hot["observe"], seen.append
+    try:
+        V(1.0) * 2.0 + ag.exp(V(1.0))
+    finally:
+        hot["observe"] = original
+    assert seen == []

@@ -1,0 +1,597 @@
+"""Faults and bad input met by the graph and its types: what must happen, one test each.
+
+The numbers are those of the project's list of faults: 1-14 the graph, 15-18 the types.
+"""
+
+import copy
+import gc
+import io
+import math
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import weakref
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.value import Value
+
+MILLION = 1_000_000
+
+
+# --- the graph --------------------------------------------------------------------------------------------
+
+
+def test_fault_01_backward_twice_doubles_leaves_and_repeats_interior_nodes():
+    x, w = Value(0.1), ag.Parameter(0.7)
+    h = ag.tanh(x * w)
+    loss = h * h + w
+    loss.backward()
+    leaves, interior = [x.grad, w.grad], [h.grad, loss.grad]
+    loss.backward()
+    assert [x.grad, w.grad] == [2 * g for g in leaves]
+    assert [h.grad, loss.grad] == interior
+
+
+def test_fault_02_leaves_accumulate_when_nobody_clears_them():
+    w = ag.Parameter(3.0)
+    for step in range(1, 4):
+        (2 * w).backward()
+        assert w.grad == 2.0 * step
+    w.grad = 0.0
+    (5 * w).backward()
+    assert w.grad == 5.0
+    assert "adds up" in Value.grad.__doc__
+    assert "zero_grad" in Value.grad.__doc__
+
+
+def test_fault_03_a_leaf_changed_after_the_forward_pass():
+    a, b = Value(2.0, name="a"), Value(0.0, name="b")
+    y = a * b
+    a.data = 5.0
+    y.backward()
+    assert (a.grad, b.grad) == (0.0, 2.0)  # at the recorded point
+    with pytest.raises(RuntimeError, match=r"has changed since .*compute the expression again"):
+        ag.gradients(y, [a, b], create_graph=True)  # though 5 * 0 is 0 as well
+    a.data = 2.0
+    assert ag.gradients(y, b, create_graph=True).data == 2.0
+
+
+@pytest.mark.parametrize("make", [lambda a: ag.sum([a, 1, a]), lambda a: ag.exp(a) * 2, lambda a: ag.where(a, a, 1)])
+def test_fault_03_is_noticed_below_any_node(make):
+    a = Value(1.0)
+    y = make(a) + 1
+    a.data = math.nextafter(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="changed"):
+        ag.gradients(y, a, create_graph=True)
+
+
+def test_fault_04_the_derivative_in_a_value_of_another_graph_is_zero():
+    x, other = Value(2.0), Value(3.0)
+    y, z = x * x, other * 2
+    assert ag.gradients(y, [other, x, z]) == [0.0, 4.0, 0.0]
+    assert [g.data for g in ag.gradients(y, [other, x, z], create_graph=True)] == [0.0, 4.0, 0.0]
+    assert ag.gradients(x, other) == 0.0
+
+
+def test_fault_05_backward_on_a_leaf_and_on_what_is_no_value():
+    x = Value(2.0)
+    x.backward()
+    assert x.grad == 1.0
+    x.backward(gradient=3)
+    assert x.grad == 4.0
+    for wrong in ([x, x], 3.0, None, "loss"):
+        with pytest.raises(TypeError, match="expected a Value, got"):
+            ag.Value.backward(wrong)
+        with pytest.raises(TypeError, match="must be a Value, got"):
+            ag.gradients(wrong, [x])
+    with pytest.raises(TypeError, match="element 1 of xs must be a Value, got float"):
+        ag.gradients(x, [x, 2.0])
+    for wrong in (None, 3.0, "x"):
+        with pytest.raises(TypeError, match="sequence of Values"):
+            ag.gradients(x, wrong)
+    for wrong in ("1", None, x, 1j):
+        with pytest.raises(TypeError, match="gradient: expected a real number"):
+            x.backward(wrong)
+    assert x.grad == 4.0
+
+
+def test_fault_06_no_cycle_can_be_made():
+    x = Value(2.0)
+    y = x * x
+    for attribute in ("operands", "local_grads", "op", "is_leaf"):
+        with pytest.raises(AttributeError):
+            setattr(y, attribute, (y, y))
+    with pytest.raises(RuntimeError, match="result of an operation"):
+        y.data = 3.0
+    assert isinstance(y.operands, tuple)
+    assert isinstance(y.local_grads, tuple)
+    z = y
+    z += y  # a new node, not y changed
+    assert y.operands == (x, x)
+    assert z.operands == (y, y)
+
+
+def chain(n):
+    x = ag.Parameter(0.5, name="x")
+    y = x
+    for _ in range(n):
+        y = y + x
+    return x, y
+
+
+@pytest.fixture
+def _plain_recursion_limit():
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("_plain_recursion_limit")
+def test_fault_08_a_chain_of_a_million():
+    x, y = chain(MILLION)
+    assert y.data == 0.5 * (MILLION + 1)
+    y.backward()
+    assert x.grad == MILLION + 1  # one leaf, used a million times
+    assert len(repr(y)) < 100
+    assert len(f"{y}") < 100
+    x2, y2 = pickle.loads(pickle.dumps([x, y]))
+    assert (y2.data, x2.grad, x2.name) == (y.data, x.grad, "x")
+    assert y2.operands[1] is x2
+    end = weakref.ref(y2.operands[0])
+    del y2
+    assert end() is None
+
+
+@pytest.mark.usefixtures("_plain_recursion_limit")
+def test_fault_08_copies_and_second_derivatives_of_long_chains():
+    x = Value(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y * 1.0 + 1e-5
+    first = ag.gradients(y * y, x, create_graph=True)
+    assert first.data == pytest.approx(4.0)
+    assert ag.gradients(first, x) == pytest.approx(2.0)
+    copied = copy.deepcopy(first)
+    assert copied.data == first.data
+    assert copy.copy(first).operands == first.operands
+
+
+@pytest.mark.usefixtures("_plain_recursion_limit")
+def test_fault_08_a_sum_of_a_million():
+    x, rest = Value(0.1), [Value(0.1) for _ in range(MILLION // 10)]
+    y = ag.sum([x] * (MILLION - len(rest)) + rest)
+    assert y.data == 0.1 * MILLION  # exactly rounded
+    y.backward()
+    assert x.grad == MILLION - len(rest)
+    assert rest[0].grad == rest[-1].grad == 1.0
+    assert len(repr(y)) < 100
+    assert pickle.loads(pickle.dumps(y)).data == y.data
+    y = ag.dot([x] * 1000, rest[:1000], bias=x)
+    first = ag.gradients(y * y, x, create_graph=True)
+    assert ag.gradients(first, x) == pytest.approx(2 * 101.0**2)
+
+
+def test_fault_09_training_steps_leave_no_memory_behind():
+    w, b = ag.Parameter(0.5), ag.Parameter(0.0)
+
+    def step(i):
+        x = (i % 7) / 7.0
+        loss = (ag.tanh(w * x + b) - x) ** 2 + ag.sum([w * w, b * b]) * 0.01
+        for p in (w, b):
+            p.grad = 0.0
+        loss.backward()
+        second = ag.gradients(ag.gradients(loss, w, create_graph=True), b)
+        assert math.isfinite(second)
+        w.data -= 0.01 * w.grad
+        b.data -= 0.01 * b.grad
+        return weakref.ref(loss)
+
+    for i in range(10):
+        step(i)
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        assert all(step(i)() is None for i in range(2_000))
+        assert len(gc.get_objects()) - before < 50
+    finally:
+        gc.enable()
+
+
+def test_fault_09_copies_and_pickles_leave_no_memory_behind():
+    _, y = chain(10)
+    pickle.dumps(y)
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        for _ in range(200):
+            pickle.loads(pickle.dumps([y, y.operands[0]]))
+            copy.deepcopy(y)
+        assert len(gc.get_objects()) - before < 50
+    finally:
+        gc.enable()
+
+
+def test_fault_10_nested_derivatives_do_not_confuse_their_variables():
+    x, y = Value(3.0), Value(4.0)
+    inner = ag.gradients(x + y, y, create_graph=True)
+    assert ag.gradients(x * inner, x) == 1.0
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt at the nth line of the package that runs, in `backward` at the nth instruction."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __call__(self, frame, event, argument):
+        if "autograd_lite" not in frame.f_code.co_filename:
+            return None
+        frame.f_trace_opcodes = frame.f_code.co_name == "backward"  # where results are written
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return self
+
+
+def test_fault_11_an_interrupted_backward_changes_all_or_nothing():
+    w, x = ag.Parameter(0.5), Value(2.0)
+    h = ag.tanh(w * x)
+    loss = ag.sum([h * h, w, ag.sqrt(x - 2.0) * 0.0])  # not finite on the way: the careful sweep too
+    loss.backward()
+    everything = [w, x, h, loss]
+    first = [v.grad for v in everything]
+    h.grad = before_h = 17.0
+    before = [first[0], first[1], before_h, first[3]]
+    after = [2 * first[0], 2 * first[1], first[2], first[3]]
+    seen, n = set(), 0
+    outside = sys.gettrace()
+    while True:
+        n += 1
+        for v, g in zip(everything, before, strict=True):
+            v.grad = g
+        try:
+            sys.settrace(Interrupter(n))
+            loss.backward()
+            sys.settrace(outside)
+            break
+        except KeyboardInterrupt:
+            sys.settrace(outside)
+        state = [v.grad for v in everything]
+        assert state in (before, after), n
+        seen.add(state == after)
+    assert n > 100
+    assert False in seen
+    assert [v.grad for v in everything] == after
+    loss.backward()  # and no lock is left taken
+
+
+def test_fault_12_threads_that_share_leaves():
+    shared = ag.Parameter(0.5)
+    rounds, workers = 300, 4
+    own = [ag.Parameter(0.1 * (i + 1)) for i in range(workers)]
+    faults = []
+
+    def work(i):
+        for k in range(rounds):
+            h = shared * own[i] + k
+            loss = ag.sum([h, shared * 2.0])
+            if ag.gradients(loss, [shared, own[i]]) != [own[i].data + 2.0, 0.5]:
+                faults.append(i)
+            with ag.no_grad():
+                if not (shared * 2).is_leaf:
+                    faults.append("no_grad")
+            if (shared * 2).is_leaf:
+                faults.append("another thread's no_grad")
+            loss.backward()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not faults
+    assert shared.grad == pytest.approx(rounds * sum(p.data + 2.0 for p in own), rel=1e-12)
+    assert [p.grad for p in own] == [rounds * 0.5] * workers
+
+
+def python_pickle(thing, protocol):
+    file = io.BytesIO()
+    pickle._Pickler(file, protocol).dump(thing)
+    return pickle._Unpickler(io.BytesIO(file.getvalue())).load()
+
+
+def c_pickle(thing, protocol):
+    return pickle.loads(pickle.dumps(thing, protocol))
+
+
+WAYS = [(way, p) for way in (c_pickle, python_pickle) for p in range(2, pickle.HIGHEST_PROTOCOL + 1)]
+WAYS += [(lambda thing, _: copy.deepcopy(thing), 0)]
+
+
+@pytest.mark.parametrize(("way", "protocol"), WAYS)
+def test_fault_13_copies_keep_numbers_and_sharing(way, protocol):
+    w, x = ag.Parameter(0.5, name="w"), Value(2.0)
+    w.frozen = True
+    with ag.scope("block"):
+        h = ag.clamp(ag.tanh(w * x - 3.0), -1, 1)
+    loss = ag.sum([h, w, 1.0, h])
+    loss.backward()
+    loss2, w2, nothing, h2, also_loss = way([loss, w, None, h, loss], protocol)
+    assert nothing is None
+    assert also_loss is loss2
+    assert type(w2) is ag.Parameter
+    assert loss2.operands[1] is w2
+    assert loss2.operands[0] is loss2.operands[3] is h2
+    assert (w2.frozen, w2.name, h2._scope.name, h2.op) == (True, "w", "block", "clamp")
+    old, new = ag.graph.order(loss), ag.graph.order(loss2)
+    assert [repr(v) for v in old] == [repr(v) for v in new]
+    assert [v.local_grads for v in old] == [v.local_grads for v in new]
+    assert not set(old) & set(new)
+    w2.grad = 0.0
+    loss2.backward()
+    assert w2.grad == w.grad
+    assert ag.gradients(ag.gradients(loss2, w2, create_graph=True), w2) == pytest.approx(
+        ag.gradients(ag.gradients(loss, w, create_graph=True), w)
+    )
+
+
+def test_fault_13_a_shallow_copy_shares_its_operands():
+    x = Value(2.0)
+    y = x * 3.0
+    y.backward()
+    z = copy.copy(y)
+    assert z is not y
+    assert (z.data, z.grad, z.op, z.local_grads, z.operands[0]) == (6.0, 1.0, "mul", (3.0, 2.0), x)
+    leaf = copy.copy(ag.Parameter(1.5, name="p"))
+    assert (type(leaf), leaf.data, leaf.name, leaf.frozen, leaf.is_leaf) == (ag.Parameter, 1.5, "p", False, True)
+
+
+class Tagged(Value):
+    """A subclass of a user, with attributes of its own."""
+
+
+def test_fault_13_subclasses_keep_their_attributes():
+    x = Tagged(2.0)
+    x.tag = {"me": x, "note": "hello"}
+    for y in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        assert type(y) is Tagged
+        assert y.tag["me"] is y
+        assert y.tag["note"] == "hello"
+
+
+def test_fault_13_many_roots_of_one_graph_cost_no_more_than_one():
+    nodes = [Value(1.0)]
+    for _ in range(20_000):
+        nodes.append(nodes[-1] + 1.0)
+    copied = pickle.loads(pickle.dumps(nodes))  # quadratic work would take minutes
+    assert copied[-1].operands[0] is copied[-2]
+    copied = copy.deepcopy(nodes)
+    assert copied[-1].operands[0] is copied[-2]
+
+
+def test_fault_13_a_row_of_the_users_own_must_be_there_when_loading():
+    twice = ag.primitive("twice_for_pickling", lambda a: 2 * a, lambda a: 2.0)
+    x = Value(3.0)
+    data = pickle.dumps(twice(x))
+    assert pickle.loads(data).op == "twice_for_pickling"
+    row = ag.rows.TABLE.pop("twice_for_pickling")
+    try:
+        with pytest.raises(KeyError, match=r"define it with ag.primitive\('twice_for_pickling'"):
+            pickle.loads(data)
+    finally:
+        ag.rows.TABLE[row.name] = row
+
+
+PROGRAM = """
+import autograd_lite as ag
+xs = [ag.Value(0.1 * i, name=f"x{i}") for i in range(20)]
+y = ag.sum([ag.tanh(a * b) for a in xs for b in xs]) + ag.logsumexp(xs)
+g = ag.gradients(y, xs, create_graph=True)
+print([v.data.hex() for v in g], [h.hex() for h in ag.gradients(ag.sum(g), xs)])
+print([v.op + v.name for v in ag.graph.order(*g)], sorted(ag.__all__), list(ag.rows.TABLE))
+"""
+
+
+def test_fault_14_results_do_not_depend_on_the_hash_seed():
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "12345")
+    }
+    assert len(outputs) == 1
+    assert outputs.pop()
+
+
+# --- types --------------------------------------------------------------------------------------------------
+
+NO_NUMBERS = [
+    1j,
+    "1",
+    b"1",
+    None,
+    [1.0],
+    {"a": 1},
+    (1.0,),
+    {1.0},
+    object(),
+    np.array([1.0]),
+    np.complex128(1),
+    "x" * 999,
+]
+
+
+@pytest.mark.parametrize("wrong", NO_NUMBERS, ids=lambda x: type(x).__name__)
+def test_fault_15_what_is_no_real_number_is_refused(wrong):
+    for kind in (Value, ag.Parameter):
+        with pytest.raises(
+            TypeError, match=f"{kind.__name__}: expected a real number, got {type(wrong).__name__}"
+        ) as e:
+            kind(wrong)
+        assert len(str(e.value)) < 200
+    v = Value(2.0)
+    with pytest.raises(TypeError, match="data: expected a real number"):
+        v.data = wrong
+    with pytest.raises(TypeError, match="grad: expected a real number"):
+        v.grad = wrong
+    assert (v.data, v.grad) == (2.0, 0.0)
+    for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow", "lt", "ge"):
+        assert getattr(v, f"__{name}__")(wrong) is NotImplemented
+    for name in ag.functions.FUNCTIONS:
+        row = ag.rows.TABLE[name]
+        if name[0] != "_":
+            function = getattr(ag, name)
+            with pytest.raises(TypeError, match=name):
+                function(wrong, *[v] * (len(row.operands) - 1))
+            with pytest.raises(TypeError, match=name):
+                function(*[v] * (len(row.operands) - 1), wrong)
+    for name in ("sum", "prod", "mean", "max", "min", "norm", "logsumexp", "softmax", "log_softmax"):
+        with pytest.raises(TypeError, match=f"{name}: element 1"):
+            getattr(ag, name)([v, wrong])
+    with pytest.raises(TypeError, match="dot"):
+        ag.dot([v], [wrong])
+
+
+@pytest.mark.parametrize("wrong", [1j, "1", None, [1.0], {"a": 1}])
+def test_fault_15_operators_raise_type_error(wrong):
+    v = Value(2.0)
+    for operate in (
+        lambda a, b: a + b,
+        lambda a, b: a - b,
+        lambda a, b: a * b,
+        lambda a, b: a / b,
+        lambda a, b: a**b,
+        lambda a, b: a < b,
+    ):
+        with pytest.raises(TypeError):
+            operate(v, wrong)
+        with pytest.raises(TypeError):
+            operate(wrong, v)
+    assert v != wrong
+
+
+class Unprintable:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("wrong", [Unprintable(), [10**5000]])
+def test_fault_15_what_cannot_be_printed_is_named_by_its_type(wrong):
+    with pytest.raises(TypeError, match=f"expected a real number, got {type(wrong).__name__};"):
+        Value(wrong)
+
+
+def test_fault_15_a_value_as_data_is_told_how():
+    with pytest.raises(TypeError, match=r"\.item\(\).*\.detach\(\)"):
+        Value(Value(1.0))
+
+
+class Other:
+    def __radd__(self, other):
+        return "mine"
+
+
+def test_fault_15_an_unknown_operand_gets_its_turn():
+    assert Value(1.0) + Other() == "mine"
+
+
+NUMBERS = [
+    (True, 1.0),
+    (7, 7.0),
+    (2.5, 2.5),
+    (np.float64(2.5), 2.5),
+    (np.float32(2.5), 2.5),
+    (np.float16(2.5), 2.5),
+    (np.longdouble(2.5), 2.5),
+    (np.int8(-3), -3.0),
+    (np.uint64(3), 3.0),
+    (np.bool_(True), 1.0),
+    (np.array(2.5), 2.5),
+    (np.array(2), 2.0),
+    (Fraction(5, 2), 2.5),
+    (Decimal("2.5"), 2.5),
+    (float("inf"), math.inf),
+]
+
+
+@pytest.mark.parametrize(("number", "data"), NUMBERS, ids=lambda x: type(x).__name__)
+def test_fault_16_every_kind_of_real_number_is_taken_as_a_float(number, data):
+    x = Value(number)
+    x.grad = number
+    w = Value(1.0)
+    w.data = number
+    made = [x, w, ag.exp(number), ag.sum([number]), ag.maximum(number, -1), ag.sum([w, number])]
+    made += [Value(1.0) + number, number * Value(1.0), Value(4.0) ** number, number - Value(2.0)]
+    for y in made:
+        assert type(y.data if isinstance(y, Value) else y) is float
+    assert (x.data, x.grad, w.data) == (data, data, data)
+    assert type(x.grad) is float
+    assert (Value(1.0) + number).data == 1.0 + data
+    assert (Value(100.0) > number) == (data < 100.0)
+
+
+@pytest.mark.parametrize("large", [10**400, -(10**400), Fraction(10**400, 3)], ids=["large", "negative", "fraction"])
+def test_fault_16_a_number_too_large_for_a_float_is_refused(large):
+    x = Value(1.0)
+    for call in (
+        lambda: Value(large),
+        lambda: x * large,
+        lambda: large + x,
+        lambda: setattr(x, "data", large),
+        lambda: ag.exp(large),
+        lambda: ag.sum([x, large]),
+    ):
+        with pytest.raises(OverflowError, match="too large for a float"):
+            call()
+    assert x.data == 1.0
+
+
+def test_fault_17_numpy_scalars_and_arrays_on_either_side():
+    v, array = Value(3.0), np.array([1.0, 2.0])
+    for y in (np.float64(2) * v, v * np.float64(2), np.int64(2) * v, np.float32(2) * v, np.array(2.0) * v):
+        assert type(y) is Value
+        assert y.data == 6.0
+    for y in (array * v, v * array):
+        assert isinstance(y, np.ndarray)
+        assert y.dtype == object
+        assert [z.data for z in y] == [3.0, 6.0]
+    assert [z.data for z in array**v] == [1.0, 8.0]
+    assert [z.data for z in v - array] == [2.0, 1.0]
+    assert [z.data for z in array / v] == [1 / 3, 2 / 3]
+
+
+def test_fault_18_what_would_drop_the_gradient_is_refused_and_told_how():
+    v = Value(1.0)
+    array = np.array([1.0])
+
+    def assign():
+        array[0:1] = v
+
+    for call in (lambda: math.exp(v), lambda: float(v), assign, lambda: np.array([v], dtype=float), lambda: complex(v)):
+        with pytest.raises(TypeError) as caught:
+            call()
+        told = str(caught.value) + str(caught.value.__cause__)
+        assert ".item()" in told
+        assert "ag.exp" in told
+    assert array[0] == 1.0
+    for call in (lambda: int(v), lambda: round(v), lambda: [0][v], lambda: range(v)):
+        with pytest.raises(TypeError):
+            call()

@@ -1,0 +1,354 @@
+"""Save and load: exact, whole or not at all, and safe against anything that a file may hold."""
+
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import autograd_lite as ag
+from autograd_lite import files, optim
+
+MODELS = {
+    "MLP": lambda: ag.MLP(3, [4, 2], activation="tanh", output_activation="sigmoid", seed=0),
+    "linear MLP": lambda: ag.MLP(2, [1], seed=0),
+    "Layer": lambda: ag.Layer(2, 3, activation=None, seed=0),
+    "Neuron": lambda: ag.Neuron(2, activation="gelu", seed=0),
+    "Perceptron": lambda: ag.Perceptron(2, init="normal", seed=0),
+    "Network": lambda: ag.Network([(1, 2), (1, "out"), (2, "out")], {2: "relu", "out": None}, bias=True, seed=0),
+    "plain Network": lambda: ag.Network([(1, 3), (2, 3)], inputs=[2, 1], seed=0),
+}
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_modules_come_back_exactly(kind, tmp_path):
+    model = MODELS[kind]()
+    numbers = [0.1, -0.0, 5e-324, 1.7976931348623157e308, 1 / 3, math.pi, 1e-5, 123456789012345680.0]
+    for p, x in zip(model.parameters(), numbers, strict=False):
+        p.data = x
+    model.parameters()[1].frozen = True
+    path = tmp_path / "model.json"
+    ag.save(model, path)
+    twin = ag.load(path)
+    assert type(twin) is type(model)
+    assert repr(twin) == repr(model)
+    assert {k: x.hex() for k, x in twin.state_dict().items()} == {k: x.hex() for k, x in model.state_dict().items()}
+    assert [p.frozen for p in twin.parameters()] == [p.frozen for p in model.parameters()]
+    assert [p.name for p in twin.parameters()] == [p.name for p in model.parameters()]
+    again = tmp_path / "again.json"
+    ag.save(twin, again)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_the_same_predictions(tmp_path):
+    for kind in ("MLP", "Network", "Perceptron"):
+        model = MODELS[kind]()
+        ag.save(model, tmp_path / "model.json")
+        X = [[0.3, -1.5, 2.0][: len(model.inputs) if kind == "Network" else 3 if kind == "MLP" else 2]] * 2
+        assert ag.load(tmp_path / "model.json").predict(X).tolist() == model.predict(X).tolist()
+
+
+def test_an_activation_given_as_our_function_is_saved_by_its_name(tmp_path):
+    ag.save(ag.Neuron(1, activation=ag.sigmoid, seed=0), tmp_path / "f.json")
+    assert ag.load(tmp_path / "f.json").activation == "sigmoid"
+    ag.primitive("bump_for_files", "exp(-(a * a))", "-2 * a * out")
+    ag.save(ag.MLP(1, [2, 1], activation="bump_for_files", seed=0), tmp_path / "f.json")
+    assert ag.load(tmp_path / "f.json")([0.5]).op == "dot"
+
+
+def test_optimizers_and_state_dicts(tmp_path):
+    p = [ag.Parameter(1.0), ag.Parameter(2.0)]
+    optimizer = optim.Adam(p, 0.1, weight_decay=0.1)
+    for _ in range(3):
+        p[0].grad, p[1].grad = 1 / 3, -0.7
+        optimizer.step()
+    path = tmp_path / "adam.json"
+    ag.save(optimizer, path)
+    twin = optim.Adam([ag.Parameter(x.item()) for x in p], 0.5, weight_decay=0.1)
+    twin.load_state_dict(ag.load(path))
+    assert twin.state_dict() == optimizer.state_dict()
+
+    class Own(ag.Module):
+        def __init__(self):
+            self.slope = ag.Parameter(0.1)
+
+    own = Own()
+    with pytest.raises(TypeError, match=r"Own is a module of your own.*state_dict"):
+        ag.save(own, path)
+    ag.save(own.state_dict(), path)
+    assert ag.load(path) == {"slope": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: 3, TypeError, "expected a module"),
+        (lambda: ag.Value(1.0), TypeError, "expected a module"),
+        (lambda: {"w": math.nan}, ValueError, "w is nan"),
+        (lambda: {"w": [1.0, math.inf]}, ValueError, "w is inf"),
+        (lambda: {"w": ag.Value(1.0)}, TypeError, "w is Value"),
+        (lambda: ag.Neuron(2, activation=lambda z: z, seed=0), TypeError, "function of your own"),
+    ],
+)
+def test_what_cannot_be_saved_leaves_the_old_file(make, error, words, tmp_path):
+    path = tmp_path / "file.json"
+    ag.save({"w": 1.0}, path)
+    with pytest.raises(error) as caught:
+        ag.save(make(), path)
+    assert words in str(caught.value)
+    assert ag.load(path) == {"w": 1.0}
+    assert os.listdir(tmp_path) == ["file.json"]
+
+
+# --- damage ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.json"
+    model = ag.Neuron(2, activation="tanh", seed=0)
+    model.w[0].data, model.w[1].data, model.b.data = 1e-05, -2.5, 12.0
+    ag.save(model, path)
+    return path
+
+
+def test_every_flipped_bit_is_refused(saved):
+    good = saved.read_bytes()
+    assert len(good) < 600
+    for i in range(len(good)):
+        for bit in range(8):
+            bad = bytearray(good)
+            bad[i] ^= 1 << bit
+            with pytest.raises(ValueError, match=r"model\.json"):
+                files._parsed(bytes(bad), saved)  # what load does with the bytes
+    saved.write_bytes(bad)
+    with pytest.raises(ValueError, match=r"model\.json"):
+        ag.load(saved)
+
+
+def test_every_truncation_and_any_addition_is_refused(saved):
+    good = saved.read_bytes()
+    for bad in [*(good[:n] for n in range(len(good))), good + b"\n", good + b" ", b" " + good, good + good]:
+        with pytest.raises(ValueError, match=r"model\.json"):
+            files._parsed(bad, saved)
+    saved.write_bytes(b"")
+    with pytest.raises(ValueError, match="empty"):
+        ag.load(saved)
+    with pytest.raises(FileNotFoundError):
+        ag.load(saved.with_name("none.json"))
+
+
+def sealed(path, **changes):
+    """A file with a checksum that fits, whatever it says."""
+    head = {"format": "autograd_lite", "version": 1, "kind": "module", "payload": {}, **changes}
+    path.write_text(files._document(head))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": 2}, "version of the file is 2"),
+        ({"version": True}, "version"),
+        ({"kind": "virus"}, "unknown kind 'virus'"),
+        ({"format": "pickle"}, "not of ours"),
+        ({"payload": []}, "checksum|payload"),
+        ({"payload": {"type": "os.system", "config": {}, "parameters": {}, "frozen": []}}, "module 'os.system'"),
+        ({"payload": {"type": "MLP"}}, "config"),
+        ({"payload": {"type": "MLP", "config": {"n_in": 10**18, "n_outs": [10**18]}, "parameters": {}, "frozen": []}},
+         "0 parameters do not make MLP"),
+        ({"payload": {"type": "Neuron", "config": {"n_in": 1, "activation": "__import__"},
+                      "parameters": {"w[0]": 1.0, "b": 1.0}, "frozen": []}}, "__import__"),
+        ({"payload": {"type": "Neuron", "config": {"n_in": 1, "seed": 3}, "parameters": {"w[0]": 1.0, "c": 1.0},
+                      "frozen": []}}, "missing 'b'"),
+        ({"payload": {"type": "Neuron", "config": {"n_in": 1}, "parameters": {"w[0]": 1.0, "b": "x"}, "frozen": []}},
+         "'b'"),
+    ],
+    ids=lambda x: str(x)[:30],
+)  # fmt: skip
+def test_wrong_version_kind_or_contents(changes, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        ag.load(sealed(tmp_path / "f.json", **changes))
+
+
+def test_kinds_are_not_mixed_up(tmp_path):
+    path = tmp_path / "f.json"
+    ag.save(ag.Neuron(1, seed=0), path)
+    with pytest.raises(ValueError, match="expected a file of the kind 'checkpoint', this one is of the kind 'module'"):
+        ag.fit(ag.MLP(1, [1]), [[1.0]], [1.0], resume=path)
+
+
+HOSTILE = {
+    "foreign": '{"weights": [1, 2, 3]}',
+    "a list": "[1, 2]",
+    "no JSON": "weights = 3",
+    "binary": b"\x80\x04\x95\x1a\x00",
+    "NaN": '{"format": "autograd_lite", "version": 1, "kind": "state", "payload": {"w": NaN}}',
+    "Infinity": '{"format": "autograd_lite", "version": 1, "kind": "state", "payload": {"w": -Infinity}}',
+    "1e999": '{"format": "autograd_lite", "version": 1, "kind": "state", "payload": {"w": 1e999}}',
+    "twice": '{"format": "autograd_lite", "version": 1, "kind": "state", "payload": {"w": 1.0, "w": 2.0}}',
+    "deep list": "[" * 100_000 + "]" * 100_000,
+    "deep dict": '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "deep inside": '{"format": "autograd_lite", "version": 1, "payload": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    "open brackets": "[" * 1_000_000,
+    "long integer": '{"format": "autograd_lite", "version": 1, "kind": "state", "payload": {"w": ' + "9" * 5000 + "}}",
+    "longer integer": '{"w": ' + "9" * 3_000_000 + "}",
+    "long float": '{"w": 0.' + "1" * 1_000_000 + "}",
+    "brackets in strings": '{"w": "' + "[" * 1_000_000 + '"}',
+    "quotes": '"' + '\\"' * 500_000,
+    "open quotes": '"' * 1_000_001,
+    "spaces": " " * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_files_are_refused_quickly(what, tmp_path):
+    path = tmp_path / "f.json"
+    text = HOSTILE[what]
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match=r"f\.json"):
+        ag.load(path)
+    assert time.perf_counter() - start < 1.0
+
+
+def test_what_is_wrong_is_said(tmp_path):
+    path = tmp_path / "f.json"
+    for what, words in (
+        ("NaN", "NaN"), ("1e999", "1e999 is too large"), ("twice", "'w' comes twice"), ("deep list", "nested"),
+        ("long integer", "5000 digits"), ("foreign", "not of ours"), ("Infinity", "-Infinity"),
+    ):  # fmt: skip
+        path.write_text(HOSTILE[what])
+        with pytest.raises(ValueError, match=words):
+            ag.load(path)
+
+
+def test_random_garbage_is_refused(tmp_path):
+    rng = random.Random(0)
+    path = tmp_path / "f.json"
+    good = files._document({"format": "autograd_lite", "version": 1, "kind": "state", "payload": {"w": 1.5}})
+    for _ in range(500):
+        bad = list(good)
+        for _ in range(rng.randint(1, 4)):
+            i = rng.randrange(len(bad))
+            bad[i : i + rng.randint(0, 3)] = rng.choices('{}[],:"0123456789.eE+-aNI \n\\', k=rng.randint(0, 3))
+        text = "".join(bad)
+        if text == good:
+            continue
+        with pytest.raises(ValueError, match=r"f\.json"):
+            files._parsed(text.encode(), path)
+
+
+def test_loading_runs_and_imports_nothing(tmp_path):
+    """In a process of its own: no module is imported by load that the package does not know."""
+    path = sealed(tmp_path / "f.json", payload={"type": "antigravity", "config": {}, "parameters": {}, "frozen": []})
+    program = (
+        "import sys, autograd_lite as ag, autograd_lite.files\n"
+        "try: ag.load(sys.argv[1])\n"
+        "except ValueError: print('antigravity' in sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+
+
+# --- whole or not at all --------------------------------------------------------------------------------------
+
+
+KILLED = """
+import sys, autograd_lite as ag
+path, big = sys.argv[1], {f"w{i}": i / 3 for i in range(20000)}
+n = 0
+while True:
+    n += 1
+    ag.save({**big, "n": float(n)}, path)
+    if n == 1:
+        print("the first is there", flush=True)
+"""
+
+
+def test_kill_in_the_middle_of_save(tmp_path):
+    """The file is the old one or the new one, whole, whenever the writer is killed."""
+    path = tmp_path / "state.json"
+    ag.save({"n": 0.0}, path)
+    found = set()
+    for i in range(6):
+        writer = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE)
+        writer.stdout.readline()
+        time.sleep(0.02 + 0.037 * i)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        found.add(ag.load(path)["n"])
+    assert max(found) > 0
+    ag.save({"n": 1.0}, path)
+    assert ag.load(path) == {"n": 1.0}
+
+
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    path = tmp_path / "state.json"
+    ag.save({"n": 0.0}, path)
+    for broken in ("fsync", "replace", "chmod"):
+        with monkeypatch.context() as patch:
+
+            def fail(*arguments, **more):
+                raise KeyboardInterrupt
+
+            patch.setattr(os, broken, fail)
+            with pytest.raises(KeyboardInterrupt):
+                ag.save({"n": 1.0}, path)
+        assert ag.load(path) == {"n": 0.0}
+        assert os.listdir(tmp_path) == ["state.json"]
+    with pytest.raises(OSError, match="none"):
+        ag.save({"n": 1.0}, tmp_path / "none" / "state.json")
+
+
+def test_permissions_and_links_are_kept(tmp_path):
+    path, link = tmp_path / "state.json", tmp_path / "link.json"
+    ag.save({"n": 0.0}, path)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+    path.chmod(0o640)
+    link.symlink_to(path)
+    ag.save({"n": 1.0}, link)
+    assert link.is_symlink()
+    assert ag.load(path) == {"n": 1.0}
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+# --- state dicts ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda s: s.pop("layers[0].neurons[0].b"), ValueError, "missing 'layers[0].neurons[0].b'"),
+        (lambda s: s.update(more=1.0), ValueError, "unknown 'more'"),
+        (lambda s: s.update({"layers[0].neurons[0].b": [1.0]}), TypeError, "layers[0].neurons[0].b"),
+        (lambda s: s.update({"layers[1].neurons[0].b": "1"}), TypeError, "layers[1].neurons[0].b"),
+        (lambda s: s.update({3: 1.0}), ValueError, "unknown 3"),
+    ],
+)
+def test_load_state_dict_refuses_and_leaves_the_model_untouched(change, error, words):
+    model = ag.MLP(2, [2, 1], seed=0)
+    before = model.state_dict()
+    state = {name: x + 1.0 for name, x in before.items()}
+    change(state)
+    with pytest.raises(error) as caught:
+        model.load_state_dict(state)
+    assert words in str(caught.value)
+    assert model.state_dict() == before
+    with pytest.raises(TypeError, match="dict"):
+        model.load_state_dict([1.0])
+
+
+def test_the_file_is_plain_json(saved):
+    found = json.loads(saved.read_text())
+    assert list(found) == ["format", "version", "kind", "payload", "checksum"]
+    assert found["payload"]["parameters"] == {"w[0]": 1e-05, "w[1]": -2.5, "b": 12.0}
+    assert found["payload"]["config"] == {"n_in": 2, "activation": "tanh"}

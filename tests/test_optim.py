@@ -1,0 +1,443 @@
+"""Update rules and schedules: the golden traces, PyTorch's tables, composition, state, and what is refused."""
+
+import copy
+import json
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite import optim
+
+TORCH = json.loads(Path(__file__).with_name("torch_tables.json").read_text())
+EPS = 1e-8
+
+GOLDEN = {
+    "sgd": lambda p, c: optim.SGD(p, c["lr"]),
+    "momentum": lambda p, c: optim.SGD(p, c["lr"], momentum=c["momentum"]),
+    "nesterov": lambda p, c: optim.SGD(p, c["lr"], momentum=c["momentum"], nesterov=True),
+    "adagrad": lambda p, c: optim.Adagrad(p, c["lr"], eps=EPS),
+    "rmsprop": lambda p, c: optim.RMSprop(p, c["lr"], alpha=c["decay"], eps=EPS),
+    "adam": lambda p, c: optim.Adam(p, c["lr"], betas=c["betas"]),
+    "adam_uncorrected": lambda p, c: optim.Adam(p, c["lr"], betas=c["betas"], corrected=False),
+    "adamw": lambda p, c: optim.AdamW(p, c["lr"], betas=c["betas"], weight_decay=c["weight_decay"]),
+}
+EVERY_RULE = {
+    "SGD": lambda p: optim.SGD(p, 0.05),
+    "momentum": lambda p: optim.SGD(p, 0.02, momentum=0.9),
+    "Nesterov": lambda p: optim.SGD(p, 0.02, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "Adagrad": lambda p: optim.Adagrad(p, 0.5),
+    "RMSprop": lambda p: optim.RMSprop(p, 0.02, momentum=0.5),
+    "Adam": lambda p: optim.Adam(p, 0.1, clip_norm=5.0),
+    "AdamW": lambda p: optim.AdamW(p, 0.1, weight_decay=1e-3),
+    "schedule": lambda p: optim.Adam(p, optim.ExponentialDecay(0.2, 0.99), corrected=False),
+    "composed": lambda p: optim.Optimizer(p, 0.05, optim.ClipValue(3.0), optim.AddSign(1e-3), optim.Momentum(0.5)),
+}
+
+
+def quadratic(p):
+    return p[0] ** 2 + 10.0 * p[1] ** 2
+
+
+def steps(optimizer, loss, count):
+    rows = []
+    for _ in range(count):
+        optimizer.zero_grad()
+        loss(optimizer.params).backward()
+        optimizer.step()
+        rows.append([p.item() for p in optimizer.params])
+    return rows
+
+
+def fresh():
+    return [ag.Parameter(1.0, name="p0"), ag.Parameter(-2.0, name="p1")]
+
+
+@pytest.mark.parametrize("rule", GOLDEN)
+def test_golden_trace(golden, rule):
+    case = golden["optimizers"][rule]
+    rows = steps(GOLDEN[rule](fresh(), case), quadratic, 3)
+    np.testing.assert_allclose(rows, case["trace"], rtol=0, atol=1e-12)
+
+
+def test_every_golden_rule_is_tested(golden):
+    rules = {name for name, case in golden["optimizers"].items() if isinstance(case, dict)}
+    assert rules == GOLDEN.keys()
+
+
+def network():
+    """The table's network: the same weights in the same order."""
+    table = TORCH["network"]
+    model = ag.MLP(2, [3, 1], activation="tanh")
+    rows = [row for layer in (table["hidden"], table["output"]) for row in layer]
+    for neuron, row in zip([n for layer in model.layers for n in layer.neurons], rows, strict=True):
+        for p, x in zip([*neuron.w, neuron.b], row, strict=True):
+            p.data = x
+
+    def loss(_):
+        errors = [ag.losses.squared_error(model(x), y) for x, y in table["data"]]
+        return ag.mean(errors)
+
+    return model.parameters(), loss
+
+
+@pytest.mark.parametrize("name", TORCH["rules"])
+def test_against_pytorch(name):
+    """Twenty steps from the same start, on a quadratic and on a small network."""
+    case = TORCH["rules"][name]
+    make = getattr(optim, case["rule"])
+    rows = steps(make(fresh(), **case["settings"]), quadratic, 20)
+    np.testing.assert_allclose(rows, case["quadratic"], rtol=1e-12, atol=1e-13)
+    parameters, loss = network()
+    rows = steps(make(parameters, **case["settings"]), loss, 20)
+    np.testing.assert_allclose(rows, case["network"], rtol=1e-10, atol=1e-12)
+
+
+def test_every_rule_is_in_a_table():
+    rules = {x for x in vars(optim).values() if isinstance(x, type) and issubclass(x, optim.Optimizer)}
+    assert {x.__name__ for x in rules} - {"Optimizer"} == {case["rule"] for case in TORCH["rules"].values()}
+
+
+def test_pytorch_defaults():
+    p = fresh()
+    assert [optim.Adam(p).lr, optim.AdamW(p).lr, optim.RMSprop(p).lr, optim.Adagrad(p).lr] == [1e-3, 1e-3, 1e-2, 1e-2]
+    assert optim.AdaGrad is optim.Adagrad
+    assert optim.RMSProp is optim.RMSprop
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_every_rule_goes_down(rule):
+    p = fresh()
+    steps(EVERY_RULE[rule](p), quadratic, 200)
+    assert quadratic(p).item() < 0.05
+
+
+def test_slides_weight_decay(golden):
+    """w <- w - alpha Delta_j a_i - 2 alpha lambda w, from the gradients of the slides' network."""
+    case = golden["dag_network"]
+    for l2, after in ((0.0, case["after_sgd"]), (case["weight_decay"], case["after_sgd_with_decay"])):
+        w = {k: ag.Parameter(x) for k, x in case["w"].items()}
+        for k, p in w.items():
+            p.grad = case["grad"][k]
+        optim.SGD(w.values(), case["learning_rate"], l2=l2).step()
+        for k, p in w.items():
+            assert p.item() == pytest.approx(after[k], abs=1e-12)
+
+
+@pytest.mark.parametrize("rule", [optim.SGD, optim.Adagrad, optim.RMSprop, optim.Adam])
+def test_l2_weight_decay_and_penalty_agree(rule):
+    """l2=a is a * sum w^2 in the loss, and twice that is PyTorch's weight_decay."""
+    runs = []
+    for settings, penalty in (({"l2": 0.05}, 0.0), ({"weight_decay": 0.1}, 0.0), ({}, 0.05)):
+        loss = lambda p, a=penalty: quadratic(p) + ag.losses.l2(p, a) if a else quadratic(p)  # noqa: E731
+        runs.append(steps(rule(fresh(), lr=0.01, **settings), loss, 10))
+    np.testing.assert_allclose(runs[0], runs[1], rtol=1e-13)
+    np.testing.assert_allclose(runs[0], runs[2], rtol=1e-12)
+
+
+def test_decoupled_decay_is_something_else():
+    coupled = steps(optim.Adam(fresh(), 0.1, weight_decay=0.1), quadratic, 5)
+    decoupled = steps(optim.AdamW(fresh(), 0.1, weight_decay=0.1), quadratic, 5)
+    assert not np.allclose(coupled, decoupled, atol=1e-3)
+
+
+def test_clipping():
+    p = fresh()
+    for settings, expected in (({"clip_value": 1.0}, [1.0, -1.0]), ({"clip_norm": 5.0}, [3.0, -4.0]), ({}, [30, -40])):
+        p[0].grad, p[1].grad = 30.0, -40.0
+        before = [x.item() for x in p]
+        optim.SGD(p, lr=1.0, **settings).step()
+        assert [a - x.item() for a, x in zip(before, p, strict=True)] == pytest.approx(expected)
+    p[0].grad, p[1].grad = 3e300, 4e300  # whose squares overflow
+    before = [x.item() for x in p]
+    optim.SGD(p, lr=1.0, clip_norm=5.0).step()
+    assert [a - x.item() for a, x in zip(before, p, strict=True)] == pytest.approx([3.0, 4.0])
+    # clipping comes before decay, which it does not see
+    p[0].grad = p[1].grad = 0.0
+    p[0].data = p[1].data = 100.0
+    optim.SGD(p, lr=0.1, clip_norm=1.0, weight_decay=1.0).step()
+    assert [x.item() for x in p] == [90.0, 90.0]
+
+
+def test_a_rule_of_ones_own():
+    """The slides' "gradient update schedule": compose pieces, or add one."""
+
+    class Sign:
+        def start(self, n):
+            return {"seen": 0}
+
+        def update(self, g, state, w):
+            return np.sign(g), {"seen": state["seen"] + 1}
+
+    p = fresh()
+    optimizer = optim.Optimizer(p, 0.25, Sign(), optim.AddDecay([0.0, 1.0]))
+    assert steps(optimizer, quadratic, 2) == [[0.75, -1.25], [0.5, -0.6875]]
+    assert optimizer.state_dict()["pieces"] == [{"piece": "Sign", "seen": 2}, {"piece": "AddDecay"}]
+    chained = optim.Optimizer(fresh(), 0.1, optim.Moments(), optim.AddDecay(0.1))
+    assert steps(chained, quadratic, 5) == steps(optim.AdamW(fresh(), 0.1, weight_decay=0.1), quadratic, 5)
+
+
+def test_the_rule_is_a_pure_function_of_vectors():
+    optimizer = optim.Adam(fresh(), 0.1, weight_decay=0.1)
+    w, states = np.array([1.0, -2.0]), tuple(piece.start(2) for piece in optimizer.pieces)
+    rows = []
+    for _ in range(3):
+        w, states = optimizer.advance(w, np.array([2.0, 20.0]) * w, states)
+        rows.append(w.tolist())
+    assert [p.item() for p in optimizer.params] == [1.0, -2.0]
+    np.testing.assert_allclose(rows, steps(optim.Adam(fresh(), 0.1, weight_decay=0.1), quadratic, 3), rtol=1e-13)
+
+
+# --- what it is given -----------------------------------------------------------------------------------
+
+
+def test_any_leaves_once_and_generators():
+    """Plain Values serve; one given twice, or shared by two layers, counts once; a generator is kept."""
+    x = ag.Value(1.0)
+    optimizer = optim.SGD((v for v in [x, x]), lr=0.5)
+    (x * x).backward()
+    optimizer.step()
+    optimizer.step()
+    assert (x.item(), len(optimizer.params)) == (-1.0, 1)
+    model = ag.MLP(2, [2, 2], seed=0)
+    model.layers[1] = model.layers[0]
+    assert len(model.parameters()) == 6
+    assert len(optim.SGD([*model.layers[0].parameters(), *model.layers[1].parameters()], 0.1).params) == 6
+
+
+def test_frozen_parameters_and_what_is_remembered_of_them():
+    p = fresh()
+    optimizer = optim.SGD(p, 0.01, momentum=0.9, weight_decay=0.5)
+    steps(optimizer, quadratic, 2)
+    velocity = optimizer.state_dict()["pieces"][-1]["velocity"]
+    p[0].frozen, before = True, p[0].item()
+    p[0].grad = math.nan  # not looked at
+    steps(optimizer, lambda q: 10.0 * q[1] ** 2, 2)
+    assert p[0].item() == before
+    after = optimizer.state_dict()["pieces"][-1]["velocity"]
+    assert after[0] == velocity[0]
+    assert after[1] != velocity[1]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_gradient_that_is_not_finite_is_refused_before_anything_is_written(bad):
+    p = fresh()
+    optimizer = optim.Adam(p, 0.1)
+    steps(optimizer, quadratic, 1)
+    before, state = [x.item() for x in p], optimizer.state_dict()
+    p[0].grad, p[1].grad = 1.0, bad
+    with pytest.raises(ValueError, match=r"params\[1\] \(p1\)"):
+        optimizer.step()
+    assert ([x.item() for x in p], optimizer.state_dict()) == (before, state)
+    optimizer.allow_nonfinite = True
+    optimizer.step()
+    assert not math.isfinite(p[1].item())
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda p: optim.SGD(p, -0.1), ValueError, "SGD: lr must be at least 0"),
+        (lambda p: optim.SGD(p, math.nan), ValueError, "lr"),
+        (lambda p: optim.Adam(p, math.inf), ValueError, "Adam: lr"),
+        (lambda p: optim.SGD(p, "fast"), TypeError, "lr"),
+        (lambda p: optim.SGD(p, 0.1, momentum=1.0), ValueError, "momentum must be in [0, 1)"),
+        (lambda p: optim.SGD(p, 0.1, momentum=-0.1), ValueError, "momentum"),
+        (lambda p: optim.SGD(p, 0.1, nesterov=True), ValueError, "nesterov"),
+        (lambda p: optim.SGD(p, 0.1, l2=-1.0), ValueError, "l2"),
+        (lambda p: optim.SGD(p, 0.1, clip_norm=0.0), ValueError, "clip_norm must be above 0"),
+        (lambda p: optim.Adam(p, betas=(0.9, 1.0)), ValueError, "betas[1]"),
+        (lambda p: optim.Adam(p, betas=(-0.1, 0.9)), ValueError, "betas[0]"),
+        (lambda p: optim.Adam(p, betas=0.9), TypeError, "betas"),
+        (lambda p: optim.Adam(p, eps=-1.0), ValueError, "eps"),
+        (lambda p: optim.RMSprop(p, alpha=1.0), ValueError, "alpha"),
+        (lambda p: optim.SGD([], 0.1), ValueError, "no parameters"),
+        (lambda p: optim.SGD([p[0] * p[1]], 0.1), TypeError, "no leaf but the result of 'mul'"),
+        (lambda p: optim.SGD([1.0], 0.1), TypeError, "params[0]"),
+        (lambda p: optim.SGD(p[0], 0.1), TypeError, "sequence"),
+        (lambda p: optim.SGD("weights", 0.1), TypeError, "sequence"),
+        (lambda p: optim.Optimizer(p, 0.1, "momentum"), TypeError, "piece"),
+        (lambda p: setattr(optim.SGD(p, 0.1), "lr", -1.0), ValueError, "lr"),
+        (lambda p: optim.SGD(p, lambda k: -1.0).step(), ValueError, "lr at step 0"),
+        (lambda p: optim.StepDecay(0.1, every=0), ValueError, "every"),
+        (lambda p: optim.StepDecay(0.1, every=1.5), TypeError, "every"),
+        (lambda p: optim.ReduceOnPlateau(0.1, factor=1.0), ValueError, "factor"),
+        (lambda p: optim.PiecewiseConstant([1], [0.1]), ValueError, "need 2 rates"),
+        (lambda p: optim.PiecewiseConstant([2, 1], [0.1, 0.1, 0.1]), ValueError, "rise"),
+    ],
+)
+def test_refusals(call, error, words):
+    with pytest.raises(error) as caught:
+        call(fresh())
+    assert words in str(caught.value)
+
+
+# --- state ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_state_goes_over_to_another_optimizer_exactly(rule):
+    p = fresh()
+    one = EVERY_RULE[rule](p)
+    steps(one, quadratic, 7)
+    q = [ag.Parameter(x.item()) for x in p]
+    two = EVERY_RULE[rule](q)
+    two.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    assert steps(one, quadratic, 5) == steps(two, quadratic, 5)
+    assert one.state_dict() == two.state_dict()
+
+
+def test_state_of_another_kind_is_refused_and_nothing_changes():
+    optimizer = optim.Adam(fresh(), 0.1)
+    steps(optimizer, quadratic, 2)
+    good = optimizer.state_dict()
+    bad = []
+    for change in (
+        lambda s: s.pop("steps"),
+        lambda s: s.update(more=1),
+        lambda s: s.update(rule="SGD"),
+        lambda s: s.update(lr=-1.0),
+        lambda s: s.update(lr=None),
+        lambda s: s.update(steps=1.5),
+        lambda s: s["pieces"].pop(),
+        lambda s: s["pieces"][0].pop("m"),
+        lambda s: s["pieces"][0].update(m=[1.0]),
+        lambda s: s["pieces"][0].update(t=-1),
+        lambda s: s["pieces"][0].update(piece="Momentum"),
+    ):
+        bad.append(copy.deepcopy(good))
+        change(bad[-1])
+    for state in [*bad, 3, []]:
+        with pytest.raises((TypeError, ValueError), match=r"Adam\.load_state_dict"):
+            optimizer.load_state_dict(state)
+        assert optimizer.state_dict() == good
+
+
+def test_optimizers_copy_and_pickle():
+    optimizer = optim.Adam(fresh(), 0.1)
+    steps(optimizer, quadratic, 2)
+    for twin in (copy.deepcopy(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert twin.params[0] is not optimizer.params[0]
+        assert steps(twin, quadratic, 1) == steps(copy.deepcopy(optimizer), quadratic, 1)
+
+
+def test_a_step_is_all_or_nothing(monkeypatch):
+    """Interrupted anywhere, parameters and state are as before or as after."""
+    import sys
+
+    p = fresh()
+    optimizer = optim.Adam(p, 0.1)
+    steps(optimizer, quadratic, 1)
+    p[0].grad, p[1].grad = 1.0, 1.0
+    before = ([x.item() for x in p], optimizer.state_dict())
+    twin = copy.deepcopy(optimizer)
+    twin.step()
+    after = ([x.item() for x in twin.params], twin.state_dict())
+    seen, left = set(), 0
+    for stop in range(10_000):
+        countdown = stop
+
+        def tracer(frame, event, arg):
+            nonlocal countdown
+            frame.f_trace_opcodes = True
+            if event == "opcode" and "autograd_lite" in frame.f_code.co_filename:
+                if not countdown:
+                    raise KeyboardInterrupt
+                countdown -= 1
+            return tracer
+
+        trial = copy.deepcopy(optimizer)
+        old = sys.gettrace()
+        sys.settrace(tracer)
+        try:
+            trial.step()
+        except KeyboardInterrupt:
+            left += 1
+        finally:
+            sys.settrace(old)
+        now = ([x.item() for x in trial.params], trial.state_dict())
+        assert now in (before, after)
+        seen.add(now == after)
+        if countdown:
+            break
+    assert seen == {True, False}
+    assert left > 100
+
+
+def test_no_growth_over_ten_thousand_steps():
+    import gc
+    import tracemalloc
+
+    p = fresh()
+    optimizer = optim.Adam(p, 1e-3)
+    gc.disable()
+    try:
+        steps(optimizer, quadratic, 50)
+        tracemalloc.start()
+        start = tracemalloc.get_traced_memory()[0]
+        for _ in range(10_000):
+            p[0].grad = p[1].grad = 1.0
+            optimizer.step()
+        assert tracemalloc.get_traced_memory()[0] - start < 20_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+# --- schedules ------------------------------------------------------------------------------------------------
+
+
+def test_golden_schedules(golden):
+    case = golden["schedules"]
+    for schedule, expected in (
+        (optim.StepDecay(0.1, factor=0.5, every=2), case["step_decay"]),
+        (optim.ExponentialDecay(0.1, factor=0.9), case["exponential_decay"]),
+        (optim.InverseTimeDecay(0.1, rate=0.5), case["inverse_time"]),
+    ):
+        assert [schedule(k) for k in range(6)] == pytest.approx(expected, abs=1e-15)
+
+
+def test_schedules_against_pytorch():
+    table = TORCH["schedules"]
+    for name, schedule in (
+        ("StepLR", optim.StepDecay(0.1, factor=0.5, every=3)),
+        ("ExponentialLR", optim.ExponentialDecay(0.1, 0.9)),
+        ("CosineAnnealingLR", optim.CosineDecay(0.1, 11, floor=0.01)),
+    ):
+        assert [schedule(k) for k in range(12)] == pytest.approx(table[name], rel=1e-12)
+    losses, rates = TORCH["plateau"]["losses"], TORCH["plateau"]["rates"]
+    plateau = optim.ReduceOnPlateau(0.1, factor=0.5, patience=2)
+    assert [plateau(k, losses[:k]) for k in range(len(losses))] == rates
+    assert len(set(rates)) > 2
+
+
+def test_warm_up_piecewise_constant():
+    rate = optim.WarmUp(2, after=0.1)
+    assert [rate(k) for k in range(4)] == [0.05, 0.1, 0.1, 0.1]
+    assert optim.Constant(0.3)(7) == 0.3
+    rate = optim.PiecewiseConstant([0, 3], [9.0, 1.0, 0.5])
+    assert [rate(k) for k in range(5)] == [1.0, 1.0, 1.0, 0.5, 0.5]
+    assert repr(optim.StepDecay(0.1)) == "StepDecay(lr=0.1, factor=0.5, every=10)"
+    plateau = optim.ReduceOnPlateau(1.0, factor=0.5, patience=0)
+    assert plateau(3, [math.nan, math.nan, 1.0]) == 0.25  # NaN is no progress
+    assert plateau(2, [math.inf, 1.0]) == 0.5
+
+
+def test_a_schedule_as_the_learning_rate_counts_steps():
+    p = ag.Parameter(0.0)
+    optimizer = optim.SGD([p], lr=optim.StepDecay(1.0, factor=0.5, every=2))
+    rates = []
+    for _ in range(4):
+        rates.append(optimizer.lr)
+        p.grad = 1.0
+        optimizer.step()
+    assert rates == [1.0, 1.0, 0.5, 0.5]
+    assert p.item() == -3.0
+    assert optimizer.steps == 4
+    optimizer.lr = lambda k: 10.0 * k
+    assert optimizer.lr == 40.0
+    optimizer.lr = 0.1
+    assert optimizer.lr == 0.1

@@ -1,0 +1,131 @@
+"""The scikit-learn estimators: scikit-learn's own checks, and what its users do with them."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="scikit-learn is in the extra `sklearn`")
+
+from sklearn.base import clone
+from sklearn.datasets import load_iris, make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import autograd_lite as ag
+from autograd_lite.sklearn import MLPClassifier, MLPRegressor, PerceptronClassifier
+
+QUICK = {"hidden_layer_sizes": (8,), "learning_rate_init": 0.05, "random_state": 0}
+ignore_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [MLPClassifier(**QUICK, max_iter=15), MLPRegressor(**QUICK, max_iter=15), PerceptronClassifier(max_iter=100)]
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def test_defaults_are_in_the_signature():
+    assert MLPClassifier().get_params()["hidden_layer_sizes"] == (16,)
+    assert clone(MLPClassifier(alpha=3.0)).alpha == 3.0
+
+
+@ignore_convergence
+@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "adagrad", "rmsprop"])
+def test_every_solver_learns(solver):
+    X, y = load_iris(return_X_y=True)
+    rate = {"sgd": 0.05, "adagrad": 0.1}.get(solver, 0.02)
+    model = MLPClassifier((6,), solver=solver, learning_rate_init=rate, max_iter=25, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), model).fit(X, y)
+    assert pipeline.score(X, y) > 0.93
+    probabilities = pipeline.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0)
+    np.testing.assert_allclose(np.log(probabilities), pipeline.predict_log_proba(X), atol=1e-9)
+
+
+@ignore_convergence
+def test_settings_reach_the_training():
+    X, y = make_classification(60, 3, n_informative=3, n_redundant=0, random_state=0)
+    slow = MLPClassifier((3,), learning_rate="invscaling", solver="sgd", max_iter=4, random_state=0).fit(X, y)
+    rates = slow.history_.learning_rate
+    assert rates[1] == pytest.approx(0.01 / 3**0.5)  # after two steps, batches of 32 and 28
+    adaptive = MLPClassifier((3,), learning_rate="adaptive", solver="sgd", tol=10.0, n_iter_no_change=1, max_iter=40,
+                             learning_rate_init=1e-4, random_state=0).fit(X, y)  # fmt: skip
+    assert adaptive.history_.learning_rate[0] == 1e-4
+    early = MLPClassifier(**QUICK, early_stopping=True, n_iter_no_change=3, max_iter=100).fit(X, y)
+    assert early.n_iter_ < 100
+    assert early.history_.validation_loss
+    assert early.loss_curve_ == early.history_.loss
+    assert [c.shape for c in early.coefs_] == [(3, 8), (8, 1)]
+    assert [b.shape for b in early.intercepts_] == [(8,), (1,)]
+    weak, strong = (MLPClassifier(**{**QUICK, "alpha": a}, max_iter=30).fit(X, y) for a in (0.0, 30.0))
+    assert sum((c**2).sum() for c in strong.coefs_) < 0.2 * sum((c**2).sum() for c in weak.coefs_)
+
+
+def test_a_settled_loss_ends_training_and_a_limit_warns():
+    X, y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+    line = MLPRegressor((), learning_rate_init=0.1, max_iter=1000, random_state=0).fit(X, y)
+    assert line.n_iter_ < 1000
+    with pytest.warns(ConvergenceWarning, match="max_iter=2"):
+        MLPRegressor((), max_iter=2, random_state=0).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="separable"):
+        PerceptronClassifier(max_iter=5).fit([[0.0], [1.0], [2.0]], [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: MLPClassifier(solver="lbfgs"), "solver must be one of sgd"),
+        (lambda: MLPClassifier(learning_rate="fast"), "learning_rate"),
+        (lambda: MLPClassifier(activation="tnah"), "tnah"),
+        (lambda: MLPClassifier(alpha=-1.0), "alpha"),
+        (lambda: MLPClassifier((0,)), "at least 1"),
+        (lambda: MLPClassifier(batch_size=0), "batch_size"),
+    ],
+)
+def test_refusals(make, words):
+    with pytest.raises(ValueError, match=words):
+        make().fit([[0.0], [1.0]], [0, 1])
+
+
+@ignore_convergence
+def test_several_outputs():
+    X, y = make_regression(40, 3, n_targets=2, noise=0.1, random_state=0)
+    y = y / y.std(axis=0)
+    model = MLPRegressor((), learning_rate_init=0.05, max_iter=60, random_state=0).fit(X, y)
+    assert model.predict(X).shape == (40, 2)
+    assert model.score(X, y) > 0.98
+
+
+@ignore_convergence
+def test_grid_search_picks_lambda_in_parallel():
+    X, y = make_classification(60, 4, flip_y=0.2, random_state=1)
+    search = GridSearchCV(
+        MLPClassifier((3,), learning_rate_init=0.05, max_iter=8, random_state=0), {"alpha": [1e-4, 1.0]}, cv=2, n_jobs=2
+    ).fit(X, y)
+    assert search.best_params_["alpha"] in (1e-4, 1.0)
+    assert len(cross_val_score(search.best_estimator_, X, y, cv=2)) == 2
+
+
+@ignore_convergence
+def test_predict_makes_no_graph_and_needs_no_parameters_to_be_values(monkeypatch):
+    X, y = load_iris(return_X_y=True)
+    model = MLPClassifier((4,), max_iter=3, random_state=0).fit(X, y)
+    twin = pickle.loads(pickle.dumps(model))
+    monkeypatch.setattr(ag.nn, "record", None)  # what a node of a graph is made by
+    assert (twin.predict(X) == model.predict(X)).all()
+    warnings.simplefilter("error")
+    assert model.predict_proba(X * 1e3).min() >= 0.0
+
+
+def test_perceptron_on_iris_setosa():
+    X, y = load_iris(return_X_y=True)
+    unit = PerceptronClassifier(random_state=0).fit(X, y == 0)
+    assert unit.score(X, y == 0) == 1.0
+    assert unit.coef_.shape == (1, 4)

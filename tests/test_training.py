@@ -1,0 +1,762 @@
+"""fit, History, the perceptron's rule, networks as graphs: the slides' procedures, and practice."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite import losses, optim
+from autograd_lite.training import accuracy
+
+LINE = ([[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0])
+MOONS_SEED = 1
+
+
+def moons(n=60):
+    rng = np.random.default_rng(MOONS_SEED)
+    angle = rng.uniform(0, np.pi, n)
+    upper = np.arange(n) % 2 == 0
+    x = np.where(upper, np.cos(angle), 1.0 - np.cos(angle))
+    y = np.where(upper, np.sin(angle), 0.5 - np.sin(angle))
+    return np.column_stack([x, y]) + rng.normal(0, 0.1, (n, 2)), np.where(upper, 1, -1)
+
+
+def small(seed=0):
+    return ag.MLP(2, [4, 1], activation="tanh", seed=seed)
+
+
+def adam(lr=0.05):
+    return lambda parameters: optim.Adam(parameters, lr=lr)
+
+
+def state(model):
+    return list(model.state_dict().values())
+
+
+# --- the slides' procedures ----------------------------------------------------------------------------
+
+
+def test_han_kamber_one_step(golden):
+    """Forward, backward and update of the slides' 3-2-1 network, to the digits they print and beyond."""
+    case = golden["han_kamber"]
+    edges = [(int(k[0]), int(k[1])) for k in case["w"]]
+    net = ag.Network(edges, activation="sigmoid", bias=True)
+    for (i, j), w in net.w.items():
+        w.data = case["w"][f"{i}{j}"]
+    for j, b in net.b.items():
+        b.data = case["bias"][str(j)]
+    assert net.counts() == (case["n_weights"], case["n_parameters"])
+    trace = net.trace([case["x"][k] for k in "123"])
+    losses.half_squared_error(trace.output, case["target"]).backward()
+    for j in (4, 5, 6):
+        assert trace.z[j].item() == pytest.approx(case["net_input"][str(j)], abs=1e-12)
+        assert trace.a[j].item() == pytest.approx(case["output"][str(j)], abs=1e-12)
+        assert -trace.delta[j] == pytest.approx(case["err"][str(j)], abs=1e-12)
+    optim.SGD(net.parameters(), case["learning_rate"]).step()
+    for (i, j), w in net.w.items():
+        assert w.item() == pytest.approx(case["new_w"][f"{i}{j}"], abs=1e-12)
+        if f"w{i}{j}" in case["printed"]:
+            assert round(w.item(), 3) == case["printed"][f"w{i}{j}"]
+    for j, b in net.b.items():
+        assert b.item() == pytest.approx(case["new_bias"][str(j)], abs=1e-12)
+
+
+def test_dag_network(golden):
+    """BACKPROPAGATE: in_j, a_j, Delta_j and dJ/dw_ij = Delta_j a_i; then one epoch of NEURALNETTRAIN by fit."""
+    case = golden["dag_network"]
+    edges = [(int(k[0]), int(k[1])) for k in case["w"]]
+    for decay, after in ((0.0, "after_sgd"), (case["weight_decay"], "after_sgd_with_decay")):
+        net = ag.Network(edges)
+        for (i, j), w in net.w.items():
+            w.data = case["w"][f"{i}{j}"]
+        x = [case["a"]["1"], case["a"]["2"]]
+        trace = net.trace(x)
+        losses.squared_error(trace.output, case["y"]).backward()
+        for j, z in trace.z.items():
+            assert z.item() == pytest.approx(case["net_input"][str(j)], abs=1e-12)
+            assert trace.a[j].item() == pytest.approx(case["a"][str(j)], abs=1e-12)
+            assert trace.delta[j] == pytest.approx(case["delta"][str(j)], abs=1e-12)
+        for (i, j), w in net.w.items():
+            a_i = trace.a[i] if isinstance(trace.a[i], float) else trace.a[i].item()
+            assert w.grad == pytest.approx(case["grad"][f"{i}{j}"], abs=1e-12)
+            assert w.grad == pytest.approx(trace.delta[j] * a_i, abs=1e-15)
+        sgd = optim.SGD(net.parameters(), case["learning_rate"], l2=decay)
+        ag.fit(net, [x], [case["y"]], optimizer=sgd, epochs=1, batch_size=1, seed=0)
+        for (i, j), w in net.w.items():
+            assert w.item() == pytest.approx(case[after][f"{i}{j}"], abs=1e-12)
+
+
+def matrix_model(case):
+    model = ag.MLP(2, [3, 2], activation="tanh", output_activation="tanh")
+    for layer, W, b in zip(model.layers, case["W"], case["b"], strict=True):
+        for neuron, row, bias in zip(layer.neurons, W, b, strict=True):
+            for w, x in zip(neuron.w, row, strict=True):
+                w.data = x
+            neuron.b.data = bias
+    return model
+
+
+def test_matrix_form_and_mini_batch(golden):
+    """z, a, delta of each layer; dC/dW = delta a^T, dC/db = delta; a mini-batch's gradient is the mean."""
+    case = golden["matrix_form"]
+    for n, (x, y) in enumerate(case["data"]):
+        model = matrix_model(case)
+        trace = model.trace(x)
+        cost = losses.squared_error(trace.output, y)
+        cost.backward()
+        assert cost.item() == pytest.approx(case["cost"][n], abs=1e-12)
+        for k, layer in enumerate(model.layers):
+            np.testing.assert_allclose(trace.delta[k], case["grad_b"][n][k], rtol=0, atol=1e-12)
+            below = [a if isinstance(a, float) else a.item() for a in trace.a[k]]
+            np.testing.assert_allclose(np.outer(trace.delta[k], below), case["grad_W"][n][k], rtol=0, atol=1e-12)
+            np.testing.assert_allclose([[w.grad for w in u.w] for u in layer.neurons], case["grad_W"][n][k], atol=1e-12)
+    model = matrix_model(case)
+    before = [[[w.item() for w in u.w] for u in layer.neurons] for layer in model.layers]
+    X, y = zip(*case["data"], strict=True)
+    history = ag.fit(model, X, y, optimizer=lambda p: optim.SGD(p, 1.0), epochs=1, batch_size=None, seed=0)
+    assert history.loss[0] == pytest.approx(case["minibatch_cost"], abs=1e-12)
+    for k, layer in enumerate(model.layers):
+        moved = np.array(before[k]) - [[w.item() for w in u.w] for u in layer.neurons]
+        np.testing.assert_allclose(moved, case["minibatch_grad_W"][k], atol=1e-12)
+        np.testing.assert_allclose([-u.b.item() + b for u, b in zip(layer.neurons, case["b"][k], strict=True)],
+                                   case["minibatch_grad_b"][k], atol=1e-12)  # fmt: skip
+
+
+def by_hand(model, X, y, order, size, lr):
+    """Mini-batch gradient descent as the slides write it."""
+    for first in range(0, len(order), size):
+        batch = order[first : first + size]
+        model.zero_grad()
+        ag.mean([losses.squared_error(model(X[i]), y[i]) for i in batch]).backward()
+        for p in model.parameters():
+            p.data = p.item() - lr * p.grad
+
+
+@pytest.mark.parametrize(("size", "length"), [(1, 1), (3, 3), (None, 7), (100, 7)])
+def test_incremental_mini_batch_and_batch_mode(size, length):
+    """One step an example, a batch, an epoch; the last short batch (7 = 3 + 3 + 1) counts as the mean of its own."""
+    X, y = [[i / 7, (i * i % 5) / 5] for i in range(7)], [float(i % 3) for i in range(7)]
+    one, two = small(), small()
+    optimizer = optim.SGD(one.parameters(), 0.1)
+    history = ag.fit(one, X, y, optimizer=optimizer, epochs=2, batch_size=size, shuffle=False)
+    for _ in range(2):
+        by_hand(two, X, y, range(7), length, 0.1)
+    assert state(one) == pytest.approx(state(two), rel=1e-12)
+    assert optimizer.steps == 2 * -(-7 // length)
+    assert len(history) == 2
+
+
+def test_every_epoch_has_an_order_of_its_own():
+    met = []
+
+    def spy(x):
+        met.append(x)
+        return w * x
+
+    w = ag.Parameter(0.0)
+    ag.fit(spy, list(range(20)), [0.0] * 20, parameters=[w], epochs=2, batch_size=4, seed=5)
+    first, second = met[1:21], met[21:]  # the first call tries the targets
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert first != second
+    assert first != list(range(20))
+
+
+def test_weights_and_parameters_are_counted():
+    """The slides' 3-2-1 network: 8 weights, 11 parameters."""
+    assert ag.MLP(3, [2, 1]).counts() == (8, 11)
+    assert len(ag.MLP(3, [2, 1]).weights()) == 8
+
+
+# --- stopping -------------------------------------------------------------------------------------------
+
+
+def test_stops_when_every_error_is_small():
+    model = ag.MLP(1, [1], seed=0)
+    history = ag.fit(model, *LINE, optimizer=adam(0.2), epochs=2000, error_tolerance=1e-4, seed=0)
+    assert history.stopped == "every training error is below 0.0001"
+    assert history.rows[-1]["largest_loss"] < 1e-4 <= history.rows[-2]["largest_loss"]
+
+
+def test_stops_when_the_cost_hardly_changes():
+    model = ag.MLP(1, [1], seed=0)
+    history = ag.fit(
+        model, *LINE, optimizer=lambda p: optim.SGD(p, 0.05), epochs=5000, batch_size=None, cost_tolerance=1e-3
+    )
+    assert history.stopped.startswith("the cost changed by less than 0.001")
+    changes = -np.diff(history.loss)
+    assert changes[-1] < 1e-3
+    assert (changes[:-1] >= 1e-3).all()
+
+
+def test_epoch_limit_and_none_at_all():
+    model = ag.MLP(1, [1], seed=0)
+    before = state(model)
+    history = ag.fit(model, *LINE, epochs=0)
+    assert (len(history), history.stopped, state(model)) == (0, "the last epoch", before)
+    assert history.summary().startswith("no epoch was completed")
+    assert ag.fit(model, *LINE, epochs=3).stopped == "the last epoch"
+
+
+def test_early_stopping_keeps_the_best_weights():
+    """A learning rate that throws the weights about: the best epoch is not the last."""
+    model = ag.MLP(1, [1], seed=0)
+    seen = []
+    history = ag.fit(
+        model, *LINE, optimizer=adam(1.0), epochs=100, patience=3, seed=0, validation=([[4.0], [5.0]], [9.0, 11.0]),
+        callbacks=[lambda run: seen.append(state(run.model))],
+    )  # fmt: skip
+    assert history.stopped == "no better loss for 3 epochs"
+    assert history.best_epoch == len(history) - 3
+    assert state(model) == seen[history.best_epoch - 1]
+    total = sum(losses.squared_error(p, t) for p, t in zip(model.predict([[4.0], [5.0]]), (9.0, 11.0), strict=True))
+    assert total / 2 == pytest.approx(min(history.validation_loss))
+    other = ag.MLP(1, [1], seed=0)
+    last = []
+    ag.fit(other, *LINE, optimizer=adam(1.0), epochs=100, patience=3, restore_best=False, seed=0,
+           callbacks=[lambda run: last.append(state(run.model))])  # fmt: skip
+    assert state(other) == last[-1]
+
+
+def test_the_best_weights_are_those_of_the_lowest_loss_whatever_counts_as_progress():
+    model, seen = ag.MLP(1, [1], seed=0), []
+    history = ag.fit(model, *LINE, optimizer=adam(0.05), epochs=60, patience=20, min_delta=0.5, seed=0,
+                     callbacks=[lambda run: seen.append(state(run.model))])  # fmt: skip
+    assert history.loss[history.best_epoch - 1] == min(history.loss)
+    assert state(model) == seen[history.best_epoch - 1]
+
+
+def test_callbacks_see_the_run_and_can_stop_it():
+    calls = []
+
+    def watch(run):
+        calls.append((run.epoch, run.history.loss[-1], run.optimizer.lr))
+        run.optimizer.lr *= 0.5
+        if run.epoch == 3:
+            run.stop("three is enough")
+
+    model = ag.MLP(1, [1], seed=0)
+    history = ag.fit(model, *LINE, optimizer=lambda p: optim.SGD(p, 0.08), callbacks=[watch], seed=0)
+    assert [c[0] for c in calls] == [1, 2, 3]
+    assert history.stopped == "three is enough"
+    assert history.learning_rate == [0.08, 0.04, 0.02]
+    with pytest.raises(ZeroDivisionError):  # a callback's error is the caller's
+        ag.fit(model, *LINE, callbacks=[lambda run: 1 / 0])
+
+
+# --- schedules, penalties, metrics, validation ------------------------------------------------------------
+
+
+def test_schedules_by_epoch_and_by_step():
+    model = ag.MLP(1, [1], seed=0)
+    history = ag.fit(model, *LINE, epochs=4, schedule=optim.StepDecay(0.01, every=2), seed=0)
+    assert history.learning_rate == [0.01, 0.01, 0.005, 0.005]
+    by_step = optim.SGD(model.parameters(), optim.StepDecay(0.01, every=2))
+    history = ag.fit(model, *LINE, optimizer=by_step, epochs=2, batch_size=1, seed=0)
+    assert history.learning_rate == [0.01, 0.0025]
+    plateau = optim.ReduceOnPlateau(1e-9, factor=0.5, patience=0)
+    history = ag.fit(model, *LINE, epochs=3, batch_size=None, schedule=plateau, seed=0)
+    assert history.learning_rate == [1e-9, 1e-9, 5e-10]
+
+
+def test_penalty_is_in_the_cost_and_in_the_gradient():
+    """J(w) + lambda sum w^2 as a penalty and as the optimizer's l2 take the same steps."""
+    X, y = moons(20)
+    runs = []
+    for settings, l2 in (({"penalty": lambda m: losses.l2(m.parameters(), 0.1)}, 0.0), ({}, 0.1)):
+        model = small()
+        first = sum(p.item() ** 2 for p in model.parameters())
+        optimizer = optim.SGD(model.parameters(), 0.1, l2=l2)
+        history = ag.fit(model, X, y, optimizer=optimizer, epochs=3, batch_size=None, seed=0, **settings)
+        runs.append((state(model), history.loss[0] - 0.1 * first * bool(settings)))
+    np.testing.assert_allclose(runs[0][0], runs[1][0], rtol=1e-10)
+    assert runs[0][1] == pytest.approx(runs[1][1])
+
+
+def test_validation_share_pair_and_metrics():
+    X, y = moons(50)
+    model = small()
+    history = ag.fit(model, X, y, loss="hinge", optimizer=adam(), epochs=30, validation=0.2, metrics="accuracy", seed=3)
+    assert set(history.metrics) == {"accuracy", "validation_accuracy"}
+    assert history.metrics["accuracy"][-1] > 0.8
+    assert len(history.validation_loss) == 30
+    again = small()
+    pair = ag.fit(
+        again, X[:40], y[:40], loss=losses.hinge, optimizer=adam(), epochs=2, validation=(X[40:], y[40:]),
+        metrics={"mae": lambda p, t: np.abs(p - t).mean()}, seed=3,
+    )  # fmt: skip
+    direct = np.mean([losses.hinge(s, t) for s, t in zip(again.predict(X[40:]), y[40:], strict=True)])
+    assert pair.validation_loss[-1] == pytest.approx(direct)
+    assert pair.metrics["validation_mae"][-1] == pytest.approx(np.abs(again.predict(X[40:]) - y[40:]).mean())
+
+
+def test_accuracy():
+    assert accuracy([0.4, 0.6], [0, 1]) == 1.0
+    assert accuracy([0.4, 0.6], [0, 1], threshold=0.0) == 0.5
+    assert accuracy([[0.0, 1.0], [2.0, 1.0]], [[0, 1], [0, 1]]) == 0.5
+
+
+def test_logits_are_cut_at_zero():
+    model = ag.MLP(1, [1], init=0.0)
+    history = ag.fit(model, [[-1.0], [1.0]], [0, 1], loss="binary_cross_entropy_with_logits", metrics=["accuracy"],
+                     optimizer=adam(0.1), epochs=2, batch_size=None)  # fmt: skip
+    assert history.metrics["accuracy"][-1] == 1.0  # after one step the scores are -0.2 and 0.2
+
+
+def test_gradient_norms_show_vanishing():
+    """Ten sigmoid layers: the norm falls from the last layer to the first by orders of magnitude."""
+    model = ag.MLP(2, [3] * 10 + [1], activation="sigmoid", seed=0)
+    history = ag.fit(model, *moons(8), epochs=1, seed=0)
+    norms = history.gradient_norms
+    assert list(norms) == [f"layers[{k}]" for k in range(11)]
+    assert norms["layers[0]"][0] < 1e-4 * norms["layers[10]"][0]
+
+
+def test_classes():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = (X[:, 0] > 0).astype(int) + 2 * (X[:, 1] > 0).astype(int)
+    model = ag.MLP(2, [8, 4], seed=0)
+    history = ag.fit(
+        model, X, y, loss="cross_entropy", optimizer=adam(), epochs=25, batch_size=10, metrics=["accuracy"], seed=0
+    )
+    assert history.metrics["accuracy"][-1] > 0.9
+
+
+def test_any_function_of_values_is_a_model():
+    """A curve fit: no module, X of one number an example."""
+    a, b = ag.Parameter(1.0, name="a"), ag.Parameter(0.0, name="b")
+    x = np.linspace(0.0, 2.0, 20)
+    history = ag.fit(lambda t: a * ag.exp(b * t), x, 2.0 * np.exp(-0.5 * x), parameters=[a, b],
+                     optimizer=adam(0.05), epochs=300, seed=0)  # fmt: skip
+    assert (a.item(), b.item()) == pytest.approx((2.0, -0.5), abs=1e-2)
+    assert list(history.gradient_norms) == ["parameters"]
+    half = optim.SGD([a], 0.1)  # an optimizer over some of the leaves trains those
+    before = b.item()
+    ag.fit(lambda t: a * ag.exp(b * t), x, np.exp(x), optimizer=half, epochs=2, seed=0)
+    assert b.item() == before
+
+
+def test_memory_stays_flat():
+    import tracemalloc
+
+    X, y = moons(400)
+    model = small()
+    tracemalloc.start()
+    peaks = []
+    for n in (50, 400):
+        tracemalloc.reset_peak()
+        base = tracemalloc.get_traced_memory()[0]
+        ag.fit(model, X[:n], y[:n], epochs=1, batch_size=None, seed=0)
+        peaks.append(tracemalloc.get_traced_memory()[1] - base)
+    tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 350 * 500  # a graph of one example here has over 10,000 bytes
+
+
+# --- what is refused -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"X": [], "y": []}, ValueError, "no examples"),
+        ({"X": [[0.0], [1.0, 2.0]], "y": [1.0, 2.0]}, ValueError, "row 1 of X has 2 numbers, row 0 has 1"),
+        ({"X": [[0.0, 1.0]], "y": [1.0]}, ValueError, "expected 1 inputs, got 2"),
+        ({"y": [1.0]}, ValueError, "4 examples but 1 targets"),
+        ({"y": list("abcd")}, TypeError, "targets must be numbers"),
+        ({"y": np.zeros((4, 1, 1))}, ValueError, "shape"),
+        ({"X": [[0.0], [math.nan], [0.0], [0.0]]}, ValueError, "row 1 of X is not finite"),
+        ({"y": [0.0, 0.0, math.inf, 0.0]}, ValueError, "row 2 of y is not finite"),
+        ({"validation": ([[0.0], [math.nan]], [1.0, 1.0])}, ValueError, "fit: validation: row 1 of X"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": 2.5}, TypeError, "batch_size"),
+        ({"epochs": -1}, ValueError, "epochs"),
+        ({"validation": 0.05}, ValueError, "leaves none"),
+        ({"validation": 1.0}, ValueError, "leaves none"),
+        ({"validation": "some"}, TypeError, "validation"),
+        ({"loss": "squared"}, ValueError, "unknown loss 'squared'"),
+        ({"loss": 3}, TypeError, "loss"),
+        ({"loss": losses.hinge}, ValueError, "row 1, target 3.0: hinge: labels are -1 or 1"),
+        ({"model": ag.MLP(1, [3], seed=0), "loss": "cross_entropy", "y": [0, 1, 3, 2]}, ValueError,
+         "row 2, target 3: cross_entropy: a label is a whole number from 0 to 2"),
+        ({"loss": "binary_cross_entropy", "y": [0, 1, 1, 2]}, ValueError, "row 3, target 2"),
+        ({"model": ag.MLP(1, [2], seed=0)}, ValueError, "2 predictions but 1 targets"),
+        ({"optimizer": "adam"}, TypeError, "optimizer"),
+        ({"model": abs, "optimizer": None}, TypeError, "no parameters"),
+        ({"model": 3}, TypeError, "model"),
+        ({"metrics": ["speed"]}, TypeError, "metric"),
+        ({"seed": "x"}, TypeError, "seed"),
+        ({"patience": 0}, ValueError, "patience"),
+        ({"cost_tolerance": -1.0}, ValueError, "cost_tolerance"),
+        ({"parameters": [ag.Parameter(1.0)], "optimizer": optim.SGD([ag.Parameter(1.0)], 0.1)}, ValueError,
+         "not the same"),
+        ({"resume": True}, ValueError, "path of a checkpoint"),
+        ({"model": lambda x: 3.0, "parameters": [ag.Parameter(1.0)]}, TypeError, "no Value"),
+    ],
+    ids=lambda x: str(x)[:40],
+)  # fmt: skip
+def test_refusals_change_nothing(change, error, words):
+    model = change.pop("model", None) or ag.MLP(1, [1], seed=0)
+    before = state(model) if isinstance(model, ag.Module) else None
+    arguments = {"X": LINE[0], "y": LINE[1], "epochs": 2, **change}
+    with pytest.raises(error) as caught:
+        ag.fit(model, **arguments)
+    assert words in str(caught.value)
+    if before:
+        assert state(model) == before
+
+
+def test_an_exploding_gradient_is_refused_by_name_before_it_is_written():
+    model = ag.MLP(1, [1], seed=0)
+    seen = []
+    with pytest.raises(ValueError, match=r"gradient of params\[0\] \(layers\[0\].neurons\[0\].w\[0\]\)"):
+        ag.fit(model, [[1e200], [1.0]], [1.0, 1.0], optimizer=lambda p: optim.SGD(p, 1e10), epochs=100, batch_size=1,
+               callbacks=[lambda run: seen.append(state(model))])  # fmt: skip
+    assert all(math.isfinite(p) for p in state(model))
+
+
+# --- twice the same, and taken up again -----------------------------------------------------------------------
+
+
+def test_two_fits_with_one_seed_are_identical():
+    X, y = moons(30)
+    runs = []
+    for seed in (7, 7, 8):
+        model = small()
+        history = ag.fit(model, X, y, optimizer=adam(), epochs=4, batch_size=7, validation=0.2, metrics="accuracy",
+                         seed=seed)  # fmt: skip
+        runs.append((history, state(model)))
+    assert runs[0] == runs[1]
+    assert runs[0][0] != runs[2][0]
+    model = small()  # a seed that was drawn is told, and serves
+    drawn = ag.fit(model, X, y, epochs=2)
+    assert ag.fit(small(), X, y, epochs=2, seed=drawn.seed) == drawn
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        adam(),
+        lambda p: optim.SGD(p, 0.05, momentum=0.9, nesterov=True),
+        lambda p: optim.RMSprop(p, optim.InverseTimeDecay(0.05, 0.1), momentum=0.5),
+    ],
+)
+def test_resumed_is_as_if_never_stopped(tmp_path, make):
+    X, y = moons(30)
+    settings = {
+        "loss": "hinge", "batch_size": 7, "validation": 0.2, "metrics": "accuracy", "patience": 4, "min_delta": 1e-3,
+    }  # fmt: skip
+    whole = small()
+    full = ag.fit(whole, X, y, optimizer=make(whole.parameters()), epochs=12, seed=7, **settings)
+    path = tmp_path / "run.json"
+    part = small()
+    ag.fit(part, X, y, optimizer=make(part.parameters()), epochs=5, seed=7, checkpoint=path, **settings)
+    fresh = small(seed=99)  # its own weights do not matter
+    history = ag.fit(fresh, X, y, optimizer=make(fresh.parameters()), epochs=12, resume=path, **settings)
+    assert history == full
+    assert state(fresh) == state(whole)
+    assert history.seed == 7
+
+
+def test_resume_true_begins_or_goes_on(tmp_path):
+    path = tmp_path / "run.json"
+    runs = []
+    for epochs in (2, 4):
+        model = small()
+        runs.append(ag.fit(model, *moons(10), epochs=epochs, seed=1, checkpoint=path, resume=True))
+    assert runs[1].loss[:2] == runs[0].loss
+    assert runs[1] == ag.fit(small(), *moons(10), epochs=4, seed=1)
+    checkpoint = ag.load(path)
+    other = small(seed=5)
+    other.load_state_dict(checkpoint["model"])
+    assert state(other) == state(model)
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    path = tmp_path / "run.json"
+    X, y = moons(10)
+    ag.fit(small(), X, y, epochs=1, seed=1, checkpoint=path)
+    for arguments in (
+        (small(), X[:9], y[:9], {}),
+        (small(), X, y, {"batch_size": 3}),
+        (small(), X, y, {"seed": 2}),
+        (small(), X, y, {"shuffle": False}),
+        (ag.MLP(2, [5, 1], seed=0), X, y, {}),
+        (small(), X, y, {"optimizer": adam()}),
+    ):
+        model, X_, y_, more = arguments
+        before = state(model)
+        with pytest.raises(ValueError, match=r"checkpoint|load_state_dict"):
+            ag.fit(model, X_, y_, epochs=2, resume=path, **more)
+        assert state(model) == before
+    with pytest.raises(FileNotFoundError):
+        ag.fit(small(), X, y, resume=tmp_path / "none.json")
+
+
+def test_a_history_with_infinite_losses_is_kept(tmp_path):
+    path = tmp_path / "run.json"
+    w = ag.Parameter(0.0)
+    model = lambda x: w * x + 0.5  # noqa: E731
+
+    def loss(p, t):
+        return losses.squared_error(p, t) if t else ag.where(ag.greater(p, 9.0), p, math.inf) * 1.0
+
+    first = ag.fit(model, [1.0], [0.0], loss=loss, parameters=[w], epochs=2, seed=0, checkpoint=path)
+    again = ag.fit(model, [1.0], [0.0], loss=loss, parameters=[w], epochs=2, seed=0, resume=path)
+    assert first.loss == again.loss == [math.inf, math.inf]
+
+
+# --- interruption -----------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_gives_the_history_so_far():
+    model = small()
+    X, y = moons(20)
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    start = time.perf_counter()
+    history = ag.fit(model, X, y, optimizer=adam(), epochs=1_000_000, batch_size=5, seed=0)
+    assert time.perf_counter() - start < 20
+    assert history.stopped == "interrupted"
+    twin = small()
+    assert ag.fit(twin, X, y, optimizer=adam(), epochs=len(history), batch_size=5, seed=0).rows == history.rows
+
+
+def test_interrupted_anywhere_the_state_is_whole(tmp_path):
+    """KeyboardInterrupt at many points of fit: a History comes back, weights and rule are those after a whole step."""
+    X, y = [[0.5, -1.0], [1.0, 2.0]], [1.0, -1.0]
+    states = []
+
+    class Noted(optim.Adam):
+        __slots__ = ()
+
+        def step(self):
+            super().step()
+            states.append(([p.item() for p in self.params], self.state_dict()))
+
+    def run(countdown):
+        model = ag.MLP(2, [1], seed=0)
+        optimizer = (Noted if countdown is None else optim.Adam)(model.parameters(), 0.1)
+        history = None
+
+        def tracer(frame, event, arg):
+            nonlocal countdown
+            if "autograd_lite" not in frame.f_code.co_filename:
+                return None
+            frame.f_trace_opcodes = True
+            if event == "opcode" and inside(frame):
+                countdown -= 1
+                if not countdown:
+                    raise KeyboardInterrupt
+            return tracer
+
+        if countdown is not None:
+            sys.settrace(tracer)
+        try:
+            history = ag.fit(model, X, y, optimizer=optimizer, epochs=2, batch_size=1, seed=0, patience=5,
+                             checkpoint=tmp_path / "run.json")  # fmt: skip
+        finally:
+            sys.settrace(None)
+        return history, ([p.item() for p in optimizer.params], optimizer.state_dict()), countdown
+
+    def inside(frame):  # after fit has begun to train: before, nothing has changed and the interrupt goes through
+        while frame is not None:
+            if frame.f_code.co_name in ("train", "finish") and "training" in frame.f_code.co_filename:
+                return True
+            frame = frame.f_back
+        return False
+
+    model = ag.MLP(2, [1], seed=0)
+    fresh = optim.Adam(model.parameters(), 0.1)
+    states.append(([p.item() for p in fresh.params], fresh.state_dict()))
+    full = run(None)[0]
+    allowed = [{**s[1], "rule": "Adam"} for s in states]
+    weights = [s[0] for s in states]
+    interrupted, point, found = 0, 7, set()
+    while True:
+        history, (numbers, rule), left = run(point)
+        assert isinstance(history, ag.History)
+        assert full.rows[: len(history)] == history.rows
+        assert rule in allowed
+        step = allowed.index(rule)
+        best = history.best_epoch
+        assert numbers in (weights[step], weights[2 * best])  # or the best epoch's, which are restored at the end
+        found.add(step)
+        if left > 0:
+            break
+        interrupted += history.stopped == "interrupted"
+        point = int(point * 1.11) + 13
+    assert interrupted > 20
+    assert found == {0, 1, 2, 3, 4}
+
+
+# --- history, progress ----------------------------------------------------------------------------------------------
+
+
+def test_history_as_a_frame():
+    pytest.importorskip("pandas", reason="a DataFrame needs pandas, which is optional")
+    history = ag.fit(small(), *moons(20), epochs=5, validation=0.25, metrics="accuracy", seed=0)
+    frame = history.to_frame()
+    assert frame.index.tolist() == [1, 2, 3, 4, 5]
+    assert frame["loss"].tolist() == history.loss == history["loss"]
+    assert "gradient_norms.layers[0]" in frame.columns
+    assert "metrics.validation_accuracy" in frame.columns
+
+
+def test_history_tables_and_pictures():
+    matplotlib = pytest.importorskip("matplotlib", reason="pictures of curves are in the extra `viz`")
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    history = ag.fit(small(), *moons(20), epochs=5, validation=0.25, metrics="accuracy", seed=0)
+    text = str(history)
+    assert "5 epochs, ended by: the last epoch" in text
+    assert "validation loss" in text
+    axes = history.plot(log=True)
+    assert [line.get_label() for line in axes.lines[:2]] == ["training", "validation"]
+    assert list(axes.lines[0].get_ydata()) == history.loss
+    assert axes.get_yscale() == "log"
+    plt.close("all")
+    assert repr(history).startswith("History(5 epochs, loss ")
+    assert all(type(x) is float for x in history.loss)
+
+
+def test_the_bar_is_on_when_asked_and_off_when_there_is_no_terminal(capsys):
+    model = small()
+    ag.fit(model, *moons(10), epochs=2, metrics="accuracy", seed=0, progress=True)
+    shown = capsys.readouterr().err
+    assert "loss=" in shown
+    assert "accuracy=" in shown
+    assert "lr=0.01" in shown
+    assert "2/2" in shown
+    ag.fit(model, *moons(10), epochs=2, seed=0)
+    ag.fit(model, *moons(10), epochs=2, seed=0, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_fit_does_not_depend_on_the_hash_seed():
+    program = (
+        "import autograd_lite as ag; m = ag.MLP(2, [3, 1], seed=0);"
+        "h = ag.fit(m, [[i / 9, i % 4] for i in range(9)], [i / 3 for i in range(9)], epochs=2, batch_size=2, seed=4,"
+        " validation=0.3); print(h.rows, m.state_dict())"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(outputs) == 1
+
+
+# --- the perceptron --------------------------------------------------------------------------------------------------
+
+
+def test_perceptron_rule(golden):
+    case = golden["perceptron"]
+    X, y = zip(*case["points"], strict=True)
+    unit = ag.Perceptron(2)
+    for w, x in zip(unit.w, case["w"], strict=True):
+        w.data = x
+    unit.b.data = case["b"]
+    assert unit.misclassified(X, y) == case["misclassified"]
+    error = unit.error(X, y)
+    assert error.item() == pytest.approx(case["error"])
+    assert ag.gradients(error, unit.parameters()) == pytest.approx([*case["grad_w"], case["grad_b"]])
+    unit.fit(X, y, lr=case["eta"], batch=True, max_epochs=1000)
+    unit2 = ag.Perceptron(2)
+    for w, x in zip(unit2.w, case["w"], strict=True):
+        w.data = x
+    unit2.b.data = case["b"]
+    with pytest.warns(UserWarning, match="still misclassified"):
+        unit2.fit(X, y, lr=case["eta"], batch=True, max_epochs=1)
+    assert [w.item() for w in unit2.w] == pytest.approx(case["new_w"])
+    assert unit2.b.item() == pytest.approx(case["new_b"])
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_perceptron_converges_on_separable_data(batch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3))
+    X = X[abs(X @ [1.0, -2.0, 0.5] + 0.3) > 0.2]
+    y = np.sign(X @ [1.0, -2.0, 0.5] + 0.3)
+    unit = ag.Perceptron(3)
+    history = unit.fit(X, y, batch=batch, seed=1)
+    assert history.converged
+    assert history.stopped == "every example is classified"
+    assert unit.misclassified(X, y) == []
+    assert history.rows[-1] == {"loss": 0.0, "misclassified": 0, "learning_rate": 1.0}
+    assert len(history.rows) == 1 if batch else history.rows[0]["misclassified"] > 0
+    assert unit.fit(X, y).rows == []  # nothing left to do
+    twin = ag.Perceptron(3)
+    assert twin.fit(X, y, batch=batch, seed=1).rows == history.rows
+
+
+def test_perceptron_says_when_the_data_are_not_separable():
+    X, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [-1, -1, 1, 1]
+    unit = ag.Perceptron(2)
+    with pytest.warns(UserWarning, match=r"of 4 examples are still misclassified after 50 epochs.*no hyperplane"):
+        history = unit.fit(X, y, max_epochs=50, seed=0)
+    assert not history.converged
+    assert history.stopped == "not separated within 50 epochs"
+    for X_, y_, words in (([[math.nan, 0.0]], [1], "row 0"), (X, [0, 1, 1, 1], "label 0 is 0"), (X, [1], "4 examples")):
+        with pytest.raises(ValueError, match=words):
+            unit.fit(X_, y_)
+    with pytest.raises(ValueError, match="lr"):
+        unit.fit(X, y, lr=0.0)
+
+
+# --- networks as graphs ----------------------------------------------------------------------------------------------
+
+
+def test_network_is_any_graph():
+    net = ag.Network([("x", "h"), ("h", "y"), ("x", "y"), ("h", "u")], {"h": "tanh", "y": None, "u": "sigmoid"}, seed=0)
+    assert (net.inputs, net.outputs) == (["x"], ["y", "u"])
+    w = {edge: p.item() for edge, p in net.w.items()}
+    out = net([0.5])
+    h = math.tanh(w["x", "h"] * 0.5)
+    assert out[0].item() == pytest.approx(w["h", "y"] * h + w["x", "y"] * 0.5)
+    assert net.predict([[0.5], [1.0]]).shape == (2, 2)
+    assert "delta=" in repr(net.trace([0.5]))
+    assert "delta=" in repr(small().trace([0.5, 1.0]))
+    chain = ag.Network([(i, i + 1) for i in range(3000)], "tanh", seed=0)
+    chain.trace([1.0]).output.backward()
+    copy = ag.Network(list(reversed([(1, 2), (2, 3), (1, 3)])), seed=0)  # edges in any order
+    assert list(copy.trace([1.0]).z) == [2, 3]
+
+
+def test_network_weights_begin_small_and_random():
+    net = ag.Network([(i, j) for i in range(5) for j in range(5, 9)], init=ag.nn.uniform(0.01), seed=0)
+    numbers = [p.item() for p in net.parameters()]
+    assert all(abs(x) < 0.01 for x in numbers)
+    assert len(set(numbers)) == 20
+    assert numbers == state(ag.Network(net.edges, init=ag.nn.uniform(0.01), seed=0))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: ag.Network([]), ValueError, "no edges"),
+        (lambda: ag.Network([(1, 2), (2, 3), (3, 2)]), ValueError, "no outputs"),
+        (lambda: ag.Network([(1, 2), (2, 3), (3, 2), (3, 4)]), ValueError, "circle"),
+        (lambda: ag.Network([(1, 1)]), ValueError, "circle"),
+        (lambda: ag.Network([(1, 2), (1, 2)]), ValueError, "(1, 2) comes twice"),
+        (lambda: ag.Network([(1, 2, 3)]), TypeError, "edge 0"),
+        (lambda: ag.Network([(1, 2.5)]), TypeError, "edge 0"),
+        (lambda: ag.Network([(1, 2)], inputs=[2]), ValueError, "entered"),
+        (lambda: ag.Network([(1, 3), (2, 3)], inputs=[1]), ValueError, "no edge enters 2"),
+        (lambda: ag.Network([(1, 2)], outputs=[7]), ValueError, "no neuron 7"),
+        (lambda: ag.Network([(1, 2)], {1: "tanh"}), ValueError, "input"),
+        (lambda: ag.Network([(1, 2)], "tnah"), ValueError, "tnah"),
+        (lambda: ag.Network([(1, 2)])([1.0, 2.0]), ValueError, "expected 1 inputs, got 2"),
+    ],
+)
+def test_network_refusals(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    assert words in str(caught.value)

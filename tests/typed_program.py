@@ -1,0 +1,32 @@
+"""A user's program as a type checker reads it: `mypy` checks it with the package, and test_stubs.py runs it.
+
+An `ignore` here is a mistake that must be found: mypy reports one that it does not need.
+"""
+
+import autograd_lite as ag
+
+
+def program() -> tuple[float, float]:
+    x = ag.Value(2.0, name="x")
+    w: ag.Value = ag.Parameter(0.5)
+    y: ag.Value = ag.exp(x) + x.tanh() * 2 - 1 / w + 2**x
+    number: float = ag.exp(1.0)
+    both: ag.Value = ag.hypot(3.0, x)
+    floats: float = ag.hypot(3, 4)
+    kept: ag.Value = ag.leaky_relu(x).clamp(-1, w).arctan2(0.5)
+    total: ag.Value = ag.sum([x, w, 1.0])
+    plain: float = ag.mean([1.0, 2.0])
+    shares: list[ag.Value] = ag.softmax([x, w])
+    product: ag.Value = ag.dot([x, 1.0], [2.0, w], bias=1.0)
+    choice: ag.Value = ag.where(x > w, x, 0.0)
+
+    wrong: float = ag.exp(x)  # type: ignore[assignment]
+    wrong_method: float = x.sigmoid()  # type: ignore[assignment]
+    wrong_sum: float = ag.sum([x])  # type: ignore[assignment]
+    assert isinstance(wrong, ag.Value)
+    assert isinstance(wrong_method, ag.Value)
+    assert isinstance(wrong_sum, ag.Value)
+
+    loss = y + both + kept + total + shares[0] + product + choice + (number + floats + plain)
+    loss.backward()
+    return x.grad, loss.item()
