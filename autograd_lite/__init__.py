@@ -9,7 +9,7 @@
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
 (backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
-optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape, step),
+optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape, step, quiz),
 plot.py.
 """
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Neuron as Neuron
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
+    from autograd_lite.pictures import quiz as quiz
     from autograd_lite.pictures import step as step
     from autograd_lite.pictures import tape as tape
     from autograd_lite.signatures import *  # noqa: F403
@@ -67,7 +68,7 @@ _HOME = {
     **dict.fromkeys(("MLP", "Layer", "Module", "Network", "Neuron", "Perceptron"), "nn"),
     **dict.fromkeys(("History", "fit"), "training"),
     **dict.fromkeys(("load", "save"), "files"),
-    **dict.fromkeys(("draw", "step", "tape"), "pictures"),
+    **dict.fromkeys(("draw", "quiz", "step", "tape"), "pictures"),
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""
 _MODULES = ("losses", "nn", "optim", "plot")

@@ -1,8 +1,9 @@
-"""Pictures of graphs: `draw`, `tape` and `step`.
+"""Pictures of graphs: `draw`, `tape`, `step` and `quiz`.
 
 model.py and folded.py say what is in a picture, layout.py and layered.py where it goes, scene.py how
 it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py make the tape. steps.py says what
-backpropagation does one step after another, stepper.py and animated.py play that over a picture.
+backpropagation does one step after another, stepper.py and animated.py play that over a picture;
+closed.py and page.py close frames, compared.py and quizzes.py show two graphs and none of the answers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from autograd_lite.value import Value, shown
 
 if TYPE_CHECKING:
     from autograd_lite.pictures.model import Model
+    from autograd_lite.pictures.quizzes import Quiz
     from autograd_lite.pictures.stepper import Stepper
 
 FOLD_OVER = 60
@@ -34,6 +36,7 @@ def draw(
     fold: bool | None = None,
     explain: Value | None = None,
     depth: int | None = None,
+    compare: Value | Picture | None = None,
 ) -> Picture:
     """Draw a computation graph: a box a Value with its f and g, an edge an operand with its local gradient.
 
@@ -46,6 +49,9 @@ def draw(
             same thing; True always folds, False draws every Value, up to 1,000 boxes.
         depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
             the outermost, as an MLP; 1 shows its layers as boxes; None opens all.
+        compare: a graph of the same shape, such as that of the loss before a step of training, or its Picture: every
+            number that differs is shown as it was and as it is. A Picture keeps the numbers of the moment when
+            it was drawn; a graph whose parameters have since been changed is refused.
         explain: a Value whose gradient is explained: the largest paths to it (`ag.explain`) are marked, each
             edge with its share of the gradient. Of a graph too large to draw, only those paths are drawn.
 
@@ -101,8 +107,27 @@ def draw(
             made = to_depth(alike(), depth).model
     else:
         made = model(order, roots) if small else alike()
+    if compare is not None:
+        return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
     whole = (lambda: made) if depth is None and small else lambda: model(order, roots)
     return Picture(made, direction, lambda: str(Tape(order, roots)), [whole, alike])
+
+
+def _compared(now: Model, earlier: Any, direction: str, fold: bool | None, depth: int | None) -> Model:
+    """The picture of now beside the numbers of an earlier graph, or of its picture."""
+    from autograd_lite.pictures.compared import compared
+
+    if isinstance(earlier, Picture):
+        return compared(now, earlier.model)
+    if not isinstance(earlier, Value):
+        raise TypeError(f"draw: compare must be a Value or a Picture, got {shown(earlier)}")
+    stale = _stale(graph.order(earlier))
+    if stale is not None:
+        raise ValueError(
+            f"draw: compare: a leaf under {stale!r} has been changed since; draw that graph before the step, "
+            "`before = ag.draw(loss)`, and give compare=before"
+        )
+    return compared(now, draw(earlier, direction=direction, fold=fold, depth=depth).model)
 
 
 def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) -> Model:
@@ -193,9 +218,8 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     from autograd_lite.pictures.folded import folded
     from autograd_lite.pictures.model import model
     from autograd_lite.pictures.stepper import Stepper
-    from autograd_lite.pictures.steps import box_steps, node_steps, recomputed
+    from autograd_lite.pictures.steps import box_steps, node_steps
     from autograd_lite.pictures.steps import shown as shown_as
-    from autograd_lite.pictures.text import number
 
     if not isinstance(loss, Value):
         raise TypeError(f"step: expected a Value (the root of a graph), got {shown(loss)}")
@@ -203,12 +227,12 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
         raise TypeError(f"step: optimizer must be one of ag.optim, such as ag.optim.SGD, got {shown(optimizer)}")
     _check_direction(direction, "step")
     order = graph.order(loss)
-    for node, f in recomputed(order, {}).items():
-        if repr(f) != repr(node._f):
-            raise ValueError(
-                f"step: the data of a leaf has changed since the loss was computed ({node!r} would be {number(f)} "
-                "now); compute the loss again"
-            )
+    stale = _stale(order)
+    if stale is not None:
+        raise ValueError(
+            f"step: the data of a leaf has changed since the loss was computed ({stale!r} would be another now); "
+            "compute the loss again"
+        )
     adjoint = adjoints(loss)
     if _count(order) > FOLD_OVER:
         made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
@@ -218,6 +242,68 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}
     boxes = tuple(replace(b, note=f"→ {shown_as(after[i])}") if i in after else b for i, b in enumerate(made.boxes))
     return Stepper(Picture(replace(made, boxes=boxes), direction, lambda: str(Tape(order, [loss]))), steps)
+
+
+def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 0, direction: str = "BT") -> Quiz:
+    """A picture with blanks to fill in: forward values, backward values or local gradients.
+
+    Args:
+        loss: the Value at the root.
+        hide: "f", "g" or "local".
+        count: how many blanks; None for all that there can be.
+        seed: which are chosen; one seed, one sheet, so that a class has the same.
+        direction: where the root goes: "BT" on top, "LR" to the right.
+
+    Returns:
+        A Quiz: it shows itself in a notebook and has `.blanks`, `.check(A=6.0)`, `.hint("A")` and `.solution()`.
+
+    Raises:
+        TypeError: loss is no Value, or count no whole number.
+        ValueError: hide is none of the three, the graph is a leaf or has more than 60 boxes, count is below 1, or
+            the data of a leaf has changed since loss was computed.
+
+    Example:
+        >>> a = ag.Value(3.0, name="a")
+        >>> b = a ** 2
+        >>> b.name = "b"
+        >>> quiz = ag.quiz(b ** 2)
+        >>> quiz
+        Fill in the backward values:
+        A. g(a) = ?
+        B. g(b) = ?
+        >>> quiz.check(A=108, B=18)
+        {'A': True, 'B': True}
+    """
+    from autograd_lite.diff import adjoints
+    from autograd_lite.pictures.model import model
+    from autograd_lite.pictures.quizzes import HIDE, quiz_of
+
+    if not isinstance(loss, Value):
+        raise TypeError(f"quiz: expected a Value (the root of a graph), got {shown(loss)}")
+    if hide not in HIDE:
+        raise ValueError(f"quiz: hide must be 'f', 'g' or 'local', got {shown(hide)}")
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+        raise TypeError(f"quiz: count must be a whole number of blanks, got {shown(count)}")
+    if count is not None and count < 1:
+        raise ValueError(f"quiz: count must be at least 1, got {count}")
+    _check_direction(direction, "quiz")
+    order = graph.order(loss)
+    if _count(order) > FOLD_OVER:
+        raise ValueError(
+            f"quiz: {_count(order):,} boxes are too many for a sheet ({FOLD_OVER}); take a smaller example, "
+            "or an inner Value"
+        )
+    stale = _stale(order)
+    if stale is not None:
+        raise ValueError(f"quiz: the data of a leaf under {stale!r} has changed since; compute the loss again")
+    return quiz_of(order, model(order, [loss], adjoint=adjoints(loss)), hide, count, seed, direction)
+
+
+def _stale(order: list[Value]) -> Value | None:
+    """The first node that would be another number now, since the data of a leaf was changed."""
+    from autograd_lite.pictures.steps import recomputed
+
+    return next((node for node, f in recomputed(order, {}).items() if repr(f) != repr(node._f)), None)
 
 
 def _count(order: list[Value]) -> int:

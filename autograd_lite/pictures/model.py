@@ -16,6 +16,14 @@ from autograd_lite.pictures.formula import Labels, assignment, formula
 from autograd_lite.pictures.text import TOOLTIP_NAME, number, numbers, printable
 from autograd_lite.value import Constant, Parameter, Scope, Value
 
+Range = tuple[float, float]
+
+
+def _changed(now: Range, before: Range | None) -> str:
+    """A number, or what it was and what it is."""
+    texts = [numbers(*before)] if before is not None else []
+    return " → ".join(dict.fromkeys([*texts, numbers(*now)]))
+
 
 @dataclass(frozen=True)
 class Box:
@@ -32,6 +40,9 @@ class Box:
         frame: index of the frame around it, or None.
         about: the formula and the numbers put in, for the tooltip.
         literal: a bare number of the program, which has no name and no gradient.
+        note: a last line in small print.
+        before: f and g of the picture that this one is compared with, where they differ.
+        blank: "f" or "g" and the letter that stands for it in a quiz.
     """
 
     kind: str
@@ -45,15 +56,20 @@ class Box:
     about: str = ""
     literal: bool = False
     note: str = ""
+    before: tuple[Range, Range | None] | None = None
+    blank: tuple[str, str] | None = None
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """The lines below the title, each with what it is: "f", "g" or "note"."""
         if self.literal:
-            return (("f", numbers(*self.f)),)
-        shown = [("f", f"f = {numbers(*self.f)}" if self.count == 1 else f"f: {numbers(*self.f)}")]
+            return (("f", _changed(self.f, self.before and self.before[0])),)
+        sign = " = " if self.count == 1 else ": "
+        shown = [("f", f"f{sign}{_changed(self.f, self.before and self.before[0])}")]
         if self.g is not None:
-            shown.append(("g", f"g = {numbers(*self.g)}" if self.count == 1 else f"g: {numbers(*self.g)}"))
+            shown.append(("g", f"g{sign}{_changed(self.g, self.before and self.before[1])}"))
+        if self.blank is not None:
+            shown = [(part, f"{part} = {self.blank[1]} ?" if part == self.blank[0] else text) for part, text in shown]
         return (*shown, *([("note", self.note)] if self.note else []))
 
 
@@ -68,6 +84,8 @@ class Edge:
         about: the same in words, for the tooltip.
         constant: whether a bare number of the program comes in here.
         share: the share of an explained gradient that flows through here; None where none is shown.
+        before: the local gradient of the picture that this one is compared with, where it differs.
+        blank: the letter that stands for the local gradient in a quiz.
     """
 
     source: int
@@ -78,18 +96,22 @@ class Edge:
     about: str = ""
     constant: bool = False
     share: float | None = None
+    before: Range | None = None
+    blank: str = ""
 
     @property
     def label(self) -> str:
         """What stands at the edge: nothing where a bare number comes in, such as the exponent of a square."""
+        if self.blank:
+            return f"{self.blank} ?"
         if self.share is not None:
             return f"{numbers(*self.local)}  ({100 * self.share:.3g}%)"
-        return "" if self.constant else numbers(*self.local)
+        return "" if self.constant else _changed(self.local, self.before)
 
     @property
     def idle(self) -> bool:
         """Whether nothing flows back along it."""
-        return self.constant or self.local == (0.0, 0.0)
+        return self.constant or (not self.blank and self.local == (0.0, 0.0))  # dashes would give a blank away
 
 
 @dataclass(frozen=True)
