@@ -9,7 +9,8 @@
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
 (backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
-optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape).
+optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape, step, quiz),
+plot.py.
 """
 
 from importlib import import_module
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite import losses as losses
     from autograd_lite import nn as nn
     from autograd_lite import optim as optim
+    from autograd_lite import plot as plot
     from autograd_lite.checking import gradcheck as gradcheck
     from autograd_lite.diagnosis import diagnose as diagnose
     from autograd_lite.files import load as load
@@ -38,6 +40,8 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.nn import Neuron as Neuron
     from autograd_lite.nn import Perceptron as Perceptron
     from autograd_lite.pictures import draw as draw
+    from autograd_lite.pictures import quiz as quiz
+    from autograd_lite.pictures import step as step
     from autograd_lite.pictures import tape as tape
     from autograd_lite.signatures import *  # noqa: F403
     from autograd_lite.training import History as History
@@ -64,10 +68,10 @@ _HOME = {
     **dict.fromkeys(("MLP", "Layer", "Module", "Network", "Neuron", "Perceptron"), "nn"),
     **dict.fromkeys(("History", "fit"), "training"),
     **dict.fromkeys(("load", "save"), "files"),
-    **dict.fromkeys(("draw", "tape"), "pictures"),
+    **dict.fromkeys(("draw", "quiz", "step", "tape"), "pictures"),
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""
-_MODULES = ("losses", "nn", "optim")
+_MODULES = ("losses", "nn", "optim", "plot")
 
 __all__ = ["Parameter", "Value", "gradients", "no_grad", "scope", *_HOME, *_MODULES]  # noqa: PLE0604
 

@@ -35,6 +35,8 @@ def slides_example(out: Path) -> None:
     print(ag.tape(loss))
     print(f"\nThe gradient in w = [3, 1] is [{w1.grad:g}, {w2.grad:g}].")
     print(f"The graph as a picture: {saved(ag.draw(loss), out / 'loss.svg')}")
+    steps = ag.step(loss, ag.optim.SGD([w1, w2], lr=0.05))
+    print(f"Its backpropagation to step through, in a browser: {saved(steps, out / 'loss.html')}")
 
 
 HAND = {"w": {"14": 0.2, "15": -0.3, "24": 0.4, "25": 0.1, "34": -0.5, "35": 0.2, "46": -0.3, "56": -0.2},

@@ -32,8 +32,12 @@ def examples():
 
 
 @pytest.mark.parametrize("test", [t for t in examples() if t.examples], ids=lambda t: t.name)
-def test_docstring_example(test, tmp_path, monkeypatch):
+def test_docstring_example(test, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
+    if ".plot." in test.name:
+        pyplot = pytest.importorskip("matplotlib.pyplot", reason="plots need Matplotlib, extra `viz`")
+        pyplot.switch_backend("Agg")
+        request.addfinalizer(lambda: pyplot.close("all"))
     test.globs = {"ag": ag, "np": np}
     failures, tried = doctest.DocTestRunner(optionflags=OPTIONS).run(test)
     assert tried
@@ -86,5 +90,6 @@ def test_readme_picture_is_what_its_first_block_draws(tmp_path, monkeypatch):
     def labels(svg):
         return sorted(re.findall(r"<text[^>]*>([^<]*)</text>", svg))
 
+    assert "@keyframes" in (ROOT / "docs" / "loss.svg").read_text()  # it moves
     drawn, shown = (tmp_path / "loss.svg").read_text(), (ROOT / "docs" / "loss.svg").read_text()
     assert labels(drawn) == labels(shown) != []

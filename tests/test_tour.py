@@ -34,7 +34,7 @@ def test_the_tour_trains_a_model_on_real_data_and_saves_its_pictures(tmp_path):
     assert float(re.search(r"Held-out accuracy: ([\d.]+)", run.stdout).group(1)) >= 0.95
     assert re.search(r"epoch  1  loss 0\.\d+", run.stdout)
     out = tmp_path / "autograd_lite_tour"
-    assert {path.name for path in out.iterdir()} >= {"loss.svg", "network.svg", "weights.csv"}
+    assert {path.name for path in out.iterdir()} >= {"loss.svg", "loss.html", "network.svg", "weights.csv"}
     assert str(out) in run.stdout
 
 

@@ -63,7 +63,7 @@ def dot_text(model: Model, direction: str) -> str:
 
 def _label(box: Box) -> str:
     """The lines of a box as a table without lines."""
-    colours = {"f": BLUE, "g": VERMILION, "note": LINE}
+    colours = {"f": BLUE, "g": VERMILION, "note": LINE, "rule": LINE}
     rows = []
     if not box.literal:
         symbol = f'<TD ALIGN="RIGHT"><FONT COLOR="{LINE}">{_safe(box.symbol)}</FONT></TD>' if box.symbol else ""

@@ -9,7 +9,7 @@ are one box, which takes from itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -65,7 +65,14 @@ class Partition:
         return len(self.groups) + len(self.literals)
 
 
-def folded(order: Sequence[Value], roots: Sequence[Value], most: int, could_unfold: bool) -> Model:
+def folded(
+    order: Sequence[Value],
+    roots: Sequence[Value],
+    most: int,
+    could_unfold: bool,
+    *,
+    adjoint: Mapping[Value, float] | None = None,
+) -> Model:
     """A box for scalars that do the same thing.
 
     Args:
@@ -73,6 +80,7 @@ def folded(order: Sequence[Value], roots: Sequence[Value], most: int, could_unfo
         roots: the Values that the picture is for; each keeps a box of its own.
         most: boxes that a person still reads.
         could_unfold: whether `fold=False` would draw the graph, which the note then says.
+        adjoint: the backward values to show in place of each `.grad`.
     """
     kept = {id(root) for root in roots}
     graph = units(order, keep=lambda node: id(node) in kept)
@@ -84,7 +92,7 @@ def folded(order: Sequence[Value], roots: Sequence[Value], most: int, could_unfo
         if best.boxes <= most:
             break
     assert best is not None
-    return _model(order, roots, graph, best, could_unfold)
+    return _model(order, roots, graph, best, could_unfold, adjoint)
 
 
 def _partitions(
@@ -138,7 +146,7 @@ def _partition(
     of: list[int] = []
     first: list[int] = []
     for i, (unit, number) in enumerate(zip(graph, alike, strict=True)):
-        name = _DIGITS.sub("", unit.node._name[:200]) if by_use and not unit.op else ""
+        name = DIGITS.sub("", unit.node._name[:200]) if by_use and not unit.op else ""
         which = index.setdefault((number, name, frozenset(uses.get(i, ()))), len(groups))
         if which == len(groups):
             groups.append(Group(path=place[id(unit.node)][:depth], more="more " if unit.op in seen else ""))
@@ -156,9 +164,19 @@ def _partition(
 
 
 def _model(
-    order: Sequence[Value], roots: Sequence[Value], graph: Sequence[Unit], partition: Partition, could_unfold: bool
+    order: Sequence[Value],
+    roots: Sequence[Value],
+    graph: Sequence[Unit],
+    partition: Partition,
+    could_unfold: bool,
+    adjoint: Mapping[Value, float] | None,
 ) -> Model:
-    labels, backward, frames = Labels(order), has_backward(order, roots), Frames()
+    labels, frames = Labels(order), Frames()
+    backward: Callable[[Value], float | None] | None = None
+    if adjoint is not None:
+        backward = adjoint.get
+    elif has_backward(order, roots):
+        backward = backward_value
     boxes: list[Box] = []
     edges: list[Edge] = []
     box_of: list[int] = []
@@ -189,7 +207,11 @@ def _model(
     note = f"Folded: {len(order):,} values in {len(boxes)} boxes, those that are computed alike in one."
     note += " fold=False draws every value." if could_unfold else ""
     return Model(
-        tuple(boxes), tuple(edges), tuple(frames.found), note, f"{summary(order, roots, labels, backward)}. {note}"
+        tuple(boxes),
+        tuple(edges),
+        tuple(frames.found),
+        note,
+        f"{summary(order, roots, labels, backward is not None)}. {note}",
     )
 
 
@@ -203,12 +225,18 @@ def _literal_box(slots: Sequence[Slot], frame: int | None) -> Box:
     return Box("constant", title, "", f, None, len(slots), frame=frame, about=f"{title}: {same}")
 
 
-def _box(group: Group, frame: int | None, labels: Labels, backward: bool, roots: Sequence[Value]) -> Box:
+def _box(
+    group: Group,
+    frame: int | None,
+    labels: Labels,
+    backward: Callable[[Value], float | None] | None,
+    roots: Sequence[Value],
+) -> Box:
     unit = group.members[0]
     node, count = unit.node, len(group.members)
     size = sum(member.size for member in group.members)
     f = span(member.node._f for member in group.members)
-    g = span(backward_value(member.node) or 0.0 for member in group.members) if backward else None
+    g = span(backward(member.node) or 0.0 for member in group.members) if backward else None
     symbol = _symbol(group)
     about = assignment(node, labels) if unit.size == 1 else f"{labels[node]} = {symbol} = {numbers(*span([node._f]))}"
     if count > 1:
@@ -247,7 +275,7 @@ def _symbol(group: Group) -> str:
     return {(1,): "Σ a", (2,): "Σ a·b", (1, 2): "Σ a·b + c"}.get(tuple(sorted(factors)), "Σ")
 
 
-_DIGITS = re.compile(r"\d+")
+DIGITS = re.compile(r"\d+")
 
 
 def name_pattern(names: Sequence[str]) -> str:
@@ -261,10 +289,10 @@ def name_pattern(names: Sequence[str]) -> str:
     first = names[0]
     if not first or len(first) > 200:
         return ""
-    parts = _DIGITS.split(first)
-    found = _DIGITS.findall(first)
+    parts = DIGITS.split(first)
+    found = DIGITS.findall(first)
     for name in islice(names, 1, None):
-        if len(name) > 200 or _DIGITS.split(name) != parts:
+        if len(name) > 200 or DIGITS.split(name) != parts:
             return ""
-        found = [a if a == b else "*" for a, b in zip(found, _DIGITS.findall(name), strict=True)]
+        found = [a if a == b else "*" for a, b in zip(found, DIGITS.findall(name), strict=True)]
     return parts[0] + "".join(number + rest for number, rest in zip(found, parts[1:], strict=True))

@@ -16,13 +16,21 @@ from autograd_lite.pictures.formula import Labels, assignment, formula, spelled
 from autograd_lite.pictures.text import TOOLTIP_NAME, number, numbers, printable
 from autograd_lite.value import Constant, Parameter, Scope, Value
 
+Range = tuple[float, float]
+
+
+def _changed(now: Range, before: Range | None) -> str:
+    """A number, or what it was and what it is."""
+    texts = [numbers(*before)] if before is not None else []
+    return " → ".join(dict.fromkeys([*texts, numbers(*now)]))
+
 
 @dataclass(frozen=True)
 class Box:
     """One rectangle: a Value, or `count` of them that do the same thing.
 
     Args:
-        kind: "parameter", "input", "constant" or "op".
+        kind: "parameter", "input", "constant", "op", or "frame" (a closed one).
         title: its name, or the number that stands for it.
         symbol: what it does; "" for a leaf.
         f: the smallest and the largest forward value.
@@ -32,6 +40,11 @@ class Box:
         frame: index of the frame around it, or None.
         about: the formula and the numbers put in, for the tooltip.
         literal: a bare number of the program, which has no name and no gradient.
+        note: what else there is to say, in small print.
+        rule: the formula, in small print, where the order of the operands matters.
+        note: a last line in small print.
+        before: f and g of the picture that this one is compared with, where they differ.
+        blank: "f" or "g" and the letter that stands for it in a quiz.
     """
 
     kind: str
@@ -45,16 +58,22 @@ class Box:
     about: str = ""
     literal: bool = False
     note: str = ""
+    rule: str = ""
+    before: tuple[Range, Range | None] | None = None
+    blank: tuple[str, str] | None = None
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """The lines below the title, each with what it is: "f", "g" or "note"."""
+        """The lines below the title, each with what it is: "f", "g", "rule" or "note"."""
         if self.literal:
-            return (("f", numbers(*self.f)),)
-        shown = [("f", f"f = {numbers(*self.f)}" if self.count == 1 else f"f: {numbers(*self.f)}")]
+            return (("f", _changed(self.f, self.before and self.before[0])),)
+        sign = " = " if self.count == 1 else ": "
+        shown = [("f", f"f{sign}{_changed(self.f, self.before and self.before[0])}")]
         if self.g is not None:
-            shown.append(("g", f"g = {numbers(*self.g)}" if self.count == 1 else f"g: {numbers(*self.g)}"))
-        return (*shown, *([("note", self.note)] if self.note else []))
+            shown.append(("g", f"g{sign}{_changed(self.g, self.before and self.before[1])}"))
+        if self.blank is not None:
+            shown = [(part, f"{part} = {self.blank[1]} ?" if part == self.blank[0] else text) for part, text in shown]
+        return (*shown, *((part, text) for part, text in (("rule", self.rule), ("note", self.note)) if text))
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,8 @@ class Edge:
         about: the same in words, for the tooltip.
         constant: whether a bare number of the program comes in here.
         share: the share of an explained gradient that flows through here; None where none is shown.
+        before: the local gradient of the picture that this one is compared with, where it differs.
+        blank: the letter that stands for the local gradient in a quiz.
     """
 
     source: int
@@ -78,18 +99,22 @@ class Edge:
     about: str = ""
     constant: bool = False
     share: float | None = None
+    before: Range | None = None
+    blank: str = ""
 
     @property
     def label(self) -> str:
         """What stands at the edge: nothing where a bare number comes in, such as the exponent of a square."""
+        if self.blank:
+            return f"{self.blank} ?"
         if self.share is not None:
             return f"{numbers(*self.local)}  ({100 * self.share:.3g}%)"
-        return "" if self.constant else numbers(*self.local)
+        return "" if self.constant else _changed(self.local, self.before)
 
     @property
     def idle(self) -> bool:
         """Whether nothing flows back along it."""
-        return self.constant or self.local == (0.0, 0.0)
+        return self.constant or (not self.blank and self.local == (0.0, 0.0))  # dashes would give a blank away
 
 
 @dataclass(frozen=True)
@@ -211,6 +236,8 @@ def model(
     roots: Sequence[Value],
     shares: Mapping[tuple[Value, int], float] = MappingProxyType({}),
     only: Collection[Value] | None = None,
+    *,
+    adjoint: Mapping[Value, float] | None = None,
 ) -> Model:
     """One box a Value, one edge an operand slot.
 
@@ -219,9 +246,10 @@ def model(
         roots: the Values that the picture is for.
         shares: for each (node, slot) on a path of an explained gradient its share; those edges are marked.
         only: draw these nodes only.
+        adjoint: the backward values to show in place of each `.grad`.
     """
     labels = Labels(order)
-    backward = has_backward(order, roots)
+    backward = adjoint is not None or has_backward(order, roots)
     frames, place = Frames(), paths(order)
     target = "root" if len(roots) > 1 else labels[roots[0]]
     boxes: list[Box] = []
@@ -239,7 +267,7 @@ def model(
                 boxes.append(literal)
             else:
                 slots.append(index[id(x)])
-        g = backward_value(node) if backward else None
+        g = None if not backward else backward_value(node) if adjoint is None else adjoint[node]
         about = assignment(node, labels)
         if g is not None:
             about += f"; d({target})/d({labels[node]}) = {number(g)}"
@@ -257,7 +285,7 @@ def model(
                 root=any(node is root for root in roots),
                 frame=frame,
                 about=about,
-                note=spelled(node, labels),
+                rule=spelled(node, labels),
             )
         )
         for i, (source, x, local) in enumerate(zip(slots, raw_operands(node), node.local_grads, strict=True)):

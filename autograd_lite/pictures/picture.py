@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from html import escape
 from itertools import count
 from os import PathLike, fspath
 from pathlib import Path
@@ -26,8 +25,10 @@ class Picture:
         direction: "BT" or "LR".
     """
 
-    def __init__(self, model: Model, direction: str, text: Callable[[], str]) -> None:
-        self.model, self.direction, self._text = model, direction, text
+    def __init__(
+        self, model: Model, direction: str, text: Callable[[], str], wholes: Sequence[Callable[[], Model]] = ()
+    ) -> None:
+        self.model, self.direction, self._text, self._wholes = model, direction, text, wholes
         self._number = next(_numbers)
 
     @cached_property
@@ -63,12 +64,10 @@ class Picture:
 
     @cached_property
     def html(self) -> str:
-        """A page that holds the picture and nothing else."""
-        title = escape(self.model.about)
-        return (
-            f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title></head>\n'
-            f"<body>\n{self.svg}</body>\n</html>\n"
-        )
+        """A page of its own, in which frames open and close; without scripts it shows the picture."""
+        from autograd_lite.pictures.page import page
+
+        return page(self, self._wholes)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the picture to a file; the ending of its name says in which form.

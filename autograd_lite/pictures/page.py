@@ -1,0 +1,103 @@
+"""The page of a picture: frames that open and close, each view laid out beforehand.
+
+One way down the frames is open at a time: a view for each frame, in which it and those around it are open and
+all others are closed. So there are as many views as frames, and the page needs no layout of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from autograd_lite.pictures.closed import Closed, closed, levels
+from autograd_lite.pictures.model import Model
+from autograd_lite.pictures.scene import scene
+from autograd_lite.pictures.svg import svg
+
+VIEWS = 48
+"""Views that a page holds; frames beyond them, the innermost, do not open."""
+BOXES = 120
+"""Boxes of a view that a person still finds the way in."""
+CLOSED = 60
+"""Boxes of the view with every frame closed, above which the folded picture is the one to open and close."""
+
+
+def page(picture: Any, wholes: Sequence[Callable[[], Model]]) -> str:
+    """The text of the page.
+
+    Args:
+        picture: a Picture, which is what the page shows first.
+        wholes: makers of the picture with every frame open, from fine to coarse; the first that is not too large
+            when its frames are closed is used.
+    """
+    views = [f'<div class="view" id="view0">{picture.svg}</div>']
+    targets: dict[str, int] = {}
+    labels: dict[str, str] = {}
+    found = _views(wholes)
+    where = {opened: n for n, (opened, _) in enumerate(found, 1)}
+    for n, (opened, view) in enumerate(found, 1):
+        prefix = f"{picture.prefix}-{n}"
+        views.append(f'<div class="view" id="view{n}" hidden>{svg(scene(view.model, picture.direction), prefix)}</div>')
+        for box, frames in view.boxes.items():
+            # Of several alike the next one opens, so that all have their turn.
+            following = next((i for i in frames if opened is None or i > opened), frames[0])
+            if following in where:
+                targets[f"{prefix}-box{box}"] = where[following]
+                labels[f"{prefix}-box{box}"] = f"Open {view.model.boxes[box].title}"
+        for i, frame in enumerate(view.model.frames):
+            around = None if frame.parent is None else view.frames[frame.parent]
+            targets[f"{prefix}-frame{i}-title"] = where.get(around, 1)
+            labels[f"{prefix}-frame{i}-title"] = f"Close {frame.title}"
+    data = json.dumps({"targets": targets, "labels": labels, "views": len(views)})
+    parts = {"title": escape(picture.model.about), "views": "\n".join(views), "data": safe(data)}
+    return filled(file("page.html"), parts | {"style": file("page.css"), "script": file("page.js")})
+
+
+def _views(wholes: Sequence[Callable[[], Model]]) -> list[tuple[int | None, Closed]]:
+    """Which frame is open, None for none, and the picture with it."""
+    for n, make in enumerate(wholes, 1):
+        whole = make()
+        every = set(range(len(whole.frames)))
+        if not every:
+            return []
+        top = closed(whole, every)
+        if len(top.model.boxes) <= CLOSED or n == len(wholes):
+            views: list[tuple[int | None, Closed]] = [(None, top)]
+            level = levels(whole.frames)
+            for frame in sorted(every, key=level.__getitem__):
+                if len(views) < VIEWS:
+                    view = closed(whole, every.difference(_way(whole, frame)))
+                    if len(view.model.boxes) <= BOXES:
+                        views.append((frame, view))
+            return views
+    return []
+
+
+def _way(model: Model, frame: int | None) -> Iterator[int]:
+    """A frame and those around it."""
+    while frame is not None:
+        yield frame
+        frame = model.frames[frame].parent
+
+
+def filled(text: str, parts: dict[str, str]) -> str:
+    """A page with its marks `<!--name-->` replaced, in one pass, so that no part is read for the marks of another."""
+    opening, *pieces = text.split("<!--")
+    found = [opening]
+    for piece in pieces:
+        name, _, rest = piece.partition("-->")
+        found += [parts[name], rest]
+    return "".join(found)
+
+
+def safe(data: str) -> str:
+    """JSON that may stand inside a script element."""
+    return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def file(name: str) -> str:
+    """The text of a file that lies beside this one."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")

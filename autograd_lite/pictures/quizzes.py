@@ -1,0 +1,200 @@
+"""Quiz: a picture with blanks to fill in, hints that name the rule, and the solution."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from autograd_lite.graph import raw_operands
+from autograd_lite.pictures.formula import Labels, formula
+from autograd_lite.pictures.model import Model
+from autograd_lite.pictures.picture import Picture
+from autograd_lite.pictures.steps import Places, places
+from autograd_lite.rows import Row
+from autograd_lite.value import Value, plain, shown
+
+TOLERANCE = 5e-3
+"""How far an answer may be off, relative to the number: three digits are enough."""
+HIDE = {"f": "forward values", "g": "backward values", "local": "local gradients"}
+
+
+class Quiz:
+    """A picture with blanks A, B, ...; made by `ag.quiz`.
+
+    Attributes:
+        blanks: what each blank asks for, by its letter.
+        picture: the picture with the blanks.
+    """
+
+    def __init__(
+        self, picture: Picture, solved: Picture, asked: Mapping[str, tuple[str, float, str]], numbers_hidden: str
+    ) -> None:
+        self.picture, self._solved, self._asked, self._what = picture, solved, dict(asked), numbers_hidden
+        self.blanks = {letter: question for letter, (question, _, _) in asked.items()}
+
+    def check(self, answers: Mapping[str, float] | None = None, **more: float) -> dict[str, bool]:
+        """Which answers are right, to three digits.
+
+        Args:
+            answers: numbers by letter; they may also be given as keywords, `check(A=6, B=12)`.
+
+        Returns:
+            True or False for each letter that was answered.
+
+        Raises:
+            KeyError: there is no such blank.
+            TypeError: an answer is no number.
+
+        Example:
+            >>> w, x = ag.Parameter(3.0, name="w"), ag.Value(2.0, name="x")
+            >>> quiz = ag.quiz(w * x)
+            >>> quiz.blanks
+            {'A': 'g(w)', 'B': 'g(x)'}
+            >>> quiz.check(A=2.0, B=2.0)
+            {'A': True, 'B': False}
+        """
+        found = {}
+        for letter, answer in {**(answers or {}), **more}.items():
+            _, number, _ = self._blank(letter)
+            x = plain(answer, f"quiz: the answer {letter}")
+            same = x == number or (math.isnan(x) and math.isnan(number))
+            found[letter] = same or math.isclose(x, number, rel_tol=TOLERANCE)
+        return found
+
+    def hint(self, letter: str) -> str:
+        """The rule that gives a blank, without its number.
+
+        Example:
+            >>> w, x = ag.Parameter(3.0, name="w"), ag.Value(2.0, name="x")
+            >>> print(ag.quiz(w * x).hint("A"))
+            g(w) = g(v3) * d(v3)/d(w); mul: a * b has the local gradient b in a
+        """
+        return self._blank(letter)[2]
+
+    def solution(self) -> Picture:
+        """The picture with every number."""
+        return self._solved
+
+    def save(self, path: Any) -> Any:
+        """Write the sheet to a file, as `ag.draw` does."""
+        return self.picture.save(path)
+
+    def _blank(self, letter: str) -> tuple[str, float, str]:
+        try:
+            return self._asked[letter]
+        except KeyError:
+            known = f"A to {list(self._asked)[-1]}" if len(self._asked) > 1 else "A"
+            raise KeyError(f"quiz: there is no blank {shown(letter)}; they are {known}") from None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "image/svg+xml": self.picture.svg}
+
+    def __repr__(self) -> str:
+        lines = [f"{letter}. {question} = ?" for letter, question in self.blanks.items()]
+        return "\n".join([f"Fill in the {self._what}:", *lines])
+
+
+def quiz_of(order: Sequence[Value], whole: Model, hide: str, count: int | None, seed: int, direction: str) -> Quiz:
+    """The quiz of a graph of which every node has a box.
+
+    Args:
+        order: the nodes, operands first.
+        whole: its picture, with backward values.
+        hide: "f", "g" or "local".
+        count: how many blanks; None for all that there can be.
+        seed: of the choice.
+        direction: of the picture.
+    """
+    labels, place = Labels(order), places(order)
+    questions = {"f": _forward, "g": _backward, "local": _local}[hide](order, labels, place, whole)
+    if not questions:
+        raise ValueError("quiz: this graph has nothing to ask for; it is a leaf")
+    if count is not None and count < len(questions):
+        chosen = sorted(random.Random(seed).sample(range(len(questions)), count))
+        questions = [questions[i] for i in chosen]
+    asked, at = {}, {}
+    for i, (where, question, number, hint) in enumerate(questions):
+        letter = _letters(i)
+        asked[letter], at[where] = (question, number, hint), letter
+    # No tooltip may tell what is asked for, nor the sentence for those who do not see the picture.
+    nodes = {place.box[node]: node for node in order}
+    boxes = tuple(
+        replace(
+            box,
+            about=f"{labels[nodes[i]]} = {formula(nodes[i], labels)}" if i in nodes else box.about,
+            blank=(hide, at["box", i]) if ("box", i) in at else None,
+        )
+        for i, box in enumerate(whole.boxes)
+    )
+    edges = tuple(
+        replace(edge, about=edge.about.partition(" = ")[0], blank=at.get(("edge", i), ""))
+        for i, edge in enumerate(whole.edges)
+    )
+    about = f"A computation graph with blanks for {len(asked)} of its {HIDE[hide]}"
+    sheet = replace(whole, boxes=boxes, edges=edges, about=about)
+    text = "\n".join(f"{letter}. {question} = ?" for letter, (question, _, _) in asked.items())
+    solved = "\n".join(f"{letter}. {question} = {number:.4g}" for letter, (question, number, _) in asked.items())
+    return Quiz(Picture(sheet, direction, lambda: text), Picture(whole, direction, lambda: solved), asked, HIDE[hide])
+
+
+Question = tuple[tuple[str, int], str, float, str]
+
+
+def _forward(order: Sequence[Value], labels: Labels, place: Places, whole: Model) -> list[Question]:
+    return [
+        (("box", place.box[node]), f"f({labels[node]})", node._f, f"{labels[node]} = {formula(node, labels)}")
+        for node in order
+        if node._row is not None
+    ]
+
+
+def _backward(order: Sequence[Value], labels: Labels, place: Places, whole: Model) -> list[Question]:
+    terms: dict[Value, list[str]] = {}
+    rules: dict[Value, list[str]] = {}
+    for node in order:
+        for slot, x in enumerate(raw_operands(node)):
+            if x.__class__ is not float:
+                terms.setdefault(x, []).append(f"g({labels[node]}) * d({labels[node]})/d({labels[x]})")
+                rule = _rule(node._row, slot)
+                if rule not in rules.setdefault(x, []):
+                    rules[x].append(rule)
+    found: list[Question] = []
+    for node in order[:-1]:
+        hint = f"g({labels[node]}) = {' + '.join(terms[node])}; {'; '.join(rules[node])}"
+        g = whole.boxes[place.box[node]].g
+        assert g is not None
+        found.append((("box", place.box[node]), f"g({labels[node]})", g[0], hint))
+    return found
+
+
+def _local(order: Sequence[Value], labels: Labels, place: Places, whole: Model) -> list[Question]:
+    found: list[Question] = []
+    for node in order:
+        for slot, (x, local) in enumerate(zip(raw_operands(node), node.local_grads, strict=True)):
+            if x.__class__ is not float:
+                question = f"d({labels[node]})/d({labels[x]})"
+                found.append((("edge", place.edge[node, slot]), question, local, _rule(node._row, slot)))
+    return found
+
+
+def _rule(row: Row | None, slot: int) -> str:
+    """A local derivative in words, from the table."""
+    assert row is not None
+    if row.variadic or not isinstance(row.partials, str) or not isinstance(row.forward, str):
+        return f"{row.name}: {row.about}"
+    return (
+        f"{row.name}: {row.forward} has the local gradient {row.partial_texts()[slot].strip()} in {row.operands[slot]}"
+    )
+
+
+def _letters(i: int) -> str:
+    """A to Z, then AA, AB, ..."""
+    text = ""
+    i += 1
+    while i:
+        i, rest = divmod(i - 1, 26)
+        text = chr(65 + rest) + text
+    return text

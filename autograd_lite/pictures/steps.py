@@ -1,0 +1,237 @@
+"""Backpropagation as a list of steps, plain data: what is computed, from what, and what it gives.
+
+The stepper's page and the animated picture play these; they hold no arithmetic of their own.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograd_lite.graph import raw_operands
+from autograd_lite.pictures.formula import Labels, assignment
+from autograd_lite.pictures.model import Model
+from autograd_lite.pictures.text import few, number, numbers
+from autograd_lite.value import Value
+
+Number = float | tuple[float, float]
+"""What a box shows: a number, or for a box that stands for many the smallest and the largest."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: numbers that appear in the picture, and the arithmetic that they come from.
+
+    Args:
+        phase: "forward", "backward" or "update".
+        caption: the formula and the numbers put in.
+        part: which line of the boxes is written: "f", "g", or "new" for a parameter after the update.
+        fills: the number that each box shows from now on, by index of the box.
+        box: the box that computes, None for all leaves at once.
+        edge: the edge along which a gradient flows back.
+        plus: what is added to the gradient of the operand.
+    """
+
+    phase: str
+    caption: str
+    part: str
+    fills: Mapping[int, Number] = field(default_factory=dict)
+    box: int | None = None
+    edge: int | None = None
+    plus: float | None = None
+
+
+def shown(x: Number) -> str:
+    """A number as a box writes it.
+
+    Example:
+        >>> from autograd_lite.pictures.steps import shown
+        >>> shown(0.25), shown((1.0, 2.0))
+        ('0.25', '1 … 2')
+    """
+    return numbers(*x) if isinstance(x, tuple) else number(x)
+
+
+def signed(x: float) -> str:
+    """A number inside a formula, in brackets if it has a sign."""
+    text = number(x)
+    return f"({text})" if text.startswith("-") else text
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the nodes of a graph are in its unfolded Model.
+
+    Args:
+        box: the index of the box of each node.
+        edge: the index of the edge of each (node, slot).
+    """
+
+    box: dict[Value, int]
+    edge: dict[tuple[Value, int], int]
+
+
+def places(order: Sequence[Value]) -> Places:
+    """Boxes and edges come in the order of the nodes, a bare number just before the node that takes it."""
+    box: dict[Value, int] = {}
+    edge: dict[tuple[Value, int], int] = {}
+    boxes = 0
+    for node in order:
+        operands = raw_operands(node)
+        boxes += sum(x.__class__ is float for x in operands)
+        box[node] = boxes
+        boxes += 1
+        for slot in range(len(operands)):
+            edge[node, slot] = len(edge)
+    return Places(box, edge)
+
+
+def node_steps(order: Sequence[Value], optimizer: Any = None) -> list[Step]:
+    """The steps of a graph of which every node has a box: forward, backward, and the update.
+
+    Args:
+        order: the nodes, operands first, the root last.
+        optimizer: what changes the parameters; None for no update.
+    """
+    labels, place = Labels(order), places(order)
+    backward = _backward(order, labels, place)
+    g = {box: x for step in backward for box, x in step.fills.items() if not isinstance(x, tuple)}
+    return [*_forward(order, labels, place), *backward, *_update(order, labels, place, g, optimizer)]
+
+
+def _forward(order: Sequence[Value], labels: Labels, place: Places) -> list[Step]:
+    leaves = [node for node in order if node._row is None]
+    given = few(leaves, lambda leaf: f"{labels[leaf]} = {number(leaf._f)}")
+    steps = [Step("forward", f"The leaves are given: {given}", "f", {place.box[leaf]: leaf._f for leaf in leaves})]
+    for node in order:
+        if node._row is not None:
+            steps.append(Step("forward", assignment(node, labels), "f", {place.box[node]: node._f}, place.box[node]))
+    return steps
+
+
+def _backward(order: Sequence[Value], labels: Labels, place: Places) -> list[Step]:
+    """g(operand) += g(node) * local gradient, from the root to the leaves, slot by slot.
+
+    As in diff.py an adjoint of 0 contributes 0 whatever the local gradient, and an operand that a choice passed
+    over gets 0 whatever the adjoint.
+    """
+    root = order[-1]
+    top = labels[root]
+    g = {root: 1.0}
+    steps = [Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", {place.box[root]: 1.0}, place.box[root])]
+    for node in reversed(order):
+        if node._row is None:
+            continue
+        for slot, (x, local) in enumerate(zip(raw_operands(node), node.local_grads, strict=True)):
+            if x.__class__ is float:
+                continue
+            nothing = g[node] == 0.0 or (node._row.branch and local == 0.0)
+            plus = 0.0 if nothing else g[node] * local
+            before = g.get(x)
+            g[x] = plus if before is None else before + plus
+            into, out = labels[x], labels[node]
+            caption = (
+                f"g({into}) += g({out}) * d({out})/d({into}) = {signed(g[node])} * {signed(local)} = {number(plus)}"
+            )
+            if before is not None:
+                caption += f"; with what it had, g({into}) = {signed(before)} + {signed(plus)} = {number(g[x])}"
+            steps.append(
+                Step("backward", caption, "g", {place.box[x]: g[x]}, place.box[node], place.edge[node, slot], plus)
+            )
+    return steps
+
+
+def updated(optimizer: Any, gradient: Callable[[Value], float]) -> list[tuple[Value, float]]:
+    """What each parameter would be after `optimizer.step()`; nothing is changed, since a copy takes the step.
+
+    Args:
+        optimizer: anything with `params` and `step()`.
+        gradient: the gradient of a parameter.
+
+    Returns:
+        (parameter, its data afterwards) for each parameter of the optimizer.
+    """
+    trial = copy.deepcopy(optimizer)
+    for twin, p in zip(trial.params, optimizer.params, strict=True):
+        twin.grad = gradient(p)
+    trial.step()
+    return [(p, twin.data) for p, twin in zip(optimizer.params, trial.params, strict=True)]
+
+
+def _update(
+    order: Sequence[Value], labels: Labels, place: Places, g: Mapping[int, float], optimizer: Any
+) -> list[Step]:
+    if optimizer is None:
+        return []
+    here = set(order)
+    lr = optimizer.lr
+    after = {p: new for p, new in updated(optimizer, lambda p: g[place.box[p]] if p in here else 0.0) if p in here}
+    rule = type(optimizer).__name__
+    steps = []
+    for p, new in after.items():
+        box, name = place.box[p], labels[p]
+        if getattr(p, "frozen", False):
+            caption = f"{name} is frozen and stays {number(p._f)}"
+        elif abs(p._f - lr * g[box] - new) <= 1e-12 * max(abs(p._f), abs(lr * g[box])):
+            caption = (
+                f"{name} <- {name} - lr * g({name}) = {signed(p._f)} - {number(lr)} * {signed(g[box])} = {number(new)}"
+            )
+        else:
+            caption = f"{name} <- {number(new)}: {rule} (lr = {number(lr)}) moves it by {number(new - p._f)}"
+            caption += f" from {number(p._f)}; g({name}) = {number(g[box])}"
+        steps.append(Step("update", caption, "new", {box: new}, box))
+    if after:
+        root = order[-1]
+        loss = recomputed(order, after)[root]
+        caption = f"With the new parameters {labels[root]} = {number(loss)}; it was {number(root._f)}"
+        steps.append(Step("update", caption, "new", {place.box[root]: loss}, place.box[root]))
+    return steps
+
+
+def recomputed(order: Sequence[Value], leaves: Mapping[Value, float]) -> dict[Value, float]:
+    """The value of every node with other numbers in some leaves; the graph is not touched."""
+    f: dict[Any, float] = {}
+    for node in order:
+        if node._row is None:
+            f[node] = leaves.get(node, node._f)
+        else:
+            xs = [x if x.__class__ is float else f[x] for x in raw_operands(node)]
+            f[node] = node._row.evaluate(xs)[0] if node._row.variadic else node._row.evaluate(*xs)[0]
+    return f
+
+
+def box_steps(model: Model) -> list[Step]:
+    """The steps of a folded picture: a box a step forward, an edge a step backward, in ranges.
+
+    Args:
+        model: a picture with backward values.
+    """
+    leaves = [i for i, box in enumerate(model.boxes) if box.kind != "op" and not box.literal]
+    given = few(leaves, lambda i: f"{model.boxes[i].title}: {numbers(*model.boxes[i].f)}")
+    steps = [Step("forward", f"The leaves are given: {given}", "f", {i: model.boxes[i].f for i in leaves})]
+    for i, box in enumerate(model.boxes):
+        if box.kind == "op":
+            steps.append(Step("forward", box.about, "f", {i: box.f}, i))
+    left = [0] * len(model.boxes)
+    for edge in model.edges:
+        left[edge.source] += 1
+    roots = {i: box.g or (0.0, 0.0) for i, box in enumerate(model.boxes) if box.root}
+    steps.append(Step("backward", "g(root) = d(root)/d(root) = 1", "g", roots, next(iter(roots))))
+    into: dict[int, list[int]] = {}
+    for e, edge in enumerate(model.edges):
+        into.setdefault(edge.target, []).append(e)
+    for i in reversed(range(len(model.boxes))):
+        for e in into.get(i, ()):
+            edge = model.edges[e]
+            source = model.boxes[edge.source]
+            left[edge.source] -= 1
+            if edge.constant or source.g is None:
+                continue
+            name, times = source.title, "" if edge.count == 1 else f" along {edge.count:,} edges"
+            caption = f"g({name}) += g * local gradient{times}; local gradients {numbers(*edge.local)}"
+            done = not left[edge.source]
+            caption += f"; all are in, g: {numbers(*source.g)}" if done else ""
+            steps.append(Step("backward", caption, "g", {edge.source: source.g} if done else {}, i, e))
+    return steps

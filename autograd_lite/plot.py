@@ -1,0 +1,460 @@
+"""Plots of training and of functions, by Matplotlib: `ag.plot.*`.
+
+Each takes `ax=` to draw into, makes a figure of its own without it, and returns the Axes; nothing is shown or
+saved here. Matplotlib is imported when the first plot is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autograd_lite import graph
+from autograd_lite.diff import adjoints
+from autograd_lite.nn import as_rows
+from autograd_lite.optim import SGD
+from autograd_lite.value import Parameter, Scope, Value, no_grad, plain, set_numbers, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["activations", "contours", "decision_boundary", "gradients", "loss_slice", "losses", "update_ratios"]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's, which colour-blind readers tell apart."""
+MARKERS = "osD^v<>"
+
+
+def _axes(ax: Any, who: str) -> Any:
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError(f"plot.{who} needs Matplotlib: pip install 'autograd_lite[viz]'") from None
+    return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
+
+
+def losses(history: Any, *, ax: Any = None, log: bool = False) -> Any:
+    """The loss over the epochs, in training and in validation.
+
+    Args:
+        history: an object with `loss` and `validation_loss` (what `fit` returns), a dict of lists by name, or
+            one list of losses.
+        ax: Axes to draw into; a new figure without it.
+        log: a logarithmic axis for the loss.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: there is no loss in it.
+
+    Example:
+        >>> ax = ag.plot.losses({"training": [1.0, 0.5, 0.3], "validation": [1.1, 0.7, 0.6]}, log=True)
+        >>> [line.get_label() for line in ax.lines], ax.get_yscale()
+        (['training', 'validation'], 'log')
+    """
+    if hasattr(history, "loss"):
+        curves = {"training": history.loss, "validation": getattr(history, "validation_loss", [])}
+    else:
+        curves = dict(history) if isinstance(history, Mapping) else {"training": list(history)}
+    curves = {str(name): [plain(x, f"plot.losses: {name}") for x in xs] for name, xs in curves.items() if len(xs)}
+    if not curves:
+        raise ValueError("plot.losses: there is no loss to draw; was the training run for at least one epoch?")
+    ax = _axes(ax, "losses")
+    for colour, (name, xs) in zip(_cycle(COLOURS), curves.items(), strict=False):
+        ax.plot(range(1, len(xs) + 1), xs, color=colour, label=name, marker="o" if len(xs) < 30 else "", markersize=3)
+    if log:
+        ax.set_yscale("log")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("loss")
+    ax.legend(frameon=False)
+    return _plain_frame(ax)
+
+
+def decision_boundary(
+    model: Any, X: Any, y: Any, *, ax: Any = None, threshold: float = 0.0, resolution: int = 120
+) -> Any:
+    """What a classifier says over the plane, with the examples on it.
+
+    Args:
+        model: anything with `predict(X)`: scores of shape (n,) for two classes, (n, k) for k.
+        X: examples, shape (n, 2).
+        y: their labels, shape (n,).
+        ax: Axes to draw into; a new figure without it.
+        threshold: the score at which the class changes: 0, or 1/2 for probabilities.
+        resolution: points of the grid in each direction.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: X has not two columns, or the lengths differ.
+
+    Example:
+        >>> ax = ag.plot.decision_boundary(ag.Neuron(2, seed=0), [[0.0, 1.0], [1.0, 0.0]], [1, -1], resolution=5)
+        >>> ax.get_xlabel()
+        'x1'
+    """
+    import numpy as np
+
+    rows, labels = as_rows(X, "plot.decision_boundary"), np.asarray(y).ravel()
+    if rows.shape[1] != 2:
+        raise ValueError(f"plot.decision_boundary: X must have 2 columns, got shape {rows.shape}")
+    if len(labels) != len(rows):
+        raise ValueError(f"plot.decision_boundary: {len(rows)} examples but {len(labels)} labels")
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    margin = np.where(high > low, 0.12 * (high - low), 1.0)
+    ticks = [np.linspace(a, b, resolution) for a, b in zip(low - margin, high + margin, strict=True)]
+    grid = np.stack(np.meshgrid(*ticks), axis=-1)
+    scores = np.asarray(model.predict(grid.reshape(-1, 2)), dtype=float)
+    classes = np.unique(labels)
+    ax = _axes(ax, "decision_boundary")
+    if scores.ndim == 1:
+        height = scores.reshape(grid.shape[:2]) - threshold
+        reach = max(float(np.abs(height[np.isfinite(height)]).max(initial=0.0)), 1e-12)
+        ax.contourf(*ticks, height, levels=np.linspace(-reach, reach, 21), cmap="RdBu", alpha=0.55)
+        if height.min() < 0 < height.max():
+            ax.contour(*ticks, height, levels=[0.0], colors="black", linewidths=1.2)
+        colours = [COLOURS[1], COLOURS[0]] if len(classes) == 2 else list(COLOURS)
+    else:
+        best = scores.argmax(axis=1).reshape(grid.shape[:2])
+        colours = list(COLOURS)
+        levels = np.arange(scores.shape[1] + 1) - 0.5
+        ax.contourf(*ticks, best, levels=levels, colors=[colours[i % 7] for i in range(scores.shape[1])], alpha=0.3)
+    for i, label in enumerate(classes):
+        points = rows[labels == label]
+        style = {"color": colours[i % len(colours)], "marker": MARKERS[i % 7], "edgecolors": "white"}
+        ax.scatter(points[:, 0], points[:, 1], s=28, linewidths=0.6, label=f"{label}", **style)
+    ax.set_xlabel("x1")
+    ax.set_ylabel("x2")
+    ax.legend(title="label", frameon=True, framealpha=0.85, loc="best")
+    return ax
+
+
+def activations(loss: Value, *, ax: Any = None) -> Any:
+    """How large the outputs of each layer are, |f| as histograms on a log scale, with medians.
+
+    Args:
+        loss: a Value whose graph has the layers, on one example or many.
+        ax: Axes to draw into; a new figure without it.
+
+    Returns:
+        The Axes, a histogram a layer, the first at the bottom.
+
+    Raises:
+        TypeError: loss is no Value.
+        ValueError: no node of the graph belongs to a module or a scope.
+
+    Example:
+        >>> ax = ag.plot.activations(ag.MLP(2, [8, 8, 1], seed=0)([1.0, 2.0]))
+        >>> [tick.get_text() for tick in ax.get_yticklabels()]
+        ['layer 0', 'layer 1', 'layer 2']
+    """
+    found = {layer: [node._f for node in nodes] for layer, nodes in _layers(loss, "activations", False).items()}
+    return _histograms(found, "|f| of the outputs", COLOURS[0], _axes(ax, "activations"))
+
+
+def gradients(loss: Value, *, ax: Any = None, of: str = "outputs") -> Any:
+    """How large the gradients of each layer are, |g| as histograms on a log scale, with medians.
+
+    Where they shrink from layer to layer towards the inputs, gradients vanish; where they grow, they explode.
+
+    Args:
+        loss: a Value whose graph has the layers; no `.grad` is read or changed.
+        ax: Axes to draw into; a new figure without it.
+        of: "outputs" of the neurons, or their "parameters".
+
+    Returns:
+        The Axes, a histogram a layer, the first at the bottom.
+
+    Raises:
+        TypeError: loss is no Value.
+        ValueError: no node of the graph belongs to a module or a scope, or `of` is neither of the two.
+
+    Example:
+        >>> ax = ag.plot.gradients(ag.MLP(2, [8, 8, 1], seed=0)([1.0, 2.0]), of="parameters")
+        >>> ax.get_xlabel()
+        '|g| of the parameters'
+    """
+    if of not in ("outputs", "parameters"):
+        raise ValueError(f"plot.gradients: of must be 'outputs' or 'parameters', got {shown(of)}")
+    layers = _layers(loss, "gradients", of == "parameters")
+    g = adjoints(loss)
+    found = {layer: [g[node] for node in nodes] for layer, nodes in layers.items()}
+    return _histograms(found, f"|g| of the {of}", COLOURS[1], _axes(ax, "gradients"))
+
+
+def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> Any:
+    """How far each step moves the parameters of each layer, relative to their size.
+
+        ratio = |w(t+1) - w(t)| / |w(t)|, with the Euclidean norm over a layer
+
+    About 1e-3 is healthy (the dashed line): far above it training is unstable, far below it hardly moves.
+
+    Args:
+        states: `model.state_dict()` before the first step and after each.
+        ax: Axes to draw into; a new figure without it.
+
+    Returns:
+        The Axes, a line a layer.
+
+    Raises:
+        ValueError: there are fewer than two states, or their names differ.
+
+    Example:
+        >>> states = [{"layers[0].w": 1.0}, {"layers[0].w": 1.001}, {"layers[0].w": 1.003}]
+        >>> ag.plot.update_ratios(states).lines[0].get_label()
+        'layers[0]'
+
+    Source: the weight-update slides' reference, cs231n.github.io/neural-networks-3.
+    """
+    import numpy as np
+
+    taken = [dict(state) for state in states]
+    if len(taken) < 2:
+        raise ValueError(f"plot.update_ratios: two states make one step, got {len(taken)}")
+    for i, state in enumerate(taken):
+        if state.keys() != taken[0].keys():
+            raise ValueError(f"plot.update_ratios: state {i} has other parameters than state 0")
+    layers: dict[str, list[str]] = {}
+    for name in taken[0]:
+        layers.setdefault(name.partition(".")[0] if "." in name else "parameters", []).append(name)
+    ax = _axes(ax, "update_ratios")
+    for colour, (layer, names) in zip(_cycle(COLOURS), layers.items(), strict=False):
+        w = np.array([[state[name] for name in names] for state in taken])
+        size = np.maximum(np.linalg.norm(w[:-1], axis=1), 1e-300)
+        ratio = np.linalg.norm(np.diff(w, axis=0), axis=1) / size
+        ax.plot(range(1, len(taken)), ratio, color=colour, label=layer)
+    ax.axhline(1e-3, color="#5F6673", linestyle="--", linewidth=1)
+    ax.set_yscale("log")
+    ax.set_xlabel("step")
+    ax.set_ylabel("|change| / |w|")
+    ax.legend(frameon=False)
+    return _plain_frame(ax)
+
+
+def contours(
+    f: Callable[[Any, Any], Any], *, start: Sequence[float] | None = None,
+    optimizers: Mapping[str, Callable[[list[Value]], Any]] | None = None, steps: int = 50, ax: Any = None,
+    x: tuple[float, float] = (-2.0, 2.0), y: tuple[float, float] = (-2.0, 2.0), levels: int = 20,
+    resolution: int = 100,
+) -> Any:  # fmt: skip
+    """The contours of a function of two numbers, and the paths of optimizers down it from one start.
+
+    Args:
+        f: a function of two numbers or Values, written with arithmetic and `ag` functions.
+        start: where every path begins; None draws no paths.
+        optimizers: by name, a function of the parameters that gives an optimizer, such as
+            `lambda p: ag.optim.SGD(p, lr=0.05)`; plain gradient descent if left out.
+        steps: the length of each path.
+        ax: Axes to draw into; a new figure without it.
+        x, y: the ranges to show.
+        levels: how many contours; they are denser near the minimum.
+        resolution: points of the grid in each direction.
+
+    Returns:
+        The Axes; the line of each path has its name as the label.
+
+    Raises:
+        ValueError: start is not two numbers, or a path leaves the floats.
+
+    Example:
+        >>> ax = ag.plot.contours(lambda a, b: a**2 + 10 * b**2, start=(1, -2), steps=3,
+        ...                       optimizers={"SGD": lambda p: ag.optim.SGD(p, lr=0.01)})
+        >>> [round(float(v), 4) for v in ax.lines[0].get_ydata()]
+        [-2.0, -1.6, -1.28, -1.024]
+
+    Source: the weight-update slides (momentum and adaptive rules on contours).
+    """
+    import numpy as np
+
+    ticks = np.linspace(*x, resolution), np.linspace(*y, resolution)
+    height = np.array([[_number(f(float(a), float(b))) for a in ticks[0]] for b in ticks[1]])
+    ax = _axes(ax, "contours")
+    finite = height[np.isfinite(height)]
+    low, high = float(finite.min()), float(finite.max())
+    cuts = low + (high - low) * np.linspace(0.0, 1.0, levels + 1)[1:] ** 3
+    ax.contour(*ticks, height, levels=cuts if high > low else 1, colors="#9AA0AB", linewidths=0.8)
+    if start is not None:
+        rules = optimizers or {"gradient descent": lambda p: SGD(p, lr=0.01)}
+        for i, (name, make) in enumerate(rules.items()):
+            path = _path(f, start, make, steps, name)
+            style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 3.5, "linewidth": 1.4}
+            ax.plot(path[:, 0], path[:, 1], label=name, **style)
+        ax.plot(*path[0], "o", color="black", markersize=7, label="_start", zorder=5)
+        ax.legend(frameon=True, framealpha=0.85)
+    ax.set_xlim(*x)
+    ax.set_ylim(*y)
+    return ax
+
+
+def _path(f: Callable[[Any, Any], Any], start: Sequence[float], make: Any, steps: int, name: str) -> Array:
+    """The points that an optimizer visits, shape (steps + 1, 2)."""
+    import numpy as np
+
+    if len(start) != 2:
+        raise ValueError(f"plot.contours: start must be two numbers, got {shown(start)}")
+    p: list[Value] = [Parameter(x) for x in start]
+    optimizer = make(p)
+    points = [[x.data for x in p]]
+    for _ in range(steps):
+        optimizer.zero_grad()
+        f(*p).backward()
+        if not all(np.isfinite(v.grad) for v in p):
+            raise ValueError(f"plot.contours: the path of {name!r} left the floats at step {len(points)}; lower its lr")
+        with np.errstate(over="ignore"):  # refused above, in the next round
+            optimizer.step()
+        points.append([x.data for x in p])
+    return np.array(points)
+
+
+def loss_slice(
+    model: Any, loss: Callable[[Any], Any], *, ax: Any = None, span: float = 1.0, resolution: int = 25, seed: int = 0
+) -> Any:
+    """A 2-D slice of the loss: over two random directions from where the parameters are now.
+
+        L(a, b) = loss at w + a u + b v, with u and v of the length of w in each neuron
+
+    Args:
+        model: a Module; its parameters are as before when this returns.
+        loss: a function of the model that gives its loss, such as `lambda m: mean over the examples`.
+        ax: Axes to draw into; a new figure without it.
+        span: a and b run from -span to span.
+        resolution: points in each direction; the loss is computed resolution^2 times.
+        seed: of the directions.
+
+    Returns:
+        The Axes.
+
+    Raises:
+        ValueError: the model has no parameters.
+
+    Example:
+        >>> model = ag.MLP(1, [1], seed=0)
+        >>> before = model.state_dict()
+        >>> ax = ag.plot.loss_slice(model, lambda m: (m([1.0]) - 2.0) ** 2, resolution=5)
+        >>> model.state_dict() == before
+        True
+
+    Source: Li, Xu, Taylor, Studer and Goldstein, Visualizing the loss landscape of neural nets, 2018.
+    """
+    import numpy as np
+
+    named = dict(model.named_parameters())
+    if not named:
+        raise ValueError(f"plot.loss_slice: {model!r} has no parameters")
+    parameters = list(named.values())
+    w = np.array([p._f for p in parameters])
+    neuron = [name.rpartition(".w")[0] or name.rpartition(".b")[0] for name in named]
+    directions = np.random.default_rng(seed).standard_normal((2, len(w)))
+    for who in dict.fromkeys(neuron):
+        inside = np.array([other == who for other in neuron])
+        length = np.linalg.norm(directions[:, inside], axis=1, keepdims=True)
+        directions[:, inside] *= np.linalg.norm(w[inside]) / length
+    ticks = np.linspace(-span, span, resolution)
+    height = np.empty((resolution, resolution))
+    try:
+        with no_grad():
+            for i, b in enumerate(ticks):
+                for j, a in enumerate(ticks):
+                    set_numbers(parameters, (w + a * directions[0] + b * directions[1]).tolist())
+                    height[i, j] = _number(loss(model))
+    finally:
+        set_numbers(parameters, w.tolist())
+    ax = _axes(ax, "loss_slice")
+    filled = ax.contourf(ticks, ticks, height, levels=24, cmap="cividis")
+    ax.contour(ticks, ticks, height, levels=24, colors="white", linewidths=0.3, alpha=0.6)
+    ax.plot(0.0, 0.0, "o", color="white", markeredgecolor="black", label="the parameters now")
+    ax.figure.colorbar(filled, ax=ax, label="loss")
+    ax.set_xlabel("along one random direction")
+    ax.set_ylabel("along another")
+    ax.legend(frameon=True, framealpha=0.85)
+    return ax
+
+
+# --- what they share -------------------------------------------------------------------------------------
+
+
+def _number(x: Any) -> float:
+    return x._f if isinstance(x, Value) else plain(x, "plot: the result of the function")
+
+
+def _cycle(colours: Sequence[str]) -> Iterable[str]:
+    while True:
+        yield from colours
+
+
+def _plain_frame(ax: Any) -> Any:
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _layers(loss: Value, who: str, parameters: bool) -> dict[str, list[Value]]:
+    """By layer, inputs first: what comes out of its neurons (used outside of them), or their parameters."""
+    from autograd_lite.pictures.model import paths
+
+    if not isinstance(loss, Value):
+        raise TypeError(f"plot.{who}: expected a Value, the root of a graph, got {shown(loss)}")
+    order = graph.order(loss)
+    place = paths(order)
+    outside = {loss}
+    for node in order:
+        for x in graph.raw_operands(node):
+            if x.__class__ is not float and place[id(x)][-1:] != place[id(node)][-1:]:
+                outside.add(x)
+    found: dict[tuple[Scope, ...], list[Value]] = {}
+    computes: dict[tuple[Scope, ...], int] = {}  # where a layer's first node stands; a parameter may come earlier
+    for i, node in enumerate(order):
+        path = place[id(node)]
+        layer = path[:-1] or path
+        if layer and node._row is not None:
+            computes.setdefault(layer, i)
+        if layer and (isinstance(node, Parameter) if parameters else node._row is not None and node in outside):
+            found.setdefault(layer, []).append(node)
+    if not found:
+        raise ValueError(
+            f"plot.{who}: no node of this graph belongs to a layer; use ag.MLP, or record inside `with ag.scope(name)`"
+        )
+    inputs_first = sorted(found, key=lambda layer: computes.get(layer, 0))
+    names = [layer[-1].name for layer in inputs_first]
+    if len(set(names)) < len(names):
+        names = [" / ".join(scope.name for scope in layer) for layer in inputs_first]
+    layers: dict[str, list[Value]] = {}
+    for name, layer in zip(names, inputs_first, strict=True):
+        layers.setdefault(name, []).extend(found[layer])
+    return layers
+
+
+def _histograms(layers: Mapping[str, Sequence[float]], what: str, colour: str, ax: Any) -> Any:
+    """Histograms of |x| one above another, on a common logarithmic axis."""
+    import numpy as np
+
+    sizes = {layer: np.abs(np.array(xs, dtype=float)) for layer, xs in layers.items()}
+    shown_ = {layer: x[np.isfinite(x) & (x > 0)] for layer, x in sizes.items()}
+    every = np.concatenate(list(shown_.values()))
+    low, high = (np.log10(every.min()), np.log10(every.max())) if len(every) else (-1.0, 1.0)
+    middle, half = (low + high) / 2, max((high - low) / 2, 0.5) * 1.08
+    bins = np.logspace(middle - half, middle + half, 31)
+    for row, (layer, x) in enumerate(shown_.items()):
+        counts, _ = np.histogram(x, bins)
+        height = 0.8 * counts / max(counts.max(), 1)
+        ax.fill_between(bins, row, row + np.append(height, 0.0), step="post", color=colour, alpha=0.35, linewidth=0)
+        ax.plot(bins, row + np.append(height, 0.0), drawstyle="steps-post", color=colour, linewidth=1)
+        notes = []
+        if len(x):
+            median = float(np.median(x))
+            ax.plot([median, median], [row, row + 0.8], color="black", linewidth=1.6, label=f"_median {layer}")
+            notes.append(f"median {median:.2g}")
+        zeros, strange = int((sizes[layer] == 0).sum()), int((~np.isfinite(sizes[layer])).sum())
+        notes += [f"{zeros:,} of {len(sizes[layer]):,} are 0"] if zeros else []
+        notes += [f"{strange:,} not finite"] if strange else []
+        ax.annotate(", ".join(notes), (1.01, row + 0.3), xycoords=("axes fraction", "data"), fontsize=9, va="center")
+    ax.set_xscale("log")
+    ax.set_yticks(range(len(sizes)), list(sizes))
+    ax.set_ylim(-0.1, len(sizes))
+    ax.set_xlabel(what)
+    return _plain_frame(ax)

@@ -1,0 +1,180 @@
+"""Plots: what is in them, where they are drawn, and that nothing else is touched."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.diff import adjoints
+
+matplotlib = pytest.importorskip("matplotlib", reason="plots need Matplotlib, extra `viz`")
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _closed(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda *a, **k: pytest.fail("a plot was shown"))
+    yield
+    plt.close("all")
+
+
+def deep(activation="sigmoid", examples=3):
+    model = ag.MLP(2, [6, 5, 4, 1], activation=activation, init=ag.nn.normal(1.0), seed=0)
+    return ag.mean([ag.losses.squared_error(model([0.3 * i, 1.0]), 1.0) for i in range(examples)])
+
+
+def bowl(a, b):
+    return a**2 + 10 * b**2
+
+
+CALLS = {
+    "losses": lambda ax: ag.plot.losses([3.0, 2.0, 1.0], ax=ax),
+    "decision_boundary": lambda ax: ag.plot.decision_boundary(
+        ag.Neuron(2, "tanh", seed=0), [[0.0, 1.0], [1.0, 0.0]], [1, -1], ax=ax, resolution=9
+    ),
+    "activations": lambda ax: ag.plot.activations(deep(), ax=ax),
+    "gradients": lambda ax: ag.plot.gradients(deep(), ax=ax),
+    "update_ratios": lambda ax: ag.plot.update_ratios([{"w": 1.0}, {"w": 1.1}], ax=ax),
+    "contours": lambda ax: ag.plot.contours(bowl, start=(1.0, -1.0), steps=2, resolution=9, ax=ax),
+    "loss_slice": lambda ax: ag.plot.loss_slice(
+        ag.Neuron(1, "tanh", seed=0), lambda m: (m([1.0]) - 2) ** 2, resolution=4, ax=ax
+    ),
+}
+
+
+def test_every_plot_is_tested():
+    assert set(CALLS) == set(ag.plot.__all__)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_it_draws_into_the_axes_that_it_is_given(name):
+    figure, ax = plt.subplots()
+    assert CALLS[name](ax) is ax
+    assert ax.has_data()
+    assert plt.get_fignums() == [figure.number]
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_it_makes_one_figure_of_its_own(name):
+    ax = CALLS[name](None)
+    assert [ax.figure.number] == plt.get_fignums()
+
+
+def test_matplotlib_is_imported_on_use_and_missed_with_a_word():
+    code = (
+        "import sys, autograd_lite as ag; ag.plot.losses; assert 'matplotlib' not in sys.modules\n"
+        "sys.modules['matplotlib.pyplot'] = None\n"
+        "try: ag.plot.losses([1.0])\n"
+        "except ImportError as e: assert 'autograd_lite[viz]' in str(e)\n"
+        "else: raise SystemExit('no error')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_losses_of_a_history_a_dict_and_a_list():
+    class History:
+        loss, validation_loss = [2.0, 1.0], [2.5, 1.5]
+
+    lines = ag.plot.losses(History(), log=True).lines
+    assert [(line.get_label(), list(line.get_ydata())) for line in lines] == [
+        ("training", [2.0, 1.0]),
+        ("validation", [2.5, 1.5]),
+    ]
+    assert list(ag.plot.losses([1.0, 0.5]).lines[0].get_xdata()) == [1, 2]
+    with pytest.raises(ValueError, match="there is no loss to draw"):
+        ag.plot.losses({"training": []})
+
+
+def test_the_paths_are_the_optimizers(golden):
+    case = golden["optimizers"]
+    rules = {
+        "sgd": lambda p: ag.optim.SGD(p, lr=case["sgd"]["lr"]),
+        "momentum": lambda p: ag.optim.SGD(p, lr=0.01, momentum=case["momentum"]["momentum"]),
+    }
+    lines = {line.get_label(): line for line in ag.plot.contours(bowl, start=(1, -2), optimizers=rules, steps=3).lines}
+    for name in rules:
+        path = np.array(lines[name].get_data()).T
+        np.testing.assert_allclose(path, [[1.0, -2.0], *case[name]["trace"]], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"the path of 'wild' left the floats at step \d+; lower its lr"):
+        ag.plot.contours(bowl, start=(1, -2), optimizers={"wild": lambda p: ag.optim.SGD(p, lr=1e9)}, resolution=5)
+
+
+def medians(ax):
+    return {
+        line.get_label().removeprefix("_median "): line.get_xdata()[0]
+        for line in ax.lines
+        if line.get_label().startswith("_median")
+    }
+
+
+def test_gradients_vanish_where_they_do():
+    loss = deep()
+    found = medians(ag.plot.gradients(loss))
+    assert list(found) == ["layer 0", "layer 1", "layer 2", "layer 3"]
+    g = adjoints(loss)
+    out = [abs(x) for node, x in g.items() if node.op == "dot" and node._scope.parent.name == "layer 3"]
+    assert math.isclose(found["layer 3"], np.median(out))
+    assert found["layer 0"] < found["layer 3"] / 3
+    assert list(medians(ag.plot.gradients(loss, of="parameters"))) == list(found)
+
+
+def test_dead_units_are_counted():
+    model = ag.MLP(1, [4, 1], activation="relu", init=-1.0)
+    ax = ag.plot.activations(model([1.0]))
+    assert "4 of 4 are 0" in [text.get_text() for text in ax.texts]
+
+
+def test_nothing_is_changed():
+    model = ag.Neuron(1, "tanh", seed=0)
+    before = model.state_dict()
+    with pytest.raises(ZeroDivisionError):
+        ag.plot.loss_slice(model, lambda m: 1 / 0)
+    assert model.state_dict() == before
+    loss = (model([1.0]) - 1.0) ** 2
+    ag.plot.gradients(loss)
+    assert [p.grad for p in model.parameters()] == [0.0, 0.0]
+
+
+def test_update_ratios():
+    model = ag.MLP(1, [2, 1], activation="tanh", seed=0)
+    optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
+    states = [model.state_dict()]
+    for _ in range(3):
+        optimizer.zero_grad()
+        ((model([1.0]) - 1.0) ** 2).backward()
+        optimizer.step()
+        states.append(model.state_dict())
+    lines = {line.get_label(): line.get_ydata() for line in ag.plot.update_ratios(states).lines}
+    names = [name for name in states[0] if name.startswith("layers[1]")]
+    old, new = ([state[name] for name in names] for state in states[:2])
+    assert math.isclose(lines["layers[1]"][0], math.dist(old, new) / math.hypot(*old))
+    with pytest.raises(ValueError, match="two states make one step, got 1"):
+        ag.plot.update_ratios(states[:1])
+    with pytest.raises(ValueError, match="state 1 has other parameters"):
+        ag.plot.update_ratios([{"a": 1.0}, {"b": 1.0}])
+
+
+def test_decision_boundary_of_several_classes():
+    X, y = [[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]], ["a", "b", "c"]
+    ax = ag.plot.decision_boundary(ag.MLP(2, [3], seed=0), X, y, resolution=7)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == y
+
+
+def test_misuse():
+    model = ag.Neuron(3, seed=0)
+    with pytest.raises(ValueError, match=r"X must have 2 columns, got shape \(1, 3\)"):
+        ag.plot.decision_boundary(model, [[1.0, 2.0, 3.0]], [1])
+    with pytest.raises(ValueError, match="1 examples but 2 labels"):
+        ag.plot.decision_boundary(ag.Neuron(2, seed=0), [[1.0, 2.0]], [1, -1])
+    with pytest.raises(TypeError, match=r"plot\.activations: expected a Value"):
+        ag.plot.activations([1.0])
+    with pytest.raises(ValueError, match="no node of this graph belongs to a layer"):
+        ag.plot.activations(ag.Value(1.0) * 2)
+    with pytest.raises(ValueError, match="of must be 'outputs' or 'parameters'"):
+        ag.plot.gradients(deep(), of="weights")
+    with pytest.raises(ValueError, match="start must be two numbers"):
+        ag.plot.contours(bowl, start=(1.0,), resolution=5)
