@@ -140,6 +140,22 @@ def test_a_large_graph_is_stepped_through_folded():
     assert last(stepper.steps, "g") == {i: box.g for i, box in enumerate(model.boxes) if not box.literal and box.g}
 
 
+def test_the_update_of_a_large_graph_is_one_step():
+    model = ag.MLP(2, [16, 1], activation="tanh", seed=0)
+    optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
+
+    def loss():
+        return (model([0.5, -1.0]) - 1.0) ** 2
+
+    before = loss()
+    step = ag.step(before, optimizer).steps[-1]
+    before.backward()
+    optimizer.step()
+    assert step.phase == "update"
+    assert "moves 65 of 65 parameters" in step.caption
+    assert step.caption.endswith(f"the root is {loss():.4g}; it was {before:.4g}")
+
+
 def test_misuse_is_refused():
     x = ag.Parameter(1.0)
     with pytest.raises(TypeError, match=r"step: expected a Value .*got float 3\.0"):

@@ -191,7 +191,7 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
 
     Returns:
         A Stepper: it shows itself in a notebook and has `.steps`, `.html` and `.save(path)`. A graph of more
-        than 60 boxes is stepped through folded, forward and backward.
+        than 60 boxes is stepped through folded, a box or an edge a step.
 
     Raises:
         TypeError: loss is no Value, or optimizer is none.
@@ -218,7 +218,7 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     from autograd_lite.pictures.folded import folded
     from autograd_lite.pictures.model import model
     from autograd_lite.pictures.stepper import Stepper
-    from autograd_lite.pictures.steps import box_steps, node_steps
+    from autograd_lite.pictures.steps import box_steps, folded_update, node_steps
     from autograd_lite.pictures.steps import shown as shown_as
 
     if not isinstance(loss, Value):
@@ -236,7 +236,8 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     adjoint = adjoints(loss)
     if _count(order) > FOLD_OVER:
         made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
-        return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), box_steps(made))
+        steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
+        return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), steps)
     steps = node_steps(order, optimizer)
     made = model(order, [loss], adjoint=adjoint)
     after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}

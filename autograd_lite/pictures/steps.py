@@ -235,3 +235,20 @@ def box_steps(model: Model) -> list[Step]:
             caption += f"; all are in, g: {numbers(*source.g)}" if done else ""
             steps.append(Step("backward", caption, "g", {edge.source: source.g} if done else {}, i, e))
     return steps
+
+
+def folded_update(order: Sequence[Value], adjoint: Mapping[Value, float], optimizer: Any) -> list[Step]:
+    """The update of a folded picture: all parameters in one step.
+
+    Args:
+        order: the nodes, operands first, the root last.
+        adjoint: the gradient of each.
+        optimizer: what changes the parameters; None for no update.
+    """
+    if optimizer is None:
+        return []
+    after = {p: new for p, new in updated(optimizer, lambda p: adjoint.get(p, 0.0)) if p in adjoint}
+    moved = sum(p._f != new for p, new in after.items())
+    loss = recomputed(order, after)[order[-1]]
+    caption = f"{type(optimizer).__name__} (lr = {number(optimizer.lr)}) moves {moved:,} of {len(after):,} parameters"
+    return [Step("update", f"{caption}; with them the root is {number(loss)}; it was {number(order[-1]._f)}", "new")]
