@@ -31,8 +31,11 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.files import load as load
     from autograd_lite.files import save as save
     from autograd_lite.insight import explain as explain
+    from autograd_lite.folding.lookup import lookup as lookup
     from autograd_lite.folding.program import Program as Program
     from autograd_lite.folding.program import fold as fold
+    from autograd_lite.folding.tracing import compile as compile
+    from autograd_lite.insight import explain as explain
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
     from autograd_lite.nn import Module as Module
@@ -68,6 +71,8 @@ _HOME = {
     **dict.fromkeys(("load", "save"), "files"),
     **dict.fromkeys(("draw", "tape"), "pictures"),
     **dict.fromkeys(("Program", "fold"), "folding.program"),
+    "compile": "folding.tracing",
+    "lookup": "folding.lookup",
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""
 _MODULES = ("losses", "nn", "optim")

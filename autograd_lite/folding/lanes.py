@@ -252,10 +252,10 @@ def _apply(name: str, *args: Any) -> Any:
     return Lanes(wide.builder, wide.builder.op(name, wide.size, tuple(refs)), wide.size, wide.owner)
 
 
-def _where(condition: Any, a: Any, b: Any) -> Any:
+def _where(condition: Any, a: Callable[[], Any], b: Callable[[], Any]) -> Any:
     if isinstance(condition, Lanes):
-        return _apply("where", condition, a, b)
-    return b if condition == 0.0 else a if condition == condition else np.nan
+        return _apply("where", condition, a(), b())
+    return b() if condition == 0.0 else a() if condition == condition else np.nan
 
 
 def _sum(xs: Any) -> Any:

@@ -28,6 +28,10 @@ CHUNK_BYTES = 1 << 21
 """A batch is worked through in pieces whose arrays take about this much, so that they stay in the cache."""
 
 
+class GuardChanged(Exception):
+    """A branch that a trace took would go the other way."""
+
+
 class Folded:
     """A structure, and what has been made to run it. Threads share it: each runs a runner of its own."""
 
@@ -122,6 +126,10 @@ class Program:
     ) -> None:
         self._folded, self.params, self._constants = folded, list(params), constants
         self._shapes, self._single, self._batch, self._dtype = list(shapes), single, batch, dtype
+        self.guards: list[tuple[str, bool]] = []
+        """What the last roots must come out as for the trace to hold; see tracing.py."""
+        self.captured: list[Value] = []
+        """Values among the constants whose numbers are read anew at each call: the last of them."""
 
     # -- binding
 
@@ -145,6 +153,10 @@ class Program:
         """What the leaves are bound to, and the length of the batch."""
         if len(args) != len(self._shapes):
             raise TypeError(f"program: takes {len(self._shapes)} arguments, got {len(args)}")
+        if self.captured:
+            now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
+            if not np.array_equal(now, self._constants[-len(now) :], equal_nan=True):
+                self._constants = np.concatenate([self._constants[: -len(now)], now])
         leaves = {"theta": theta, "constants": self._constants}
         rows: int | None = None
         for k, (arg, shape) in enumerate(zip(args, self._shapes, strict=True)):
@@ -170,7 +182,9 @@ class Program:
         leaves, rows = self._leaves(theta, args)
         folded = self._folded
         if rows is None:
-            return folded.run(leaves, wanted, None, self._dtype)
+            found = folded.run(leaves, wanted, None, self._dtype)
+            self._check_guards(found)
+            return found
         piece = self._piece(wanted, rows)
         total: list[Any] = []
         outputs = folded.plan(wanted, False).outputs
@@ -182,9 +196,10 @@ class Program:
             }
             share["seed"] = np.full((1, stop - start), 1.0 / rows)
             found = folded.run(share, wanted, stop - start, self._dtype)
+            self._check_guards(found)
             for k, out in enumerate(found):
                 if k < len(folded.roots) and batched[k]:
-                    out = out.sum(-1) / rows  # the mean
+                    out = out.sum(-1) / rows  # its share of the mean
                 elif k < len(folded.roots):
                     out = out * ((stop - start) / rows)
                 if len(total) <= k:
@@ -195,14 +210,26 @@ class Program:
                     total[k] = total[k] + out
         return [np.concatenate(x, -1) if isinstance(x, list) else x for x in total]
 
+    def _check_guards(self, found: list[Array]) -> None:
+        """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
+        last = len(self._folded.roots)
+        for k, (name, outcome) in enumerate(self.guards, last - len(self.guards)):
+            holds = found[k] != 0.0 if name == "bool" else found[k] == 1.0
+            if not (holds == outcome).all():
+                raise GuardChanged("a branch depends on an argument or a parameter")
+
     def _piece(self, wanted: int | None, rows: int) -> int:
         width = sum(x.size for x in self._folded.plan(wanted, False).instructions if x.batched)
         fits = max(CHUNK_BYTES // (8 * max(width, 1)), 256)
         return rows if rows <= 2 * fits else fits
 
+    @property
+    def _results(self) -> int:
+        return len(self._folded.roots) - len(self.guards)
+
     def _refuse_several(self, what: str) -> None:
         if not self._single:
-            raise TypeError(f"{what}: the program has {len(self._folded.roots)} results; a gradient needs one")
+            raise TypeError(f"{what}: the program has {self._results} results; a gradient needs one")
 
     # -- use
 
@@ -215,7 +242,7 @@ class Program:
         Raises:
             TypeError, ValueError: the number of arguments or a shape is wrong.
         """
-        values = [float(out[0]) for out in self._run(self.theta, args, None)]
+        values = [float(out[0]) for out in self._run(self.theta, args, None)[: self._results]]
         return values[0] if self._single else values
 
     def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
@@ -235,7 +262,7 @@ class Program:
         if not -len(self._shapes) <= argnum < len(self._shapes):
             raise IndexError(f"value_and_grad: argnum is {argnum}, the program has {len(self._shapes)} arguments")
         argnum %= len(self._shapes)
-        value, gradient = self._run(self.theta, args, argnum + 1)
+        value, *_, gradient = self._run(self.theta, args, argnum + 1)
         shape = self._shapes[argnum]
         if self._batch:
             return float(value[0]), gradient.T.reshape(-1, *shape)
@@ -257,7 +284,7 @@ class Program:
         self._refuse_several("loss_and_grad")
         if not self.params:
             raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
-        value, gradient = self._run(self._checked_theta(theta), args, 0)
+        value, *_, gradient = self._run(self._checked_theta(theta), args, 0)
         return float(value[0]), gradient
 
     def backward(self, *args: Any) -> float:
@@ -275,7 +302,7 @@ class Program:
         if not self.params:
             raise RuntimeError("backward: the program has no parameters to put gradients into")
         self._refuse_several("backward")
-        value, gradient = self._run(self.theta, args, 0)
+        value, *_, gradient = self._run(self.theta, args, 0)
         diff.add_gradients(self.params, gradient.tolist())
         return float(value[0])
 
@@ -380,11 +407,14 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
 
 def make(
     roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]],
-    shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any,
+    shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any, live: bool = False,
 ) -> Program:  # fmt: skip
-    """A Program of checked arguments."""
+    """A Program of checked arguments; `live` reads the Values among its constants anew at each call."""
     scan = Scan(roots, params, leaves)
-    return Program(_cache.folded(scan, batch), scan.params, scan.constants, shapes, single, batch, dtype)
+    program = Program(_cache.folded(scan, batch), scan.params, scan.constants, shapes, single, batch, dtype)
+    if live:
+        program.captured = scan.captured
+    return program
 
 
 def _checked_leaves(xs: list[Any], what: str) -> list[Value]:

@@ -104,6 +104,8 @@ def _handed_on(
         if isinstance(partial, float):
             if partial:
                 yield x.source, Part("plain", partial, to, adjoint, None)
+            elif careful and not row.branch:  # an infinite adjoint times 0 is NaN
+                yield x.source, Part(kind, 1.0, to, adjoint, builder.literal(np.zeros(size)))
         else:
             factor, partial = _factor(builder, partial, size)
             yield x.source, _product(builder, kind, factor, to, adjoint, partial)
@@ -129,8 +131,10 @@ def _partial(builder: Builder, row: Row, out: Ref, instruction: Instruction, slo
         return float(ast.literal_eval(text))
     except ValueError:
         pass  # an expression
-    if all(isinstance(x, Ref) for x in instruction.args):
+    exponent = instruction.args[-1]
+    if row.name != "pow" or not isinstance(exponent, float) or not exponent.is_integer():
         return builder.op(row.name, instruction.size, (*instruction.args, out), slot)
+    # A whole power: its derivative is a number times lanes, and the number can go along with a product.
     size = instruction.size
     lanes = [Lanes(builder, x, size) if isinstance(x, Ref) else x for x in names.values()]
     found = on_lanes(text, (*row.operands, "out"))(*lanes)

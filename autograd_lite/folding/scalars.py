@@ -96,6 +96,8 @@ class Scan:
         self.source = np.zeros(n + self.literals, np.int64)
         """For a leaf which leaf instruction it is a lane of: 0 theta, 1... the inputs, the last the constants."""
         self.lane = np.zeros(n + self.literals, np.int64)
+        self.captured: list[Any] = []
+        """The Values among the constants: they come after the literals."""
         last = len(inputs) + 1
         found = {x: (0, k) for k, x in enumerate(self.params)}
         for which_input, xs in enumerate(inputs):
@@ -105,6 +107,7 @@ class Scan:
             if known is None:
                 known = last, len(values)
                 values.append(nodes[i]._f)
+                self.captured.append(nodes[i])
             self.source[i], self.lane[i] = known
         self.source[n:] = last
         self.lane[n:] = np.arange(self.literals)

@@ -236,7 +236,16 @@ class Runner:
                 self._do(out.__setitem__, new, 0.0)
             written[lanes] = True
             count = len(self.arrays)
-            getattr(self, f"_{form.what}")(part, form, out, fresh, x.batched and self.rows is not None)
+            batched = out.ndim > 1
+            if batched and not any(self.arrays[r.source].ndim > 1 for r in (part.left, part.right) if r is not None):
+                if fresh:  # the same for every row: computed once, and spread
+                    self._do(out.__setitem__, lanes, 0.0)
+                once = self._temporary((x.size,))
+                self._do(once.fill, 0.0)
+                getattr(self, f"_{form.what}")(part, form, once, True, False)
+                self._do(np.add, out, once[:, None], out)
+            else:
+                getattr(self, f"_{form.what}")(part, form, out, fresh, batched)
             if len(self.arrays) > count:  # what a form added for itself
                 del self.arrays[count:]
                 self.gathered = {key: array for key, array in self.gathered.items() if key[0] < count}
@@ -392,17 +401,9 @@ class Runner:
         if not left_rows and not right_rows:
             a = self._table(left, form.left[0] if single else form.left, True)
             b = self._table(right, form.right[0] if single else form.right, True)
-            to = form.to[0] if single else form.to
-            if batched:
-                to = to[..., None]
 
             def work(target: Array) -> None:
-                if batched:  # the same for every row
-                    result = self._temporary(to.shape[:-1])
-                    self._multiply(part.kind, a, b, result, careful)
-                    self._do(np.copyto, target, result[..., None])
-                else:
-                    self._multiply(part.kind, a, b, target, careful)
+                self._multiply(part.kind, a, b, target, careful)
 
             shaped = form._replace(to=form.to[0] if single else form.to)
             self._finish(part, shaped, out, fresh, work)
