@@ -275,6 +275,7 @@ def _reduction(name: str) -> Callable[..., Any]:
 
 def _named(name: str) -> Any:
     special = {**CONSTANTS, **HELPERS, "where": _where, "sum": _sum, **{x: _reduction(x) for x in REDUCTIONS}}
+    special["_stop"] = lambda x: x  # what a rule emits is not differentiated again
     if name in special:
         return special[name]
     return lambda *args: _apply(name, *args)

@@ -43,6 +43,8 @@ class Folded:
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
         self.pools: dict[Any, list[Any]] = {}
+        self.widths: dict[int | None, int] = {}
+        self.batched: dict[int | None, list[bool]] = {}
 
     def __getstate__(self) -> Any:
         return self.builder.instructions, self.roots
@@ -55,6 +57,9 @@ class Folded:
     def plan(self, wanted: int | None, careful: bool) -> Plan:
         """The plan of the roots, and of the gradient in the leaves of the instruction `wanted`."""
         key = wanted, careful and wanted is not None
+        known = self.plans.get(key)
+        if known is not None:
+            return known
         with self.lock:
             if key not in self.plans:
                 outputs = list(self.roots)
@@ -62,6 +67,14 @@ class Folded:
                     outputs += self._gradient(wanted, careful)
                 self.plans[key] = plan(self.builder.instructions, outputs)
             return self.plans[key]
+
+    def outputs(self, wanted: int | None) -> list[bool]:
+        """Whether each output has the batch axis; notes how many numbers a row of a batch takes."""
+        if wanted not in self.widths:
+            found = self.plan(wanted, False)
+            self.widths[wanted] = sum(x.size for x in found.instructions if x.batched)
+            self.batched[wanted] = [found.instructions[ref.source].batched for ref in found.outputs]
+        return self.batched[wanted]
 
     def _gradient(self, wanted: int, careful: bool) -> list[Ref]:
         builder, root = self.builder, self.roots[0]
@@ -185,30 +198,35 @@ class Program:
             found = folded.run(leaves, wanted, None, self._dtype)
             self._check_guards(found)
             return found
-        piece = self._piece(wanted, rows)
-        total: list[Any] = []
-        outputs = folded.plan(wanted, False).outputs
-        batched = [folded.plan(wanted, False).instructions[ref.source].batched for ref in outputs]
+        outputs = folded.outputs(wanted)
+        piece = max(CHUNK_BYTES // (8 * max(folded.widths[wanted], 1)), 256)
+        if rows <= 2 * piece:
+            piece = rows
+        total: list[Any] = [[] for _ in outputs]
         for start in range(0, rows, piece):
             stop = min(start + piece, rows)
-            share = {
-                name: array[:, start:stop] if name.startswith("input") else array for name, array in leaves.items()
-            }
-            share["seed"] = np.full((1, stop - start), 1.0 / rows)
+            share = leaves if piece == rows else {
+                name: array[:, start:stop] if name[0] == "i" else array for name, array in leaves.items()
+            }  # fmt: skip
+            share["seed"] = 1.0 / rows
             found = folded.run(share, wanted, stop - start, self._dtype)
-            self._check_guards(found)
-            for k, out in enumerate(found):
-                if k < len(folded.roots) and batched[k]:
-                    out = out.sum(-1) / rows  # its share of the mean
-                elif k < len(folded.roots):
-                    out = out * ((stop - start) / rows)
-                if len(total) <= k:
-                    total.append([out] if batched[k] and k >= len(folded.roots) else out)
-                elif batched[k] and k >= len(folded.roots):
-                    total[k].append(out)
-                else:
-                    total[k] = total[k] + out
-        return [np.concatenate(x, -1) if isinstance(x, list) else x for x in total]
+            if self.guards:
+                self._check_guards(found)
+            for parts, out in zip(total, found, strict=True):
+                parts.append(out)
+        return [
+            self._joined(parts, batched, k < len(folded.roots), rows)
+            for k, (parts, batched) in enumerate(zip(total, outputs, strict=True))
+        ]
+
+    @staticmethod
+    def _joined(parts: list[Array], batched: bool, root: bool, rows: int) -> Array:
+        """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts."""
+        if batched and root:
+            return sum(part.sum(-1) for part in parts) / rows
+        if batched:
+            return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
+        return parts[0] if root or len(parts) == 1 else np.sum(parts, 0)
 
     def _check_guards(self, found: list[Array]) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
@@ -217,11 +235,6 @@ class Program:
             holds = found[k] != 0.0 if name == "bool" else found[k] == 1.0
             if not (holds == outcome).all():
                 raise GuardChanged("a branch depends on an argument or a parameter")
-
-    def _piece(self, wanted: int | None, rows: int) -> int:
-        width = sum(x.size for x in self._folded.plan(wanted, False).instructions if x.batched)
-        fits = max(CHUNK_BYTES // (8 * max(width, 1)), 256)
-        return rows if rows <= 2 * fits else fits
 
     @property
     def _results(self) -> int:

@@ -77,13 +77,25 @@ def _ndtr(a: Any, out: Array) -> None:
 
 def _expdiff(a: Any, b: Any, out: Array) -> None:
     d = np.subtract(a, b)
-    value = np.exp(d)
+    np.exp(d, out)
+    usual = d.size and d.max() < 700.0 and d.min() > -math.inf
     back = a - d
-    found = value + value * ((a - (d + back)) + (back - b))
-    plain = ~((d > -750.0) & (value < math.inf))
-    np.copyto(found, value, where=plain)
-    np.copyto(found, 1.0, where=np.equal(a, b))
-    np.copyto(out, found)
+    lost = d + back
+    np.subtract(a, lost, lost)
+    np.subtract(back, b, back)
+    np.add(lost, back, lost)
+    np.multiply(lost, out, lost)
+    if usual:  # nothing infinite, and no NaN
+        np.add(out, lost, out)
+        return
+    np.add(out, lost, out, where=(d > -750.0) & (out < math.inf))
+    np.copyto(out, 1.0, where=np.equal(a, b))
+
+
+def has_nan(x: Any) -> bool:
+    """Whether there is a NaN in it: a sum of squares is NaN for no other reason."""
+    square = x * x if isinstance(x, float) else np.vdot(x, x)
+    return bool(square != square)
 
 
 def _special(name: str) -> Callable[..., None]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.folding.backends.kernels import KERNELS, matrix_product, product
+from autograd_lite.folding.backends.kernels import KERNELS, has_nan, matrix_product, product
 from autograd_lite.folding.backends.views import common, cut, pattern, strided, table_view
 from autograd_lite.folding.contract import Form
 from autograd_lite.folding.lanes import Instruction, Part, Ref
@@ -29,6 +29,7 @@ BINARY: dict[type, Callable[..., Any]] = {ast.Add: np.add, ast.Sub: np.subtract,
 TESTS: dict[type, Callable[..., Any]] = {
     ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal, ast.Eq: np.equal,
 }  # fmt: skip
+WIDE = 32
 NAMED_TESTS = {"less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE, "equal": ast.Eq}
 
 
@@ -125,7 +126,9 @@ class Runner:
             return
         shape = self._shape(x.size, x.batched)
         if x.op == "leaf":
-            self.arrays.append(np.zeros(shape, self.dtype))
+            # Wide examples stay row by row, as they come: copying them is then no transposition, and BLAS takes both.
+            wide = len(shape) == 2 and x.size >= WIDE
+            self.arrays.append(np.zeros(shape[::-1], self.dtype).T if wide else np.zeros(shape, self.dtype))
             self.leaves[x.name] = self.arrays[-1]
             return
         out = np.zeros(shape, self.dtype)
@@ -684,6 +687,7 @@ def _ordered(test: Callable[..., Any]) -> Callable[..., None]:
 
     def compare(a: Any, b: Any, out: Array) -> None:
         np.copyto(out, test(a, b))
-        np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))
+        if has_nan(a) or has_nan(b):
+            np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))
 
     return compare
