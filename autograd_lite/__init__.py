@@ -9,7 +9,8 @@
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
 (backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
-optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape).
+optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape),
+folding/ (fold, compile, lookup).
 """
 
 from importlib import import_module
@@ -30,7 +31,6 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.diagnosis import diagnose as diagnose
     from autograd_lite.files import load as load
     from autograd_lite.files import save as save
-    from autograd_lite.insight import explain as explain
     from autograd_lite.folding.lookup import lookup as lookup
     from autograd_lite.folding.program import Program as Program
     from autograd_lite.folding.program import fold as fold
