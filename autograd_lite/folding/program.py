@@ -190,8 +190,8 @@ class Program:
             raise ValueError("program: the batch is empty")
         return leaves, rows
 
-    def _run(self, theta: Array, args: Sequence[Any], wanted: int | None) -> list[Array]:
-        """The roots, averaged over a batch, and the gradient that is wanted."""
+    def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
+        """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
         leaves, rows = self._leaves(theta, args)
         folded = self._folded
         if rows is None:
@@ -215,13 +215,15 @@ class Program:
             for parts, out in zip(total, found, strict=True):
                 parts.append(out)
         return [
-            self._joined(parts, batched, k < len(folded.roots), rows)
+            self._joined(parts, batched, k < len(folded.roots), rows, each)
             for k, (parts, batched) in enumerate(zip(total, outputs, strict=True))
         ]
 
     @staticmethod
-    def _joined(parts: list[Array], batched: bool, root: bool, rows: int) -> Array:
+    def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool) -> Array:
         """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts."""
+        if root and each:
+            return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
         if batched and root:
             return sum(part.sum(-1) for part in parts) / rows
         if batched:
@@ -299,6 +301,24 @@ class Program:
             raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
         value, *_, gradient = self._run(self._checked_theta(theta), args, 0)
         return float(value[0]), gradient
+
+    def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
+        """Every result for every row of a batch, and the gradient of the mean of the first.
+
+        Args:
+            theta: the parameters, in the order of `params`.
+            args: as for a call, with a batch axis.
+
+        Returns:
+            (arrays of shape (rows,), one for each result; the gradient, a vector like theta).
+
+        Raises:
+            RuntimeError: the program has no batch axis, or no parameters.
+        """
+        if not self._batch or not self.params:
+            raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
+        found = self._run(self._checked_theta(theta), args, 0, each=True)
+        return found[: self._results], found[-1]
 
     def backward(self, *args: Any) -> float:
         """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.

@@ -8,6 +8,7 @@ differently is traced anew. What a guard cannot watch, a number read out of a Va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class Compiled:
     def _notice(self) -> None:
         """Forget every trace if a parameter of the model was added, removed or replaced."""
         try:
-            same = all(now == then for now, then in self._watched)
+            same = all(map(eq, *self._watched))
         except ValueError:  # an attribute that is an array was replaced
             same = False
         if not same:
@@ -125,6 +126,11 @@ class Compiled:
     def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
         """The value and its gradient at parameters given as a vector. See `Program.loss_and_grad`."""
         found: tuple[float, Array] = self._use("loss_and_grad", args, theta)
+        return found
+
+    def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
+        """Every result for every row, and the gradient of the mean of the first. See `Program.rows_and_grad`."""
+        found: tuple[list[Array], Array] = self._use("rows_and_grad", args, theta)
         return found
 
     def backward(self, *args: Any) -> float:
@@ -244,8 +250,8 @@ def _parameters(params: Any) -> list[Value]:
     return found
 
 
-def _containers(model: Any) -> list[tuple[Any, Any]]:
-    """Everything in a model that holds its parts, each with a copy to compare it with."""
+def _containers(model: Any) -> tuple[list[Any], list[Any]]:
+    """Everything in a model that holds its parts, and copies of it all to compare with."""
     found: list[tuple[Any, Any]] = []
     stack, seen = [model], set()
     while stack:
@@ -263,7 +269,7 @@ def _containers(model: Any) -> list[tuple[Any, Any]]:
             stack.extend(thing)
         elif isinstance(thing, tuple):
             stack.extend(thing)
-    return found
+    return [now for now, _ in found], [then for _, then in found]
 
 
 def _numbers(x: Any, k: int) -> Array:
