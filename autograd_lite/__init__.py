@@ -9,8 +9,8 @@
 
 What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
 (backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
-optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape, step, quiz),
-plot.py.
+optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape, step, quiz), plot.py,
+folding/ (fold, compile, lookup).
 """
 
 from importlib import import_module
@@ -32,6 +32,10 @@ if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is publi
     from autograd_lite.diagnosis import diagnose as diagnose
     from autograd_lite.files import load as load
     from autograd_lite.files import save as save
+    from autograd_lite.folding.lookup import lookup as lookup
+    from autograd_lite.folding.program import Program as Program
+    from autograd_lite.folding.program import fold as fold
+    from autograd_lite.folding.tracing import compile as compile
     from autograd_lite.insight import explain as explain
     from autograd_lite.nn import MLP as MLP
     from autograd_lite.nn import Layer as Layer
@@ -69,6 +73,9 @@ _HOME = {
     **dict.fromkeys(("History", "fit"), "training"),
     **dict.fromkeys(("load", "save"), "files"),
     **dict.fromkeys(("draw", "quiz", "step", "tape"), "pictures"),
+    **dict.fromkeys(("Program", "fold"), "folding.program"),
+    "compile": "folding.tracing",
+    "lookup": "folding.lookup",
 }
 """Where to find what is loaded when it is first asked for; importing the package stays quick."""
 _MODULES = ("losses", "nn", "optim", "plot")

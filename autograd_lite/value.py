@@ -90,6 +90,7 @@ class _Mode(threading.local):
     scope: Any = None
     watchers: tuple[Callable[[Value], None], ...] = ()
     on_adjoint: Callable[[Value, int, float, float], None] | None = None  # see diff._careful_adjoints
+    tracer: Any = None
 
 
 mode = _Mode()
@@ -111,6 +112,24 @@ def changed_mode(**settings: Any) -> Iterator[None]:
             setattr(mode, name, setting)
         with _mode_lock:
             hot["special"] -= 1
+
+
+_tracing = 0
+"""How many functions are being traced, in any thread: while it is 0, a look at a number needs no second look."""
+
+
+@contextmanager
+def traced(tracer: Any) -> Iterator[None]:
+    """Let a tracer see what becomes of the numbers of Values: `guard`, `read` and `detach` (folding/tracing.py)."""
+    global _tracing
+    with changed_mode(tracer=tracer):
+        with _mode_lock:
+            _tracing += 1
+        try:
+            yield
+        finally:
+            with _mode_lock:
+                _tracing -= 1
 
 
 def no_grad() -> Any:
@@ -191,7 +210,7 @@ def _inside(outer: Scope, inner: Scope) -> Scope:
 def observe(node: Value) -> Value:
     """What becomes of a new node when some context is open: called only while one is."""
     if not mode.recording:
-        return Value(node._f)
+        return Value(node._f) if mode.tracer is None else mode.tracer.detach(node)
     if mode.scope is not None:
         node._scope = mode.scope
     for watch in mode.watchers:
@@ -261,6 +280,8 @@ class Value(_Methods):
     @property
     def data(self) -> float:
         """The forward value f_i. A leaf's may be set; a graph already built keeps what it recorded."""
+        if _tracing and mode.tracer is not None:
+            mode.tracer.read(self, "the data")
         return self._f
 
     @data.setter
@@ -327,10 +348,14 @@ class Value(_Methods):
 
     def item(self) -> float:
         """The number, as a float."""
+        if _tracing and mode.tracer is not None:
+            mode.tracer.read(self, "item()")
         return self._f
 
     def detach(self) -> Value:
         """A new leaf of the same number and name: nothing flows back through it."""
+        if _tracing and mode.tracer is not None:
+            return mode.tracer.detach(self)  # type: ignore[no-any-return]
         return Value(self._f, self._name)
 
     def backward(self, gradient: float = 1.0) -> None:
@@ -376,6 +401,8 @@ class Value(_Methods):
     # -- what a float can do that a Value may not, or only with care
 
     def __bool__(self) -> bool:
+        if _tracing and mode.tracer is not None:
+            mode.tracer.guard("bool", (self,), self._f != 0.0)
         return self._f != 0.0
 
     def __float__(self) -> float:
@@ -388,16 +415,16 @@ class Value(_Methods):
         return self
 
     def __lt__(self, other: Any) -> bool:
-        return _compared(other, self._f.__lt__)
+        return _compared(other, self._f.__lt__, "less", self)
 
     def __le__(self, other: Any) -> bool:
-        return _compared(other, self._f.__le__)
+        return _compared(other, self._f.__le__, "less_equal", self)
 
     def __gt__(self, other: Any) -> bool:
-        return _compared(other, self._f.__gt__)
+        return _compared(other, self._f.__gt__, "greater", self)
 
     def __ge__(self, other: Any) -> bool:
-        return _compared(other, self._f.__ge__)
+        return _compared(other, self._f.__ge__, "greater_equal", self)
 
     # -- copies and pickles: see _Ancestors
 
@@ -432,9 +459,14 @@ class Value(_Methods):
     __ceil__: Callable[[Value], Value]
 
 
-def _compared(other: Any, test: Callable[[float], bool]) -> bool:
+def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value) -> bool:
     value = other._f if isinstance(other, Value) else number(other)
-    return NotImplemented if value is NotImplemented else test(value)
+    if value is NotImplemented:
+        return NotImplemented  # type: ignore[no-any-return]
+    outcome = test(value)
+    if _tracing and mode.tracer is not None:
+        mode.tracer.guard(name, (this, other if isinstance(other, Value) else value), outcome)
+    return outcome
 
 
 class Parameter(Value):

@@ -24,7 +24,7 @@ COLUMNS = {
     "optim": "schedules value",
     "history": "",
     "files": "nn optim value",
-    "training": "diff files history losses nn optim schedules value",
+    "training": "diff files folding history losses nn optim schedules value",
     "structure": "value",
     "sparsity": "graph value diff",
     "transforms": "functions graph value diff structure sparsity",

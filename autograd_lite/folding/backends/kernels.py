@@ -1,0 +1,164 @@
+"""The names of the rule language as array functions: NumPy's ufuncs, and the few that it lacks.
+
+Each is called as kernel(*arrays, out). They agree with the float kernels of ops.py up to rounding: NaN in gives
+NaN, poles give infinities. erf and erfc are SciPy's where it is installed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.ops import SQRT1_2, SQRT1_2_LOW, TWO_OVER_SQRT_PI
+
+Array = Any
+
+
+def _pow(a: Any, b: Any, out: Array) -> None:
+    if isinstance(b, float) and b in _POWERS:
+        _POWERS[b](a, out)
+        return
+    np.power(a, b, out)
+    if (isinstance(b, float) and b == b and b) or (isinstance(a, float) and a == a and a != 1.0):
+        return
+    np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))  # NumPy has 1 ** NaN and NaN ** 0 at 1
+
+
+def _cube(a: Array, out: Array) -> None:
+    np.multiply(a * a, a, out)
+
+
+_POWERS: dict[float, Callable[..., Any]] = {
+    2.0: np.square,
+    3.0: _cube,
+    1.0: lambda a, out: np.copyto(out, a),
+    -1.0: lambda a, out: np.divide(1.0, a, out),
+}
+
+
+def _hypot(a: Any, b: Any, out: Array) -> None:
+    np.hypot(a, b, out)
+    np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))
+
+
+def _high(a: Array) -> Array:
+    c = 134217729.0 * a
+    return np.where(np.abs(a) > 1e290, a, c - (c - a))
+
+
+def _gauss(a: Any, s: Any, out: Array) -> None:
+    a, s = np.asarray(a), np.asarray(s)
+    near = np.abs(a) < 40.0
+    inside = np.where(near, a, 0.0)
+    high = _high(inside)
+    found = np.exp(-s * high * high) * np.exp(-s * (inside - high) * (inside + high))
+    np.copyto(out, np.where(near, found, np.where(np.isnan(a) | np.isnan(s), math.nan, 0.0)))
+
+
+def _ndtr(a: Any, out: Array) -> None:
+    a = np.asarray(a)
+    x = -a * SQRT1_2
+    value = np.empty(a.shape)
+    erfc(x, value)
+    tail = (a > -38.5) & (a < -1.0)
+    if tail.any():
+        t, tx = a[tail], x[tail]
+        high, root = _high(t), float(_high(np.float64(SQRT1_2)))
+        low, rest = t - high, SQRT1_2 - root
+        lost = -(((high * root + tx) + high * rest + low * root) + low * rest + t * SQRT1_2_LOW)
+        gauss = np.empty(t.shape)
+        _gauss(tx, 1.0, gauss)
+        value[tail] -= TWO_OVER_SQRT_PI * gauss * lost
+    np.multiply(value, 0.5, out)
+
+
+def _expdiff(a: Any, b: Any, out: Array) -> None:
+    d = np.subtract(a, b)
+    np.exp(d, out)
+    usual = d.size and d.max() < 700.0 and d.min() > -math.inf
+    back = a - d
+    lost = d + back
+    np.subtract(a, lost, lost)
+    np.subtract(back, b, back)
+    np.add(lost, back, lost)
+    np.multiply(lost, out, lost)
+    if usual:  # nothing infinite, and no NaN
+        np.add(out, lost, out)
+        return
+    np.add(out, lost, out, where=(d > -750.0) & (out < math.inf))
+    np.copyto(out, 1.0, where=np.equal(a, b))
+
+
+def has_nan(x: Any) -> bool:
+    """Whether there is a NaN in it: a sum of squares is NaN for no other reason."""
+    square = x * x if isinstance(x, float) else np.vdot(x, x)
+    return bool(square != square)
+
+
+def _special(name: str) -> Callable[..., None]:
+    """A function of scipy.special, or of math element by element."""
+    found: list[Any] = []
+
+    def kernel(a: Any, out: Array) -> None:
+        if not found:
+            try:
+                from scipy import special
+
+                found.append(getattr(special, name))
+            except ImportError:
+                slow = np.frompyfunc(getattr(math, name), 1, 1)
+                found.append(lambda a, out: np.copyto(out, np.asarray(slow(a), float)))
+        found[0](a, out)
+
+    return kernel
+
+
+erf, erfc = _special("erf"), _special("erfc")
+
+KERNELS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin",
+       "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "abs")},
+    **{name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
+    "atan2": np.arctan2,
+    "hypot": _hypot,
+    "div": np.divide,
+    "pow": _pow,
+    "erf": erf,
+    "erfc": erfc,
+    "_ndtr": _ndtr,
+    "_gauss": _gauss,
+    "_expdiff": _expdiff,
+}  # fmt: skip
+
+
+def product(kind: str, a: Any, b: Any, out: Array) -> None:
+    """A product by the zero rule: 0 where a is 0, and for "_masked" where b is."""
+    nothing = np.equal(a, 0.0)
+    if kind == "_masked":
+        nothing = nothing | np.equal(b, 0.0)
+    np.multiply(a, b, out)
+    np.copyto(out, 0.0, where=nothing)
+
+
+def matrix_product(kind: str, a: Array, b: Array, out: Array) -> None:
+    """a @ b.T of stacks of matrices by the zero rule: plainly where the rows are finite, term by term where not."""
+    bad = ~np.isfinite(b).all(-1)
+    bad_left = ~np.isfinite(a).all(-1) & (kind == "_masked")
+    left = np.where(bad_left[..., None], 0.0, a)
+    right = np.where(bad[..., None], 0.0, b)
+    out[...] = np.matmul(left, np.swapaxes(right, -1, -2))
+    for where in np.argwhere(bad):
+        block, row = tuple(where[:-1]), where[-1]
+        terms = np.empty(a[block].shape)
+        product(kind, a[block], b[block][row], terms)
+        column = (*block, slice(None), row)
+        out[column] = terms.sum(-1)
+    for where in np.argwhere(bad_left):
+        block, row = tuple(where[:-1]), where[-1]
+        terms = np.empty(b[block].shape)
+        product(kind, a[block][row], b[block], terms)
+        line = (*block, row)
+        out[line] = terms.sum(-1)

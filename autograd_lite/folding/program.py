@@ -1,0 +1,459 @@
+"""Program: a graph of scalars as a short list of array instructions, and `fold`, which makes it.
+
+What a structure needs to run (its instructions, the plans of what is asked of it, runners with their buffers) is a
+Folded, and programs of one structure share it. A Program adds what belongs to one graph: the
+parameters and the constants.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_lite import diff
+from autograd_lite.folding.backends import numpy_backend
+from autograd_lite.folding.lanes import Builder, Instruction, Ref
+from autograd_lite.folding.plan import Plan, plan
+from autograd_lite.folding.reverse import adjoints
+from autograd_lite.folding.scalars import Scan, build
+from autograd_lite.value import Value, set_numbers, shown
+
+Array = Any
+
+CHUNK_BYTES = 1 << 21
+"""A batch is worked through in pieces whose arrays take about this much, so that they stay in the cache."""
+
+
+class GuardChanged(Exception):
+    """A branch that a trace took would go the other way."""
+
+
+class Folded:
+    """A structure, and what has been made to run it. Threads share it: each runs a runner of its own."""
+
+    def __init__(self, builder: Builder, roots: list[Ref]) -> None:
+        self.builder, self.roots = builder, roots
+        self._start()
+
+    def _start(self) -> None:
+        self.lock = threading.Lock()
+        self.plans: dict[Any, Plan] = {}
+        self.pools: dict[Any, list[Any]] = {}
+        self.widths: dict[int | None, int] = {}
+        self.batched: dict[int | None, list[bool]] = {}
+
+    def __getstate__(self) -> Any:
+        return self.builder.instructions, self.roots
+
+    def __setstate__(self, state: Any) -> None:
+        self.builder = Builder()
+        self.builder.instructions, self.roots = state
+        self._start()
+
+    def plan(self, wanted: int | None, careful: bool) -> Plan:
+        """The plan of the roots, and of the gradient in the leaves of the instruction `wanted`."""
+        key = wanted, careful and wanted is not None
+        known = self.plans.get(key)
+        if known is not None:
+            return known
+        with self.lock:
+            if key not in self.plans:
+                outputs = list(self.roots)
+                if wanted is not None:
+                    outputs += self._gradient(wanted, careful)
+                self.plans[key] = plan(self.builder.instructions, outputs)
+            return self.plans[key]
+
+    def outputs(self, wanted: int | None) -> list[bool]:
+        """Whether each output has the batch axis; notes how many numbers a row of a batch takes."""
+        if wanted not in self.widths:
+            found = self.plan(wanted, False)
+            self.widths[wanted] = sum(x.size for x in found.instructions if x.batched)
+            self.batched[wanted] = [found.instructions[ref.source].batched for ref in found.outputs]
+        return self.batched[wanted]
+
+    def _gradient(self, wanted: int, careful: bool) -> list[Ref]:
+        builder, root = self.builder, self.roots[0]
+        if builder.batched(root):
+            seed = builder.add(Instruction("leaf", 1, name="seed", batched=True), "seed")
+        else:
+            seed = builder.literal(np.ones(1))
+        found = adjoints(builder, root, seed, [wanted], careful).get(wanted)
+        if found is None:
+            found = builder.literal(np.zeros(builder.instructions[wanted].size))
+        return [found]
+
+    def run(self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any) -> list[Array]:
+        """The outputs of a plan: fast, and again by the zero rule if a NaN came out."""
+        outputs = self._run(leaves, wanted, rows, dtype, False)
+        if (wanted is not None or self.plan(wanted, False).zero_rule) and not all(_no_nan(out) for out in outputs):
+            outputs = self._run(leaves, wanted, rows, dtype, True)
+        return outputs
+
+    def _run(
+        self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any, careful: bool
+    ) -> list[Array]:
+        key = wanted, rows, np.dtype(dtype), careful
+        pool = self.pools.setdefault(key, [])
+        try:
+            runner = pool.pop()
+        except IndexError:
+            runner = numpy_backend.prepare(self.plan(wanted, careful), rows, careful, dtype)
+        try:
+            return [out.copy() for out in runner(leaves)]
+        finally:
+            pool.append(runner)
+
+
+def _no_nan(out: Array) -> bool:
+    total = out.sum()
+    return bool(total == total) or not bool(np.isnan(out).any())
+
+
+class Program:
+    """A computation folded into array instructions; `ag.fold` and `ag.compile` make it.
+
+    Call it for the value (or values), or use `value_and_grad`, `backward`, `loss_and_grad`. Printing it shows the
+    instructions. It can be pickled, and run in several threads at once.
+
+    Example:
+        >>> w = ag.Parameter(3.0, name="w")
+        >>> program = ag.fold(w * w + w)
+        >>> program(), program.backward(), w.grad
+        (12.0, 12.0, 7.0)
+    """
+
+    def __init__(
+        self,
+        folded: Folded,
+        params: Sequence[Value],
+        constants: Array,
+        shapes: Sequence[tuple[int, ...]],
+        single: bool,
+        batch: bool = False,
+        dtype: Any = float,
+    ) -> None:
+        self._folded, self.params, self._constants = folded, list(params), constants
+        self._shapes, self._single, self._batch, self._dtype = list(shapes), single, batch, dtype
+        self.guards: list[tuple[str, bool]] = []
+        """What the last roots must come out as for the trace to hold; see tracing.py."""
+        self.captured: list[Value] = []
+        """Values among the constants whose numbers are read anew at each call: the last of them."""
+
+    # -- binding
+
+    @property
+    def theta(self) -> Array:
+        """The parameters as one vector of float64; assign to write them back."""
+        return np.fromiter((p._f for p in self.params), float, len(self.params))
+
+    @theta.setter
+    def theta(self, theta: Any) -> None:
+        vector = self._checked_theta(theta)
+        set_numbers(self.params, vector.tolist())
+
+    def _checked_theta(self, theta: Any) -> Array:
+        vector = np.asarray(theta, float)
+        if vector.shape != (len(self.params),):
+            raise ValueError(f"theta: expected a vector of {len(self.params)} numbers, got shape {vector.shape}")
+        return vector
+
+    def _leaves(self, theta: Array, args: Sequence[Any]) -> tuple[dict[str, Array], int | None]:
+        """What the leaves are bound to, and the length of the batch."""
+        if len(args) != len(self._shapes):
+            raise TypeError(f"program: takes {len(self._shapes)} arguments, got {len(args)}")
+        if self.captured:
+            now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
+            if not np.array_equal(now, self._constants[-len(now) :], equal_nan=True):
+                self._constants = np.concatenate([self._constants[: -len(now)], now])
+        leaves = {"theta": theta, "constants": self._constants}
+        rows: int | None = None
+        for k, (arg, shape) in enumerate(zip(args, self._shapes, strict=True)):
+            array = np.asarray(arg, float)
+            got = array.shape
+            if self._batch:
+                if not got or got[1:] != shape:
+                    raise ValueError(f"program: argument {k} must have shape (rows, {str(shape)[1:-1]}), got {got}")
+                if rows is not None and rows != got[0]:
+                    raise ValueError(f"program: argument {k} has {got[0]} rows, the arguments before it {rows}")
+                rows = got[0]
+                leaves[f"input {k}"] = array.reshape(rows, -1).T
+            else:
+                if got != shape:
+                    raise ValueError(f"program: argument {k} must have shape {shape}, got {got}")
+                leaves[f"input {k}"] = array.ravel()
+        if rows == 0:
+            raise ValueError("program: the batch is empty")
+        return leaves, rows
+
+    def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
+        """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
+        leaves, rows = self._leaves(theta, args)
+        folded = self._folded
+        if rows is None:
+            found = folded.run(leaves, wanted, None, self._dtype)
+            self._check_guards(found)
+            return found
+        outputs = folded.outputs(wanted)
+        piece = max(CHUNK_BYTES // (8 * max(folded.widths[wanted], 1)), 256)
+        if rows <= 2 * piece:
+            piece = rows
+        total: list[Any] = [[] for _ in outputs]
+        for start in range(0, rows, piece):
+            stop = min(start + piece, rows)
+            share = leaves if piece == rows else {
+                name: array[:, start:stop] if name[0] == "i" else array for name, array in leaves.items()
+            }  # fmt: skip
+            share["seed"] = 1.0 / rows
+            found = folded.run(share, wanted, stop - start, self._dtype)
+            if self.guards:
+                self._check_guards(found)
+            for parts, out in zip(total, found, strict=True):
+                parts.append(out)
+        return [
+            self._joined(parts, batched, k < len(folded.roots), rows, each)
+            for k, (parts, batched) in enumerate(zip(total, outputs, strict=True))
+        ]
+
+    @staticmethod
+    def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool) -> Array:
+        """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts."""
+        if root and each:
+            return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
+        if batched and root:
+            return sum(part.sum(-1) for part in parts) / rows
+        if batched:
+            return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
+        return parts[0] if root or len(parts) == 1 else np.sum(parts, 0)
+
+    def _check_guards(self, found: list[Array]) -> None:
+        """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
+        last = len(self._folded.roots)
+        for k, (name, outcome) in enumerate(self.guards, last - len(self.guards)):
+            holds = found[k] != 0.0 if name == "bool" else found[k] == 1.0
+            if not (holds == outcome).all():
+                raise GuardChanged("a branch depends on an argument or a parameter")
+
+    @property
+    def _results(self) -> int:
+        return len(self._folded.roots) - len(self.guards)
+
+    def _refuse_several(self, what: str) -> None:
+        if not self._single:
+            raise TypeError(f"{what}: the program has {self._results} results; a gradient needs one")
+
+    # -- use
+
+    def __call__(self, *args: Any) -> Any:
+        """The value, or the list of values; the mean over a batch.
+
+        Args:
+            args: one for each input, of the shape it was made with (and a leading batch axis with batch=True).
+
+        Raises:
+            TypeError, ValueError: the number of arguments or a shape is wrong.
+        """
+        values = [float(out[0]) for out in self._run(self.theta, args, None)[: self._results]]
+        return values[0] if self._single else values
+
+    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
+        """The value and its derivative in one argument.
+
+        Args:
+            args: as for a call.
+            argnum: which argument.
+
+        Returns:
+            (value, gradient), the gradient of the shape of the argument. With a batch the value is the mean.
+
+        Raises:
+            IndexError: there is no such argument.
+        """
+        self._refuse_several("value_and_grad")
+        if not -len(self._shapes) <= argnum < len(self._shapes):
+            raise IndexError(f"value_and_grad: argnum is {argnum}, the program has {len(self._shapes)} arguments")
+        argnum %= len(self._shapes)
+        value, *_, gradient = self._run(self.theta, args, argnum + 1)
+        shape = self._shapes[argnum]
+        if self._batch:
+            return float(value[0]), gradient.T.reshape(-1, *shape)
+        return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
+
+    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
+        """The value and its gradient at parameters given as a vector; no Value is read or changed.
+
+        Args:
+            theta: the parameters, in the order of `params`.
+            args: as for a call.
+
+        Returns:
+            (value, gradient), the gradient a vector like theta.
+
+        Raises:
+            RuntimeError: the program has no parameters.
+        """
+        self._refuse_several("loss_and_grad")
+        if not self.params:
+            raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
+        value, *_, gradient = self._run(self._checked_theta(theta), args, 0)
+        return float(value[0]), gradient
+
+    def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
+        """Every result for every row of a batch, and the gradient of the mean of the first.
+
+        Args:
+            theta: the parameters, in the order of `params`.
+            args: as for a call, with a batch axis.
+
+        Returns:
+            (arrays of shape (rows,), one for each result; the gradient, a vector like theta).
+
+        Raises:
+            RuntimeError: the program has no batch axis, or no parameters.
+        """
+        if not self._batch or not self.params:
+            raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
+        found = self._run(self._checked_theta(theta), args, 0, each=True)
+        return found[: self._results], found[-1]
+
+    def backward(self, *args: Any) -> float:
+        """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.
+
+        Args:
+            args: as for a call.
+
+        Returns:
+            The value.
+
+        Raises:
+            RuntimeError: the program has no parameters.
+        """
+        if not self.params:
+            raise RuntimeError("backward: the program has no parameters to put gradients into")
+        self._refuse_several("backward")
+        value, *_, gradient = self._run(self.theta, args, 0)
+        diff.add_gradients(self.params, gradient.tolist())
+        return float(value[0])
+
+    # -- how it shows itself
+
+    def plan(self, gradient: bool = True) -> Plan:
+        """The instructions, with those of the gradient in the parameters (without any, in the first input)."""
+        wanted = None
+        if gradient and self._single and (self.params or self._shapes):
+            wanted = 0 if self.params else 1
+        return self._folded.plan(wanted, False)
+
+    def __str__(self) -> str:
+        from autograd_lite.folding.listing import listing
+
+        return listing(self.plan(), len(self._folded.roots), self._constants)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(map(str, self._shapes))
+        return (
+            f"Program({len(self.plan().instructions)} instructions, {len(self.params)} parameters, inputs [{inputs}]"
+            f"{', batch' if self._batch else ''})"
+        )
+
+
+# --- fold -------------------------------------------------------------------------------------------------
+
+
+class _Cache:
+    """The structures folded last, so that another graph of the same structure is not folded anew."""
+
+    def __init__(self, most: int = 16) -> None:
+        self.most, self.lock = most, threading.Lock()
+        self.known: OrderedDict[Any, Folded] = OrderedDict()
+
+    def folded(self, scan: Scan, batch: bool) -> Folded:
+        key = scan.structure, batch
+        with self.lock:
+            known = self.known.get(key)
+            if known is not None:
+                self.known.move_to_end(key)
+                return known
+        made = Folded(*build(scan, batch))
+        with self.lock:
+            self.known[key] = made
+            while len(self.known) > self.most:
+                self.known.popitem(last=False)
+        return made
+
+
+_cache = _Cache()
+
+
+def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] | None = None, *,
+         dtype: Any = float) -> Program:  # fmt: skip
+    """A graph as a Program: scalars that do the same thing become lanes of one array instruction.
+
+    What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an
+    input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
+
+    Args:
+        value: the Value to compute, or a sequence of several.
+        params: the leaves that training changes, in the order of `program.theta`; None for every Parameter that the
+            value depends on.
+        inputs: leaves to feed, one argument each: a Value, or a nested sequence or array of Values for an argument
+            of that shape.
+        dtype: what the program computes in, float64 unless told otherwise.
+
+    Returns:
+        A Program; without inputs it takes no arguments.
+
+    Raises:
+        TypeError: value or a leaf is no Value.
+        ValueError: a leaf is the result of an operation, or is given twice.
+
+    Example:
+        >>> w = [ag.Parameter(0.5), ag.Parameter(-1.0)]
+        >>> x = [ag.Value(1.0), ag.Value(2.0)]
+        >>> program = ag.fold(ag.tanh(ag.dot(w, x)), inputs=[x])
+        >>> f"{program([1.0, 2.0]):.4f} {program([4.0, 0.5]):.4f}"
+        '-0.9051 0.9051'
+    """
+    single = isinstance(value, Value)
+    roots = [value] if single else list(value)
+    for k, root in enumerate(roots):
+        if not isinstance(root, Value):
+            raise TypeError(f"fold: expected a Value{'' if single else f' as result {k}'}, got {shown(root)}")
+    if not roots:
+        raise ValueError("fold: there is no value to compute")
+    leaves, shapes = [], []
+    for k, given in enumerate(inputs or []):
+        array = np.asarray(given, object)
+        leaves.append(_checked_leaves(array.ravel().tolist(), f"fold: inputs[{k}]"))
+        shapes.append(array.shape)
+    chosen = None if params is None else _checked_leaves(list(params), "fold: params")
+    every = [x for group in (chosen or [], *leaves) for x in group]
+    if len(set(every)) < len(every):
+        twice = next(x for k, x in enumerate(every) if x in every[:k])
+        raise ValueError(f"fold: {twice!r} is given twice among the parameters and inputs")
+    return make(roots, chosen, leaves, shapes, single, False, dtype)
+
+
+def make(
+    roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]],
+    shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any, live: bool = False,
+) -> Program:  # fmt: skip
+    """A Program of checked arguments; `live` reads the Values among its constants anew at each call."""
+    scan = Scan(roots, params, leaves)
+    program = Program(_cache.folded(scan, batch), scan.params, scan.constants, shapes, single, batch, dtype)
+    if live:
+        program.captured = scan.captured
+    return program
+
+
+def _checked_leaves(xs: list[Any], what: str) -> list[Value]:
+    for k, x in enumerate(xs):
+        if not isinstance(x, Value):
+            raise TypeError(f"{what}: expected Values, element {k} is {shown(x)}")
+        if x._row is not None:
+            raise ValueError(f"{what}: element {k} is the result of an operation, {x!r}; only leaves can be fed")
+    return xs
