@@ -69,7 +69,7 @@ class Run:
         self.reason = str(reason)
 
 
-def accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> float:
+def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: bool | None = None) -> float:
     """The share of examples put into their class.
 
     Args:
@@ -77,6 +77,7 @@ def accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> float:
         targets: labels 0 to k - 1, or distributions, shape (n, k); for two classes -1 and 1, told apart by the sign
             of the score, or 0 and 1, told apart at `threshold`.
         threshold: 1/2 for probabilities, 0 for logits.
+        signed: whether the labels of two classes are -1 and 1; by default, whether -1 is among them.
 
     Returns:
         A number from 0 to 1.
@@ -91,7 +92,7 @@ def accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> float:
     scores, labels = np.asarray(predictions, dtype=float), np.asarray(targets, dtype=float)
     if scores.ndim == 2:
         return float(np.mean(scores.argmax(axis=1) == (labels.argmax(axis=1) if labels.ndim == 2 else labels)))
-    if (labels == -1.0).any():
+    if (labels == -1.0).any() if signed is None else signed:
         return float(np.mean(np.where(scores > 0.0, 1.0, -1.0) == labels))
     return float(np.mean((scores > threshold) == labels))
 
@@ -167,7 +168,7 @@ def fit(
     data, held = _split(_data(X, y, "fit"), validation, history.seed)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
     last = whole(epochs, "fit: epochs", 0)
-    measures = _metrics(metrics, loss)
+    measures = _metrics(metrics, loss, [target for _, target in data + (held or [])])
     stops = _Stops(
         None if error_tolerance is None else setting(error_tolerance, "fit: error_tolerance", 0.0),
         None if cost_tolerance is None else setting(cost_tolerance, "fit: cost_tolerance", 0.0),
@@ -470,7 +471,7 @@ def _split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any
     return [data[i] for i in kept], [data[i] for i in sorted(order[:held])]
 
 
-def _metrics(metrics: Any, loss: Any) -> dict[str, Callable[..., float]]:
+def _metrics(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Callable[..., float]]:
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
     if not isinstance(metrics, Mapping):
@@ -478,8 +479,9 @@ def _metrics(metrics: Any, loss: Any) -> dict[str, Callable[..., float]]:
     found: dict[str, Callable[..., float]] = {}
     for name, metric in metrics.items():
         if metric == "accuracy":
-            threshold = 0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5
-            metric = _Accuracy(threshold)
+            # All the labels, or the loss, tell which they are; those of one part may all be 1.
+            signed = loss in (losses.hinge, losses.perceptron) or -1 in targets
+            metric = _Accuracy(0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5, signed)
         if not callable(metric):
             raise TypeError(f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {shown(metric)}")
         found[name] = _OnArrays(metric)
@@ -487,11 +489,11 @@ def _metrics(metrics: Any, loss: Any) -> dict[str, Callable[..., float]]:
 
 
 class _Accuracy:
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float, signed: bool) -> None:
+        self.threshold, self.signed = threshold, signed
 
     def __call__(self, predictions: Any, targets: Any) -> float:
-        return accuracy(predictions, targets, self.threshold)
+        return accuracy(predictions, targets, self.threshold, self.signed)
 
 
 class _OnArrays:

@@ -309,6 +309,21 @@ def test_logits_are_cut_at_zero():
     assert history.metrics["accuracy"][-1] == 1.0  # after one step the scores are -0.2 and 0.2
 
 
+@pytest.mark.parametrize("loss", ["hinge", "perceptron", "squared_error"])
+def test_accuracy_of_signed_labels_where_only_one_sign_is_scored(loss):
+    """A score of 0.2 is on the side of +1, also where the scored part holds no -1."""
+    model = ag.MLP(1, [1], init=0.0)
+    model.load_state_dict({name: 0.2 for name in model.state_dict()})
+    still = lambda p: optim.SGD(p, lr=0.0)  # noqa: E731
+    history = ag.fit(model, [[0.0], [0.0]], [-1, 1], validation=([[0.0]], [1]), loss=loss, optimizer=still,
+                     metrics="accuracy", epochs=1)  # fmt: skip
+    assert history.metrics == {"accuracy": [0.5], "validation_accuracy": [1.0]}
+    if loss != "squared_error":  # the loss alone tells it too
+        assert ag.fit(model, [[0.0]], [1], loss=loss, optimizer=still, metrics="accuracy", epochs=1).metrics == {
+            "accuracy": [1.0]
+        }
+
+
 def test_gradient_norms_show_vanishing():
     """Ten sigmoid layers: the norm falls from the last layer to the first by orders of magnitude."""
     model = ag.MLP(2, [3] * 10 + [1], activation="sigmoid", seed=0)
