@@ -28,6 +28,10 @@ from autograd_lite.value import Value, no_grad, plain, set_numbers, shown
 __all__ = ["History", "Run", "accuracy", "fit"]
 
 LAST = "the last epoch"
+FUNCTIONS = {
+    "schedule": "a function of the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)",
+    "penalty": "a function of the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)",
+}
 _set_grad = vars(Value)["_grad"].__set__
 
 
@@ -163,7 +167,10 @@ def fit(
     if found and seed not in (None, found["seed"]):
         raise ValueError(f"fit: the checkpoint {path} has the seed {found['seed']}, not {seed}")
     history = History(found["seed"] if found else _seed(seed, "fit"))
-    loss = _loss(loss)
+    loss, callbacks = _loss(loss), _callbacks(callbacks)
+    for name, function in (("schedule", schedule), ("penalty", penalty)):
+        if function is not None and not callable(function):
+            raise TypeError(f"fit: {name} must be {FUNCTIONS[name]}, got {shown(function)}")
     names, optimizer = _trained(model, parameters, optimizer)
     data, held = _split(_data(X, y, "fit"), validation, history.seed)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
@@ -186,7 +193,6 @@ def fit(
         _take_up(run, names, told, found, path)
     groups = _groups(optimizer, names)
     step = _Step(model, optimizer, loss, penalty, groups)
-    callbacks = list(callbacks)
 
     def train() -> None:
         with _bar(last, run, progress) as advance:
@@ -394,6 +400,16 @@ def _loss(loss: Any) -> Callable[[Any, Any], Any]:
     return loss  # type: ignore[no-any-return]
 
 
+def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit: callbacks must be a list of functions of a Run, got {shown(callbacks)}")
+    found = list(callbacks)
+    for i, callback in enumerate(found):
+        if not callable(callback):
+            raise TypeError(f"fit: callbacks[{i}] must be a function of a Run, got {shown(callback)}")
+    return found
+
+
 def _trained(model: Any, parameters: Any, optimizer: Any) -> tuple[dict[str, Value], Optimizer]:
     """(every parameter by name, the optimizer)."""
     if not callable(model):
@@ -413,7 +429,19 @@ def _trained(model: Any, parameters: Any, optimizer: Any) -> tuple[dict[str, Val
         optimizer = made
     elif parameters is not None and set(parameters) != set(optimizer.params):
         raise ValueError("fit: parameters and the optimizer's are not the same; give one of the two")
-    known = set(names.values())
+    known, changed = set(names.values()), set(optimizer.params)
+    if known and not known & changed:
+        raise ValueError(
+            f"fit: none of the optimizer's {len(changed)} parameters is one of the model's {len(known)}, so nothing of "
+            "the model would be trained; make the optimizer from model.parameters()"
+        )
+    left = [name for name, p in names.items() if p not in changed and not getattr(p, "frozen", False)]
+    if left and parameters is None:
+        warnings.warn(
+            f"fit: the optimizer leaves {len(left)} of the model's {len(known)} parameters as they are, {left[0]} "
+            "first; freeze them, or give parameters=, if that is meant",
+            stacklevel=3,
+        )
     names.update({f"parameters[{i}]": p for i, p in enumerate(optimizer.params) if p not in known})
     return names, optimizer
 
@@ -433,6 +461,8 @@ def _data(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
     """Examples with their targets as plain numbers and lists; all finite."""
     import numpy as np
 
+    if np.iscomplexobj(X) if hasattr(X, "shape") else any(isinstance(x, complex) for x in X):
+        raise TypeError(f"{who}: X must hold real numbers, got complex ones; give real and imaginary parts as columns")
     flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
     rows = np.asarray(X, dtype=float) if flat else as_rows(X, who)
     if not rows.size:
@@ -474,6 +504,10 @@ def _split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any
 def _metrics(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Callable[..., float]]:
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        raise TypeError(
+            f"fit: metrics must be names, functions of (predictions, targets) or a dict of them, got {shown(metrics)}"
+        )
     if not isinstance(metrics, Mapping):
         metrics = {m if isinstance(m, str) else getattr(m, "__name__", f"metric {i}"): m for i, m in enumerate(metrics)}
     found: dict[str, Callable[..., float]] = {}

@@ -314,7 +314,7 @@ def test_accuracy_of_signed_labels_where_only_one_sign_is_scored(loss):
     """A score of 0.2 is on the side of +1, also where the scored part holds no -1."""
     model = ag.MLP(1, [1], init=0.0)
     model.load_state_dict({name: 0.2 for name in model.state_dict()})
-    still = lambda p: optim.SGD(p, lr=0.0)  # noqa: E731
+    still = optim.SGD(model.parameters(), lr=0.0)
     history = ag.fit(model, [[0.0], [0.0]], [-1, 1], validation=([[0.0]], [1]), loss=loss, optimizer=still,
                      metrics="accuracy", epochs=1)  # fmt: skip
     assert history.metrics == {"accuracy": [0.5], "validation_accuracy": [1.0]}
@@ -412,6 +412,14 @@ def test_memory_stays_flat():
          "not the same"),
         ({"resume": True}, ValueError, "path of a checkpoint"),
         ({"model": lambda x: 3.0, "parameters": [ag.Parameter(1.0)]}, TypeError, "no Value"),
+        ({"optimizer": optim.SGD([ag.Parameter(1.0)], 0.1)}, ValueError, "none of the optimizer's 1 parameters"),
+        ({"callbacks": print}, TypeError, "callbacks must be a list"),
+        ({"callbacks": [print, 1]}, TypeError, "callbacks[1] must be a function of a Run, got int 1"),
+        ({"metrics": 5}, TypeError, "metrics must be names"),
+        ({"schedule": 0.1}, TypeError, "schedule must be a function of the epoch"),
+        ({"penalty": 0.1}, TypeError, "penalty must be a function of the model"),
+        ({"X": np.ones((4, 1)) * 1j}, TypeError, "X must hold real numbers"),
+        ({"X": [1j, 0.0, 1.0, 2.0]}, TypeError, "X must hold real numbers"),
     ],
     ids=lambda x: str(x)[:40],
 )  # fmt: skip
@@ -424,6 +432,17 @@ def test_refusals_change_nothing(change, error, words):
     assert words in str(caught.value)
     if before:
         assert state(model) == before
+
+
+def test_an_optimizer_of_some_parameters_warns_unless_the_others_are_frozen():
+    model = ag.MLP(1, [2, 1], seed=0)
+    first, last = model.layers
+    with pytest.warns(UserWarning, match=r"leaves 4 of the model's 7 parameters as they are, layers\[0\]"):
+        ag.fit(model, *LINE, optimizer=optim.SGD(last.parameters(), 0.01), epochs=1)
+    ag.fit(model, *LINE, parameters=last.parameters(), epochs=1)  # that is meant
+    for p in first.parameters():
+        p.frozen = True
+    ag.fit(model, *LINE, optimizer=optim.SGD(last.parameters(), 0.01), epochs=1)
 
 
 def test_an_exploding_gradient_is_refused_by_name_before_it_is_written():
@@ -611,6 +630,12 @@ def test_interrupted_anywhere_the_state_is_whole(tmp_path):
 
 
 # --- history, progress ----------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_column_lists_the_known():
+    history = ag.fit(ag.MLP(1, [1], seed=0), *LINE, epochs=1)
+    with pytest.raises(KeyError, match=r"no column 'lss'; there are epoch, loss, largest_loss"):
+        history["lss"]
 
 
 def test_history_as_a_frame():
