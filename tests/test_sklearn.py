@@ -154,7 +154,7 @@ def test_the_penalty_is_watched_and_reported(solver):
     assert first.loss_ == pytest.approx(objective(first))
 
 
-@pytest.mark.parametrize("value, error", [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
 def test_max_iter_is_refused_with_its_range(value, error):
     with pytest.raises(error, match=r"MLPClassifier: max_iter must be (at least 1|a whole number)"):
         MLPClassifier(max_iter=value).fit([[0.0], [1.0]], [0, 1])
