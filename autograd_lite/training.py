@@ -8,6 +8,7 @@ function of the seed and e alone, so that a training taken up again needs no sta
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sys
 import warnings
@@ -163,7 +164,7 @@ def fit(
     if resume is True and path is None:
         raise ValueError("fit: resume=True needs the path of a checkpoint")
     goes_on = resume not in (None, False) and not (resume is True and not Path(path).exists())
-    found = files.read(path, "checkpoint") if goes_on else None
+    found = _read_checkpoint(path) if goes_on else None
     if found and seed not in (None, found["seed"]):
         raise ValueError(f"fit: the checkpoint {path} has the seed {found['seed']}, not {seed}")
     history = History(found["seed"] if found else _seed(seed, "fit"))
@@ -187,7 +188,9 @@ def fit(
     keep_best = patience is not None and restore_best
     told = {
         "examples": len(data), "batch_size": size, "shuffle": bool(shuffle),
-        "validation": len(held) if held else 0, "parameters": list(names),
+        "validation": len(held) if held else 0, "parameters": list(names), "loss": _called(loss),
+        "model": _architecture(model), "rule": [_rule(piece) for piece in optimizer.pieces],
+        "data": hashlib.sha256(repr((data, held)).encode()).hexdigest(),
     }  # fmt: skip
     if found:
         _take_up(run, names, told, found, path)
@@ -562,6 +565,31 @@ def _try_targets(model: Any, loss: Any, *parts: Sequence[tuple[Any, Any]] | None
 # --- checkpoints ----------------------------------------------------------------------------------------------
 
 
+def _called(function: Any) -> str:
+    """The name of a function, or of the kind of any other object that can be called: the same in every process."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _architecture(model: Any) -> str:
+    """What a model is beside its parameters: type and activations."""
+    kind = type(model)
+    if files.MODULES.get(kind.__name__) is not kind:
+        return kind.__qualname__
+    g = {"activation": getattr(model, "activation", None), "output": getattr(model, "output_activation", None)}
+    inner = g["activation"] if isinstance(g["activation"], dict) else {}
+    named = {k: _activation(a) for k, a in g.items() if not isinstance(a, dict)}
+    return f"{kind.__name__} {named | {str(j): _activation(a) for j, a in inner.items()}}"
+
+
+def _activation(g: Any) -> str:
+    return g if isinstance(g, str) else "none" if g is None else _called(g)
+
+
+def _rule(piece: Any) -> str:
+    """A piece of an optimizer with its settings; of a user's own only the name, for it may keep anything."""
+    return repr(piece) if type(piece).__module__ == SGD.__module__ else type(piece).__qualname__
+
+
 def _write_checkpoint(run: Run, names: Mapping[str, Value], told: dict[str, Any], path: Any) -> None:
     payload = {
         "seed": run.history.seed,
@@ -582,12 +610,46 @@ def _take_up(run: Run, names: Mapping[str, Value], told: dict[str, Any], found: 
                 f"fit: the checkpoint {path} is of another training: its {key} was {_short(found['told'].get(key))}, "
                 f"now it is {_short(value)}"
             )
-    numbers = [plain(found["model"][name], f"fit: {name} in the checkpoint") for name in names]
     best = found["best"]
-    loaded = run.optimizer.loading(found["optimizer"])
+    numbers = _checkpoint_numbers([found["model"].get(name) for name in names], "model", path)
+    if best is not None:
+        best = (best.get("epoch"), _checkpoint_numbers(best.get("model"), "best", path))
+        if type(best[0]) is not int or not 0 < best[0] <= len(found["history"]) or len(best[1]) != len(names):
+            raise _odd("best", path)
+    try:
+        loaded = run.optimizer.loading(found["optimizer"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"fit: the checkpoint {path}: its part 'optimizer' cannot be taken up: {error}") from error
     run.history.rows = list(found["history"])
-    run.best = None if best is None else (best["epoch"], best["model"])
+    run.best = best
     set_numbers(names.values(), numbers, loaded)
+
+
+def _read_checkpoint(path: Any) -> dict[str, Any]:
+    """The payload of a checkpoint whose parts are of the kinds that `_write_checkpoint` writes."""
+    found = files.read(path, "checkpoint")
+    kinds = {"seed": int, "told": dict, "model": dict, "optimizer": dict, "history": list, "best": (dict, type(None))}
+    for part, kind in kinds.items():
+        if part not in found or not isinstance(found[part], kind) or isinstance(found[part], bool):
+            raise _odd(part, path)
+    for row in found["history"]:
+        numbers = [row.get(key) for key in ("loss", "largest_loss", "learning_rate")]
+        numbers += [row["validation_loss"]] if "validation_loss" in row else []
+        for key in ("gradient_norms", "metrics"):
+            inner = row.get(key, {})
+            numbers += inner.values() if isinstance(inner, dict) else [None]
+        _checkpoint_numbers(numbers, "history", path)
+    return found
+
+
+def _checkpoint_numbers(numbers: Any, part: str, path: Any) -> list[Any]:
+    if not isinstance(numbers, list) or any(type(x) not in (int, float) for x in numbers):
+        raise _odd(part, path)
+    return numbers
+
+
+def _odd(part: str, path: Any) -> ValueError:
+    return ValueError(f"fit: the checkpoint {path}: its part {part!r} is missing or not what a checkpoint holds")
 
 
 def _short(x: Any) -> str:
