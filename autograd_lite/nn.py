@@ -474,7 +474,8 @@ class Neuron(Module):
             name, wrong = next((n, p) for n, p in [*((f"w[{i}]", p) for i, p in enumerate(w)), ("b", b)]
                                if not isinstance(p, Value))  # fmt: skip
             raise TypeError(
-                f"{type(self).__name__}: {name} is {shown(wrong)}, not a Parameter; to set its number, write {name}.data = ..."
+                f"{type(self).__name__}: {name} is {shown(wrong)}, not a Parameter; "
+                f"to set its number, write {name}.data = ..."
             ) from None
         return stamp(record(TABLE["dot"], (*w, *xs, b), numbers), self._scope)
 
