@@ -147,7 +147,8 @@ def fit(
     Raises:
         TypeError: an argument is of the wrong kind, or the model has no parameters.
         ValueError: there is no data, lengths differ, a number of X or y is NaN or infinite (with the row), a setting is
-            out of its range, a gradient is not finite, or a checkpoint belongs to another training.
+            out of its range, a gradient is not finite, the optimizer has none of the model's parameters, or a checkpoint belongs
+            to another training or is damaged.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
@@ -628,7 +629,14 @@ def _take_up(run: Run, names: Mapping[str, Value], told: dict[str, Any], found: 
 def _read_checkpoint(path: Any) -> dict[str, Any]:
     """The payload of a checkpoint whose parts are of the kinds that `_write_checkpoint` writes."""
     found = files.read(path, "checkpoint")
-    kinds = {"seed": int, "told": dict, "model": dict, "optimizer": dict, "history": list, "best": (dict, type(None))}
+    kinds: dict[str, Any] = {
+        "seed": int,
+        "told": dict,
+        "model": dict,
+        "optimizer": dict,
+        "history": list,
+        "best": (dict, type(None)),
+    }
     for part, kind in kinds.items():
         if part not in found or not isinstance(found[part], kind) or isinstance(found[part], bool):
             raise _odd(part, path)
