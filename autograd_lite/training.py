@@ -147,8 +147,8 @@ def fit(
     Raises:
         TypeError: an argument is of the wrong kind, or the model has no parameters.
         ValueError: there is no data, lengths differ, a number of X or y is NaN or infinite (with the row), a setting is
-            out of its range, a gradient is not finite, the optimizer has none of the model's parameters, or a checkpoint belongs
-            to another training or is damaged.
+            out of its range, a gradient is not finite, the optimizer has none of the model's parameters, or a
+            checkpoint belongs to another training or is damaged.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
