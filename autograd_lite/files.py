@@ -185,7 +185,10 @@ def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
     head = {key: value for key, value in found.items() if key != "checksum"}
     if not isinstance(payload, dict) or _document(head) != text:
         raise ValueError(f"{path}: the checksum does not fit: the file was damaged or changed after it was written")
-    return kind, _inward(payload)
+    try:
+        return kind, _inward(payload)
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError(f"{path}: its part 'history' is no list of rows of numbers") from None
 
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.S)  # one that never ends is one too: so the search stays linear

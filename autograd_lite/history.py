@@ -151,7 +151,10 @@ class History:
         return len(self.rows)
 
     def __getitem__(self, name: str) -> list[float]:
-        return self.columns()[name]
+        columns = self.columns()
+        if name not in columns:
+            raise KeyError(f"history has no column {name!r}; there are {', '.join(columns)}")
+        return columns[name]
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, History) and (self.rows, self.stopped) == (other.rows, other.stopped)

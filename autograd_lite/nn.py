@@ -141,8 +141,8 @@ def _activation(activation: Any, what: str = "activation") -> Callable[[Any], An
             return getattr(functions, activation)  # type: ignore[no-any-return]
         return functions.make_function(TABLE[activation])  # one of the user's own, which may have been defined anew
     raise ValueError(
-        f"{what}: unknown activation {activation!r}; known are {', '.join(activations())}, None for none, "
-        "or any function of one Value"
+        f"{what}: unknown activation {activation!r}; known are {', '.join(activations())}, None, 'linear' "
+        "or 'identity' for none, or any function of one Value"
     )
 
 

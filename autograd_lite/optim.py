@@ -407,6 +407,11 @@ class Optimizer:
 
     @lr.setter
     def lr(self, lr: float | Callable[[int], float]) -> None:
+        if getattr(lr, "watches_losses", False):
+            raise TypeError(
+                f"{type(self).__name__}: lr: {type(lr).__name__} needs the losses, which an optimizer does not see; "
+                "give it to ag.fit as schedule="
+            )
         self._lr: Any = lr if callable(lr) else setting(lr, f"{type(self).__name__}: lr", 0.0)
 
     @property
@@ -429,9 +434,19 @@ class Optimizer:
         Returns:
             (parameters after the step, what each piece remembers after it).
         """
+        import numpy as np
+
         after = []
         for piece, state in zip(self.pieces, states, strict=True):
-            g, state = piece.update(g, state, w)
+            made = piece.update(g, state, w)
+            shape = np.shape(made[0]) if isinstance(made, tuple) and len(made) == 2 else None
+            if shape != w.shape or not isinstance(made[1], Mapping):
+                what = f"updates of shape {shape}" if shape not in (None, w.shape) else shown(made)
+                raise TypeError(
+                    f"{type(self).__name__}: {type(piece).__name__}.update must give (updates of shape {w.shape}, "
+                    f"a dict), it gave {what}"
+                )
+            g, state = made
             after.append(state)
         return w - self.lr * g, tuple(after)
 

@@ -30,6 +30,7 @@ from autograd_lite import losses, optim
 from autograd_lite.nn import MLP, Perceptron
 from autograd_lite.schedules import whole
 from autograd_lite.training import LAST, Run, fit
+from autograd_lite.value import Value
 
 __all__ = ["MLPClassifier", "MLPRegressor", "PerceptronClassifier"]
 
@@ -78,17 +79,18 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         sizes = np.atleast_1d(np.array(self.hidden_layer_sizes, dtype=int)).tolist()
         activation = ACTIVATIONS.get(self.activation, self.activation)
         model = MLP(X.shape[1], [*sizes, n_outputs], activation=activation, seed=int(random.randint(2**31)))
-        batch = min(32, len(X)) if self.batch_size == "auto" else whole(self.batch_size, "batch_size")
+        batch = min(32 if self.batch_size == "auto" else whole(self.batch_size, "batch_size"), len(X))
+        epochs = whole(self.max_iter, f"{type(self).__name__}: max_iter")
         if self.learning_rate not in RATES:
             raise ValueError(f"learning_rate must be one of {', '.join(RATES)}, got {self.learning_rate!r}")
         adaptive = self.learning_rate == "adaptive"
         self.history_ = fit(
-            model, X, targets, loss=loss, optimizer=self._optimizer(model, batch), epochs=self.max_iter,
+            model, X, targets, loss=loss, optimizer=self._optimizer(model, batch), epochs=epochs,
             batch_size=batch, shuffle=self.shuffle, seed=int(random.randint(2**31)), progress=bool(self.verbose),
             validation=self.validation_fraction if self.early_stopping else None, min_delta=self.tol,
             patience=None if adaptive else self.n_iter_no_change, restore_best=self.early_stopping,
             schedule=optim.ReduceOnPlateau(self.learning_rate_init, 0.2, self.n_iter_no_change) if adaptive else None,
-            callbacks=[_stop_when_slow] if adaptive else [],
+            callbacks=[_stop_when_slow] if adaptive else [], penalty=_Penalty(self.alpha / batch),
         )  # fmt: skip
         self.model_ = model
         self.n_iter_ = len(self.history_)
@@ -144,6 +146,16 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         return [np.array([u.b.item() for u in layer.neurons]) for layer in self.model_.layers]
 
 
+class _Penalty:
+    """What alpha adds to the loss that is reported and watched; its gradient is the solver's, by AddDecay."""
+
+    def __init__(self, coefficient: float) -> None:
+        self.coefficient = coefficient
+
+    def __call__(self, model: MLP) -> Value:
+        return Value(0.5 * self.coefficient * sum(w.item() ** 2 for w in model.weights()))
+
+
 def _stop_when_slow(run: Run) -> None:
     if run.optimizer.lr < 1e-6:
         run.stop("the learning rate fell below 1e-6")
@@ -165,7 +177,8 @@ class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
         max_iter: the number of epochs at most.
         shuffle: whether each epoch has an order of its own.
         random_state: for the weights, the order and the validation split.
-        tol, n_iter_no_change: training ends after so many epochs in a row whose loss is not lower by tol.
+        tol, n_iter_no_change: training ends after so many epochs in a row whose loss, the penalty included, is not
+            lower by tol.
         verbose: whether to show a progress bar.
         momentum, nesterovs_momentum: for "sgd".
         early_stopping: keep a share of the examples apart, end by the loss there, and take the best weights.

@@ -8,6 +8,7 @@ function of the seed and e alone, so that a training taken up again needs no sta
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sys
 import warnings
@@ -28,6 +29,10 @@ from autograd_lite.value import Value, no_grad, plain, set_numbers, shown
 __all__ = ["History", "Run", "accuracy", "fit"]
 
 LAST = "the last epoch"
+FUNCTIONS = {
+    "schedule": "a function of the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)",
+    "penalty": "a function of the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)",
+}
 _set_grad = vars(Value)["_grad"].__set__
 
 
@@ -69,7 +74,7 @@ class Run:
         self.reason = str(reason)
 
 
-def accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> float:
+def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: bool | None = None) -> float:
     """The share of examples put into their class.
 
     Args:
@@ -77,6 +82,7 @@ def accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> float:
         targets: labels 0 to k - 1, or distributions, shape (n, k); for two classes -1 and 1, told apart by the sign
             of the score, or 0 and 1, told apart at `threshold`.
         threshold: 1/2 for probabilities, 0 for logits.
+        signed: whether the labels of two classes are -1 and 1; by default, whether -1 is among them.
 
     Returns:
         A number from 0 to 1.
@@ -91,7 +97,7 @@ def accuracy(predictions: Any, targets: Any, threshold: float = 0.5) -> float:
     scores, labels = np.asarray(predictions, dtype=float), np.asarray(targets, dtype=float)
     if scores.ndim == 2:
         return float(np.mean(scores.argmax(axis=1) == (labels.argmax(axis=1) if labels.ndim == 2 else labels)))
-    if (labels == -1.0).any():
+    if (labels == -1.0).any() if signed is None else signed:
         return float(np.mean(np.where(scores > 0.0, 1.0, -1.0) == labels))
     return float(np.mean((scores > threshold) == labels))
 
@@ -143,7 +149,8 @@ def fit(
     Raises:
         TypeError: an argument is of the wrong kind, or the model has no parameters.
         ValueError: there is no data, lengths differ, a number of X or y is NaN or infinite (with the row), a setting is
-            out of its range, a gradient is not finite, or a checkpoint belongs to another training.
+            out of its range, a gradient is not finite, the optimizer has none of the model's parameters, or a
+            checkpoint belongs to another training or is damaged.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
@@ -160,16 +167,19 @@ def fit(
     if resume is True and path is None:
         raise ValueError("fit: resume=True needs the path of a checkpoint")
     goes_on = resume not in (None, False) and not (resume is True and not Path(path).exists())
-    found = files.read(path, "checkpoint") if goes_on else None
+    found = _read_checkpoint(path) if goes_on else None
     if found and seed not in (None, found["seed"]):
         raise ValueError(f"fit: the checkpoint {path} has the seed {found['seed']}, not {seed}")
     history = History(found["seed"] if found else _seed(seed, "fit"))
-    loss = _loss(loss)
+    loss, callbacks = _loss(loss), _callbacks(callbacks)
+    for name, function in (("schedule", schedule), ("penalty", penalty)):
+        if function is not None and not callable(function):
+            raise TypeError(f"fit: {name} must be {FUNCTIONS[name]}, got {shown(function)}")
     names, optimizer = _trained(model, parameters, optimizer)
     data, held = _split(_data(X, y, "fit"), validation, history.seed)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
     last = whole(epochs, "fit: epochs", 0)
-    measures = _metrics(metrics, loss)
+    measures = _metrics(metrics, loss, [target for _, target in data + (held or [])])
     stops = _Stops(
         None if error_tolerance is None else setting(error_tolerance, "fit: error_tolerance", 0.0),
         None if cost_tolerance is None else setting(cost_tolerance, "fit: cost_tolerance", 0.0),
@@ -181,13 +191,14 @@ def fit(
     keep_best = patience is not None and restore_best
     told = {
         "examples": len(data), "batch_size": size, "shuffle": bool(shuffle),
-        "validation": len(held) if held else 0, "parameters": list(names),
+        "validation": len(held) if held else 0, "parameters": list(names), "loss": _called(loss),
+        "model": _architecture(model), "rule": [_rule(piece) for piece in optimizer.pieces],
+        "data": hashlib.sha256(repr((data, held)).encode()).hexdigest(),
     }  # fmt: skip
     if found:
         _take_up(run, names, told, found, path)
     groups = _groups(optimizer, names)
     step = (_CompiledStep if compiled else _Step)(model, optimizer, loss, penalty, groups)
-    callbacks = list(callbacks)
 
     def train() -> None:
         with _bar(last, run, progress) as advance:
@@ -434,6 +445,16 @@ def _loss(loss: Any) -> Callable[[Any, Any], Any]:
     return loss  # type: ignore[no-any-return]
 
 
+def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit: callbacks must be a list of functions of a Run, got {shown(callbacks)}")
+    found = list(callbacks)
+    for i, callback in enumerate(found):
+        if not callable(callback):
+            raise TypeError(f"fit: callbacks[{i}] must be a function of a Run, got {shown(callback)}")
+    return found
+
+
 def _trained(model: Any, parameters: Any, optimizer: Any) -> tuple[dict[str, Value], Optimizer]:
     """(every parameter by name, the optimizer)."""
     if not callable(model):
@@ -453,7 +474,19 @@ def _trained(model: Any, parameters: Any, optimizer: Any) -> tuple[dict[str, Val
         optimizer = made
     elif parameters is not None and set(parameters) != set(optimizer.params):
         raise ValueError("fit: parameters and the optimizer's are not the same; give one of the two")
-    known = set(names.values())
+    known, changed = set(names.values()), set(optimizer.params)
+    if known and not known & changed:
+        raise ValueError(
+            f"fit: none of the optimizer's {len(changed)} parameters is one of the model's {len(known)}, so nothing of "
+            "the model would be trained; make the optimizer from model.parameters()"
+        )
+    left = [name for name, p in names.items() if p not in changed and not getattr(p, "frozen", False)]
+    if left and parameters is None:
+        warnings.warn(
+            f"fit: the optimizer leaves {len(left)} of the model's {len(known)} parameters as they are, {left[0]} "
+            "first; freeze them, or give parameters=, if that is meant",
+            stacklevel=3,
+        )
     names.update({f"parameters[{i}]": p for i, p in enumerate(optimizer.params) if p not in known})
     return names, optimizer
 
@@ -473,6 +506,8 @@ def _data(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
     """Examples with their targets as plain numbers and lists; all finite."""
     import numpy as np
 
+    if np.iscomplexobj(X) if hasattr(X, "shape") else any(isinstance(x, complex) for x in X):
+        raise TypeError(f"{who}: X must hold real numbers, got complex ones; give real and imaginary parts as columns")
     flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
     rows = np.asarray(X, dtype=float) if flat else as_rows(X, who)
     if not rows.size:
@@ -511,16 +546,21 @@ def _split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any
     return [data[i] for i in kept], [data[i] for i in sorted(order[:held])]
 
 
-def _metrics(metrics: Any, loss: Any) -> dict[str, Callable[..., float]]:
+def _metrics(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Callable[..., float]]:
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        raise TypeError(
+            f"fit: metrics must be names, functions of (predictions, targets) or a dict of them, got {shown(metrics)}"
+        )
     if not isinstance(metrics, Mapping):
         metrics = {m if isinstance(m, str) else getattr(m, "__name__", f"metric {i}"): m for i, m in enumerate(metrics)}
     found: dict[str, Callable[..., float]] = {}
     for name, metric in metrics.items():
         if metric == "accuracy":
-            threshold = 0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5
-            metric = _Accuracy(threshold)
+            # All the labels, or the loss, tell which they are; those of one part may all be 1.
+            signed = loss in (losses.hinge, losses.perceptron) or -1 in targets
+            metric = _Accuracy(0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5, signed)
         if not callable(metric):
             raise TypeError(f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {shown(metric)}")
         found[name] = _OnArrays(metric)
@@ -528,11 +568,11 @@ def _metrics(metrics: Any, loss: Any) -> dict[str, Callable[..., float]]:
 
 
 class _Accuracy:
-    def __init__(self, threshold: float) -> None:
-        self.threshold = threshold
+    def __init__(self, threshold: float, signed: bool) -> None:
+        self.threshold, self.signed = threshold, signed
 
     def __call__(self, predictions: Any, targets: Any) -> float:
-        return accuracy(predictions, targets, self.threshold)
+        return accuracy(predictions, targets, self.threshold, self.signed)
 
 
 class _OnArrays:
@@ -567,6 +607,31 @@ def _try_targets(model: Any, loss: Any, *parts: Sequence[tuple[Any, Any]] | None
 # --- checkpoints ----------------------------------------------------------------------------------------------
 
 
+def _called(function: Any) -> str:
+    """The name of a function, or of the kind of any other object that can be called: the same in every process."""
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
+
+
+def _architecture(model: Any) -> str:
+    """What a model is beside its parameters: type and activations."""
+    kind = type(model)
+    if files.MODULES.get(kind.__name__) is not kind:
+        return kind.__qualname__
+    g = {"activation": getattr(model, "activation", None), "output": getattr(model, "output_activation", None)}
+    inner = g["activation"] if isinstance(g["activation"], dict) else {}
+    named = {k: _activation(a) for k, a in g.items() if not isinstance(a, dict)}
+    return f"{kind.__name__} {named | {str(j): _activation(a) for j, a in inner.items()}}"
+
+
+def _activation(g: Any) -> str:
+    return g if isinstance(g, str) else "none" if g is None else _called(g)
+
+
+def _rule(piece: Any) -> str:
+    """A piece of an optimizer with its settings; of a user's own only the name, for it may keep anything."""
+    return repr(piece) if type(piece).__module__ == SGD.__module__ else type(piece).__qualname__
+
+
 def _write_checkpoint(run: Run, names: Mapping[str, Value], told: dict[str, Any], path: Any) -> None:
     payload = {
         "seed": run.history.seed,
@@ -587,12 +652,53 @@ def _take_up(run: Run, names: Mapping[str, Value], told: dict[str, Any], found: 
                 f"fit: the checkpoint {path} is of another training: its {key} was {_short(found['told'].get(key))}, "
                 f"now it is {_short(value)}"
             )
-    numbers = [plain(found["model"][name], f"fit: {name} in the checkpoint") for name in names]
     best = found["best"]
-    loaded = run.optimizer.loading(found["optimizer"])
+    numbers = _checkpoint_numbers([found["model"].get(name) for name in names], "model", path)
+    if best is not None:
+        best = (best.get("epoch"), _checkpoint_numbers(best.get("model"), "best", path))
+        if type(best[0]) is not int or not 0 < best[0] <= len(found["history"]) or len(best[1]) != len(names):
+            raise _odd("best", path)
+    try:
+        loaded = run.optimizer.loading(found["optimizer"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"fit: the checkpoint {path}: its part 'optimizer' cannot be taken up: {error}") from error
     run.history.rows = list(found["history"])
-    run.best = None if best is None else (best["epoch"], best["model"])
+    run.best = best
     set_numbers(names.values(), numbers, loaded)
+
+
+def _read_checkpoint(path: Any) -> dict[str, Any]:
+    """The payload of a checkpoint whose parts are of the kinds that `_write_checkpoint` writes."""
+    found = files.read(path, "checkpoint")
+    kinds: dict[str, Any] = {
+        "seed": int,
+        "told": dict,
+        "model": dict,
+        "optimizer": dict,
+        "history": list,
+        "best": (dict, type(None)),
+    }
+    for part, kind in kinds.items():
+        if part not in found or not isinstance(found[part], kind) or isinstance(found[part], bool):
+            raise _odd(part, path)
+    for row in found["history"]:
+        numbers = [row.get(key) for key in ("loss", "largest_loss", "learning_rate")]
+        numbers += [row["validation_loss"]] if "validation_loss" in row else []
+        for key in ("gradient_norms", "metrics"):
+            inner = row.get(key, {})
+            numbers += inner.values() if isinstance(inner, dict) else [None]
+        _checkpoint_numbers(numbers, "history", path)
+    return found
+
+
+def _checkpoint_numbers(numbers: Any, part: str, path: Any) -> list[Any]:
+    if not isinstance(numbers, list) or any(type(x) not in (int, float) for x in numbers):
+        raise _odd(part, path)
+    return numbers
+
+
+def _odd(part: str, path: Any) -> ValueError:
+    return ValueError(f"fit: the checkpoint {path}: its part {part!r} is missing or not what a checkpoint holds")
 
 
 def _short(x: Any) -> str:

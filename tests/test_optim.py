@@ -441,3 +441,40 @@ def test_a_schedule_as_the_learning_rate_counts_steps():
     assert optimizer.lr == 40.0
     optimizer.lr = 0.1
     assert optimizer.lr == 0.1
+
+
+def test_a_schedule_that_needs_losses_is_refused_where_there_are_none():
+    with pytest.raises(TypeError, match=r"SGD: lr: ReduceOnPlateau needs the losses.* schedule="):
+        optim.SGD([ag.Parameter(1.0)], lr=optim.ReduceOnPlateau(0.1))
+    optimizer = optim.SGD([ag.Parameter(1.0)], lr=0.1)
+    with pytest.raises(TypeError, match="ReduceOnPlateau"):
+        optimizer.lr = optim.ReduceOnPlateau(0.1)
+    assert optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize(
+    ("update", "words"),
+    [
+        (lambda g, s, w: g, "it gave ndarray"),
+        (lambda g, s, w: (g[:1], s), r"updates of shape \(1,\)"),
+        (lambda g, s, w: (1.0, s), r"updates of shape \(\)"),
+        (lambda g, s, w: (g[:, None], s), r"updates of shape \(2, 1\)"),
+        (lambda g, s, w: (g, None), "it gave tuple"),
+        (lambda g, s, w: None, "it gave NoneType"),
+    ],
+)
+def test_what_a_piece_gives_is_checked(update, words):
+    class Mine:
+        def start(self, n):
+            return {}
+
+        def update(self, g, state, w):
+            return update(g, state, w)
+
+    p = [ag.Parameter(1.0), ag.Parameter(2.0)]
+    optimizer = optim.Optimizer(p, 0.5, Mine())
+    (p[0] * p[1]).backward()
+    with pytest.raises(TypeError, match=r"Mine.update must give \(updates of shape \(2,\), a dict\), .*" + words):
+        optimizer.step()
+    assert [x.item() for x in p] == [1.0, 2.0]
+    assert optimizer.steps == 0

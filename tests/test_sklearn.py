@@ -129,3 +129,32 @@ def test_perceptron_on_iris_setosa():
     unit = PerceptronClassifier(random_state=0).fit(X, y == 0)
     assert unit.score(X, y == 0) == 1.0
     assert unit.coef_.shape == (1, 4)
+
+
+@ignore_convergence
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_the_penalty_is_watched_and_reported(solver):
+    """Weights that must shrink keep lowering loss + penalty while the loss alone rises."""
+    from sklearn.neural_network import MLPClassifier as Theirs
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = (X[:, 0] > 0) * 1
+    settings = {"hidden_layer_sizes": (4,), "alpha": 20.0, "max_iter": 400, "random_state": 0, "tol": 1e-9,
+                "learning_rate_init": 0.02, "batch_size": 60, "solver": solver}  # fmt: skip
+    ours, theirs = MLPClassifier(**settings).fit(X, y), Theirs(**settings).fit(X, y)
+    assert ours.loss_ == pytest.approx(theirs.loss_, abs=2e-3)
+
+    def objective(m):
+        p = np.clip(m.predict_proba(X)[np.arange(60), y], 1e-300, None)
+        return -np.log(p).mean() + 20.0 / 2 / 60 * sum((w**2).sum() for w in m.coefs_)
+
+    assert objective(ours) == pytest.approx(objective(theirs), abs=2e-3)
+    first = MLPClassifier(**settings | {"max_iter": 1, "learning_rate_init": 1e-12}).fit(X, y)
+    assert first.loss_ == pytest.approx(objective(first))
+
+
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
+def test_max_iter_is_refused_with_its_range(value, error):
+    with pytest.raises(error, match=r"MLPClassifier: max_iter must be (at least 1|a whole number)"):
+        MLPClassifier(max_iter=value).fit([[0.0], [1.0]], [0, 1])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import losses, optim
+from autograd_lite import files, losses, optim
 from autograd_lite.training import accuracy
 
 LINE = ([[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0])
@@ -309,6 +309,21 @@ def test_logits_are_cut_at_zero():
     assert history.metrics["accuracy"][-1] == 1.0  # after one step the scores are -0.2 and 0.2
 
 
+@pytest.mark.parametrize("loss", ["hinge", "perceptron", "squared_error"])
+def test_accuracy_of_signed_labels_where_only_one_sign_is_scored(loss):
+    """A score of 0.2 is on the side of +1, also where the scored part holds no -1."""
+    model = ag.MLP(1, [1], init=0.0)
+    model.load_state_dict(dict.fromkeys(model.state_dict(), 0.2))
+    still = optim.SGD(model.parameters(), lr=0.0)
+    history = ag.fit(model, [[0.0], [0.0]], [-1, 1], validation=([[0.0]], [1]), loss=loss, optimizer=still,
+                     metrics="accuracy", epochs=1)  # fmt: skip
+    assert history.metrics == {"accuracy": [0.5], "validation_accuracy": [1.0]}
+    if loss != "squared_error":  # the loss alone tells it too
+        assert ag.fit(model, [[0.0]], [1], loss=loss, optimizer=still, metrics="accuracy", epochs=1).metrics == {
+            "accuracy": [1.0]
+        }
+
+
 def test_gradient_norms_show_vanishing():
     """Ten sigmoid layers: the norm falls from the last layer to the first by orders of magnitude."""
     model = ag.MLP(2, [3] * 10 + [1], activation="sigmoid", seed=0)
@@ -397,6 +412,14 @@ def test_memory_stays_flat():
          "not the same"),
         ({"resume": True}, ValueError, "path of a checkpoint"),
         ({"model": lambda x: 3.0, "parameters": [ag.Parameter(1.0)]}, TypeError, "no Value"),
+        ({"optimizer": optim.SGD([ag.Parameter(1.0)], 0.1)}, ValueError, "none of the optimizer's 1 parameters"),
+        ({"callbacks": print}, TypeError, "callbacks must be a list"),
+        ({"callbacks": [print, 1]}, TypeError, "callbacks[1] must be a function of a Run, got int 1"),
+        ({"metrics": 5}, TypeError, "metrics must be names"),
+        ({"schedule": 0.1}, TypeError, "schedule must be a function of the epoch"),
+        ({"penalty": 0.1}, TypeError, "penalty must be a function of the model"),
+        ({"X": np.ones((4, 1)) * 1j}, TypeError, "X must hold real numbers"),
+        ({"X": [1j, 0.0, 1.0, 2.0]}, TypeError, "X must hold real numbers"),
     ],
     ids=lambda x: str(x)[:40],
 )  # fmt: skip
@@ -409,6 +432,17 @@ def test_refusals_change_nothing(change, error, words):
     assert words in str(caught.value)
     if before:
         assert state(model) == before
+
+
+def test_an_optimizer_of_some_parameters_warns_unless_the_others_are_frozen():
+    model = ag.MLP(1, [2, 1], seed=0)
+    first, last = model.layers
+    with pytest.warns(UserWarning, match=r"leaves 4 of the model's 7 parameters as they are, layers\[0\]"):
+        ag.fit(model, *LINE, optimizer=optim.SGD(last.parameters(), 0.01), epochs=1)
+    ag.fit(model, *LINE, parameters=last.parameters(), epochs=1)  # that is meant
+    for p in first.parameters():
+        p.frozen = True
+    ag.fit(model, *LINE, optimizer=optim.SGD(last.parameters(), 0.01), epochs=1)
 
 
 def test_an_exploding_gradient_is_refused_by_name_before_it_is_written():
@@ -496,6 +530,75 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         assert state(model) == before
     with pytest.raises(FileNotFoundError):
         ag.fit(small(), X, y, resume=tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"loss": "half_squared_error"}, "loss"),
+        ({"model": ag.MLP(2, [4, 1], activation="relu", seed=0)}, "model"),
+        ({"X": moons(10)[0] * 2.0}, "data"),
+        ({"y": -moons(10)[1]}, "data"),
+        ({"optimizer": lambda p: optim.SGD(p, 0.01, momentum=0.8)}, "rule"),
+        ({"optimizer": lambda p: optim.SGD(p, 0.01, momentum=0.9, nesterov=True)}, "rule"),
+    ],
+)
+def test_a_checkpoint_tells_what_differs(tmp_path, change, part):
+    path = tmp_path / "run.json"
+    X, y = moons(10)
+    as_it_was = {"X": X, "y": y, "seed": 1, "optimizer": lambda p: optim.SGD(p, 0.01, momentum=0.9)}
+    ag.fit(small(), **as_it_was, epochs=1, checkpoint=path)
+    assert len(ag.fit(small(), **as_it_was, epochs=2, resume=path)) == 2
+    now = {"model": small(), **as_it_was, **change}
+    with pytest.raises(ValueError, match=f"another training: its {part} was"):
+        ag.fit(now.pop("model"), **now, epochs=2, resume=path)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda c: c.pop("seed"),
+        lambda c: c.update(seed=True),
+        lambda c: c.update(told=[]),
+        lambda c: c.update(model=3),
+        lambda c: c["model"].popitem(),
+        lambda c: c["model"].update({next(iter(c["model"])): "1"}),
+        lambda c: c.update(optimizer=None),
+        lambda c: c["optimizer"].update(pieces=3),
+        lambda c: c["optimizer"]["pieces"][0].update(velocity={"a": 1}),
+        lambda c: c["optimizer"].update(steps="1"),
+        lambda c: c.update(history={}),
+        lambda c: c.update(history=[{}]),
+        lambda c: c["history"][0].update(gradient_norms=1.0),
+        lambda c: c["history"][0].update(loss=None),
+        lambda c: c.update(best=[]),
+        lambda c: c.update(best={"epoch": 1}),
+        lambda c: c.update(best={"epoch": 1, "model": [0.0]}),
+        lambda c: c.update(best={"epoch": "1", "model": list(c["model"].values())}),
+    ],
+)
+def test_a_checkpoint_with_odd_parts_is_refused_by_name(tmp_path, spoil):
+    path = tmp_path / "run.json"
+    arguments = {"optimizer": lambda p: optim.SGD(p, 0.01, momentum=0.9), "seed": 1}
+    ag.fit(small(), *moons(10), **arguments, epochs=1, checkpoint=path)
+    content = ag.load(path)
+    spoil(content)
+    head = {"format": files.FORMAT, "version": files.VERSION, "kind": "checkpoint", "payload": content}
+    path.write_text(files._document(head))
+    model = small()
+    before = state(model)
+    with pytest.raises(ValueError, match=r"run\.json: its part '(seed|told|model|optimizer|history|best)'"):
+        ag.fit(model, *moons(10), **arguments, epochs=2, resume=path)
+    assert state(model) == before
+
+
+@pytest.mark.parametrize("history", [[3], [{"loss": "much"}], [{"loss": 1.0, "metrics": {"a": "b"}}], [None]])
+def test_a_history_of_no_rows_is_refused(tmp_path, history):
+    path = tmp_path / "run.json"
+    head = {"format": files.FORMAT, "version": files.VERSION, "kind": "checkpoint", "payload": {"history": history}}
+    path.write_text(files._document(head))
+    with pytest.raises(ValueError, match=r"run\.json: its part 'history'"):
+        ag.load(path)
 
 
 def test_a_history_with_infinite_losses_is_kept(tmp_path):
@@ -596,6 +699,12 @@ def test_interrupted_anywhere_the_state_is_whole(tmp_path):
 
 
 # --- history, progress ----------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_column_lists_the_known():
+    history = ag.fit(ag.MLP(1, [1], seed=0), *LINE, epochs=1)
+    with pytest.raises(KeyError, match=r"no column 'lss'; there are epoch, loss, largest_loss"):
+        history["lss"]
 
 
 def test_history_as_a_frame():
