@@ -476,3 +476,37 @@ def test_deep_nesting_of_sequences():
     while isinstance(slope, list):
         slope = slope[0]
     assert slope == 4.0
+
+
+# --- which argument -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transform", [ag.grad, ag.value_and_grad])
+@pytest.mark.parametrize(("argnum", "words"), [((0, 0), "argument 0 twice"), ((0, -2), "argument 0 as 0 and as -2")])
+def test_an_argument_named_twice_is_refused(transform, argnum, words):
+    """Each would get a share of the gradient, and none of them the whole."""
+    with pytest.raises(ValueError, match=f"{transform.__name__}: argnum names {words}"):
+        transform(lambda x, y: x * y**2, argnum)(2.0, 3.0)
+
+
+def test_arguments_counted_from_the_end_and_in_any_order():
+    assert ag.grad(lambda x, y: x * y**2, (-1, 0))(2.0, 3.0) == (12.0, 9.0)
+
+
+@pytest.mark.parametrize("transform", [ag.hessian, ag.jacobian])
+@pytest.mark.parametrize("argnum", [(0, 1), (0,), "a", True])
+def test_one_position_for_matrices(transform, argnum):
+    with pytest.raises(TypeError, match=f"{transform.__name__}: argnum must be one position"):
+        transform(lambda x, y: x * y, argnum=argnum)
+
+
+def test_argnum_by_name_is_refused():
+    with pytest.raises(TypeError, match=r"must be the position of an argument \(0 for the first\).*got 'a'"):
+        ag.grad(lambda a: a, "a")
+
+
+def test_hvp_of_a_function_of_two_arguments_says_how():
+    f = lambda x, y: x * y  # noqa: E731
+    with pytest.raises(TypeError, match=r"hvp: f must take one argument, and this one takes 2"):
+        ag.hvp(f, (2.0, 3.0), (1.0, 0.0))
+    assert ag.hvp(lambda x: f(*x), (2.0, 3.0), (1.0, 0.0)) == (0.0, 1.0)
