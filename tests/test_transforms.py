@@ -501,7 +501,7 @@ def test_one_position_for_matrices(transform, argnum):
 
 
 def test_argnum_by_name_is_refused():
-    with pytest.raises(TypeError, match=r"must be the position of an argument \(0 for the first\).*got 'a'"):
+    with pytest.raises(TypeError, match=r"must be the position of an argument \(0 for the first\).*got str 'a'"):
         ag.grad(lambda a: a, "a")
 
 
