@@ -13,11 +13,12 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from math import prod
 from typing import Any
 
 from autograd_lite import functions, graph, sparsity
 from autograd_lite.diff import adjoints, graph_adjoints, graph_tangents, tangents
-from autograd_lite.structure import NUMBER, Group, Plan, as_array, flatten, is_array, rebuild
+from autograd_lite.structure import NUMBER, Group, Plan, as_array, flatten, rebuild
 from autograd_lite.value import Value, changed_mode, mode, shown
 
 Function = Callable[..., Any]
@@ -414,6 +415,7 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
         A function of the arguments of f. For an array x its answer is an array of shape (shape of the
         output) + (shape of x), so that it serves as `jac=` of scipy.optimize.least_squares and root; for
         anything else it has the form of the output, with the derivative in the form of x for each number.
+        Where arrays stand in sequences, each pair of arrays has its block: an array of both shapes.
 
     Raises:
         TypeError: f gives, or the argument holds, something that is no number.
@@ -456,8 +458,49 @@ def _matrix(trace: Trace, outputs: Sequence[Any], plan: Plan, sparse: bool) -> A
         return rebuild(plan, [row[0] for row in table])
     if len(form) == 1 and not isinstance(form[0], Group) and (shape := _shape(plan)) is not None:
         return as_array([g for row in table for g in row], shape + form[0])
-    laid_out = rebuild(plan, [rebuild(form, row) for row in table])
-    return laid_out.tolist() if is_array(laid_out) else laid_out
+    return _blocks(plan, form, table)
+
+
+def _blocks(plan: Plan, form: Plan, table: Sequence[Sequence[Any]]) -> Any:
+    """The rows of a matrix in the form of the outputs, each number of them the form of the argument.
+
+    Where an array of outputs meets an array of the argument their block is one array, of shape (shape of the
+    outputs) + (shape of the argument); where it meets a sequence of numbers, nested lists of that.
+    """
+    arrays = any(step is not NUMBER and not isinstance(step, Group) for step in form)
+    built: list[Any] = []
+    row = 0
+    for step in plan:
+        if isinstance(step, Group):
+            start = len(built) - step.size
+            built[start:] = [step.join(built[start:])]
+            continue
+        size = 1 if step is NUMBER else prod(step)
+        rows = table[row : row + size]
+        row += size
+        if step is NUMBER:
+            built.append(rebuild(form, rows[0]))
+        elif arrays:
+            built.append(_joined(form, rows, step))
+        else:
+            built.append(as_array([rebuild(form, some) for some in rows], step).tolist())
+    return built[0]
+
+
+def _joined(form: Plan, rows: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
+    """An array of outputs meets arrays, alone or in a sequence: a block in the place of each."""
+    built: list[Any] = []
+    column = 0
+    for step in form:
+        if isinstance(step, Group):
+            start = len(built) - step.size
+            built[start:] = [step.join(built[start:])]
+            continue
+        inner = () if step is NUMBER else step
+        size = prod(inner)
+        built.append(as_array([g for row in rows for g in row[column : column + size]], shape + inner))
+        column += size
+    return built[0]
 
 
 def _shape(plan: Plan) -> tuple[int, ...] | None:

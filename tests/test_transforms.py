@@ -510,3 +510,32 @@ def test_hvp_of_a_function_of_two_arguments_says_how():
     with pytest.raises(TypeError, match=r"hvp: f must take one argument, and this one takes 2"):
         ag.hvp(f, (2.0, 3.0), (1.0, 0.0))
     assert ag.hvp(lambda x: f(*x), (2.0, 3.0), (1.0, 0.0)) == (0.0, 1.0)
+
+
+def test_blocks_of_a_jacobian_are_arrays_of_floats():
+    v = np.array([1.0, 2.0])
+    whole, first = ag.jacobian(lambda v: (v * v, v[0]))(v)
+    assert whole.dtype == first.dtype == float
+    np.testing.assert_array_equal(whole, [[2.0, 0.0], [0.0, 4.0]])
+    np.testing.assert_array_equal(first, [1.0, 0.0])
+    square = np.array([[1.0, 2.0], [3.0, 4.0]])
+    (block, row) = ag.jacobian(lambda a: (a.T, a[0]))(square)
+    assert block.shape == (2, 2, 2, 2)
+    assert row.shape == (2, 2, 2)
+    assert block[0, 1, 1, 0] == 1.0
+    assert block.sum() == 4.0
+
+
+def test_blocks_of_a_hessian_in_an_array_and_a_number():
+    (aa, ab), (ba, bb) = ag.hessian(lambda t: ag.sum(t[0] * t[0]) * t[1] ** 2)((np.array([1.0, 2.0]), 3.0))
+    for block, expected in ((aa, [[18.0, 0.0], [0.0, 18.0]]), (ab, [12.0, 24.0]), (ba, [12.0, 24.0])):
+        assert block.dtype == float
+        np.testing.assert_array_equal(block, expected)
+    assert bb == 10.0
+
+
+def test_blocks_within_a_graph_hold_values():
+    def of(scale):
+        return ag.jacobian(lambda v: (v * v * scale, v[0]))(np.array([1.0, 2.0]))[0].sum()
+
+    assert ag.grad(of)(3.0) == 6.0
