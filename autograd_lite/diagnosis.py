@@ -433,7 +433,7 @@ class _Search:
             if isinstance(total, Value) and total.op == "sum":
                 parts = [x for x in graph.raw_operands(total) if type(x) is not float and x.op == "_expdiff"]
                 if parts:
-                    first[node] = first[parts[0]] if parts[0] in first else node
+                    first[node] = first.setdefault(parts[0], node)
                     first.update((x, first[node]) for x in parts if x not in first)
         return first
 

@@ -539,3 +539,16 @@ def test_blocks_within_a_graph_hold_values():
         return ag.jacobian(lambda v: (v * v * scale, v[0]))(np.array([1.0, 2.0]))[0].sum()
 
     assert ag.grad(of)(3.0) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (lambda: np.asmatrix([[1.0, 2.0]]), r"got a numpy.matrix; give np.asarray\(x\)"),
+        (lambda: np.ma.masked_array([1.0, 2.0], [False, True]), r"got a masked one .* x.compressed\(\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_kinds_of_arrays_that_are_refused_by_their_name(x, says):
+    with pytest.raises(TypeError, match=says):
+        ag.grad(lambda v: v[0])(x())
