@@ -93,6 +93,12 @@ def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
     op, xs, row = node.op, numbers(node), node._row
     x, local = xs[slot], node.local_grads[slot]
     assert row is not None
+    if op == "relu" and is_margin(node):
+        return (
+            "margin met",
+            f"the relu of a margin (1 - score) gets {x:.4g}: this example is on the right side, and asks for nothing",
+            "nothing, if all margins are met; a hinge loss has no gradient there (ag.softplus(-score) has)",
+        )
     if op == "relu":
         return (
             "dead relu",
@@ -143,3 +149,12 @@ def saturated_softmax() -> tuple[str, str, str]:
         "one entry is so far above the others that the softmax is flat: its slopes p * (1 - p) are near 0",
         "train on the logits (cross-entropy with logits, ag.log_softmax), or make the logits smaller",
     )
+
+
+def is_margin(relu: Value) -> bool:
+    """Whether a relu is that of a hinge loss: of a positive constant minus something."""
+    inner = graph.raw_operands(relu)[0]
+    if type(inner) is float or inner.op != "sub":
+        return False
+    margin = graph.raw_operands(inner)[0]
+    return type(margin) is float and margin > 0.0

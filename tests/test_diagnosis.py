@@ -38,6 +38,13 @@ def test_dead_relu_with_its_source_line():
     assert not ag.diagnose((w * 2.0 + b) * 1.0)
 
 
+def test_a_margin_that_is_met_is_no_dead_relu():
+    score = P(3.0, "score")
+    finding = only(ag.relu(1 - score * 1.0), "margin met", score)
+    assert "right side" in finding.mechanism
+    assert only(ag.relu(score - 5), "dead relu", score)
+
+
 def test_a_dead_hidden_unit_is_the_reason_for_the_weight_after_it():
     first, second = P(-1.0, "first"), P(2.0, "second")
     h = ag.relu(first)
