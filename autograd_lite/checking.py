@@ -97,7 +97,8 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
         f: a function that gives numbers in any form; for order 2 one number.
         args: its arguments: numbers, arrays, sequences of them. Derivatives in all of them are checked.
         order: 1 for first derivatives, 2 for second ones too (differences of the gradient).
-        tolerance: the difference allowed, relative to the derivative. What rounding does to differences comes on top.
+        tolerance: the difference allowed, relative to the derivative. What rounding and the
+            step itself do to differences comes on top.
 
     Returns:
         A Report, true or false, that prints what differs: the coordinate, both numbers, and a kink nearby if
@@ -131,12 +132,12 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
         checked += len(exact) * len(x)
         for j, coordinate in enumerate(names):
             estimates = _differences(evaluate, x, j, len(exact), tolerance)
-            for i, (difference, rounding, step) in enumerate(estimates):
+            for i, (difference, error, step) in enumerate(estimates):
                 derivative = exact[i][j]
                 size = max(abs(derivative), abs(difference))
-                allowed = tolerance * size + rounding
+                allowed = tolerance * size + error
                 if abs(derivative - difference) <= allowed and isfinite(allowed):
-                    worst = max(worst, abs(derivative - difference) / max(size, rounding / tolerance, 1e-300))
+                    worst = max(worst, abs(derivative - difference) / max(size, error / tolerance, 1e-300))
                 else:
                     reason = _reason(f, trace.plans, x, j, step, derivative, difference)
                     found.append(Difference(coordinate, outputs[i], derivative, difference, allowed, step, reason))
@@ -191,7 +192,11 @@ def _evaluated(
 def _differences(
     evaluate: Callable[..., list[float]], x: Sequence[float], j: int, outputs: int, tolerance: float
 ) -> list[tuple[float, float, float]]:
-    """(difference, what rounding may do to it, step) in coordinate j, for each output."""
+    """(difference, what rounding and the length of the step may do to it, step) in coordinate j, for each output.
+
+    At a smooth kink, such as that of relu(x)**2 at 0, the differences go to the derivative only as fast as the step
+    does: what halving it changes is what it may still be off by. At a kink halving changes nothing.
+    """
     best = [(float("nan"), inf, 0.0)] * outputs
     errors = [inf] * outputs
     step = FIRST_STEP * max(1.0, abs(x[j]))
@@ -214,7 +219,7 @@ def _differences(
             rounding = 8 * EPSILON * max(abs(high[i]), abs(low[i])) / step
             error = abs(near - wide) + rounding
             if error < errors[i]:
-                errors[i], best[i] = error, ((4 * near - wide) / 3, rounding, step)
+                errors[i], best[i] = error, ((4 * near - wide) / 3, error, step)
         settled = (e < inf and e <= 0.1 * tolerance * abs(d) for e, (d, _, _) in zip(errors, best, strict=True))
         if all(settled):
             break

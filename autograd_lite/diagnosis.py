@@ -8,13 +8,22 @@ mechanisms.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf, isfinite, log
 from typing import Any
 
 from autograd_lite import graph
 from autograd_lite.diff import adjoints
-from autograd_lite.mechanisms import SATURATING, Words, numbers, of_adjoint, of_value, of_zero, saturated
+from autograd_lite.mechanisms import (
+    SATURATING,
+    Words,
+    numbers,
+    of_adjoint,
+    of_value,
+    of_zero,
+    saturated,
+    saturated_softmax,
+)
 from autograd_lite.pictures.formula import Labels, assignment
 from autograd_lite.value import Parameter, Value, changed_mode, shown
 from autograd_lite.watching import Source, badness, source_of
@@ -27,6 +36,7 @@ LONG_CHAIN = 8
 """Factors from which a product counts as a chain."""
 ADDING = ("dot", "add", "sub", "sum", "mul", "neg")
 """Operations that a unit is made of, below its activation."""
+CHAIN_ADVICE = "fewer layers, relu or tanh in place of sigmoid, Xavier or He initialisation, or shortcuts (x + f(x))"
 FLAT = 1e-3
 """A slope of a squashing function under which it counts as saturated."""
 
@@ -78,10 +88,12 @@ class Diagnosis:
     Attributes:
         findings: the faults, those that spoil most first.
         watched: how many parameters were looked at.
+        unexamined: parameters whose gradients were not looked into, as some value is not finite: what is wrong
+            with them, if anything, shows once that is mended.
     """
 
-    def __init__(self, findings: list[Finding], watched: int) -> None:
-        self.findings, self.watched = tuple(findings), watched
+    def __init__(self, findings: list[Finding], watched: int, unexamined: tuple[Value, ...] = ()) -> None:
+        self.findings, self.watched, self.unexamined = tuple(findings), watched, unexamined
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -101,6 +113,9 @@ class Diagnosis:
         more = sum(n - SHORT for n in seen.values() if n > SHORT)
         if more:
             lines += ["", f"... and {more:,} more of the same kinds, in .findings"]
+        if self.unexamined:
+            others = _many(len(self.unexamined), "other parameter")
+            lines += ["", f"{others} not examined while a value is not finite: mend that, and ask again"]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -169,6 +184,7 @@ class _Chain:
     most_at: tuple[Value, int] | None = None
     small_at: Value | None = None  # where the product first went under `small`
     large_at: Value | None = None
+    softmax_at: Value | None = None  # the exponential of a softmax that is saturated
 
     def on(self, node: Value, slot: int, x: Value, d: float, bounds: tuple[float, float]) -> _Chain:
         factor = log(abs(d)) if d and isfinite(d) else 0.0 if d else -inf
@@ -184,6 +200,7 @@ class _Chain:
             (node, slot) if most else self.most_at,
             node if self.small_at is None and size < small else self.small_at,
             node if self.large_at is None and size > large else self.large_at,
+            self.softmax_at,
         )
 
 
@@ -199,19 +216,24 @@ class _Search:
         with changed_mode(on_adjoint=None):
             self.adjoint = adjoints(loss)
         self.findings: list[Finding] = []
+        self.unexamined: list[Value] = []
 
     def run(self) -> Diagnosis:
         """All searches, most serious first."""
         reached = [p for p in self.watched if p in self.adjoint]
         self._unreachable([p for p in self.watched if p not in self.adjoint])
-        broken = self._forward(reached)
-        if not broken:
+        if self._forward(reached):
+            blamed = {p for finding in self.findings for p in finding.parameters}
+            self.unexamined = [p for p in reached if p not in blamed]
+        else:
             self._backward([p for p in reached if not isfinite(self.adjoint[p])])
+            self.softmax = self._softmaxes()
+            self.chain = self._followed()
             self._zeros([p for p in reached if self.adjoint[p] == 0.0])
             self._chains([p for p in reached if isfinite(self.adjoint[p]) and self.adjoint[p] != 0.0])
             if any(isinstance(p, Parameter) for p in reached) or self.given:
                 self._twins(set(reached))
-        return Diagnosis(self.findings, len(self.watched))
+        return Diagnosis(self.findings, len(self.watched), tuple(self.unexamined))
 
     def _found(self, kind: str, node: Value | None, words: Words, suffering: list[Value], gradient: str) -> None:
         where = "" if node is None else assignment(node, self.labels)
@@ -313,6 +335,9 @@ class _Search:
                 key: Fault = (None, "zero gradient", "the gradient of the loss itself is 0", "start from backward(1.0)")
             elif slot < 0:
                 parts = cancelled[at]
+                if at in self.softmax:
+                    groups.setdefault((self.softmax[at], *saturated_softmax()), []).append(p)
+                    continue
                 shares = ", ".join(f"{part:+.4g}" for part in parts[:4]) + (", ..." if len(parts) > 4 else "")
                 what = f"what reaches {self._name(at)} by {len(parts)} ways adds up to 0: {shares}"
                 key = (at, "cancelled", what, "nothing, at a minimum; else break the symmetry between the paths")
@@ -345,6 +370,11 @@ class _Search:
     def _stopped(self, node: Value, slot: int) -> Fault:
         """(node at fault, kind, mechanism, advice) where a factor of 0 stopped a gradient."""
         kind, mechanism, advice = of_zero(node, slot)
+        if node in self.softmax:
+            return self.softmax[node], *saturated_softmax()
+        if kind == "underflow" and node in self.chain and self.chain[node].length + 1 >= LONG_CHAIN:
+            chain, last = self.chain[node], log(abs(node.local_grads[slot] or 1.0))
+            return self._vanished(chain.small_at or node, chain.size + last, chain.length + 1, "to 0 (underflow)")
         if kind == "dead relu" and numbers(node)[slot] == 0.0:
             origin = self._origin_of_zero(graph.raw_operands(node)[slot])
             return (node, kind, mechanism, advice) if origin is None else origin
@@ -353,6 +383,10 @@ class _Search:
         others = [self._factor(node, slot)] if node.op in ("mul", "dot") else graph.raw_operands(node)
         for other in others:
             if isinstance(other, Value) and other._f == 0.0:
+                shrunk, steps = self._shrinking(other)
+                if steps >= LONG_CHAIN:
+                    what = f"a value that shrank over {steps:,} steps to 0 (underflow) multiplies it"
+                    return shrunk, "vanishing chain", what, CHAIN_ADVICE
                 return self._origin_of_zero(other) or (
                     node,
                     kind,
@@ -391,19 +425,42 @@ class _Search:
 
     # -- gradients that are very small or very large
 
-    def _chains(self, candidates: list[Value]) -> None:
+    def _softmaxes(self) -> dict[Value, Value]:
+        """For each exponential and quotient of a softmax its first quotient; those of a log-sum-exp are none."""
+        first: dict[Value, Value] = {}
+        for node in self.order:
+            total: Any = graph.raw_operands(node)[1] if node.op == "div" else None
+            if isinstance(total, Value) and total.op == "sum":
+                parts = [x for x in graph.raw_operands(total) if type(x) is not float and x.op == "_expdiff"]
+                if parts:
+                    first[node] = first.setdefault(parts[0], node)
+                    first.update((x, first[node]) for x in parts if x not in first)
+        return first
+
+    def _followed(self) -> dict[Value, _Chain]:
+        """The path of the largest product to every node."""
         bounds = (log(self.small), log(self.large))
         chain = {self.loss: _Chain()}
         for node in reversed(self.order):
             here = chain.get(node) if node._f == node._f and self.adjoint[node] != 0.0 else None
             if node.is_leaf or here is None:
                 continue
+            if (
+                node in self.softmax
+                and node.op == "_expdiff"
+                and (abs(node._f) < FLAT or log(abs(self.adjoint[node])) < here.size + log(FLAT))
+            ):
+                here = replace(here, softmax_at=self.softmax[node])
             for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node.local_grads, strict=True)):
                 if type(x) is float or d == 0.0:
                     continue
                 there = chain.get(x)
                 if there is None or here.size + (log(abs(d)) if isfinite(d) else 0.0) > there.size:
                     chain[x] = here.on(node, slot, x, d, bounds)
+        return chain
+
+    def _chains(self, candidates: list[Value]) -> None:
+        chain = self.chain
         groups: dict[Fault, list[Value]] = {}
         chained: dict[str, list[Value]] = {}
         extreme: dict[str, tuple[Fault, Value] | None] = {"vanishing chain": None, "exploding chain": None}
@@ -433,13 +490,7 @@ class _Search:
             if node.op in SATURATING:
                 return node, *saturated(node.op, numbers(node)[slot], node.local_grads[slot])
         if gradient < self.small and chain.length >= LONG_CHAIN and 2 * chain.least > chain.size:
-            mean = exp(chain.size / chain.length)
-            return (
-                chain.small_at,
-                "vanishing chain",
-                f"a product of {chain.length:,} local gradients, each {mean:.3g} on average, goes to 0 with its length",
-                "fewer layers, relu or tanh in place of sigmoid, Xavier or He initialisation, or shortcuts (x + f(x))",
-            )
+            return self._vanished(chain.small_at, chain.size, chain.length, "to 0 with its length")
         if gradient > self.large and chain.length >= LONG_CHAIN and 2 * chain.most < chain.size:
             mean = exp(chain.size / chain.length)
             return (
@@ -451,12 +502,74 @@ class _Search:
         if gradient > self.large and chain.most_at is not None:
             node, slot = chain.most_at
             if node.op in ("mul", "dot"):
-                return self._grown(self._factor(node, slot))
+                return self._grown(node, self._factor(node, slot))
             what = f"the slope of {node.op} at {numbers(node)[slot]:.4g} is {node.local_grads[slot]:.3g}"
             return node, "steep", what, "keep away from the pole, or scale what comes in"
+        if gradient < self.small:
+            return self._small(chain)
         return None
 
-    def _grown(self, factor: Any) -> Fault:
+    def _vanished(self, at: Value | None, size: float, length: int, whither: str) -> Fault:
+        """A product of many factors below 1."""
+        each = f"each {exp(size / length):.3g} on average"
+        what = f"a product of {length:,} local gradients, {each}, goes {whither}"
+        return at, "vanishing chain", what, CHAIN_ADVICE
+
+    def _small(self, chain: _Chain) -> Fault | None:
+        """What made a gradient small that is no long chain of factors; None near a minimum."""
+        if chain.softmax_at is not None:
+            return chain.softmax_at, *saturated_softmax()
+        if chain.least_at is None or chain.size >= log(self.small):
+            return None  # large terms cancel: a minimum
+        node, slot = chain.least_at
+        if node in self.softmax:
+            return self.softmax[node], *saturated_softmax()
+        if node.op == "_expdiff":
+            return None  # a share in a log-sum-exp: it goes to 0 as a loss on logits goes to its minimum
+        x, local = numbers(node)[slot], node.local_grads[slot]
+        factor = self._factor(node, slot) if node.op in ("mul", "dot") else None
+        squared = factor is graph.raw_operands(node)[slot] or (
+            node.op == "pow" and slot == 0 and abs(local) < 1.0 > abs(x)
+        )
+        if squared:  # the slope of a square near its minimum; what is left may still be too small
+            return None if chain.size - chain.least >= log(self.small) else self._product(chain)
+        if chain.least >= log(self.small) / 2 and chain.length > 1:  # none of them is to blame alone
+            return self._product(chain)
+        if factor is not None:
+            shrunk, steps = self._shrinking(factor)
+            if steps >= LONG_CHAIN:
+                what = f"a value that shrank over {steps:,} steps to {factor._f:.3g} multiplies it"
+                return shrunk, "vanishing chain", what, CHAIN_ADVICE
+            what = f"it is multiplied by {local:.3g}"
+            return (
+                node,
+                "small factor",
+                what,
+                "scale the inputs (unit variance) or the loss, or raise the learning rate",
+            )
+        what = f"the slope of {node.op.lstrip('_')} at {x:.4g} is {local:.3g}"
+        return node, "small slope", what, "scale what goes in, or start where the function is steeper"
+
+    def _product(self, chain: _Chain) -> Fault:
+        what = f"a product of {chain.length:,} local gradients, the least of them {exp(chain.least):.3g}, is small"
+        advice = "scale the inputs (unit variance) or the loss, or raise the learning rate"
+        return chain.small_at, "small factor", what, advice
+
+    def _shrinking(self, factor: Any) -> tuple[Value | None, int]:
+        """(where a value came under `small`, over how many steps it shrank to what it is)."""
+        node, steps = factor, 0
+        under: Value | None = factor if isinstance(factor, Value) else None
+        while isinstance(node, Value) and not node.is_leaf:
+            above = [x for x in graph.raw_operands(node) if type(x) is not float and not x.is_leaf]
+            least = min(above, key=lambda x: abs(x._f), default=None)
+            if least is None or not abs(least._f) >= (1 - 1e-9) * abs(node._f):
+                break
+            steps += abs(least._f) > (1 + 1e-9) * abs(node._f)
+            node = least
+            under = node if abs(node._f) < self.small else under
+        return under, steps
+
+    def _grown(self, product: Value, factor: Any) -> Fault:
         """Where a large factor of a product came from: it was large from the start, or grew step by step."""
         steps = 0
         node = factor
@@ -468,7 +581,7 @@ class _Search:
             steps += 1
             node = largest
             over = node if isinstance(node, Value) and abs(node._f) > self.large else over
-        at = over if isinstance(over, Value) else None
+        at = over if isinstance(over, Value) else product
         size = factor._f if isinstance(factor, Value) else factor
         if steps >= LONG_CHAIN:
             what = f"a value that grew over {steps:,} steps to {size:.3g} multiplies it"

@@ -198,12 +198,21 @@ def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[
     """(operands, whether one is a Value) of a primitive of one sequence."""
     if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
         raise TypeError(f"{name}: takes one sequence of Values and numbers, got {shown(xs)}")
-    found = tuple(
-        x if type(x) is float or isinstance(x, Value) else plain(x, f"{name}: element {i}") for i, x in enumerate(xs)
-    )
+    found = tuple(x if type(x) is float or isinstance(x, Value) else _element(x, name, i) for i, x in enumerate(xs))
     if not found and not empty:
         raise ValueError(f"{name}: the sequence is empty; it needs at least one element")
     return found, any(type(x) is not float for x in found)
+
+
+def _element(x: Any, name: str, i: int) -> float:
+    """An element of a sequence as a float; one that is an array itself is refused with the way out."""
+    if getattr(x, "ndim", 0):
+        arrays = f"np.{name}(xs) adds or multiplies arrays of Values, and " if name in ("sum", "prod") else ""
+        raise TypeError(
+            f"{name}: element {i} must be a number, and it is an array of shape {getattr(x, 'shape', '?')}; {arrays}"
+            f"ag.{name.partition(':')[0]} takes one sequence of numbers: np.ravel(xs) is one"
+        )
+    return plain(x, f"{name}: element {i}")
 
 
 def _n_ary(name: str, xs: Iterable[Any], empty: bool = False) -> Any:

@@ -57,7 +57,9 @@ class Explanation:
         paths: the largest of them, largest first.
         rest: what the paths that are not shown add up to.
         edges: for each (node, slot) on a path shown, the share of the gradient that flows through it: the sum
-            of those paths' values over the gradient.
+            of those paths' values over the gradient. Of a gradient of 0, or one that is not finite, nothing is
+            a share: then the sum itself.
+        in_shares: whether `edges` are shares, and not amounts.
         agrees: whether an independent sum over all paths (forward mode, or the paths themselves when all are
             shown) gives the gradient of the backward pass.
     """
@@ -78,7 +80,9 @@ class Explanation:
         for path in self.paths:
             for node, slot, _ in path.steps:
                 through.setdefault((node, slot), []).append(path.value)
-        self.edges = {edge: _total(parts) / (self.gradient or 1.0) for edge, parts in through.items()}
+        self.in_shares = self.gradient != 0.0 and isfinite(self.gradient)
+        whole = self.gradient if self.in_shares else 1.0
+        self.edges = {edge: _total(parts) / whole for edge, parts in through.items()}
 
     def __str__(self) -> str:
         loss, w = self._labels[self.loss], self._labels[self.w]

@@ -23,6 +23,7 @@ SATURATING = (
 
 POSITIVE = "keep its argument above 0 (ag.log(x + 1e-12), ag.log1p), or use a loss that takes logits (ag.log_softmax)"
 LOGITS = "ag.logsumexp, ag.log_softmax, ag.softplus and the losses on logits do the same without overflow"
+LOGITS_DOWN = "scale what goes in, or work with its logarithm (ag.logsumexp, ag.log_softmax)"
 RELU = (
     "start with a positive bias or smaller weights (He initialisation), lower the learning rate, "
     "or use ag.leaky_relu, ag.elu, ag.softplus"
@@ -92,6 +93,12 @@ def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
     op, xs, row = node.op, numbers(node), node._row
     x, local = xs[slot], node.local_grads[slot]
     assert row is not None
+    if op == "relu" and is_margin(node):
+        return (
+            "margin met",
+            f"the relu of a margin (1 - score) gets {x:.4g}: this example is on the right side, and asks for nothing",
+            "nothing, if all margins are met; a hinge loss has no gradient there (ag.softplus(-score) has)",
+        )
     if op == "relu":
         return (
             "dead relu",
@@ -110,8 +117,13 @@ def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
         return "not chosen", f"{op} took another operand", "nothing, if that is meant; ag.logsumexp gives all a share"
     if op in SATURATING:
         return saturated(op, x, local)
-    if op in ("mul", "dot", "prod", "_chain"):
+    if op == "_expdiff":
+        what = f"its share of a log-sum-exp is too small for a float: it is {xs[1] - xs[0]:.4g} below the largest"
+        return "underflow", what, "nothing, at a minimum; else make the logits smaller"
+    if op in ("mul", "dot", "prod", "_chain") and local == 0.0:
         return "a factor of 0", "what it is multiplied by is 0", "look where the other factor's 0 came from"
+    if op == "exp":
+        return "underflow", f"exp of {x:.4g} is too small for a float, and so is its slope", LOGITS_DOWN
     if local == 0.0:
         return (
             "stationary",
@@ -128,3 +140,21 @@ def saturated(op: str, x: float, local: float) -> tuple[str, str, str]:
         f"{op.lstrip('_')} at {x:.4g} is flat: its slope is {local:.3g}",
         SMALLER,
     )
+
+
+def saturated_softmax() -> tuple[str, str, str]:
+    """A softmax that gives all to one entry."""
+    return (
+        "saturated softmax",
+        "one entry is so far above the others that the softmax is flat: its slopes p * (1 - p) are near 0",
+        "train on the logits (cross-entropy with logits, ag.log_softmax), or make the logits smaller",
+    )
+
+
+def is_margin(relu: Value) -> bool:
+    """Whether a relu is that of a hinge loss: of a positive constant minus something."""
+    inner = graph.raw_operands(relu)[0]
+    if type(inner) is float or inner.op != "sub":
+        return False
+    margin = graph.raw_operands(inner)[0]
+    return type(margin) is float and margin > 0.0

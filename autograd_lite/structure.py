@@ -84,6 +84,14 @@ def flatten(x: Any, what: str) -> tuple[list[Any], Plan]:
 
 
 def _array_numbers(array: Any, what: str) -> list[Any]:
+    kind = type(array).__name__
+    if kind == "matrix":  # always of two axes, and * means @ there: code for arrays goes wrong on it
+        raise TypeError(f"{what}: expected an array, got a numpy.matrix; give np.asarray(x)")
+    if kind == "MaskedArray":
+        raise TypeError(
+            f"{what}: expected an array, got a masked one (numpy.ma.MaskedArray), whose gaps have no derivatives; "
+            "give x.compressed(), or x.filled(...)"
+        )
     if array.dtype.kind in "fiub":
         return [float(x) for x in array.ravel().tolist()]
     return [x if isinstance(x, Value) else _number(x, what) for x in array.ravel().tolist()]

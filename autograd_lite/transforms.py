@@ -9,14 +9,16 @@ outer ones: that is why d/dx [x * d/dy (x + y)] is 1 and not 2.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from math import prod
 from typing import Any
 
 from autograd_lite import functions, graph, sparsity
 from autograd_lite.diff import adjoints, graph_adjoints, graph_tangents, tangents
-from autograd_lite.structure import NUMBER, Group, Plan, as_array, flatten, is_array, rebuild
+from autograd_lite.structure import NUMBER, Group, Plan, as_array, flatten, rebuild
 from autograd_lite.value import Value, changed_mode, mode, shown
 
 Function = Callable[..., Any]
@@ -67,9 +69,14 @@ class Trace:
         self.inputs: list[list[Value]] = []
         self.nested = False
         given = list(args)
+        taken: dict[int, int] = {}  # the position of an argument, and how argnum named it
         for i in argnums:
             if not -len(args) <= i < len(args):
                 raise TypeError(f"{what}: there is no argument {i}; f was called with {len(args)}")
+            before = taken.setdefault(i % len(args), i)
+            if len(taken) <= len(self.plans):
+                also = "twice" if before == i else f"as {before} and as {i}"
+                raise ValueError(f"{what}: argnum names argument {i % len(args)} {also}; name each argument once")
             numbers, plan = flatten(args[i], f"{what}: argument {i}")
             fresh = self._fresh(numbers)
             self.plans.append(plan)
@@ -150,8 +157,20 @@ def _argnums(what: str, argnum: Any) -> tuple[int, ...]:
     single = isinstance(argnum, int) and not isinstance(argnum, bool)
     numbers = (argnum,) if single else tuple(argnum) if isinstance(argnum, (tuple, list)) else ()
     if not numbers or not all(isinstance(i, int) and not isinstance(i, bool) for i in numbers):
-        raise TypeError(f"{what}: argnum must be the position of an argument or a tuple of them, got {shown(argnum)}")
+        raise TypeError(
+            f"{what}: argnum must be the position of an argument (0 for the first) or a tuple of positions, "
+            f"got {shown(argnum)}"
+        )
     return numbers
+
+
+def _position(what: str, argnum: Any) -> int:
+    if not isinstance(argnum, int) or isinstance(argnum, bool):
+        raise TypeError(
+            f"{what}: argnum must be one position (0 for the first argument), got {shown(argnum)}; for several "
+            "arguments call it once for each, or give f one sequence that holds them"
+        )
+    return argnum
 
 
 def _named(made: Function, what: str, f: Function) -> Function:
@@ -182,6 +201,7 @@ def grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
 
     Raises:
         TypeError: f gives more than one number, or an argument holds something that is no number.
+        ValueError: argnum names an argument twice.
 
     Example:
         >>> ag.grad(lambda x: x ** 3)(2.0)
@@ -211,7 +231,7 @@ def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
         takes it as it is.
 
     Raises:
-        TypeError: as `grad`.
+        TypeError, ValueError: as `grad`.
 
     Example:
         >>> ag.value_and_grad(lambda x, y: x * ag.exp(y))(3.0, 0.0)
@@ -260,7 +280,7 @@ def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
         array([[4., 2.],
                [2., 0.]])
     """
-    (position,) = _argnums("hessian", argnum)
+    position = _position("hessian", argnum)
 
     def second(*args: Any, **options: Any) -> Any:
         trace = Trace("hessian", f, args, (position,), options)
@@ -277,20 +297,25 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
 
     Args:
         f: a function of one argument that gives one number; see `grad`.
-        x: where.
+        x: where; a tuple is one argument, not several.
         v: a vector of the form of x.
 
     Returns:
         The product, in the form of x.
 
     Raises:
-        TypeError: as `grad`.
+        TypeError: as `grad`; or f takes several arguments.
         ValueError: v has not the form of x.
 
     Example:
         >>> ag.hvp(lambda x: x[0] ** 2 * x[1], [1.0, 2.0], [1.0, 0.0])
         [4.0, 2.0]
     """
+    if _is_arguments(x) and not _takes(f, 1) and _takes(f, len(x)):
+        raise TypeError(
+            f"hvp: f must take one argument, and this one takes {len(x)}; give it the one sequence: "
+            "ag.hvp(lambda x: f(*x), x, v)"
+        )
     trace = Trace("hvp", f, (x,), (0,))
     vector = _matching("hvp", "v", v, trace.plans[0])
     trace.nested = trace.nested or any(isinstance(d, Value) for d in vector)
@@ -390,6 +415,7 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
         A function of the arguments of f. For an array x its answer is an array of shape (shape of the
         output) + (shape of x), so that it serves as `jac=` of scipy.optimize.least_squares and root; for
         anything else it has the form of the output, with the derivative in the form of x for each number.
+        Where arrays stand in sequences, each pair of arrays has its block: an array of both shapes.
 
     Raises:
         TypeError: f gives, or the argument holds, something that is no number.
@@ -402,7 +428,7 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
         >>> ag.jacobian(lambda v: [v[0] * v[1], v[0] + v[1]])([2.0, 3.0])
         [[3.0, 2.0], [1.0, 1.0]]
     """
-    (position,) = _argnums("jacobian", argnum)
+    position = _position("jacobian", argnum)
 
     def derivatives(*args: Any, **options: Any) -> Any:
         trace = Trace("jacobian", f, args, (position,), options)
@@ -432,8 +458,49 @@ def _matrix(trace: Trace, outputs: Sequence[Any], plan: Plan, sparse: bool) -> A
         return rebuild(plan, [row[0] for row in table])
     if len(form) == 1 and not isinstance(form[0], Group) and (shape := _shape(plan)) is not None:
         return as_array([g for row in table for g in row], shape + form[0])
-    laid_out = rebuild(plan, [rebuild(form, row) for row in table])
-    return laid_out.tolist() if is_array(laid_out) else laid_out
+    return _blocks(plan, form, table)
+
+
+def _blocks(plan: Plan, form: Plan, table: Sequence[Sequence[Any]]) -> Any:
+    """The rows of a matrix in the form of the outputs, each number of them the form of the argument.
+
+    Where an array of outputs meets an array of the argument their block is one array, of shape (shape of the
+    outputs) + (shape of the argument); where it meets a sequence of numbers, nested lists of that.
+    """
+    arrays = any(step is not NUMBER and not isinstance(step, Group) for step in form)
+    built: list[Any] = []
+    row = 0
+    for step in plan:
+        if isinstance(step, Group):
+            start = len(built) - step.size
+            built[start:] = [step.join(built[start:])]
+            continue
+        size = 1 if step is NUMBER else prod(step)
+        rows = table[row : row + size]
+        row += size
+        if step is NUMBER:
+            built.append(rebuild(form, rows[0]))
+        elif arrays:
+            built.append(_joined(form, rows, step))
+        else:
+            built.append(as_array([rebuild(form, some) for some in rows], step).tolist())
+    return built[0]
+
+
+def _joined(form: Plan, rows: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
+    """An array of outputs meets arrays, alone or in a sequence: a block in the place of each."""
+    built: list[Any] = []
+    column = 0
+    for step in form:
+        if isinstance(step, Group):
+            start = len(built) - step.size
+            built[start:] = [step.join(built[start:])]
+            continue
+        inner = () if step is NUMBER else step
+        size = prod(inner)
+        built.append(as_array([g for row in rows for g in row[column : column + size]], shape + inner))
+        column += size
+    return built[0]
 
 
 def _shape(plan: Plan) -> tuple[int, ...] | None:
@@ -452,6 +519,17 @@ def _shape(plan: Plan) -> tuple[int, ...] | None:
 
 def _is_arguments(primals: Any) -> bool:
     return isinstance(primals, tuple) and not hasattr(primals, "_fields")
+
+
+def _takes(f: Function, count: int) -> bool:
+    """Whether f can be called with so many arguments; yes, if it does not tell."""
+    try:
+        inspect.signature(f).bind(*[None] * count)
+    except TypeError:
+        return False
+    except ValueError:  # a function of C without a signature
+        return True
+    return True
 
 
 def _matching(what: str, name: str, x: Any, plan: Plan) -> list[Any]:

@@ -87,3 +87,20 @@ def test_refusals():
         ag.gradcheck(ag.exp, "a")
     with pytest.raises(TypeError, match="gradcheck: f must give one number"):
         ag.gradcheck(lambda x: [x, x], 1.0, order=2)
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: ag.relu(x) ** 2, lambda x: abs(x) * x, lambda x: ag.relu(x) ** 3, lambda x: 1e6 * ag.relu(x) ** 2]
+)
+def test_a_smooth_kink_is_no_difference(f):
+    """The derivative is continuous there, and differences approach it only as fast as the step shrinks."""
+    for x in (0.0, 1e-9, -1e-13):
+        assert ag.gradcheck(f, x)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6, 1e6])
+def test_a_kink_still_is_one(size):
+    report = ag.gradcheck(lambda x: size * ag.relu(x), 0.0)
+    assert "a kink is near" in str(report)
+    slightly = ag.primitive("slightly", lambda a: a * a, lambda a: 2 * a * (1 + 1e-5))
+    assert not ag.gradcheck(lambda x: size * slightly(x), 3.0)

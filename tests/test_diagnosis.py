@@ -38,6 +38,13 @@ def test_dead_relu_with_its_source_line():
     assert not ag.diagnose((w * 2.0 + b) * 1.0)
 
 
+def test_a_margin_that_is_met_is_no_dead_relu():
+    score = P(3.0, "score")
+    finding = only(ag.relu(1 - score * 1.0), "margin met", score)
+    assert "right side" in finding.mechanism
+    assert only(ag.relu(score - 5), "dead relu", score)
+
+
 def test_a_dead_hidden_unit_is_the_reason_for_the_weight_after_it():
     first, second = P(-1.0, "first"), P(2.0, "second")
     h = ag.relu(first)
@@ -97,6 +104,63 @@ def test_exploding_and_vanishing_chains():
     assert only(x, "exploding chain", w)
 
 
+def product(x, *factors):
+    for factor in factors:
+        x = x * factor
+    return x
+
+
+@pytest.mark.parametrize(
+    ("f", "start", "kind", "says"),
+    [
+        (lambda p: p * 1e-12, 1.0, "small factor", "multiplied by 1e-12"),
+        (lambda p: product(p, 1e-3, 1e-3, 1e-3, 1e-3), 1.0, "small factor", "product of 4 local gradients, the least"),
+        (lambda p: ag.exp(-(p**2)), 6.0, "small slope", "slope of exp at -36 is 2.32e-16"),
+        (ag.exp, -40.0, "small slope", "slope of exp at -40"),
+        (lambda p: 1 / p, 1e5, "small slope", "slope of div at 1e+05 is -1e-10"),
+        (ag.exp, -800.0, "underflow", "exp of -800 is too small"),
+    ],
+)
+def test_gradients_that_are_small(f, start, kind, says):
+    p = P(start, "p")
+    assert says in only(f(p), kind, p).mechanism
+
+
+@pytest.mark.parametrize(("steps", "says"), [(100, "steps to 6.31e-30 multiplies it"), (2500, "to 0 (underflow)")])
+def test_a_shared_weight_whose_sequence_shrinks(steps, says):
+    """Each of its gradients is multiplied by a value that came near 0, and not only by a chain of slopes."""
+    w, y = P(0.5, "w"), V(1.0)
+    for _ in range(steps):
+        y = ag.tanh(w * y)
+    assert says.partition(" 6.31")[0] in only(y, "vanishing chain", w).mechanism
+
+
+def test_underflow_is_a_vanishing_chain_and_no_factor_of_0():
+    p = x = P(1.0, "p")
+    for _ in range(2000):
+        x = x * 0.5
+    finding = only(x, "vanishing chain", p)
+    assert "each 0.5 on average" in finding.mechanism
+    assert "underflow" in finding.mechanism
+
+
+@pytest.mark.parametrize("far", [40.0, 800.0])
+def test_saturated_softmax(far):
+    logits = [P(0.0, "a"), P(far, "b")]
+    for output in ag.softmax(logits):
+        found = ag.diagnose(output)
+        assert {finding.kind for finding in found} == {"saturated softmax"}
+        assert {p for finding in found for p in finding.parameters} == set(logits)
+        assert "logits" in found[0].advice
+    assert not ag.diagnose(ag.softmax([P(0.0), P(2.0)])[1])
+
+
+def test_a_loss_on_logits_at_its_minimum_is_no_saturated_softmax():
+    right = [P(0.0), P(37.0)]
+    assert "softmax" not in {finding.kind.split()[-1] for finding in ag.diagnose(-ag.log_softmax(right)[1])}
+    assert not ag.diagnose(-ag.log_softmax([P(0.0), P(30.0)])[1])
+
+
 def test_values_that_are_not_finite():
     p = P(0.0, "p")
     y = ag.log(p)
@@ -113,6 +177,21 @@ def test_values_that_are_not_finite():
     data = V(math.nan, "row 3")
     assert only(P(1.0) * data, "NaN leaf").node is data
     assert not ag.diagnose(ag.where(V(0.0), ag.log(V(0.0)), P(2.0)))  # the infinity is in a branch not taken
+
+
+def test_a_value_that_is_not_finite_hides_no_more_than_it_says():
+    c, d = P(0.0, "c"), P(-2.0, "d")
+    diagnosis = ag.diagnose(ag.log(c) + ag.relu(d))
+    assert diagnosis.unexamined == (d,)
+    assert "1 other parameter not examined while a value is not finite" in str(diagnosis)
+    assert "not examined" not in str(ag.diagnose(ag.log(c)))
+
+
+def test_a_large_factor_is_shown_where_it_multiplies():
+    c = P(2.0, "c")
+    y = c * 1e9
+    assert only(y, "large factor", c).node is y
+    assert "c * 1e+09" in only(y, "large factor", c).where
 
 
 def test_gradients_that_are_not_finite():

@@ -1,5 +1,6 @@
 """explain: the largest paths against all paths listed, on small graphs and on hopeless ones."""
 
+import math
 import random
 import re
 
@@ -180,3 +181,16 @@ def test_paths_too_long_to_draw_are_refused():
         ag.draw([x, w], explain=w)
     with pytest.raises(TypeError, match="explain: w must be a Value"):
         ag.draw(w, explain=1.0)
+
+
+def test_a_gradient_of_0_or_NaN_has_amounts_on_its_drawing():
+    """Nothing is a share of 0."""
+    w = ag.Value(2.0, name="w")
+    picture = ag.draw(3 * w - 3 * w, explain=w).svg
+    assert "(+3)" in picture
+    assert "(-3)" in picture
+    assert "%)" not in picture
+    broken = ag.draw(w * math.nan, explain=w).svg
+    assert "(+nan)" in broken
+    assert 'stroke-width="nan"' not in broken
+    assert "(100%)" in ag.draw(3 * w, explain=w).svg

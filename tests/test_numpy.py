@@ -176,3 +176,15 @@ def test_there_is_no_array_protocol_to_surprise_with():
     for attribute in ("__array__", "__array_ufunc__", "__len__", "__iter__", "__index__", "__array_interface__"):
         assert not hasattr(v, attribute)
     assert np.array([v, v]).dtype == object
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("sum", r"np\.sum\(xs\)"), ("prod", r"np\.prod"), ("logsumexp", r"np\.ravel\(xs\)")]
+)
+def test_a_sequence_of_rows_is_refused_with_the_way_out(name, hint):
+    rows = np.array([[ag.Value(1.0), ag.Value(2.0)], [ag.Value(3.0), ag.Value(4.0)]])
+    with pytest.raises(
+        TypeError, match=rf"{name}: element 0 must be a number, and it is an array of shape \(2,\); .*{hint}"
+    ):
+        getattr(ag, name)(rows)
+    assert getattr(ag, name)(np.ravel(rows)).item() > 4.0

@@ -476,3 +476,79 @@ def test_deep_nesting_of_sequences():
     while isinstance(slope, list):
         slope = slope[0]
     assert slope == 4.0
+
+
+# --- which argument -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transform", [ag.grad, ag.value_and_grad])
+@pytest.mark.parametrize(("argnum", "words"), [((0, 0), "argument 0 twice"), ((0, -2), "argument 0 as 0 and as -2")])
+def test_an_argument_named_twice_is_refused(transform, argnum, words):
+    """Each would get a share of the gradient, and none of them the whole."""
+    with pytest.raises(ValueError, match=f"{transform.__name__}: argnum names {words}"):
+        transform(lambda x, y: x * y**2, argnum)(2.0, 3.0)
+
+
+def test_arguments_counted_from_the_end_and_in_any_order():
+    assert ag.grad(lambda x, y: x * y**2, (-1, 0))(2.0, 3.0) == (12.0, 9.0)
+
+
+@pytest.mark.parametrize("transform", [ag.hessian, ag.jacobian])
+@pytest.mark.parametrize("argnum", [(0, 1), (0,), "a", True])
+def test_one_position_for_matrices(transform, argnum):
+    with pytest.raises(TypeError, match=f"{transform.__name__}: argnum must be one position"):
+        transform(lambda x, y: x * y, argnum=argnum)
+
+
+def test_argnum_by_name_is_refused():
+    with pytest.raises(TypeError, match=r"must be the position of an argument \(0 for the first\).*got str 'a'"):
+        ag.grad(lambda a: a, "a")
+
+
+def test_hvp_of_a_function_of_two_arguments_says_how():
+    f = lambda x, y: x * y  # noqa: E731
+    with pytest.raises(TypeError, match=r"hvp: f must take one argument, and this one takes 2"):
+        ag.hvp(f, (2.0, 3.0), (1.0, 0.0))
+    assert ag.hvp(lambda x: f(*x), (2.0, 3.0), (1.0, 0.0)) == (0.0, 1.0)
+
+
+def test_blocks_of_a_jacobian_are_arrays_of_floats():
+    v = np.array([1.0, 2.0])
+    whole, first = ag.jacobian(lambda v: (v * v, v[0]))(v)
+    assert whole.dtype == first.dtype == float
+    np.testing.assert_array_equal(whole, [[2.0, 0.0], [0.0, 4.0]])
+    np.testing.assert_array_equal(first, [1.0, 0.0])
+    square = np.array([[1.0, 2.0], [3.0, 4.0]])
+    (block, row) = ag.jacobian(lambda a: (a.T, a[0]))(square)
+    assert block.shape == (2, 2, 2, 2)
+    assert row.shape == (2, 2, 2)
+    assert block[0, 1, 1, 0] == 1.0
+    assert block.sum() == 4.0
+
+
+def test_blocks_of_a_hessian_in_an_array_and_a_number():
+    (aa, ab), (ba, bb) = ag.hessian(lambda t: ag.sum(t[0] * t[0]) * t[1] ** 2)((np.array([1.0, 2.0]), 3.0))
+    for block, expected in ((aa, [[18.0, 0.0], [0.0, 18.0]]), (ab, [12.0, 24.0]), (ba, [12.0, 24.0])):
+        assert block.dtype == float
+        np.testing.assert_array_equal(block, expected)
+    assert bb == 10.0
+
+
+def test_blocks_within_a_graph_hold_values():
+    def of(scale):
+        return ag.jacobian(lambda v: (v * v * scale, v[0]))(np.array([1.0, 2.0]))[0].sum()
+
+    assert ag.grad(of)(3.0) == 6.0
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (lambda: np.asmatrix([[1.0, 2.0]]), r"got a numpy.matrix; give np.asarray\(x\)"),
+        (lambda: np.ma.masked_array([1.0, 2.0], [False, True]), r"got a masked one .* x.compressed\(\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_kinds_of_arrays_that_are_refused_by_their_name(x, says):
+    with pytest.raises(TypeError, match=says):
+        ag.grad(lambda v: v[0])(x())

@@ -144,7 +144,7 @@ def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) ->
             f"draw(explain=...): the paths run over {len(on_paths):,} nodes, more than are drawn ({MOST:,}); "
             "print ag.explain(loss, w)"
         )
-    made = model(order, roots, found.edges, None if whole else on_paths)
+    made = model(order, roots, found.edges, None if whole else on_paths, amounts=not found.in_shares)
     note = str(found).splitlines()[0] + ("" if whole else f"; only those paths are drawn, of {len(order):,} nodes")
     return replace(made, note=note)
 

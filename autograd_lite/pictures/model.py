@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
@@ -87,8 +88,12 @@ class Edge:
         about: the same in words, for the tooltip.
         constant: whether a bare number of the program comes in here.
         share: the share of an explained gradient that flows through here; None where none is shown.
+<<<<<<< HEAD
         before: the local gradient of the picture that this one is compared with, where it differs.
         blank: the letter that stands for the local gradient in a quiz.
+=======
+        flow: that share in figures, or the amount where the gradient has no shares.
+>>>>>>> derivatives
     """
 
     source: int
@@ -99,8 +104,12 @@ class Edge:
     about: str = ""
     constant: bool = False
     share: float | None = None
+<<<<<<< HEAD
     before: Range | None = None
     blank: str = ""
+=======
+    flow: str = ""
+>>>>>>> derivatives
 
     @property
     def label(self) -> str:
@@ -108,8 +117,13 @@ class Edge:
         if self.blank:
             return f"{self.blank} ?"
         if self.share is not None:
+<<<<<<< HEAD
             return f"{numbers(*self.local)}  ({100 * self.share:.3g}%)"
         return "" if self.constant else _changed(self.local, self.before)
+=======
+            return f"{numbers(*self.local)}  ({self.flow})"
+        return "" if self.constant else numbers(*self.local)
+>>>>>>> derivatives
 
     @property
     def idle(self) -> bool:
@@ -236,6 +250,7 @@ def model(
     roots: Sequence[Value],
     shares: Mapping[tuple[Value, int], float] = MappingProxyType({}),
     only: Collection[Value] | None = None,
+    amounts: bool = False,
     *,
     adjoint: Mapping[Value, float] | None = None,
 ) -> Model:
@@ -246,8 +261,11 @@ def model(
         roots: the Values that the picture is for.
         shares: for each (node, slot) on a path of an explained gradient its share; those edges are marked.
         only: draw these nodes only.
+        amounts: the shares are amounts: the gradient is 0 or not finite.
         adjoint: the backward values to show in place of each `.grad`.
     """
+    sizes = [abs(share) for share in shares.values() if isfinite(share)] if amounts else []
+    largest = max(sizes, default=0.0) or 1.0
     labels = Labels(order)
     backward = adjoint is not None or has_backward(order, roots)
     frames, place = Frames(), paths(order)
@@ -295,10 +313,14 @@ def model(
             if x.__class__ is float:
                 about = f"no gradient flows into the constant {labels[x]}"
             share = shares.get((node, i))
+            flow = ""
             if share is not None:
-                about += f"; {100 * share:.3g}% of the explained gradient flows through here"
+                flow = f"{share:+.3g}" if amounts else f"{100 * share:.3g}%"
+                about += f"; {flow} of the explained gradient flows through here"
+                if amounts:  # for the thickness: the largest amount counts as all
+                    share = share / largest if isfinite(share) else 1.0
             constant = x.__class__ is float
-            edges.append(Edge(source, here, i, (local, local), about=about, constant=constant, share=share))
+            edges.append(Edge(source, here, i, (local, local), about=about, constant=constant, share=share, flow=flow))
     return Model(tuple(boxes), tuple(edges), tuple(frames.found), about=summary(order, roots, labels, backward))
 
 

@@ -190,7 +190,7 @@ def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Group:
 def _edge(i: int, edge: Edge, arrow: Arrow, model: Model) -> Group:
     colour = FAINT if edge.idle else LINE if edge.share is None else VERMILION
     thick = 1.2 if edge.share is None else 1.6 + 3.0 * min(abs(edge.share), 1.0)
-    points, head = _headed(arrow.points, 3.0 if model.boxes[edge.target].root else 1.5)
+    points, head = _headed(arrow.points, 3.0 if model.boxes[edge.target].root else 1.5, HEAD + 1.8 * (thick - 1.2))
     x, y = arrow.label
     curve = Curve(points, colour, edge.idle, head, thick)
     if not edge.label:
@@ -201,8 +201,8 @@ def _edge(i: int, edge: Edge, arrow: Arrow, model: Model) -> Group:
     return Group(f"edge{i}", "edge", edge.about, (curve, ground, label))
 
 
-def _headed(points: Sequence[Point], gap: float) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:
-    """The curve cut a little short, and a triangle that ends it in the direction in which it arrives."""
+def _headed(points: Sequence[Point], gap: float, size: float) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:
+    """The curve cut a little short, and a triangle of a size that ends it in the direction in which it arrives."""
     x, y = points[-1]
     dx, dy = 0.0, -1.0
     for px, py in reversed(points[:-1]):
@@ -211,8 +211,8 @@ def _headed(points: Sequence[Point], gap: float) -> tuple[tuple[Point, ...], tup
             dx, dy = (x - px) / length, (y - py) / length
             break
     tip = (x - dx * gap, y - dy * gap)
-    back = (tip[0] - dx * HEAD, tip[1] - dy * HEAD)
-    side = (-dy * HEAD * 0.45, dx * HEAD * 0.45)
+    back = (tip[0] - dx * size, tip[1] - dy * size)
+    side = (-dy * size * 0.45, dx * size * 0.45)
     corners = (back[0] + side[0], back[1] + side[1]), (back[0] - side[0], back[1] - side[1])
     return (*points[:-1], back), (tip, *corners)
 
