@@ -230,6 +230,9 @@ def main(given: Sequence[str] | None = None) -> int:
         slides_example(options.out)
         small_network(options.out)
         train(options.seed, options.out)
+    except OSError as error:
+        print(f"--out: cannot write to {error.filename or options.out}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"\nInterrupted. What was finished is in {options.out}.", file=sys.stderr)
         return 130

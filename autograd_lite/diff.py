@@ -44,7 +44,7 @@ def backward(root: Value, gradient: float = 1.0) -> None:
     if not isinstance(root, Value):
         raise TypeError(f"backward: expected a Value, got {shown(root)}")
     adjoint = adjoints(root, plain(gradient, "backward: gradient"))
-    leaves = [node for node in adjoint if node._row is None]
+    leaves = [node for node in adjoint if node._a is None]
     # One call that runs no bytecode: no interrupt and no other thread comes between reading a leaf's
     # gradient and writing the sum, nor between one node and the next.
     sums = map(add, map(_get_grad, leaves), map(adjoint.__getitem__, leaves))
@@ -136,11 +136,18 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     if not isinstance(y, Value):
         raise TypeError(f"gradients: y must be a Value, got {shown(y)}")
     if create_graph:
-        found = [g if isinstance(g, Value) else Value(g) for g in graph_adjoints(y, wanted)]
+        found = [_own(g) for g in graph_adjoints(y, wanted)]
         return found[0] if single else found
     adjoint = adjoints(y)
     numbers = [adjoint.get(x, 0.0) for x in wanted]
     return numbers[0] if single else numbers
+
+
+def _own(g: Any) -> Value:
+    """A derivative as a Value of its own: not a leaf of the graph, which naming or setting it would change."""
+    if not isinstance(g, Value):
+        return Value(g)
+    return g if g._row is not None else g * 1.0
 
 
 def _checked(xs: Any) -> list[Value]:

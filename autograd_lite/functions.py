@@ -10,6 +10,7 @@ import ast
 import math
 from collections.abc import Callable, Iterable
 from functools import cache, partial
+from keyword import iskeyword
 from typing import Any
 
 from autograd_lite.ops import CONSTANTS, HELPERS, LOG_SOFTMAX, SOFTMAX
@@ -498,12 +499,12 @@ def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None)
         >>> cube(x).item(), ag.gradients(cube(x), x)
         (8.0, 12.0)
     """
-    if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name.startswith("_"):
         raise ValueError(f"primitive: name must be an identifier without a leading underscore, got {shown(name)}")
     if symbol is not None and not isinstance(symbol, str):
         raise TypeError(f"primitive: symbol must be a string, got {shown(symbol)}")
     if isinstance(forward, str):
-        operands = _free_names(forward)
+        operands = _free_names(forward, f"primitive {name!r}: forward")
         forward = on_values(forward, *operands)
     else:
         operands = _positional(forward, "forward")
@@ -521,9 +522,21 @@ def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None)
     return make_function(define(row))
 
 
-def _free_names(text: str) -> tuple[str, ...]:
-    found = (node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name))
-    return tuple(dict.fromkeys(name for name in found if name not in VALUES and name not in TABLE))
+def _free_names(text: str, what: str) -> tuple[str, ...]:
+    """The names in a rule that are no function or constant of the language; ValueError if it is no expression."""
+    try:
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    except SyntaxError as error:
+        raise ValueError(f"{what}: {text!r} is no expression ({error.msg})") from None
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not _known(node.func.id):
+            raise ValueError(f"{what}: {text!r} calls {node.func.id!r}, which is no primitive of the table")
+    found = (node.id for node in nodes if isinstance(node, ast.Name))
+    return tuple(dict.fromkeys(name for name in found if not _known(name)))
+
+
+def _known(name: str) -> bool:
+    return name in VALUES or name in TABLE
 
 
 def _positional(rule: Any, what: str) -> tuple[str, ...]:
@@ -548,6 +561,18 @@ def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Ca
     """The partials as one function of the operands and `out` that returns a tuple of the right length."""
     n = len(operands)
     if isinstance(partials, str):
+        unknown = [
+            x for x in _free_names(f"({partials},)", f"primitive {name!r}: partials") if x not in (*operands, "out")
+        ]
+        if unknown:
+            raise ValueError(
+                f"primitive {name!r}: partials uses {unknown[0]!r}, which is no operand ({', '.join(operands)})"
+            )
+        given = len(ast.parse(f"({partials.strip()},)", mode="eval").body.elts)  # type: ignore[attr-defined]
+        if given != n:
+            raise ValueError(
+                f"primitive {name!r}: partials has {given} derivatives for {n} operands ({', '.join(operands)})"
+            )
         partials = on_values(f"({partials},)" if n > 1 else partials, *operands, "out")
     takes = len(_positional(partials, "partials"))
     if takes not in (n, n + 1):

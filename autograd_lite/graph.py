@@ -54,16 +54,26 @@ def order(*roots: Node, seen: set[Node] | None = None) -> list[Node]:
         if a is None:
             emit(node)
             continue
-        push(node)
-        push(None)
         b = node._b
-        if b is None:
-            push(a)
-        elif b is MANY:
-            stack.extend(x for x in reversed(a) if type(x) is not float and x not in seen)
-        else:
-            if type(b) is not float and b not in seen:
-                push(b)
-            if type(a) is not float and a not in seen:
+        if b is None or b is MANY:
+            push(node)
+            push(None)
+            if b is None:
                 push(a)
+            else:
+                stack += [x for x in reversed(a) if type(x) is not float and x not in seen]
+            continue
+        right = type(b) is not float and b not in seen
+        if type(a) is not float and a not in seen:
+            push(node)
+            push(None)
+            if right:
+                push(b)
+            push(a)
+        elif right:
+            push(node)
+            push(None)
+            push(b)
+        else:  # the common case, two leaves seen before: no need to come back
+            emit(node)
     return found

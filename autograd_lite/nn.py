@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import sqrt
+from math import isfinite, sqrt
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -115,24 +115,33 @@ def _generator(seed: Any) -> Any:
     """A random generator: `random` itself without a seed, so that random.seed() governs it; one given as it is."""
     if seed is None:
         return random
-    return seed if hasattr(seed, "gauss") and hasattr(seed, "uniform") else random.Random(seed)
+    if seed is random or isinstance(seed, random.Random):
+        return seed
+    try:
+        return random.Random(index(seed))
+    except TypeError:
+        raise TypeError(f"seed: expected a whole number, a random.Random or None, got {shown(seed)}") from None
 
 
 # --- activations --------------------------------------------------------------------------------------
 
 
-def _activation(activation: Any) -> Callable[[Any], Any] | None:
+def _activation(activation: Any, what: str = "activation") -> Callable[[Any], Any] | None:
     """The function of an activation given by name or as a function; None for none."""
-    if activation is None or activation in ("linear", "identity"):
+    if activation is None:
         return None
     if callable(activation):
         return activation  # type: ignore[no-any-return]
+    if not isinstance(activation, str):
+        raise TypeError(f"{what}: expected a name, a function of one Value or None, got {shown(activation)}")
+    if activation in ("linear", "identity"):
+        return None
     if activation in TABLE and activation in activations():
         if TABLE[activation].builtin:
             return getattr(functions, activation)  # type: ignore[no-any-return]
         return functions.make_function(TABLE[activation])  # one of the user's own, which may have been defined anew
     raise ValueError(
-        f"activation: unknown activation {activation!r}; known are {', '.join(activations())}, None for none, "
+        f"{what}: unknown activation {activation!r}; known are {', '.join(activations())}, None for none, "
         "or any function of one Value"
     )
 
@@ -347,7 +356,13 @@ def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
         for i, length in enumerate(lengths):
             if length != lengths[0]:
                 raise ValueError(f"{who}: row {i} of X has {length} numbers, row 0 has {lengths[0]}")
-    rows = np.asarray(X, dtype=float)
+    rows = np.asarray(X)
+    if rows.dtype.kind not in "biuf":  # strings, objects, complex numbers: one by one, so that a refusal says which
+        if rows.ndim == 2:
+            rows = np.array([[plain(x, f"{who}: X[{i}][{j}]") for j, x in enumerate(row)] for i, row in enumerate(X)])
+        elif rows.size:
+            raise TypeError(f"{who}: X must be rows of real numbers, got {shown(X)}")
+    rows = rows.astype(float)
     if not rows.size:
         raise ValueError(f"{who}: X is empty, its shape is {rows.shape}")
     if rows.ndim != 2:
@@ -451,8 +466,18 @@ class Neuron(Module):
 
     def _net_input(self, xs: tuple[Any, ...], numbers: list[float]) -> Value:
         w, b = self.w, self.b
-        node = record(TABLE["dot"], (*w, *xs, b), [*[p._f for p in w], *numbers, b._f])
-        return stamp(node, self._scope)
+        if len(w) != self.n_in:
+            raise ValueError(f"{type(self).__name__}: w has {len(w)} weights for {self.n_in} inputs")
+        try:
+            numbers = [*[p._f for p in w], *numbers, b._f]
+        except AttributeError:
+            name, wrong = next((n, p) for n, p in [*((f"w[{i}]", p) for i, p in enumerate(w)), ("b", b)]
+                               if not isinstance(p, Value))  # fmt: skip
+            raise TypeError(
+                f"{type(self).__name__}: {name} is {shown(wrong)}, not a Parameter; "
+                f"to set its number, write {name}.data = ..."
+            ) from None
+        return stamp(record(TABLE["dot"], (*w, *xs, b), numbers), self._scope)
 
     def _fire(self, z: Value) -> Value:
         return z if self._activate is None else stamp(self._activate(z), self._scope)
@@ -547,6 +572,7 @@ class MLP(Module):
         sizes = [_count(n_in, "MLP: n_in"), *(_count(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
         if len(sizes) == 1:
             raise ValueError("MLP: n_outs is empty; it needs the size of the output layer at least, as in [1]")
+        _activation(activation), _activation(output_activation, "output_activation")  # refused before work begins
         rng = _generator(seed)
         last = len(sizes) - 2
         self.activation, self.output_activation = activation, output_activation
@@ -811,6 +837,9 @@ class Perceptron(Neuron):
         if not 0.0 < rate < float("inf"):
             raise ValueError(f"Perceptron: lr must be above 0 and finite, got {rate}")
         rows, labels = self._data(X, y)
+        for i, row in enumerate(rows.tolist()):
+            if not all(map(isfinite, row)):
+                raise ValueError(f"Perceptron: row {i} of X is not finite: {shown(row)}")
         wrong = self.misclassified(rows, labels)
         numbers = [w._f + rate * sum(labels[i] * float(rows[i, j]) for i in wrong) for j, w in enumerate(self.w)]
         set_numbers([*self.w, self.b], [*numbers, self.b._f + rate * sum(labels[i] for i in wrong)])

@@ -132,14 +132,21 @@ def _expdiff(a: float, b: float) -> float:
 
 
 def _fsum(xs: Sequence[float]) -> float:
-    """The exactly rounded sum; IEEE 754's where that overflows on the way or meets inf - inf."""
+    """The exactly rounded sum, also where it overflows on the way; inf and NaN add up as IEEE 754 has it."""
     try:
         return math.fsum(xs)
-    except (OverflowError, ValueError):
+    except OverflowError:
+        return math.fsum([x * 2.0**-64 for x in xs]) * 2.0**64
+    except ValueError:
         total = 0.0
         for x in xs:
             total += x
         return total
+
+
+def _mean(xs: Sequence[float]) -> float:
+    total = _fsum(xs)
+    return total / len(xs) if abs(total) < inf else _fsum([x / len(xs) for x in xs])
 
 
 def _extreme(choose: Callable[[Sequence[float]], float]) -> Callable[[Sequence[float]], float]:
@@ -247,6 +254,7 @@ FLOATS.update(
         "_expdiff": _expdiff,
         "sum": _fsum,
         "prod": math.prod,
+        "mean": _mean,
         "max": _extreme(max),
         "min": _extreme(min),
         "norm": lambda xs: _hypot(*xs),
@@ -326,7 +334,7 @@ _ROWS = (
     Row("logaddexp",  "logaddexp", "a b",   "where(a == b, a + LN2, where(a > b, a + log1p(exp(b - a)), b + log1p(exp(a - b))))", "_logistic(a, b), _logistic(b, a)", "log(exp(a) + exp(b)) without overflow.", floor=(1e-15, 0.0), near=(-1.0, 1.0), note="the result crosses 0 where a and b are between -0.7 and 0"),
     Row("sum",        "sum",   "*xs",       "sum(xs)",                                    "[1] * len(xs)",              "The sum, exactly rounded."),
     Row("prod",       "prod",  "*xs",       "prod(xs)",                                   "products_of_others(xs)",     "The product."),
-    Row("mean",       "mean",  "*xs",       "sum(xs) / len(xs)",                          "[1 / len(xs)] * len(xs)",    "The arithmetic mean."),
+    Row("mean",       "mean",  "*xs",       "mean(xs)",                                   "[1 / len(xs)] * len(xs)",    "The arithmetic mean."),
     Row("max",        "max",   "*xs",       "max(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The largest; ties share the gradient.", branch=True),
     Row("min",        "min",   "*xs",       "min(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The smallest; ties share the gradient.", branch=True),
     Row("norm",       "norm",  "*xs",       "norm(xs)",                                   "[where(out == 0, 0, x / out) for x in xs]", "The Euclidean norm."),

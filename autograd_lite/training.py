@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograd_lite import files, losses
 from autograd_lite.diff import adjoints
@@ -24,9 +24,6 @@ from autograd_lite.nn import MLP, Layer, Module, Perceptron, as_rows
 from autograd_lite.optim import SGD, Optimizer
 from autograd_lite.schedules import setting, whole
 from autograd_lite.value import Value, no_grad, plain, set_numbers, shown
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["History", "Run", "accuracy", "fit"]
 

@@ -7,13 +7,14 @@ primitives; the functions (`exp`, `maximum`, ...) are in functions.py, derivativ
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
-from numbers import Real
+from numbers import Rational, Real
 from sys import modules
 from typing import TYPE_CHECKING, Any
 
@@ -35,17 +36,24 @@ def number(x: Any) -> Any:
     """x as a float if it is a real number of any kind (0-d arrays included), else NotImplemented."""
     if type(x) is float:
         return x
-    decimal = modules.get("decimal")  # a Decimal can only come from there
-    if type(x) is int or isinstance(x, Real) or (decimal is not None and isinstance(x, decimal.Decimal)):
+    if type(x) is int or isinstance(x, Real) or _is_decimal(x):
         try:
-            return float(x)
+            value = float(x)
         except OverflowError:
+            value = math.inf
+        if math.isinf(value) and (isinstance(x, Rational) or "inf" not in str(x).lower()):
             message = f"this {type(x).__name__} is too large for a float (1.8e308); divide it first"
-            raise OverflowError(message) from None
+            raise OverflowError(message)
+        return value
     if getattr(x, "ndim", None) == 0 and hasattr(x, "item"):
         item = x.item()
         return NotImplemented if item is x else number(item)
     return NotImplemented
+
+
+def _is_decimal(x: Any) -> bool:
+    decimal = modules.get("decimal")  # a Decimal can only come from there
+    return decimal is not None and isinstance(x, decimal.Decimal)
 
 
 def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar") -> float:
@@ -57,6 +65,8 @@ def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar
     if value is NotImplemented:
         if isinstance(x, Value):
             hint = "take its number with .item(), or a leaf without history with .detach()"
+        elif getattr(x, "ndim", 0):
+            hint = "on arrays use NumPy's function of that name, which applies ours to each element"
         raise TypeError(f"{what}: expected a real number, got {shown(x)}; {hint}")
     return value  # type: ignore[no-any-return]
 
@@ -235,7 +245,7 @@ class Value(_Methods):
         self._f = data if type(data) is float else plain(data, type(self).__name__)
         self._grad = 0.0
         self._row = self._a = self._b = None
-        if name:
+        if name != "":
             self.name = name
 
     def __getattr__(self, attribute: str) -> Any:
@@ -281,7 +291,8 @@ class Value(_Methods):
         return self._name
 
     @name.setter
-    def name(self, name: str) -> None:
+    def name(self, name: str | None) -> None:
+        name = "" if name is None else name
         if not isinstance(name, str):
             raise TypeError(f"name: expected a string, got {shown(name)}")
         self._name = name
@@ -309,6 +320,10 @@ class Value(_Methods):
     def is_leaf(self) -> bool:
         """Whether it was made by hand rather than computed."""
         return self._row is None
+
+    def conjugate(self) -> Value:
+        """Itself: a real number is its own conjugate (NumPy's `std` and `var` ask for it)."""
+        return self
 
     def item(self) -> float:
         """The number, as a float."""

@@ -33,7 +33,7 @@ def after_a_step():
 def test_a_training_step_shows_what_changed_and_by_how_much():
     _, before, second = after_a_step()
     picture = ag.draw(second, compare=before)
-    boxes = {box.title: [text for _, text in box.lines] for box in picture.model.boxes if box.title}
+    boxes = {b.title: [text for part, text in b.lines if part != "rule"] for b in picture.model.boxes if b.title}
     assert boxes["w"] == ["f = 3 → 2", "g = 20 → 12", "f by -1"]
     assert boxes["loss"] == ["f = 25 → 9", "g = 1", "f by -16"]
     assert boxes["x"] == ["f = 2", "g = 30 → 12"]

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.rows import TABLE
 from autograd_lite.value import Value
 
 MILLION = 1_000_000
@@ -595,3 +596,29 @@ def test_fault_18_what_would_drop_the_gradient_is_refused_and_told_how():
     for call in (lambda: int(v), lambda: round(v), lambda: [0][v], lambda: range(v)):
         with pytest.raises(TypeError):
             call()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [("foo(a)", "1"), ("a * b", "b"), ("a * b", "b, c"), ("a *", "1"), ("a", "1 +")],
+)
+def test_a_primitive_whose_rules_do_not_fit_is_refused_when_it_is_defined(rule):
+    with pytest.raises(ValueError, match="primitive 'misfit'"):
+        ag.primitive("misfit", *rule)
+    assert "misfit" not in TABLE
+
+
+def test_a_derivative_is_never_a_leaf_of_the_graph():
+    v, w = ag.Value(2.0), ag.Parameter(3.0)
+    derivative = ag.gradients(v * w, v, create_graph=True)
+    assert derivative is not w
+    assert ag.gradients(derivative, w) == 1.0
+
+
+def test_sums_that_overflow_on_the_way_and_numbers_too_large():
+    assert ag.sum([1e308, 1e308, -1e308]) == 1e308
+    assert ag.mean([1.7e308, 1.7e308]) == 1.7e308
+    for big in (Decimal("1e400"), Fraction(10**400), 10**400):
+        with pytest.raises(OverflowError, match="too large for a float"):
+            ag.Value(big)
+    assert ag.Value(Decimal("Infinity")).item() == float("inf")

@@ -214,7 +214,7 @@ def test_hostile_files_are_refused_quickly(what, tmp_path):
     start = time.perf_counter()
     with pytest.raises(ValueError, match=r"f\.json"):
         ag.load(path)
-    assert time.perf_counter() - start < 1.0
+    assert time.perf_counter() - start < 30  # about 0.1 s; what grows with the square would take an hour
 
 
 def test_what_is_wrong_is_said(tmp_path):

@@ -1,5 +1,6 @@
 """Networks: shapes, initialisers, parameters counted once, bad input refused, predict against the graph."""
 
+import pickle
 import random
 
 import numpy as np
@@ -171,6 +172,18 @@ def test_state_dict_round_trip_and_refusals():
         (lambda: ag.MLP(2, []), ValueError, "needs the size of the output layer"),
         (lambda: ag.MLP(2, 3), TypeError, r"list of layer sizes such as \[16, 16, 1\], got int 3"),
         (lambda: ag.Neuron(2, "rellu"), ValueError, "unknown activation 'rellu'; known are .*tanh.*relu"),
+        (lambda: ag.MLP(2, [1], "rellu"), ValueError, "activation: unknown activation 'rellu'"),
+        (lambda: ag.MLP(2, [1], output_activation="softmax"), ValueError, "output_activation: unknown .*'softmax'"),
+        (lambda: ag.MLP(2, [2, 1], ["relu", "tanh"]), TypeError, "expected a name, a function of one Value or None"),
+        (lambda: ag.MLP(2, [1], seed=np.random.default_rng(0)), TypeError, "seed: expected a whole number"),
+        (
+            lambda: ag.MLP(2, [1], seed=0).predict([[1, "3"]]),
+            TypeError,
+            r"X\[0\]\[1\]: expected a real number, got str '3'",
+        ),
+        (lambda: ag.MLP(2, [1], seed=0).predict([[1, None]]), TypeError, r"X\[0\]\[1\]: expected a real number"),
+        (lambda: ag.MLP(2, [1], seed=0).predict([[1, 2j]]), TypeError, r"X\[0\]\[1\]: expected a real number"),
+        (lambda: ag.Perceptron(1).step([[float("nan")]], [1], 0.1), ValueError, "row 0 of X is not finite"),
         (lambda: ag.MLP(2, [1], seed=0)([1.0]), ValueError, "expected 2 inputs, got 1"),
         (lambda: ag.MLP(2, [1], seed=0)([1.0, 2.0, 3.0]), ValueError, "expected 2 inputs, got 3"),
         (lambda: ag.MLP(2, [1], seed=0)(["a", 2.0]), TypeError, "input 0: expected a real number, got str 'a'"),
@@ -248,3 +261,25 @@ def test_a_model_learns():
         optimizer.step()
     assert loss.item() < 0.05
     assert (np.sign(model.predict(X)) == y).all()
+
+
+def test_a_weight_that_was_overwritten_or_lost_is_named():
+    neuron = ag.Neuron(2, seed=0)
+    neuron.w[1] = 5.0
+    with pytest.raises(TypeError, match=r"w\[1\] is float 5.0, not a Parameter; to set its number, write w\[1\].data"):
+        neuron([1.0, 2.0])
+    neuron.w.pop()
+    with pytest.raises(ValueError, match="w has 1 weights for 2 inputs"):
+        neuron([1.0, 2.0])
+
+
+def test_models_pickle_whole():
+    model = ag.MLP(2, [3, 1], "relu", "tanh", seed=0)
+    copied = pickle.loads(pickle.dumps(model))
+    assert copied.state_dict() == model.state_dict()
+    assert copied([0.5, -1.0]).item() == model([0.5, -1.0]).item()
+
+
+def test_seeds_of_every_kind_of_whole_number():
+    assert ag.MLP(2, [1], seed=np.int64(3)).state_dict() == ag.MLP(2, [1], seed=3).state_dict()
+    assert ag.MLP(2, [1], seed=random.Random(3)).state_dict() == ag.MLP(2, [1], seed=3).state_dict()

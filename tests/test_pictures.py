@@ -716,3 +716,30 @@ def test_graphviz_is_spared_many_long_edges(monkeypatch):
     for _ in range(100):
         y = ag.tanh(y + x)
     assert len(groups(parsed(ag.draw(y, fold=False)), "box")) == 201
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda x: 2**x, "2 ** x"),
+        (lambda x: 1 - x, "1 - x"),
+        (lambda x: 1 / x, "1 / x"),
+        (lambda x: ag.where(x, x, 3.0), "where(x, x, 3)"),
+    ],
+)
+def test_a_box_says_which_operand_is_which(make, words):
+    assert words in ag.draw(make(ag.Value(3.0, name="x"))).svg
+
+
+def test_a_leaf_changed_since_makes_no_false_equation():
+    v = ag.Value(2.0, name="v")
+    y = v * v
+    assert "2 * 2 = 4" in ag.draw(y).svg
+    v.data = 9.0
+    svg = ag.draw(y).svg
+    assert "9 * 9" not in svg
+    assert "an operand has changed since" in svg
+
+
+def test_backslashes_in_dot_labels_are_text():
+    assert "&#92;N" in ag.draw(ag.Value(1.0, name=r"\N") * 2).dot

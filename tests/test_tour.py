@@ -60,6 +60,14 @@ def test_help_and_a_folder_that_cannot_be_made(tmp_path):
     assert "--out: cannot make the folder" in run.stderr
 
 
+def test_a_file_that_cannot_be_written(tmp_path):
+    (tmp_path / "out" / "loss.svg").mkdir(parents=True)
+    run = tour("--out", "out", missing=["sklearn"], cwd=tmp_path)
+    assert run.returncode == 2
+    assert "--out: cannot write to" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_readme_commands_are_what_ci_runs():
     readme = (ROOT / "README.md").read_text()
     block = re.search(r"```sh install\n(.*?)```", readme, re.S).group(1).splitlines()

@@ -32,7 +32,7 @@ def dot_text(model: Model, direction: str) -> str:
         graph.attr(label=graphviz.escape(model.note), labelloc="b", fontname="Helvetica", fontsize="11")
     bodies = [graphviz.Digraph(name=f"cluster_{i}") for i in range(len(model.frames))]
     for i, frame in enumerate(model.frames):
-        title = f"<<B>{escape(frame.title) or ' '}</B>>"
+        title = f"<<B>{_safe(frame.title)}</B>>"
         bodies[i].attr(
             label=title,
             labeljust="l",
@@ -63,7 +63,7 @@ def dot_text(model: Model, direction: str) -> str:
 
 def _label(box: Box) -> str:
     """The lines of a box as a table without lines."""
-    colours = {"f": BLUE, "g": VERMILION, "note": LINE}
+    colours = {"f": BLUE, "g": VERMILION, "note": LINE, "rule": LINE}
     rows = []
     if not box.literal:
         symbol = f'<TD ALIGN="RIGHT"><FONT COLOR="{LINE}">{_safe(box.symbol)}</FONT></TD>' if box.symbol else ""
@@ -75,5 +75,5 @@ def _label(box: Box) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text inside a label; Graphviz takes no empty element."""
-    return escape(text) or " "
+    """Text inside a label; Graphviz takes no empty element, and reads a backslash as the start of an escape."""
+    return escape(text).replace("\\", "&#92;") or " "

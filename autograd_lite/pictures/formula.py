@@ -12,6 +12,23 @@ from autograd_lite.pictures.text import few, number, printable
 
 INFIX = frozenset(["+", "-", "*", "/", "**", ">", ">=", "<", "<=", "=="])
 """Symbols that stand between two operands; everything else is written as a function."""
+COMMUTATIVE = frozenset(
+    [
+        "add",
+        "mul",
+        "equal",
+        "maximum",
+        "minimum",
+        "hypot",
+        "logaddexp",
+        "_chain",
+        "_masked",
+        "leaky_relu",
+        "elu",
+        "_gauss",
+    ]
+)
+"""Primitives of several operands whose picture says it all: their order does not matter, or is plain."""
 _PLACE = re.compile(r"v\d+")
 
 
@@ -80,9 +97,29 @@ class _Numbers:
 NUMBERS = _Numbers()
 
 
+def spelled(node: Any, labels: Labels) -> str:
+    """The formula where the order of the operands matters, which a picture of edges alone leaves open; else ""."""
+    row = node._row
+    if row is None or row.variadic or len(row.operands) < 2 or row.name in COMMUTATIVE:
+        return ""
+    return printable(formula(node, labels), 30)
+
+
+def changed(node: Any) -> bool:
+    """Whether a leaf among the operands has other data now than when the node was computed."""
+    operands = raw_operands(node)
+    if not any(type(x) is not float and x._row is None for x in operands):
+        return False
+    numbers = [x if type(x) is float else x._f for x in operands]
+    return repr(node._row.value(numbers) if node._row.variadic else node._row.value(*numbers)) != repr(node._f)
+
+
 def assignment(node: Any, labels: Labels) -> str:
     """A node with its formula, the numbers put in, and the result: `c = a * b = 2 * 3 = 6`."""
     if node._row is None:
         return f"{labels[node]} = {formula(node, labels)}"
+    if changed(node):
+        then = f"{labels[node]} = {formula(node, labels)} = {number(node._f)}"
+        return f"{then} when it was computed; an operand has changed since"
     steps = [labels[node], formula(node, labels), formula(node, NUMBERS), number(node._f)]
     return " = ".join(step for i, step in enumerate(steps) if i == 0 or step != steps[i - 1])

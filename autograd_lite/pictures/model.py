@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from autograd_lite.graph import raw_operands
-from autograd_lite.pictures.formula import Labels, assignment, formula
+from autograd_lite.pictures.formula import Labels, assignment, formula, spelled
 from autograd_lite.pictures.text import TOOLTIP_NAME, number, numbers, printable
 from autograd_lite.value import Constant, Parameter, Scope, Value
 
@@ -40,6 +40,8 @@ class Box:
         frame: index of the frame around it, or None.
         about: the formula and the numbers put in, for the tooltip.
         literal: a bare number of the program, which has no name and no gradient.
+        note: what else there is to say, in small print.
+        rule: the formula, in small print, where the order of the operands matters.
         note: a last line in small print.
         before: f and g of the picture that this one is compared with, where they differ.
         blank: "f" or "g" and the letter that stands for it in a quiz.
@@ -56,12 +58,13 @@ class Box:
     about: str = ""
     literal: bool = False
     note: str = ""
+    rule: str = ""
     before: tuple[Range, Range | None] | None = None
     blank: tuple[str, str] | None = None
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
-        """The lines below the title, each with what it is: "f", "g" or "note"."""
+        """The lines below the title, each with what it is: "f", "g", "rule" or "note"."""
         if self.literal:
             return (("f", _changed(self.f, self.before and self.before[0])),)
         sign = " = " if self.count == 1 else ": "
@@ -70,7 +73,7 @@ class Box:
             shown.append(("g", f"g{sign}{_changed(self.g, self.before and self.before[1])}"))
         if self.blank is not None:
             shown = [(part, f"{part} = {self.blank[1]} ?" if part == self.blank[0] else text) for part, text in shown]
-        return (*shown, *([("note", self.note)] if self.note else []))
+        return (*shown, *((part, text) for part, text in (("rule", self.rule), ("note", self.note)) if text))
 
 
 @dataclass(frozen=True)
@@ -282,6 +285,7 @@ def model(
                 root=any(node is root for root in roots),
                 frame=frame,
                 about=about,
+                rule=spelled(node, labels),
             )
         )
         for i, (source, x, local) in enumerate(zip(slots, raw_operands(node), node.local_grads, strict=True)):

@@ -23,6 +23,7 @@ FRAME_TINT, FRAME_LINE = "#5B6EA8", "#A9B3CF"
 
 SIZE, SMALL, ROW, PAD = 12.0, 11.0, 16.0, 7.0
 SYMBOL = 15.0
+SMALL_PRINT = ("note", "rule")
 MARGIN = 12.0
 HEAD = 7.0
 
@@ -92,7 +93,9 @@ def box_size(box: Box, operands: int) -> tuple[float, float]:
     if box.literal:
         return width(box.lines[0][1], SIZE, bold=True) + 2 * PAD, 26.0
     top = width(box.title, SIZE, bold=True) + (14 + width(box.symbol, SYMBOL, bold=True) if box.symbol else 0)
-    rows = [width(text, SMALL if part == "note" else SIZE, bold=part != "note") for part, text in box.lines]
+    rows = [
+        width(text, SMALL if part in SMALL_PRINT else SIZE, bold=part not in SMALL_PRINT) for part, text in box.lines
+    ]
     return max(top, *rows, 44.0, 24.0 * min(operands, 12)) + 2 * PAD, 2 * PAD - 4 + ROW * (1 + len(rows))
 
 
@@ -176,10 +179,10 @@ def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Group:
     shapes.append(Text(left + PAD, base, box.title, "title", bold=True))
     if box.symbol:
         shapes.append(Text(right - PAD, base, box.symbol, "symbol", SYMBOL, LINE, "end", bold=True))
-    colours = {"f": BLUE, "g": VERMILION, "note": LINE}
+    colours = {"f": BLUE, "g": VERMILION, **dict.fromkeys(SMALL_PRINT, LINE)}
     for part, text in box.lines:
         base += ROW
-        plain = part == "note"
+        plain = part in SMALL_PRINT
         shapes.append(Text(left + PAD, base, text, part, SMALL if plain else SIZE, colours[part], bold=not plain))
     return Group(f"box{i}", f"box {box.kind}{' root' if box.root else ''}", box.about, tuple(shapes))
 
