@@ -100,7 +100,9 @@ def closed(model: Model, shut: Collection[int]) -> Closed:
     frames = tuple(replace(model.frames[i], parent=place(model.frames[i].parent)) for i in kept)
     edges = _edges(model, crossing, unit, index, frames_of)
     at = {index[u]: together for u, together in frames_of.items()}
-    return Closed(replace(model, boxes=tuple(boxes), edges=tuple(edges), frames=frames), at, tuple(kept))
+    note = f"Folded, and frames closed: {len(boxes)} boxes." if model.note and at else model.note
+    left = replace(model, boxes=tuple(boxes), edges=tuple(edges), frames=frames, note=note)
+    return Closed(left, at, tuple(kept))
 
 
 def _alike(model: Model, outermost: Sequence[int | None]) -> dict[int, tuple[int, ...]]:

@@ -43,7 +43,6 @@ class Box:
         literal: a bare number of the program, which has no name and no gradient.
         note: what else there is to say, in small print.
         rule: the formula, in small print, where the order of the operands matters.
-        note: a last line in small print.
         before: f and g of the picture that this one is compared with, where they differ.
         blank: "f" or "g" and the letter that stands for it in a quiz.
     """
