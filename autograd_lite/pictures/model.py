@@ -87,12 +87,9 @@ class Edge:
         about: the same in words, for the tooltip.
         constant: whether a bare number of the program comes in here.
         share: the share of an explained gradient that flows through here; None where none is shown.
-<<<<<<< HEAD
         before: the local gradient of the picture that this one is compared with, where it differs.
         blank: the letter that stands for the local gradient in a quiz.
-=======
         flow: that share in figures, or the amount where the gradient has no shares.
->>>>>>> derivatives
     """
 
     source: int
@@ -103,12 +100,9 @@ class Edge:
     about: str = ""
     constant: bool = False
     share: float | None = None
-<<<<<<< HEAD
     before: Range | None = None
     blank: str = ""
-=======
     flow: str = ""
->>>>>>> derivatives
 
     @property
     def label(self) -> str:
@@ -116,13 +110,8 @@ class Edge:
         if self.blank:
             return f"{self.blank} ?"
         if self.share is not None:
-<<<<<<< HEAD
-            return f"{numbers(*self.local)}  ({100 * self.share:.3g}%)"
-        return "" if self.constant else _changed(self.local, self.before)
-=======
             return f"{numbers(*self.local)}  ({self.flow})"
-        return "" if self.constant else numbers(*self.local)
->>>>>>> derivatives
+        return "" if self.constant else _changed(self.local, self.before)
 
     @property
     def idle(self) -> bool:
