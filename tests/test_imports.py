@@ -36,7 +36,7 @@ COLUMNS = {
     "pictures": "graph rows value diff folding",
     "plot": "graph value diff nn optim pictures",
     "folding": "graph rows ops value functions diff",
-    "sklearn": "losses nn optim schedules training",
+    "sklearn": "losses nn optim schedules training value",
     "__init__": "*",
     "__main__": "*",
 }
