@@ -67,8 +67,11 @@ class Runner:
             if name == "constants":
                 if leaves[name] is self.bound:
                     continue
+                self.bound = None  # an interrupt may come while they are copied
+                buffer[...] = leaves[name]
                 self.bound = leaves[name]
-            buffer[...] = leaves[name]
+            else:
+                buffer[...] = leaves[name]
         with np.errstate(all="ignore"):
             for function, arguments in self.steps:
                 function(*arguments)
