@@ -16,6 +16,7 @@ import numpy as np
 
 from autograd_lite import diff
 from autograd_lite.folding.backends import numpy_backend
+from autograd_lite.folding.backends.kernels import has_nan
 from autograd_lite.folding.lanes import Builder, Instruction, Ref
 from autograd_lite.folding.plan import Plan, plan
 from autograd_lite.folding.reverse import adjoints
@@ -90,7 +91,7 @@ class Folded:
     def run(self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any) -> list[Array]:
         """The outputs of a plan: fast, and again by the zero rule if a NaN came out."""
         outputs = self._run(leaves, wanted, rows, dtype, False)
-        if (wanted is not None or self.plan(wanted, False).zero_rule) and not all(_no_nan(out) for out in outputs):
+        if (wanted is not None or self.plan(wanted, False).zero_rule) and any(map(has_nan, outputs)):
             outputs = self._run(leaves, wanted, rows, dtype, True)
         return outputs
 
@@ -107,11 +108,6 @@ class Folded:
             return [out.copy() for out in runner(leaves)]
         finally:
             pool.append(runner)
-
-
-def _no_nan(out: Array) -> bool:
-    total = out.sum()
-    return bool(total == total) or not bool(np.isnan(out).any())
 
 
 class Program:

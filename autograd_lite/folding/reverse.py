@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -119,18 +120,26 @@ def _product(builder: Builder, kind: str, factor: float, to: Array, adjoint: Ref
     return Part(kind, factor, to, adjoint, partial)
 
 
+@cache
+def _rule(row: Row, slot: int) -> tuple[str, float | None]:
+    """The text of a partial, and its number if it is one."""
+    text = row.partial_texts()[slot]
+    try:
+        return text, float(ast.literal_eval(text))
+    except ValueError:  # an expression
+        return text, None
+
+
 def _partial(builder: Builder, row: Row, out: Ref, instruction: Instruction, slot: int) -> Any:
     """One local derivative: a number, or lanes."""
     if not isinstance(row.partials, str):  # the user's function, evaluated lane by lane
         return builder.op(row.name, instruction.size, (*instruction.args, out), slot)
-    text = row.partial_texts()[slot]
+    text, number = _rule(row, slot)
     names = dict(zip((*row.operands, "out"), (*instruction.args, out), strict=True))
     if text in names:
         return names[text]
-    try:
-        return float(ast.literal_eval(text))
-    except ValueError:
-        pass  # an expression
+    if number is not None:
+        return number
     exponent = instruction.args[-1]
     if row.name != "pow" or not isinstance(exponent, float) or not exponent.is_integer():
         return builder.op(row.name, instruction.size, (*instruction.args, out), slot)

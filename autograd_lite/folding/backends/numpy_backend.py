@@ -67,8 +67,11 @@ class Runner:
             if name == "constants":
                 if leaves[name] is self.bound:
                     continue
+                self.bound = None  # an interrupt may come while they are copied
+                buffer[...] = leaves[name]
                 self.bound = leaves[name]
-            buffer[...] = leaves[name]
+            else:
+                buffer[...] = leaves[name]
         with np.errstate(all="ignore"):
             for function, arguments in self.steps:
                 function(*arguments)
@@ -440,7 +443,9 @@ class Runner:
                 if careful:
                     self._do(_careful_shared, part.kind, fixed, moving, turned, left_rows)
                 else:
-                    self._do(np.matmul, fixed[:, None], moving, turned)
+                    operands = fixed[:, None], moving, turned
+                    alone = turned.shape[:2] == (1, 1)
+                    self._do(np.matmul, *(x[0, 0] if alone else x for x in operands))
 
             self._finish(part, form, out, fresh, work)
 
@@ -448,7 +453,9 @@ class Runner:
         if careful:
             self._do(matrix_product, kind, a, b, target)
         else:
-            self._do(np.matmul, a, np.swapaxes(b, -1, -2), target)
+            operands = a, np.swapaxes(b, -1, -2), target
+            alone = target.ndim == 3 and len(target) == 1
+            self._do(np.matmul, *(x[0] if alone else x for x in operands))
 
     def _merged(self, array: Array) -> Array:
         """(blocks, n, K, rows) as (blocks, n, K * rows), for BLAS."""
@@ -590,13 +597,13 @@ class _Code:
             return self.where(tree, names, out)
         return self.named(tree.func.id, [self.value(x, names) for x in tree.args], out)
 
-    def test(self, kind: type, a: Any, b: Any) -> Any:
-        """A comparison as true or false."""
+    def test(self, kind: type, a: Any, b: Any, out: Array | None = None) -> Any:
+        """A comparison as true or false (1 or 0, in `out`)."""
         if isinstance(a, float) and isinstance(b, float):
             return float(TESTS[kind](a, b))
         if a is b and kind is ast.Eq and self.plain:
             return 1.0
-        return self.call(TESTS[kind], (a, b), None, bool)
+        return self.call(TESTS[kind], (a, b), out, bool)
 
     def named(self, name: str, arguments: list[Any], out: Array | None) -> Any:
         """A function of the rule language."""
@@ -608,7 +615,7 @@ class _Code:
         if name in NAMED_TESTS:
             a, b = arguments
             if self.plain:
-                return self.test(NAMED_TESTS[name], a, b)
+                return self.test(NAMED_TESTS[name], a, b, out)
             if name == "greater" and isinstance(b, float) and b == 0.0:
                 return self.call(np.heaviside, (a, 0.0), out)
             return self.call(_ordered(TESTS[NAMED_TESTS[name]]), arguments, out)
