@@ -7,7 +7,6 @@ mechanisms.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import exp, inf, isfinite, log
 from typing import Any
@@ -25,7 +24,7 @@ from autograd_lite.mechanisms import (
     saturated_softmax,
 )
 from autograd_lite.pictures.formula import Labels, assignment
-from autograd_lite.value import Parameter, Value, changed_mode, shown
+from autograd_lite.value import Parameter, Value, changed_mode, listed, shown
 from autograd_lite.watching import Source, badness, source_of
 
 Fault = tuple[Value | None, str, str, str]
@@ -163,13 +162,7 @@ def _watched(order: list[Value], parameters: Any) -> list[Value]:
         return found or [node for node in order if node._row is None]
     given = parameters.parameters() if hasattr(parameters, "parameters") else parameters
     given = [given] if isinstance(given, Value) else given
-    if not isinstance(given, Iterable) or isinstance(given, (str, bytes)):
-        raise TypeError(f"diagnose: parameters must be Values or a module, got {shown(parameters)}")
-    wanted = list(given)
-    for i, x in enumerate(wanted):
-        if not isinstance(x, Value):
-            raise TypeError(f"diagnose: element {i} of parameters must be a Value, got {shown(x)}")
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(listed(given, "diagnose", "parameters", "parameters must be Values or a module")))
 
 
 @dataclass

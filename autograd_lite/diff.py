@@ -18,7 +18,7 @@ from typing import Any
 from autograd_lite import functions, graph
 from autograd_lite.graph import MANY
 from autograd_lite.rows import TABLE, Row
-from autograd_lite.value import Value, mode, plain, record, shown
+from autograd_lite.value import Value, listed, mode, plain, record, shown
 
 _get_grad, _set_grad = vars(Value)["_grad"].__get__, vars(Value)["_grad"].__set__
 
@@ -137,7 +137,7 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
         (12.0, 12.0)
     """
     single = isinstance(xs, Value)
-    wanted = [xs] if single else _checked(xs)
+    wanted = [xs] if single else listed(xs, "gradients", "xs", "expected a Value or a sequence of Values")
     if not isinstance(y, Value):
         raise TypeError(f"gradients: y must be a Value, got {shown(y)}")
     if create_graph:
@@ -153,16 +153,6 @@ def _own(g: Any) -> Value:
     if not isinstance(g, Value):
         return Value(g)
     return g if g._row is not None else g * 1.0
-
-
-def _checked(xs: Any) -> list[Value]:
-    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
-        raise TypeError(f"gradients: expected a Value or a sequence of Values, got {shown(xs)}")
-    wanted = list(xs)
-    for i, x in enumerate(wanted):
-        if not isinstance(x, Value):
-            raise TypeError(f"gradients: element {i} of xs must be a Value, got {shown(x)}")
-    return wanted
 
 
 def graph_adjoints(root: Value, wanted: Sequence[Value], fresh: Collection[Value] = ()) -> list[Any]:

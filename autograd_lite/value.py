@@ -501,6 +501,17 @@ class Constant(Value):
     __slots__ = ()
 
 
+def listed(xs: Any, who: str, name: str, wanted: str) -> list[Value]:
+    """A sequence of Values as a list; TypeError says what `who` wanted, or which element of `name` is none."""
+    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
+        raise TypeError(f"{who}: {wanted}, got {shown(xs)}")
+    found = list(xs)
+    for i, x in enumerate(found):
+        if not isinstance(x, Value):
+            raise TypeError(f"{who}: element {i} of {name} must be a Value, got {shown(x)}")
+    return found
+
+
 # --- pickling and deep copies without recursion ------------------------------------------------------
 
 
