@@ -299,3 +299,14 @@ def test_an_infinite_slope_times_a_constant_zero_is_nan_in_numbers_and_as_a_grap
     x = ag.Value(1.0)
     slope = ag.gradients(ag.sqrt(x * 0.0), x, create_graph=create_graph)
     assert math.isnan(slope.item() if create_graph else slope)
+
+
+def test_log_softmax_of_what_is_almost_certain():
+    """-log(1 + s) for a small s, as log_sigmoid(40) has it: 1 + s would round it away."""
+    sure, unsure = ag.log_softmax([Value(40.0), 0.0])
+    assert same(sure.data, ag.log_sigmoid(40.0))
+    assert same(sure.data, -4.248354255291589e-18)
+    assert unsure.data == -40.0
+    assert ag.log_softmax([1000.0, 0.0]) == [0.0, -1000.0]
+    assert ag.log_softmax([inf, 0.0]) == [0.0, -inf]
+    assert all(math.isnan(x) for x in ag.log_softmax([nan, 0.0]))
