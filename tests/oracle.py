@@ -5,10 +5,10 @@
     python -m tests.oracle --count 2000 --fold 200          the first 200 of them
 
 A program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op x`, dead
-branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from
-tests/oracle_truth.py; nothing is passed over because results differ, and what cannot be judged is counted
-with its reason. Each mode is held against the truth within its bound, so any two of them agree within the sum of theirs.
-The exit code is 1 if a number is over its bound.
+branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from tests/oracle_truth.py.
+Each mode is held against the truth within its bound, so any two modes agree within the sum of theirs. Nothing is
+passed over because results differ; what cannot be judged is counted, with its reason. A program with an index and a
+seed is always the same one: `--start K --count 1` shows it again. The exit code is 1 if a number is over its bound.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tqdm import tqdm
 import autograd_lite as ag
 
 if __package__:
-    from tests.oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf
+    from tests.oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf, reached
 else:  # pytest puts this directory on the path
-    from oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf
+    from oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf, reached
 
 # --- programs -----------------------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class Program:
     def at(self, leaves: Sequence[float]) -> Evaluated:
         """The truth at other numbers; Skip if it cannot be told."""
         found = Evaluated(leaves)
-        live = found_live(self, len(leaves))
+        live = reached(self.root, len(leaves), [names for _, _, names in self.steps])
         for k, (op, extra, names) in enumerate(self.steps, len(leaves)):
             if not live[k]:
                 found.add_dead()
@@ -116,22 +116,13 @@ class Program:
         return "\n".join([*lines, f"result = v{self.root}"])
 
 
-def found_live(program: Program, leaves: int) -> list[bool]:
-    """Which nodes the result is computed from."""
-    live = [False] * (leaves + len(program.steps))
-    live[program.root] = True
-    for k in range(program.root, leaves - 1, -1):
-        if live[k]:
-            for x in program.steps[k - leaves][2]:
-                if type(x) is not float:
-                    live[x] = True
-    return live
-
-
 # --- drawing one --------------------------------------------------------------------------------------------
 
-SMOOTH = ("exp expm1 log log2 log10 log1p sqrt cbrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid "
-          "log_sigmoid softplus silu gelu erf erfc").split()  # fmt: skip
+SMOOTH = [
+    "exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin", "cos", "tan", "asin", "acos", "atan",
+    "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid", "log_sigmoid", "softplus", "silu", "gelu",
+    "erf", "erfc",
+]  # fmt: skip
 BENT = ["relu", "leaky_relu", "elu", "abs", "sign", "floor", "ceil", "neg"]
 ARITHMETIC = ["add", "sub", "mul", "div"]
 PAIRS = ["pow", "atan2", "hypot", "logaddexp", "maximum", "minimum"]
@@ -144,8 +135,8 @@ FAMILIES = [*[SMOOTH] * 10, *[ARITHMETIC] * 9, *[BENT] * 3, *[PAIRS] * 3, *[SEQU
 DOMAINS = {
     "log": (0.0, math.inf), "log2": (0.0, math.inf), "log10": (0.0, math.inf), "log1p": (-1.0, math.inf),
     "sqrt": (0.0, math.inf), "asin": (-1.0, 1.0), "acos": (-1.0, 1.0), "acosh": (1.0, math.inf), "atanh": (-1.0, 1.0),
-    "pow": (0.0, math.inf), "exp": (-100.0, 12.0), "expm1": (-100.0, 12.0), "sinh": (-12.0, 12.0), "cosh": (-12.0, 12.0),
-    "exponential": (-9.0, 9.0),
+    "pow": (0.0, math.inf), "exp": (-100.0, 12.0), "expm1": (-100.0, 12.0), "sinh": (-12.0, 12.0),
+    "cosh": (-12.0, 12.0), "exponential": (-9.0, 9.0),
 }  # fmt: skip
 """Where the first operand of a step is mostly taken from: the domain, and less where the result would be huge."""
 
@@ -270,10 +261,10 @@ def draw_step(rng: random.Random, exact: Evaluated) -> Step | None:
 
 MODES = [
     "value", "backward", "gradients", "value_and_grad", "gradients as a graph", "jvp (forward)",
-    "second order, reverse over reverse", "second order, forward over reverse (hvp)", "second order, reverse over forward",
-    "second order, forward over forward", "second order, hessian", "compile", "compile, batch", "fold",
-    "fold of the gradient graph", "fold, second order", "fold, fed with other numbers",
-    "fold, second order, fed with other numbers",
+    "second order, reverse over reverse", "second order, forward over reverse (hvp)",
+    "second order, reverse over forward", "second order, forward over forward", "second order, hessian",
+    "compile", "compile, batch", "fold", "fold of the gradient graph", "fold, second order",
+    "fold, fed with other numbers", "fold, second order, fed with other numbers",
 ]  # fmt: skip
 """What is compared, in the order of the tally."""
 
@@ -568,8 +559,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         interrupted = True
     finally:
         bar.close()
-    print(f"python -m tests.oracle --count {options.count} --seed {options.seed}"
-          + (f" --fold{'' if options.fold == sys.maxsize else f' {options.fold}'}" if options.fold else ""))  # fmt: skip
+    fold = {0: "", sys.maxsize: " --fold"}.get(options.fold, f" --fold {options.fold}")
+    print(f"python -m tests.oracle --count {options.count} --seed {options.seed}{fold}")
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}\n")
     print(tally)
     for failure in tally.failures:

@@ -14,23 +14,24 @@ e |x|). For a node f(x1 ... xn) whose operands may be off by E1 ... En:
 
 S_ij is the size of the second partial f_ij: of the terms it is made of, since a program that differentiates the
 text of f_i adds those up. If r_i is the length over which f varies in operand i (the distance to the nearest
-singularity, or the scale of its exponential), then S_ij = |f_ij| + |f_i| / r_j + |f_j| / r_i, and by
-Cauchy's estimate M_ijk = 3 (S_ij / r_k + S_ik / r_j + S_jk / r_i) bounds how f_ij moves. E_i has to stay below r_i / 1000,
-else the program is ill-conditioned there and skipped; that also makes the first-order terms above good to
-some parts in a thousand. Adjoints G, tangents T and the adjoint's derivative A along the direction propagate by
-the product rule, every product and every addition with a rounding of its own:
+singularity, or the scale of its exponential), then S_ij = |f_ij| + |f_i| / r_j + |f_j| / r_i, and by Cauchy's
+estimate M_ijk = 3 (S_ij / r_k + S_ik / r_j + S_jk / r_i) bounds how f_ij moves. E_i has to stay below r_i / 1000,
+else the program is ill-conditioned there and skipped; that also makes the first-order terms above good to some
+parts in a thousand. Adjoints G, tangents T and the adjoint's derivative A along the direction propagate by the
+product rule, every product and every addition with a rounding of its own:
 
     G_i += G f_i                            with   E(G) (|f_i| + D_i) + |G| D_i
     T   += f_i T_i                          with   E(T_i) (|f_i| + D_i) + |T_i| D_i
     A_i += A f_i + G sum f_ij T_j           with   E(A) (|f_i| + D_i) + |A| D_i
                                                    + sum (E(G) S_ij |T_j| + |G| H_ij |T_j| + |G| S_ij E(T_j))
 
-Reverse over reverse, forward over reverse, reverse over forward and forward over forward add up these same products, in
-different orders: one bound serves all. Where a result may be subnormal its rounding comes on top (a floor).
+Reverse over reverse, forward over reverse, reverse over forward and forward over forward add up these same products,
+in different orders: one bound serves all. Where a result may be subnormal its rounding comes on top (a floor).
 
-Decisions. A comparison or a kink is decided only if the operands' errors cannot turn it. One that is hit exactly must be
-hit exactly by the floats too: the errors of the operands must be 0, which they are for leaves, for what only selects,
-and for arithmetic whose result is a float. Otherwise the program is skipped, and the reason is counted.
+Decisions. A comparison or a kink is decided only if the operands' errors cannot turn it. One that is hit exactly
+must be hit exactly by the floats too: the errors of the operands must be 0, which they are for leaves, for what
+only selects, and for arithmetic whose result is a float. Otherwise the step is drawn again, or the program skipped
+and the reason counted. A NaN or an infinity is exact: floats must have the same.
 """
 
 from __future__ import annotations
@@ -74,11 +75,12 @@ class Accuracy(NamedTuple):
 
 EAGER = Accuracy(2.0, 4.0, 16.0, False)
 FOLDED = Accuracy(4.0, 8.0, 32.0, True)
-"""A fold runs other libraries' kernels (4 ulp is what NumPy's vector loops allow themselves) and adds up in any order."""
+"""A fold runs other libraries' kernels (NumPy's vector loops allow themselves 4 ulp) and adds up in any order."""
 
 
-OTHER_LIBRARY = {"erf": 64.0, "erfc": 64.0, "gelu": 64.0}
-"""Units in the last place where a fold takes SciPy's error function, which does not split the square in exp(-x^2)."""
+def other_library(node: Node) -> float:
+    """Units in the last place where a fold takes SciPy's error function, whose exp(-x^2) does not split the square."""
+    return 8.0 + float(node.xs[0]) ** 2 if node.op in ("erf", "erfc", "gelu") else 0.0
 
 
 @dataclass
@@ -396,10 +398,7 @@ def _pow(a, b):
     v = a**n if whole else exponential(b * mp.log(a))
     d = b * (a ** (n - 1) if whole else v / a)
     h = b * (b - 1) * (a ** (n - 2) if whole else v / (a * a))
-    if whole and 0 <= n <= 2:
-        r = math.inf
-    else:
-        r = float(abs(a) / (1 + abs(b)))
+    r = math.inf if whole and 0 <= n <= 2 else float(abs(a) / (1 + abs(b)))
     if a < 0:  # defined for a whole exponent, and for no other near it
         return Local(v, [d, nan], [(0, 0, h), (0, 1, nan), (1, 1, nan)], [r, 0.0])
     log = mp.log(a)
@@ -547,11 +546,13 @@ def _norm(*xs):
 
 
 def _shares(xs):
-    """(largest, softmax, log of the sum of exp(x - largest)); 1 - p without cancellation is another sum."""
+    """(largest, softmax, log of the sum of exp(x - largest)): the sum is 1 and maybe something small."""
     top = max(xs)
     parts = [exponential(x - top) for x in xs]
+    rest = list(parts)
+    rest.remove(ONE)
     total = mp.fsum(parts)
-    return top, [part / total for part in parts], mp.log(total)
+    return top, [part / total for part in parts], mp.log1p(mp.fsum(rest))
 
 
 def _logsumexp(*xs):
@@ -656,7 +657,7 @@ class Node:
     __slots__ = ("d", "exact", "extra", "f", "h", "local", "names", "on_grid", "op", "r", "s", "sizes", "v", "xs")
 
     def __init__(self, op: str, extra: float | None, names: tuple[Any, ...], operands: Sequence[Any]) -> None:
-        self.op, self.extra, self.names = op, extra, names
+        self.op, self.extra, self.names, self.xs = op, extra, names, operands
         self.local = found = local(op, extra, operands)
         self.v = found.v
         self.f = f = abs(float(found.v))
@@ -701,7 +702,7 @@ def _over(size: float, length: float) -> float:
     return size / length if length else math.inf if size else 0.0
 
 
-def value_error(node: Node, errors: Sequence[float], accuracy: Accuracy, numbers: Sequence[Any]) -> float:
+def value_error(node: Node, errors: Sequence[float], accuracy: Accuracy) -> float:
     """E(f) of a node from the errors of its operands; Skip where they could turn a decision."""
     found = node.local
     if found.gap < math.inf:
@@ -733,9 +734,9 @@ def value_error(node: Node, errors: Sequence[float], accuracy: Accuracy, numbers
     ulps, floor = accuracy.value, 0.0
     row = TABLE.get(node.op)
     if row is not None:
-        ulps = max(ulps, row.ulp[0], OTHER_LIBRARY.get(node.op, 0.0) if accuracy is FOLDED else 0.0)
+        ulps = max(ulps, row.ulp[0], other_library(node) if accuracy is FOLDED else 0.0)
         low, high = row.near
-        if row.floor[0] and any(low <= x <= high for x in numbers):
+        if row.floor[0] and any(low <= x <= high for x in node.xs):
             floor = row.floor[0]
     size = node.f
     if found.size is not None:
@@ -747,7 +748,7 @@ def value_error(node: Node, errors: Sequence[float], accuracy: Accuracy, numbers
     if node.op in ("softmax", "log_softmax"):
         ulps *= 4.0
     if found.kind == "exact":
-        return total + ulps * EPS * size + (TINY if node.f else 0.0)
+        return total + ulps * EPS * size + (TINY if node.v else 0.0)
     return total + ulps * EPS * size + floor + (UNDERFLOW if found.kind == "" else TINY)
 
 
@@ -771,6 +772,18 @@ class Known:
     why_no_product: str = ""
 
 
+def reached(root: int, leaves: int, operands: Sequence[tuple[Any, ...]]) -> list[bool]:
+    """Which nodes the result is computed from; `operands` are those of the steps, which come after the leaves."""
+    live = [False] * (leaves + len(operands))
+    live[root] = True
+    for k in range(root, leaves - 1, -1):
+        if live[k]:
+            for x in operands[k - leaves]:
+                if type(x) is not float:
+                    live[x] = True
+    return live
+
+
 class Evaluated:
     """The steps of a program at a point, made one by one; then its derivatives.
 
@@ -786,12 +799,10 @@ class Evaluated:
     def step(self, op: str, extra: float | None, names: tuple[Any, ...]) -> Node:
         """A step that is not added yet; Skip if it cannot be judged."""
         operands = [mpf(x) if type(x) is float else self.values[x] for x in names]
-        node = Node(op, extra, names, operands)
-        node.xs = operands
-        return node
+        return Node(op, extra, names, operands)
 
     def error(self, node: Node, errors: Sequence[float], accuracy: Accuracy) -> float:
-        return value_error(node, [0.0 if type(x) is float else errors[x] for x in node.names], accuracy, node.xs)
+        return value_error(node, [0.0 if type(x) is float else errors[x] for x in node.names], accuracy)
 
     def add(self, node: Node, error: float) -> None:
         self.values.append(node.v)
@@ -806,7 +817,7 @@ class Evaluated:
 
     def known(self, root: int, direction: Sequence[float], accuracy: Accuracy = EAGER) -> Known:
         """The value, the gradient, the tangent along a direction, the Hessian times it; with their bounds."""
-        live = self._live(root)
+        live = reached(root, self.leaves, [() if node is None else node.names for node in self.nodes[self.leaves :]])
         errors = self.errors
         if accuracy is not EAGER:
             errors = [0.0] * self.leaves
@@ -848,16 +859,6 @@ class Evaluated:
             )
         return found
 
-    def _live(self, root: int) -> list[bool]:
-        live = [False] * len(self.values)
-        live[root] = True
-        for k in range(root, self.leaves - 1, -1):
-            if live[k]:
-                for x in self.nodes[k].names:
-                    if type(x) is not float:
-                        live[x] = True
-        return live
-
 
 def _partial_errors(node: Node, errors: Sequence[float], accuracy: Accuracy) -> tuple[list[float], list[float]]:
     """(sum over j of S_ij E_j, D_i) for each operand."""
@@ -876,7 +877,7 @@ def _partial_errors(node: Node, errors: Sequence[float], accuracy: Accuracy) -> 
     ulps, floor = accuracy.partial, 0.0
     row = TABLE.get(node.op)
     if row is not None:
-        ulps = max(ulps, row.ulp[1], OTHER_LIBRARY.get(node.op, 0.0) if accuracy is FOLDED else 0.0)
+        ulps = max(ulps, row.ulp[1], other_library(node) if accuracy is FOLDED else 0.0)
         low, high = row.near
         if row.floor[1] and any(low <= x <= high for x in node.xs):
             floor = row.floor[1]
