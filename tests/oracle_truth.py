@@ -931,6 +931,8 @@ class _Walk:
                     if node.op == "abs" and size - size:  # |x| at 0 passes nothing over: 0 or inf * 0
                         raise Skip("the conventions are silent")
                     continue
+                if d > LARGE * LARGE and mp.isfinite(partial):
+                    raise Skip("a derivative is too large")
                 if d - d or size - size:  # IEEE 754 says what comes of it, if it is known which factor is 0
                     if d - d and size <= off:
                         raise Skip("an adjoint that may be 0 meets a derivative that is not finite")
@@ -1011,7 +1013,7 @@ class _Walk:
                     raise Skip(
                         "a second derivative is not finite" if h - h or h != h else "a second derivative is too large"
                     )
-                off = s * (accuracy.second * EPS + drift)
+                off = s * (accuracy.second * EPS + drift) + UNDERFLOW
                 if r is not None:
                     off += 3.0 * (_over(moved[i], r[j]) + _over(moved[j], r[i]))
                 weight = g[k] * h
