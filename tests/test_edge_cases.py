@@ -250,6 +250,18 @@ def test_rule_3_an_adjoint_of_zero_contributes_zero(order):
         assert ag.gradients(y, x) == [0.0, 0.0, 6.0][order - 1]
 
 
+@pytest.mark.parametrize("direction", [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+def test_rule_3_in_a_derivative_of_forward_mode(direction):
+    """On the way a slope of inf meets a tangent of 0; factors of 0 hide that from the first derivative alone."""
+
+    def f(v):
+        root = ag.sqrt(ag.relu(v[0]))
+        return root * v[1] * root
+
+    assert ag.grad(lambda v: ag.jvp(f, v, direction)[1])([-1.0, 2.0]) == [0.0, 0.0]
+    assert ag.hvp(f, [-1.0, 2.0], direction) == [0.0, 0.0]
+
+
 def test_rule_4_equal_choices_share():
     x = Value(2.0)
     assert ag.gradients(ag.maximum(x, x), x) == 1.0
