@@ -315,6 +315,9 @@ def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dic
 def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
     """`tangents` as Values (floats where they are constant), which can be differentiated again.
 
+    Where any tangent on the way is not finite the backward pass decides, not only where a root's is: a factor of 0
+    would hide a NaN here, and the next derivative would find it.
+
     Args:
         roots: the Values whose derivatives are asked for.
         seeds: the tangents to start from, floats or Values, by Value.
@@ -325,6 +328,7 @@ def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Valu
     nodes = graph.order(*roots)
     _refuse_stale(nodes, seeds)
     tangent = dict(seeds)
+    finite = True
     for node in nodes:
         row = node._row
         if row is None or node in seeds:
@@ -336,10 +340,10 @@ def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Valu
         partials = _partials(row, operands, node, slots)
         used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
         if used:
-            tangent[node] = _total([_product(d, tangent[operands[i]], row.branch) for i, d in used])
-    for root in roots:
-        t = tangent.get(root, 0.0)
-        if not isfinite(t._f if isinstance(t, Value) else t):
+            t = tangent[node] = _total([_product(d, tangent[operands[i]], row.branch) for i, d in used])
+            finite = finite and isfinite(t._f if isinstance(t, Value) else t)
+    if not finite:
+        for root in roots:
             adjoint = graph_adjoints(root, list(seeds), seeds)
             tangent[root] = functions.sum(_product(g, t, False) for g, t in zip(adjoint, seeds.values(), strict=True))
     return tangent

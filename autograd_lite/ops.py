@@ -268,7 +268,7 @@ FLOATS.update(
 SOFTMAX = "last(top := _stop(max(xs)), parts := [_expdiff(x, top) for x in xs], ratios(parts, sum(parts)))"
 LOG_SOFTMAX = (
     "last(top := _stop(max(xs)), down := [_shift(x, top) for x in xs], "
-    "rest := log(sum([_expdiff(x, top) for x in xs])), [d - rest for d in down])"
+    "rest := log1p(sum([*[_expdiff(x, top) for x in xs], -1])), [d - rest for d in down])"
 )
 LOGSUMEXP = "last(top := max(xs), top + log(sum([_expdiff(x, top) for x in xs])))"
 
