@@ -594,7 +594,7 @@ def set_numbers(leaves: Iterable[Value], numbers: Iterable[float], *also: Iterab
     deque(chain(map(_set_number, leaves, numbers), *also), maxlen=0)
 
 
-def clear_gradients(leaves: Iterable[Value]) -> None:
+def clear_grads(leaves: Iterable[Value]) -> None:
     """Set the `.grad` of leaves to 0, all of them or none, in the same way."""
     deque(map(_set_gradient, leaves, repeat(0.0)), maxlen=0)
 
