@@ -12,11 +12,11 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import inf, isfinite, nan
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from autograd_lite.nn import MLP, Layer, Module, Network, Neuron, Perceptron, activation_name
@@ -107,16 +107,22 @@ def write(kind: str, payload: Mapping[str, Any], path: Any) -> None:
     head = {"format": FORMAT, "version": VERSION, "kind": kind, "payload": _outward(payload, kind)}
     text = _document(head)
     target = Path(os.path.realpath(path))
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:50]}.", suffix=".tmp")
+    there = target.stat().st_mode & 0o777 if target.exists() else None  # a new file gets what the process's mask leaves
+    beside = target.with_name(f".{target.name[:50]}.{token_hex(8)}.tmp")
+
+    def opened(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o666 if there is None else there)
+
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(beside, "xb", opener=opened) as file:
             file.write(text.encode("ascii"))
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, _permissions(target))
-        os.replace(name, target)
+        if there is not None:
+            os.chmod(beside, there)
+        os.replace(beside, target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
     _sync_directory(target.parent)
 
@@ -133,15 +139,6 @@ def _document(head: Mapping[str, Any]) -> str:
     text = json.dumps(head, allow_nan=False, ensure_ascii=True, indent=None)
     checksum = hashlib.sha256(text.encode("ascii")).hexdigest()
     return f'{text[:-1]}, "checksum": "{checksum}"}}\n'
-
-
-def _permissions(target: Path) -> int:
-    """Those of the file that is there; else what a new file gets (temporary files begin as private ones)."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def _sync_directory(directory: Path) -> None:

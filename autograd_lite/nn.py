@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_lite import functions
 from autograd_lite.rows import TABLE
-from autograd_lite.value import Parameter, Scope, Value, no_grad, plain, record, set_numbers, shown, stamp
+from autograd_lite.value import Parameter, Scope, Value, clear_grads, no_grad, plain, record, set_numbers, shown, stamp
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,8 +240,7 @@ class Module:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0; without it backward passes add up."""
-        for parameter in self.parameters():
-            parameter._grad = 0.0
+        clear_grads(self.parameters())
 
     def state_dict(self) -> dict[str, float]:
         """The parameters as numbers, by name."""

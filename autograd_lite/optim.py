@@ -25,7 +25,7 @@ from autograd_lite.schedules import (
     setting,
     whole,
 )
-from autograd_lite.value import Value, set_numbers, shown
+from autograd_lite.value import Value, clear_grads, set_numbers, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -421,8 +421,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0; without it backward passes add up."""
-        for p in self.params:
-            p._grad = 0.0
+        clear_grads(self.params)
 
     def advance(self, w: Vector, g: Vector, states: Sequence[State]) -> tuple[Vector, tuple[State, ...]]:
         """The rule as a pure function on vectors: no Value is read or written.

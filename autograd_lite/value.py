@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice, repeat
 from numbers import Rational, Real
 from sys import modules
@@ -94,42 +94,53 @@ class _Mode(threading.local):
 
 
 mode = _Mode()
-_mode_lock = threading.Lock()
+_open: set[object] = set()
+_tracing: set[object] = set()
+"""The functions that are being traced, in any thread: while there is none, a look at a number needs no second look."""
 
 
 @contextmanager
 def changed_mode(**settings: Any) -> Iterator[None]:
     """Set attributes of this thread's mode for the length of a block."""
     before = {name: getattr(mode, name) for name in settings}
-    with _mode_lock:
-        hot["special"] += 1
+    context = object()
     try:
-        for name, setting in settings.items():
-            setattr(mode, name, setting)
-        yield
-    finally:
-        for name, setting in before.items():
-            setattr(mode, name, setting)
-        with _mode_lock:
-            hot["special"] -= 1
+        try:
+            _open.add(context)
+            _count_open()
+            for name, setting in settings.items():
+                setattr(mode, name, setting)
+            yield
+        finally:
+            _restore(before, context)
+    finally:  # and again: an interrupt may have cut the first short, and what is left on would be left on for good
+        _restore(before, context)
 
 
-_tracing = 0
-"""How many functions are being traced, in any thread: while it is 0, a look at a number needs no second look."""
+def _restore(before: dict[str, Any], context: object) -> None:
+    for name, setting in before.items():
+        setattr(mode, name, setting)
+    _open.discard(context)
+    _count_open()
+
+
+def _count_open() -> None:
+    """In one call that runs no bytecode: neither an interrupt nor another thread comes between counting and noting."""
+    deque(map(hot.__setitem__, ("special",), map(len, (_open,))), maxlen=0)
 
 
 @contextmanager
 def traced(tracer: Any) -> Iterator[None]:
     """Let a tracer see what becomes of the numbers of Values: `guard`, `read` and `detach` (folding/tracing.py)."""
-    global _tracing
-    with changed_mode(tracer=tracer):
-        with _mode_lock:
-            _tracing += 1
+    try:
         try:
-            yield
+            _tracing.add(tracer)
+            with changed_mode(tracer=tracer):
+                yield
         finally:
-            with _mode_lock:
-                _tracing -= 1
+            _tracing.discard(tracer)
+    finally:
+        _tracing.discard(tracer)
 
 
 def no_grad() -> Any:
@@ -529,24 +540,24 @@ class _Ancestors:
     reduce to their own fields alone, and the next root of the same copy adds only what is new.
     """
 
-    __slots__ = ("nodes", "saving")
+    __slots__ = ("__del__", "nodes")
 
     def __init__(self, root: Value) -> None:
-        self.saving, self.nodes = _saving.nodes, []
-        before = len(self.saving)
+        saving = _saving.nodes
+        before = len(saving)
         try:
-            graph.reach(root, done=self.saving)
-            self.nodes = list(islice(reversed(self.saving), len(self.saving) - before))  # the new ones alone
+            graph.reach(root, done=saving)
+            self.nodes = list(islice(reversed(saving), len(saving) - before))  # the new ones alone
             self.nodes.reverse()
+            # A slot and no method, so that what is called when this object goes runs no bytecode: there an
+            # interrupt would be swallowed, and the nodes would count as saved for good.
+            self.__del__ = partial(deque, map(saving.pop, self.nodes, repeat(None)), 0)
         except BaseException:  # an interrupt: which nodes it has marked is not known
-            self.saving.clear()
+            saving.clear()
             raise
 
     def __reduce__(self) -> tuple[Any, ...]:
         return list, (), None, iter(self.nodes[:-1])
-
-    def __del__(self) -> None:
-        deque(map(self.saving.pop, self.nodes, repeat(None)), maxlen=0)
 
 
 class _Saving(threading.local):
@@ -580,7 +591,7 @@ def _rebuilt(
     return node
 
 
-_set_number = vars(Value)["_f"].__set__
+_set_number, _set_gradient = vars(Value)["_f"].__set__, vars(Value)["_grad"].__set__
 
 
 def set_numbers(leaves: Iterable[Value], numbers: Iterable[float], *also: Iterable[Any]) -> None:
@@ -590,6 +601,11 @@ def set_numbers(leaves: Iterable[Value], numbers: Iterable[float], *also: Iterab
     as `map` over a setter.
     """
     deque(chain(map(_set_number, leaves, numbers), *also), maxlen=0)
+
+
+def clear_grads(leaves: Iterable[Value]) -> None:
+    """Set the `.grad` of leaves to 0, all of them or none, in the same way."""
+    deque(map(_set_gradient, leaves, repeat(0.0)), maxlen=0)
 
 
 # --- recording ---------------------------------------------------------------------------------------

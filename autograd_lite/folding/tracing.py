@@ -174,16 +174,18 @@ class Compiled:
             leaves.append(made)
             inputs.append(_shaped(made, example.shape, hasattr(given, "ndim")))
         tracer = Tracer(x for group in leaves for x in group)
-        kept = None
-        if before and self._known:  # trace at the parameters that are asked for
-            kept = [p._f for p in self._known]
-            set_numbers(self._known, np.asarray(before[0], float).tolist())
+        known = self._known or []
+        kept = [p._f for p in known]
         try:
-            with traced(tracer):
-                result = self._f(*inputs)
-        finally:
-            if kept is not None and self._known is not None:
-                set_numbers(self._known, kept)
+            try:
+                if before:  # trace at the parameters that are asked for
+                    set_numbers(known, np.asarray(before[0], float).tolist())
+                with traced(tracer):
+                    result = self._f(*inputs)
+            finally:
+                set_numbers(known, kept)
+        finally:  # and again: an interrupt may have come just before
+            set_numbers(known, kept)
         single = isinstance(result, Value) or not isinstance(result, Iterable)
         results = [result] if single else list(result)
         roots = [x if isinstance(x, Value) else Value(x) for x in results]
