@@ -139,7 +139,7 @@ MISTAKES = [
         "return a() if condition == condition else math.nan",
     )),
     # --- the table: text rules
-    *_slips("ops.py", "edge_cases table", (
+    *_slips("ops.py", "edge_cases branches table", (
         "tanh' as 1 - t^2, which is 0 from 19 on",
         '"4 * sigmoid(2 * a) * sigmoid(-2 * a)"',
         '"1 - out * out"',

@@ -33,7 +33,7 @@ from tqdm import tqdm
 from tests.trial import PACKAGE, Trial
 
 TESTS = {
-    "ops.py": "edge_cases golden, transforms numpy losses fold",
+    "ops.py": "edge_cases branches golden, transforms numpy losses fold",
     "rows.py": "edge_cases golden, faults_graph transforms files fold table",
     "graph.py": "golden micrograd edge_cases, faults_graph modes transforms insight",
     "value.py": "values golden micrograd numpy, edge_cases faults_graph modes nn compile insight pictures files",

@@ -155,6 +155,10 @@ def test_clipping():
     before = [x.item() for x in p]
     optim.SGD(p, lr=1.0, clip_norm=5.0).step()
     assert [a - x.item() for a, x in zip(before, p, strict=True)] == pytest.approx([3.0, 4.0])
+    p[0].grad, p[1].grad = 3.0, -4.0  # within the limits already
+    before = [x.item() for x in p]
+    optim.SGD(p, lr=1.0, clip_norm=5.5, clip_value=4.5).step()
+    assert [a - x.item() for a, x in zip(before, p, strict=True)] == pytest.approx([3.0, -4.0])
     # clipping comes before decay, which it does not see
     p[0].grad = p[1].grad = 0.0
     p[0].data = p[1].data = 100.0

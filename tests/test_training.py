@@ -620,10 +620,14 @@ def test_a_history_with_infinite_losses_is_kept(tmp_path):
 def test_ctrl_c_gives_the_history_so_far():
     model = small()
     X, y = moons(20)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     start = time.perf_counter()
-    history = ag.fit(model, X, y, optimizer=adam(), epochs=1_000_000, batch_size=5, seed=0)
+    try:
+        history = ag.fit(model, X, y, optimizer=adam(), epochs=1_000_000, batch_size=5, seed=0)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.perf_counter() - start < 20
     assert history.stopped == "interrupted"
     twin = small()

@@ -128,6 +128,7 @@ def _run_and_exit(stages: list[list[str]], cpu: float, quick: bool, out: Path) -
         os.dup2(handle, 2)
         with suppress(OSError):  # the parent may have done so by now
             os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests send it, and a background job ignores it
         resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 3))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         import pytest
