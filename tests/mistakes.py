@@ -441,7 +441,7 @@ MISTAKES = [
         "    if False:\n",
     )),
     # --- fold
-    *_slips("folding/scalars.py", "fold compile examples_fold", (
+    *_slips("folding/scalars.py", "fold fold_classes compile", (
         "lanes merged that differ in their second operand",
         "packed = lane[columns[0]] if len(columns) == 1 else (lane[columns[0]] << 31) + lane[columns[1]]",
         "packed = lane[columns[0]]",
@@ -470,7 +470,7 @@ MISTAKES = [
         '            if what == "mean":\n',
         "            if False:\n",
     )),
-    *_slips("folding/classes.py", "pictures fold frames", (
+    *_slips("folding/classes.py", "fold_classes pictures frames", (
         "a picture's box for nodes that do different things",
         "return (unit.op, *map(of, operands))",
         "return (len(operands), *map(of, operands))",
@@ -479,7 +479,7 @@ MISTAKES = [
         "return uses[id(x)] == 1 and",
         "return uses[id(x)] >= 1 and",
     )),
-    *_slips("folding/contract.py", "fold examples_fold compile", (
+    *_slips("folding/contract.py", "fold compile", (
         "a matrix product whose left rows come in reverse",
         "left[number[left_block[some]], in_left[some]] = lefts[first_left[some]]",
         "left[number[left_block[some]], in_left[some]] = lefts[first_left[some]][::-1]",

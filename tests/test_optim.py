@@ -418,6 +418,12 @@ def test_schedules_against_pytorch():
     assert len(set(rates)) > 2
 
 
+def test_cosine_decay_stays_at_its_floor():
+    rate = optim.CosineDecay(0.5, steps=10, floor=0.1)
+    assert [rate(k) for k in (0, 10, 11, 15, 20, 1000)] == pytest.approx([0.5] + [0.1] * 5, abs=1e-15)
+    assert rate(5) == pytest.approx(0.3)
+
+
 def test_warm_up_piecewise_constant():
     rate = optim.WarmUp(2, after=0.1)
     assert [rate(k) for k in range(4)] == [0.05, 0.1, 0.1, 0.1]
