@@ -44,5 +44,16 @@ def test_a_picture_has_a_box_for_each_thing_that_is_done():
     made = [f(v) for v in x for f in (ag.sin, ag.cos, ag.exp)]
     boxes = {box.symbol: box for box in ag.draw(ag.sum(made), fold=True).model.boxes if box.count == 30}
     assert set(boxes) == {"", "sin", "cos", "exp"}
-    assert boxes["cos"].f == (math.cos(2.9), 1.0)
-    assert boxes["sin"].f == (0.0, max(map(math.sin, (0.1 * i for i in range(30)))))
+    numbers = [v.item() for v in x]
+    assert boxes["cos"].f == (min(map(math.cos, numbers)), 1.0)
+    assert boxes["sin"].f == (0.0, max(map(math.sin, numbers)))
+
+
+def test_a_sum_that_is_used_twice_has_a_box_of_its_own():
+    a, b, c, d = (ag.Value(v, name=n) for n, v in [("a", 1.0), ("b", 2.0), ("c", 4.0), ("d", 8.0)])
+    shared, product, once = a + b, a * d, c + d
+    root = (shared + product + once) * (shared + product)
+    boxes = ag.draw(root, fold=True).model.boxes
+    shown = {low for box in boxes for low, high in [box.f] if low == high and box.symbol}
+    assert shown == {3.0, 8.0, 11.0, 23.0, 253.0}  # and no 12, which is c + d
+    assert sum(box.note == "holds 3 scalars" for box in boxes) == 1  # (shared + product) + (c + d)
