@@ -479,7 +479,7 @@ MISTAKES = [
         "return uses[id(x)] == 1 and",
         "return uses[id(x)] >= 1 and",
     )),
-    *_slips("folding/contract.py", "fold compile", (
+    *_slips("folding/contract.py", "fold_parts fold compile", (
         "a matrix product whose left rows come in reverse",
         "left[number[left_block[some]], in_left[some]] = lefts[first_left[some]]",
         "left[number[left_block[some]], in_left[some]] = lefts[first_left[some]][::-1]",
@@ -497,7 +497,7 @@ MISTAKES = [
         "if (edges != height * width).any() or len(np.unique(of_left * n_right + of_right)) < n:",
         "if (edges > height * width).any():",
     )),
-    *_slips("folding/plan.py", "fold compile", (
+    *_slips("folding/plan.py", "fold_parts fold compile", (
         "lanes that nothing needs dropped, their places not",
         "lane[k] = np.where(mask, np.cumsum(mask) - 1, -1)",
         "lane[k] = np.where(mask, np.arange(len(mask)), -1)",
@@ -512,8 +512,8 @@ MISTAKES = [
         "for x, other in ((part.left, part.right),):",
     ), (
         "a number that goes along with a product lost on the way back",
-        "yield x.source, _product(builder, kind, part.factor, to, incoming, other)",
-        "yield x.source, _product(builder, kind, 1.0, to, incoming, other)",
+        "yield x.source, _product(builder, kind, factor, to, adjoint, partial)",
+        "yield x.source, _product(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
         "            parts[source].append(part)\n",
@@ -528,7 +528,7 @@ MISTAKES = [
         "key = (name, slot, size, *map(self._token, args))",
         "key = (name, slot, size, len(args))",
     )),
-    *_slips("folding/backends/views.py", "fold compile", (
+    *_slips("folding/backends/views.py", "fold_parts fold compile", (
         "an index that jumps read as a stride",
         "if len(table) > 1 and (table - table[:, :1] != table[0] - table[0, 0]).any():",
         "if False:",

@@ -40,7 +40,7 @@ TESTS = {
     "diff.py": "golden edge_cases, micrograd examples_derivatives faults_graph transforms modes diagnosis",
     "functions.py": "values golden edge_cases, micrograd numpy faults_graph nn stubs",
     "optim.py": "optim, golden training files",
-    "folding": "fold_classes fold compile, fit_compiled lookup pictures frames examples_fold",
+    "folding": "fold_classes fold_parts fold compile, fit_compiled lookup pictures frames examples_fold",
 }
 """The tests of a module, those that fail soonest first: stages, separated by commas. Without an entry, the suite."""
 
