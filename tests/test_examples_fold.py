@@ -18,8 +18,9 @@ def run(*arguments):
     return made.stdout
 
 
-def test_moons_eager_and_folded_end_alike():
-    out = run(EXAMPLES / "moons.py")
+@pytest.mark.parametrize("steps", [8, pytest.param(100, marks=pytest.mark.long)])
+def test_moons_eager_and_folded_end_alike(steps):
+    out = run(EXAMPLES / "moons.py", "--steps", steps)
     apart = float(out.split("differ by at most")[1])
     assert apart < 1e-9
     assert "matmul 16x16x100" in out

@@ -155,6 +155,10 @@ def test_clipping():
     before = [x.item() for x in p]
     optim.SGD(p, lr=1.0, clip_norm=5.0).step()
     assert [a - x.item() for a, x in zip(before, p, strict=True)] == pytest.approx([3.0, 4.0])
+    p[0].grad, p[1].grad = 3.0, -4.0  # within the limits already
+    before = [x.item() for x in p]
+    optim.SGD(p, lr=1.0, clip_norm=5.5, clip_value=4.5).step()
+    assert [a - x.item() for a, x in zip(before, p, strict=True)] == pytest.approx([3.0, -4.0])
     # clipping comes before decay, which it does not see
     p[0].grad = p[1].grad = 0.0
     p[0].data = p[1].data = 100.0
@@ -349,6 +353,12 @@ def test_schedules_against_pytorch():
     plateau = optim.ReduceOnPlateau(0.1, factor=0.5, patience=2)
     assert [plateau(k, losses[:k]) for k in range(len(losses))] == rates
     assert len(set(rates)) > 2
+
+
+def test_cosine_decay_stays_at_its_floor():
+    rate = optim.CosineDecay(0.5, steps=10, floor=0.1)
+    assert [rate(k) for k in (0, 10, 11, 15, 20, 1000)] == pytest.approx([0.5] + [0.1] * 5, abs=1e-15)
+    assert rate(5) == pytest.approx(0.3)
 
 
 def test_warm_up_piecewise_constant():

@@ -296,6 +296,36 @@ def test_validation_share_pair_and_metrics():
     assert pair.metrics["validation_mae"][-1] == pytest.approx(np.abs(again.predict(X[40:]) - y[40:]).mean())
 
 
+def test_examples_kept_apart_are_not_trained_on():
+    X, y = [float(i) for i in range(10)], [0.0] * 10
+    w = ag.Parameter(1.0)
+    trained, scored = [], []
+
+    def model(x):
+        prediction = w * x
+        (scored if prediction.is_leaf else trained).append(x)  # scored without a graph
+        return prediction
+
+    ag.fit(model, X, y, parameters=[w], optimizer=lambda p: optim.SGD(p, 1e-4), epochs=2, batch_size=3, validation=0.3,
+           seed=0)  # fmt: skip
+    assert len(trained) == 2 * 7
+    assert len(set(trained)) == 7
+    assert set(trained) | set(scored) == set(X)
+    assert len(set(scored) - set(trained)) == 3
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_the_examples():
+    """Each counts once, also in a last short batch, and so does the validation loss."""
+    w = ag.Parameter(1.0)
+    data = [1.0, 2.0, 3.0, 4.0, 5.0], [0.0] * 5
+    history = ag.fit(lambda x: w * x, *data, parameters=[w], optimizer=lambda p: optim.SGD(p, 0.0), epochs=1,
+                     batch_size=2, validation=data, shuffle=False)  # fmt: skip
+    assert history.loss == [(1 + 4 + 9 + 16 + 25) / 5]
+    assert history.validation_loss == history.loss
+    assert history.rows[0]["largest_loss"] == 25.0
+    assert history.gradient_norms["parameters"] == [(2 * (1 + 4) / 2 + 2 * (9 + 16) / 2 + 2 * 25) / 3]
+
+
 def test_accuracy():
     assert accuracy([0.4, 0.6], [0, 1]) == 1.0
     assert accuracy([0.4, 0.6], [0, 1], threshold=0.0) == 0.5
@@ -620,10 +650,14 @@ def test_a_history_with_infinite_losses_is_kept(tmp_path):
 def test_ctrl_c_gives_the_history_so_far():
     model = small()
     X, y = moons(20)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     start = time.perf_counter()
-    history = ag.fit(model, X, y, optimizer=adam(), epochs=1_000_000, batch_size=5, seed=0)
+    try:
+        history = ag.fit(model, X, y, optimizer=adam(), epochs=1_000_000, batch_size=5, seed=0)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.perf_counter() - start < 20
     assert history.stopped == "interrupted"
     twin = small()

@@ -90,6 +90,8 @@ def test_argnum():
     assert ag.grad(f, (0, 1))(3.0, 5.0) == (30.0, 9.0)
     assert ag.value_and_grad(f, argnum=1)(3.0, 5.0) == (45.0, 9.0)
     assert ag.hessian(f, argnum=0)(3.0, 5.0) == 10.0
+    several = ag.grad(lambda x, y, z: x[0] * x[1] * y * z[0] * z[1] * z[2], (0, 1, 2))
+    assert several([2.0, 3.0], 5.0, [7.0, 11.0, 13.0]) == ([15015.0, 10010.0], 6006.0, [4290.0, 2730.0, 2310.0])
 
 
 def test_a_constant_function_has_zeros():

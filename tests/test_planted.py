@@ -1,0 +1,26 @@
+"""The list of planted mistakes is in step with the code; `python -m tests.planted` shows that each is caught."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from mistakes import MISTAKES
+
+import autograd_lite as ag
+
+PACKAGE = Path(ag.__file__).parent
+TESTS = Path(__file__).parent
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name.replace(" ", "_"))
+def test_a_mistake_can_be_planted(mistake):
+    text = (PACKAGE / mistake.file).read_text(encoding="utf-8")
+    assert text.count(mistake.before) == 1, f"{mistake.file}: {mistake.before!r}"
+    assert mistake.before != mistake.after
+    ast.parse(text.replace(mistake.before, mistake.after))  # a mistake, not a syntax error
+    assert all((TESTS / f"test_{name}.py").exists() for name in mistake.first.split())
+
+
+def test_the_mistakes_differ():
+    assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
+    assert len({mistake[1:4] for mistake in MISTAKES}) == len(MISTAKES)
