@@ -235,12 +235,18 @@ class Program:
                 raise GuardChanged("a branch depends on an argument or a parameter")
 
     @property
-    def _results(self) -> int:
+    def results(self) -> int:
+        """How many values a call computes."""
         return len(self._folded.roots) - len(self.guards)
+
+    @property
+    def constants(self) -> Array:
+        """The numbers that are neither parameters nor inputs, as an array."""
+        return self._constants.copy()
 
     def _refuse_several(self, what: str) -> None:
         if not self._single:
-            raise TypeError(f"{what}: the program has {self._results} results; a gradient needs one")
+            raise TypeError(f"{what}: the program has {self.results} results; a gradient needs one")
 
     # -- use
 
@@ -253,7 +259,7 @@ class Program:
         Raises:
             TypeError, ValueError: the number of arguments or a shape is wrong.
         """
-        values = [float(out[0]) for out in self._run(self.theta, args, None)[: self._results]]
+        values = [float(out[0]) for out in self._run(self.theta, args, None)[: self.results]]
         return values[0] if self._single else values
 
     def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
@@ -314,7 +320,7 @@ class Program:
         if not self._batch or not self.params:
             raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
         found = self._run(self._checked_theta(theta), args, 0, each=True)
-        return found[: self._results], found[-1]
+        return found[: self.results], found[-1]
 
     def backward(self, *args: Any) -> float:
         """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import graph
+from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.program import GuardChanged, Program, make
 from autograd_lite.rows import TABLE
 from autograd_lite.value import Parameter, Value, changed_mode, record, set_numbers, shown, traced
@@ -199,6 +200,27 @@ class Compiled:
         program.guards = [(name, outcome) for _, name, outcome in tracer.guards]
         self._latest = program
         return program
+
+    # -- how it shows itself
+
+    def plan(self, gradient: bool = True) -> Plan:
+        """The instructions of the program used last. See `Program.plan`."""
+        return self._traced("plan").plan(gradient)
+
+    @property
+    def results(self) -> int:
+        """How many values a call computes."""
+        return self._traced("results").results
+
+    @property
+    def constants(self) -> Array:
+        """The constants of the program used last."""
+        return self._traced("constants").constants
+
+    def _traced(self, what: str) -> Program:
+        if self._latest is None:
+            raise RuntimeError(f"{what}: the function is traced at its first call; call it once")
+        return self._latest
 
     def __str__(self) -> str:
         return "not traced yet" if self._latest is None else str(self._latest)
