@@ -19,6 +19,7 @@ from autograd_lite.folding.backends import numpy_backend
 from autograd_lite.folding.backends.kernels import has_nan
 from autograd_lite.folding.lanes import Builder, Instruction, Ref
 from autograd_lite.folding.plan import Plan, plan
+from autograd_lite.folding.rebinding import Binding, Pattern
 from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.scalars import Scan, build
 from autograd_lite.value import Value, set_numbers, shown
@@ -369,23 +370,38 @@ class Program:
 class _Cache:
     """The structures folded last, so that another graph of the same structure is not folded anew."""
 
-    def __init__(self, most: int = 16) -> None:
-        self.most, self.lock = most, threading.Lock()
-        self.known: OrderedDict[Any, Folded] = OrderedDict()
+    def __init__(self, most: int = 16, tries: int = 4) -> None:
+        self.most, self.tries, self.lock = most, tries, threading.Lock()
+        self.known: OrderedDict[Any, tuple[Folded, Pattern]] = OrderedDict()
 
-    def folded(self, scan: Scan, batch: bool) -> Folded:
-        key = scan.structure, batch
+    def folded(
+        self, roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]], batch: bool
+    ) -> tuple[Folded, Binding]:
+        """What runs a graph, and what of the graph it needs; folded if it is none of the structures folded last."""
+        kind = batch, params is None, *(root._row for root in roots)
+        with self.lock:
+            alike = [(key, *found) for key, found in self.known.items() if key[0] == kind][: -self.tries - 1 : -1]
+        for key, made, pattern in alike:
+            binding = pattern.binding(roots, params, leaves)
+            if binding is not None:
+                with self.lock:
+                    if key in self.known:
+                        self.known.move_to_end(key)
+                return made, binding
+        scan = Scan(roots, params, leaves)
+        binding = Binding(scan.params, scan.constants, scan.captured)
+        key = kind, scan.structure
         with self.lock:
             known = self.known.get(key)
             if known is not None:
                 self.known.move_to_end(key)
-                return known
+                return known[0], binding
         made = Folded(*build(scan, batch))
         with self.lock:
-            self.known[key] = made
+            self.known[key] = made, Pattern(scan, params is not None)
             while len(self.known) > self.most:
                 self.known.popitem(last=False)
-        return made
+        return made, binding
 
 
 _cache = _Cache()
@@ -445,10 +461,10 @@ def make(
     shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any, live: bool = False,
 ) -> Program:  # fmt: skip
     """A Program of checked arguments; `live` reads the Values among its constants anew at each call."""
-    scan = Scan(roots, params, leaves)
-    program = Program(_cache.folded(scan, batch), scan.params, scan.constants, shapes, single, batch, dtype)
+    folded, binding = _cache.folded(roots, params, leaves, batch)
+    program = Program(folded, binding.params, binding.constants, shapes, single, batch, dtype)
     if live:
-        program.captured = scan.captured
+        program.captured = binding.captured
     return program
 
 
