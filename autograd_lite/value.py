@@ -132,6 +132,12 @@ def traced(tracer: Any) -> Iterator[None]:
                 _tracing -= 1
 
 
+def look_at(value: Value, what: str) -> None:
+    """Tell the tracer of this thread, if there is one, that a number is taken out of a Value."""
+    if mode.tracer is not None:
+        mode.tracer.read(value, what)
+
+
 def no_grad() -> Any:
     """Within this block operations on Values record nothing: their results are leaves.
 
@@ -280,12 +286,14 @@ class Value(_Methods):
     @property
     def data(self) -> float:
         """The forward value f_i. A leaf's may be set; a graph already built keeps what it recorded."""
-        if _tracing and mode.tracer is not None:
-            mode.tracer.read(self, "the data")
+        if _tracing:
+            look_at(self, "the data")
         return self._f
 
     @data.setter
     def data(self, data: Any) -> None:
+        if _tracing:
+            look_at(self, "setting the data")
         if self._row is not None:
             raise RuntimeError(
                 f"data: {self!r} is the result of an operation and cannot be set; "
@@ -300,6 +308,8 @@ class Value(_Methods):
         A leaf's adds up over passes (set it to 0, or call `zero_grad`, between steps); an
         interior node's is that of the last pass.
         """
+        if _tracing:
+            look_at(self, "the grad")
         return self._grad
 
     @grad.setter
@@ -331,6 +341,12 @@ class Value(_Methods):
     @property
     def local_grads(self) -> tuple[float, ...]:
         """d(this)/d(operand) for each operand slot, at the point where it was computed."""
+        if _tracing:
+            look_at(self, "local_grads")
+        return self._local_grads
+
+    @property
+    def _local_grads(self) -> tuple[float, ...]:
         if self._row is None:
             return ()
         if self._b is None:
@@ -348,8 +364,8 @@ class Value(_Methods):
 
     def item(self) -> float:
         """The number, as a float."""
-        if _tracing and mode.tracer is not None:
-            mode.tracer.read(self, "item()")
+        if _tracing:
+            look_at(self, "item()")
         return self._f
 
     def detach(self) -> Value:
@@ -396,13 +412,15 @@ class Value(_Methods):
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
+        if spec and _tracing:
+            look_at(self, "the text")
         return format(self._f, spec) if spec else repr(self)
 
     # -- what a float can do that a Value may not, or only with care
 
     def __bool__(self) -> bool:
         if _tracing and mode.tracer is not None:
-            mode.tracer.guard("bool", (self,), self._f != 0.0)
+            return mode.tracer.guard("bool", (self,), self._f != 0.0)  # type: ignore[no-any-return]
         return self._f != 0.0
 
     def __float__(self) -> float:
@@ -429,6 +447,8 @@ class Value(_Methods):
     # -- copies and pickles: see _Ancestors
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if _tracing:
+            look_at(self, "a copy")
         if self._row is None:
             fields: tuple[Any, ...] = (None, self._f, self._grad, self._name, self._scope)
         else:
@@ -465,7 +485,8 @@ def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value)
         return NotImplemented  # type: ignore[no-any-return]
     outcome = test(value)
     if _tracing and mode.tracer is not None:
-        mode.tracer.guard(name, (this, other if isinstance(other, Value) else value), outcome)
+        operands = this, other if isinstance(other, Value) else value
+        return mode.tracer.guard(name, operands, outcome)  # type: ignore[no-any-return]
     return outcome
 
 

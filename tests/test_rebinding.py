@@ -1,6 +1,7 @@
 """Folding a graph of a known structure again: recognised without a new fold, and never taken for another."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -83,8 +84,10 @@ def build(kind):
     return out, [a, b, c]
 
 
-KINDS = ["plain", "wired otherwise", "another operand", "another primitive", "a constant for a parameter", "shared",
-         "a literal for a parameter", "one literal", "a zero", "a parameter for a literal", "square", "cube"]  # fmt: skip
+KINDS = [
+    "plain", "wired otherwise", "another operand", "another primitive", "a constant for a parameter", "shared",
+    "a literal for a parameter", "one literal", "a zero", "a parameter for a literal", "square", "cube",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("first", KINDS)
@@ -101,7 +104,8 @@ def test_tuples_of_other_lengths_and_elements():
     for members in ([0, 1, 2], [0, 1, 2, 3], [0, 1], [2, 1, 0], [0, 0, 1], [0, 1, 2], [3, 4, 5]):
         for f in (ag.max, ag.norm, ag.logsumexp, ag.prod, ag.sum):
             same(f([ag.sin(w[k]) for k in members]) * 2.0, w)
-        same(ag.dot([w[k] for k in members], [w[5 - k] for k in members], bias=w[members[0]]), w)
+        others = [w[5 - k] for k in members]
+        same(ag.dot([w[k] for k in members], others, bias=w[members[0]]), w)
         same(ag.where(w[members[0]], w[members[1]], w[members[-1]]) + 1.0, w)
 
 
@@ -109,7 +113,7 @@ def test_the_graph_of_a_gradient_is_bound_too(monkeypatch):
     count = scanned(monkeypatch)
     for k in range(3):
         w = [ag.Parameter(0.3 * k + 0.1 * i) for i in range(5)]
-        loss = ag.sum([ag.exp(a * b) for a, b in zip(w, w[1:], strict=False)])
+        loss = ag.sum([ag.exp(a * b) for a, b in pairwise(w)])
         slopes = ag.gradients(loss, w, create_graph=True)
         same(ag.dot(slopes, slopes), w)
     assert len(count) == 1

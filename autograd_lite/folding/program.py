@@ -30,8 +30,19 @@ CHUNK_BYTES = 1 << 21
 """A batch is worked through in pieces whose arrays take about this much, so that they stay in the cache."""
 
 
-class GuardChanged(Exception):
-    """A branch that a trace took would go the other way."""
+class GuardChanged(RuntimeError):
+    """A branch that a trace took would go the other way, or a number that it was given has changed."""
+
+
+def checked_dtype(dtype: Any, what: str) -> Any:
+    """The type that a program computes in: float64 or float32."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.float64, np.float32):
+        raise TypeError(f"{what}: dtype must be float64 or float32, got {shown(dtype)}")
+    return found
 
 
 class Folded:
@@ -140,6 +151,8 @@ class Program:
         """What the last roots must come out as for the trace to hold; see tracing.py."""
         self.captured: list[Value] = []
         """Values among the constants whose numbers are read anew at each call: the last of them."""
+        self.watched: list[tuple[Value, float]] = []
+        """Values of which Python has seen the number while it traced: the program holds for that number."""
 
     # -- binding
 
@@ -163,6 +176,8 @@ class Program:
         """What the leaves are bound to, and the length of the batch."""
         if len(args) != len(self._shapes):
             raise TypeError(f"program: takes {len(self._shapes)} arguments, got {len(args)}")
+        if any(x._f != seen and (x._f == x._f or seen == seen) for x, seen in self.watched):
+            raise GuardChanged("a number that Python has read while the function was traced is another one now")
         if self.captured:
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if not np.array_equal(now, self._constants[-len(now) :], equal_nan=True):
@@ -212,20 +227,23 @@ class Program:
             for parts, out in zip(total, found, strict=True):
                 parts.append(out)
         return [
-            self._joined(parts, batched, k < len(folded.roots), rows, each)
+            self._joined(parts, batched, k < len(folded.roots), rows, each, outputs[0])
             for k, (parts, batched) in enumerate(zip(total, outputs, strict=True))
         ]
 
     @staticmethod
-    def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool) -> Array:
-        """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts."""
+    def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool, by_rows: bool) -> Array:
+        """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts.
+
+        A root that is the same for every row (not `by_rows`) has its whole gradient in each piece.
+        """
         if root and each:
             return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
         if batched and root:
             return sum(part.sum(-1) for part in parts) / rows
         if batched:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
-        return parts[0] if root or len(parts) == 1 else np.sum(parts, 0)
+        return parts[0] if root or len(parts) == 1 or not by_rows else np.sum(parts, 0)
 
     def _check_guards(self, found: list[Array]) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
@@ -283,7 +301,10 @@ class Program:
         value, *_, gradient = self._run(self.theta, args, argnum + 1)
         shape = self._shapes[argnum]
         if self._batch:
-            return float(value[0]), gradient.T.reshape(-1, *shape)
+            rows = len(args[argnum])
+            if gradient.ndim == 1:  # the value does not depend on it
+                gradient = np.zeros((gradient.size, rows))
+            return float(value[0]), gradient.T.reshape(rows, *shape)
         return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
 
     def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
@@ -413,6 +434,8 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an
     input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
+    Values are those of the graph up to rounding: sums are added in another order and not exactly rounded, so that
+    they may overflow on the way where the graph does not; a term `+ 0.0` is left out, and with it the sign of a zero.
 
     Args:
         value: the Value to compute, or a sequence of several.
@@ -420,7 +443,7 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
             value depends on.
         inputs: leaves to feed, one argument each: a Value, or a nested sequence or array of Values for an argument
             of that shape.
-        dtype: what the program computes in, float64 unless told otherwise.
+        dtype: what the program computes in, float64, or float32 on request.
 
     Returns:
         A Program; without inputs it takes no arguments.
@@ -436,6 +459,7 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
         >>> f"{program([1.0, 2.0]):.4f} {program([4.0, 0.5]):.4f}"
         '-0.9051 0.9051'
     """
+    dtype = checked_dtype(dtype, "fold")
     single = isinstance(value, Value)
     roots = [value] if single else list(value)
     for k, root in enumerate(roots):

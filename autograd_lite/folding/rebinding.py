@@ -111,9 +111,10 @@ class Pattern:
                     return None
                 x = node._a
                 if right == TUPLE:
-                    if len(x) != next(sizes):
+                    operands = x
+                    if len(operands) != next(sizes):
                         return None
-                    for x, place in zip(reversed(x), flat, strict=False):
+                    for x, place in zip(reversed(operands), flat, strict=False):
                         known = nodes[place]
                         if known is not x:
                             if known is not None:

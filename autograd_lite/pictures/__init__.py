@@ -1,8 +1,8 @@
 """Pictures of graphs: `draw`, `tape`, `step` and `quiz`.
 
 model.py and folded.py say what is in a picture (of a Program: programs.py), layout.py and layered.py where it
-goes, scene.py how it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py make the tape. steps.py says what
-backpropagation does one step after another, stepper.py and animated.py play that over a picture;
+goes, scene.py how it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py make the tape.
+steps.py says what backpropagation does one step after another, stepper.py and animated.py play that over a picture;
 closed.py and page.py close frames, compared.py and quizzes.py show two graphs and none of the answers.
 """
 
