@@ -18,7 +18,7 @@ from typing import Any
 from autograd_lite import functions, graph
 from autograd_lite.graph import MANY
 from autograd_lite.rows import TABLE, Row
-from autograd_lite.value import Value, listed, mode, plain, record, shown
+from autograd_lite.value import Value, listed, look_at, mode, plain, record, shown
 
 _GRAD = repeat("_grad")  # setattr with it is faster than the slot's own __set__
 _get_grad, _set_grad = vars(Value)["_grad"].__get__, vars(Value)["_grad"].__set__
@@ -44,6 +44,7 @@ def backward(root: Value, gradient: float = 1.0) -> None:
     """
     if not isinstance(root, Value):
         raise TypeError(f"backward: expected a Value, got {shown(root)}")
+    look_at(root, "backward()")
     adjoint = adjoints(root, plain(gradient, "backward: gradient"))
     leaves = [node for node in adjoint if node._a is None]
     # One call that runs no bytecode: no interrupt and no other thread comes between reading a leaf's
@@ -67,7 +68,7 @@ def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
     Returns:
         A dict in topological order, root last.
     """
-    adjoint = graph.reach(root)
+    adjoint = graph.reach({}, root)
     adjoint[root] = gradient
     many, number = MANY, float  # locals are read faster
     for node, g in reversed(adjoint.items()):  # an entry is complete when its turn comes: all users stand behind it
@@ -104,7 +105,7 @@ def _careful_adjoints(nodes: Iterable[Value], root: Value, gradient: float) -> d
         if node._row is None:
             continue
         g, branch = adjoint[node], node._row.branch
-        for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node.local_grads, strict=True)):
+        for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node._local_grads, strict=True)):
             if type(x) is not float:
                 nothing = g == 0.0 or (branch and d == 0.0)
                 before = adjoint[x]
@@ -144,6 +145,7 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     if create_graph:
         found = [_own(g) for g in graph_adjoints(y, wanted)]
         return found[0] if single else found
+    look_at(y, "gradients(create_graph=False)")
     adjoint = adjoints(y)
     numbers = [adjoint.get(x, 0.0) for x in wanted]
     return numbers[0] if single else numbers
@@ -209,7 +211,7 @@ def _total(parts: list[Any]) -> Any:
 def _partials(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
     """A row's local derivatives in some of its operands, as Values."""
     if row.flat:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
-        return [node if d != d else d for d in map(node.local_grads.__getitem__, slots)]
+        return [node if d != d else d for d in map(node._local_grads.__getitem__, slots)]
     if not isinstance(row.partials, str):
         found = row.partials(*operands, node)
         return [found[i] for i in slots]
@@ -235,7 +237,7 @@ def _refuse_stale(nodes: Iterable[Value], fresh: Collection[Value] = ()) -> None
             continue
         numbers = [x if type(x) is float else x._f for x in operands]
         value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
-        if repr((value, tuple(local))) != repr((node._f, node.local_grads)):
+        if repr((value, tuple(local))) != repr((node._f, node._local_grads)):
             raise RuntimeError(
                 f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "
                 f"it was computed (leaves: {', '.join(map(repr, leaves))}); compute the expression again"
@@ -301,7 +303,7 @@ def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dic
     for node in nodes:
         if node._row is None or node in seeds:
             continue
-        slots = zip(graph.raw_operands(node), node.local_grads, strict=True)
+        slots = zip(graph.raw_operands(node), node._local_grads, strict=True)
         parts = [0.0 if d == 0.0 else d * tangent[x] for x, d in slots if type(x) is not float and x in tangent]
         if parts:
             tangent[node] = sum(parts)

@@ -14,6 +14,7 @@ An operand that is a plain float is a constant.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 MANY = "many"
@@ -32,25 +33,29 @@ def raw_operands(node: Node) -> tuple[Any, ...]:
     return a if b is MANY else (a, b)
 
 
-def order(*roots: Node) -> list[Node]:
+def order(*roots: Node, done: dict[Node, Any] | None = None) -> list[Node]:
     """Every node that the roots reach, each after its operands: leaves first, a single root last.
 
     A node follows as late as its users allow, first operands before second ones, so that the order
     is that in which the expression reads. Iterative: a chain of a million is as good as any.
-    """
-    return list(reach(*roots))
-
-
-def reach(*roots: Node, done: dict[Node, float] | None = None) -> dict[Node, float]:
-    """The same as the keys of a dict, each with 0.0: where a sweep can begin to add up.
-
-    One dict is the order, the marks and the sums at once, since moving memory is most of what a walk costs.
 
     Args:
         roots: where to start from.
-        done: nodes that are left out with what is below them; those found are added to it.
+        done: nodes that are left out with what is below them; those found are added to it, each with 0.0.
     """
-    done = {} if done is None else done
+    if done is None:
+        return list(reach({}, *roots))
+    before = len(done)
+    found = list(islice(reversed(reach(done, *roots)), len(done) - before))  # the new ones stand last
+    found.reverse()
+    return found
+
+
+def reach(done: dict[Node, Any], *roots: Node) -> dict[Node, Any]:
+    """The same as keys added to a dict, each with 0.0: where a sweep can begin to add up.
+
+    One dict is the order, the marks and the sums at once, since moving memory is most of what a walk costs.
+    """
     path: list[Node] = []  # from a root down to here: nodes that wait for their operands
     rest: list[Iterator[Node]] = []  # for each node on it that has a tuple of operands: those still to come
     many, number = MANY, float  # locals are read faster

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from itertools import chain, islice, repeat
+from itertools import chain, repeat
 from numbers import Rational, Real
 from sys import modules
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,12 @@ def traced(tracer: Any) -> Iterator[None]:
             _tracing.discard(tracer)
     finally:
         _tracing.discard(tracer)
+
+
+def look_at(value: Value, what: str) -> None:
+    """Tell the tracer of this thread, if there is one, that a number is taken out of a Value."""
+    if mode.tracer is not None:
+        mode.tracer.read(value, what)
 
 
 def no_grad() -> Any:
@@ -283,12 +289,14 @@ class Value(_Methods):
     @property
     def data(self) -> float:
         """The forward value f_i. A leaf's may be set; a graph already built keeps what it recorded."""
-        if _tracing and mode.tracer is not None:
-            mode.tracer.read(self, "the data")
+        if _tracing:
+            look_at(self, "the data")
         return self._f
 
     @data.setter
     def data(self, data: Any) -> None:
+        if _tracing:
+            look_at(self, "setting the data")
         if self._row is not None:
             raise RuntimeError(
                 f"data: {self!r} is the result of an operation and cannot be set; "
@@ -303,10 +311,9 @@ class Value(_Methods):
         A leaf's adds up over passes (set it to 0, or call `zero_grad`, between steps); an
         interior node's is that of the last pass.
         """
-        try:
-            return self._grad
-        except AttributeError:
-            return 0.0
+        if _tracing:
+            look_at(self, "the grad")
+        return getattr(self, "_grad", 0.0)
 
     @grad.setter
     def grad(self, grad: Any) -> None:
@@ -348,6 +355,12 @@ class Value(_Methods):
     @property
     def local_grads(self) -> tuple[float, ...]:
         """d(this)/d(operand) for each operand slot, at the point where it was computed."""
+        if _tracing:
+            look_at(self, "local_grads")
+        return self._local_grads
+
+    @property
+    def _local_grads(self) -> tuple[float, ...]:
         if self._row is None:
             return ()
         if self._b is None:
@@ -365,8 +378,8 @@ class Value(_Methods):
 
     def item(self) -> float:
         """The number, as a float."""
-        if _tracing and mode.tracer is not None:
-            mode.tracer.read(self, "item()")
+        if _tracing:
+            look_at(self, "item()")
         return self._f
 
     def detach(self) -> Value:
@@ -408,18 +421,20 @@ class Value(_Methods):
             parts.append(f"name={self.name!r}")
         if self._row is not None:
             parts.append(f"op={self._row.name!r}")
-        if self.grad:
-            parts.append(f"grad={self.grad!r}")
+        if grad := getattr(self, "_grad", 0.0):
+            parts.append(f"grad={grad!r}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
+        if spec and _tracing:
+            look_at(self, "the text")
         return format(self._f, spec) if spec else repr(self)
 
     # -- what a float can do that a Value may not, or only with care
 
     def __bool__(self) -> bool:
         if _tracing and mode.tracer is not None:
-            mode.tracer.guard("bool", (self,), self._f != 0.0)
+            return mode.tracer.guard("bool", (self,), self._f != 0.0)  # type: ignore[no-any-return]
         return self._f != 0.0
 
     def __float__(self) -> float:
@@ -446,12 +461,15 @@ class Value(_Methods):
     # -- copies and pickles: see _Ancestors
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if _tracing:
+            look_at(self, "a copy")
+        grad = getattr(self, "_grad", 0.0)
         if self._row is None:
-            fields: tuple[Any, ...] = (None, self._f, self.grad, self.name, self.scope)
+            fields: tuple[Any, ...] = (None, self._f, grad, self.name, self.scope)
         else:
             ancestors = None if self in _saving.nodes else _Ancestors(self)
             computed = (self._row, self._a, self._b, self._da, getattr(self, "_db", None))
-            fields = (ancestors, self._f, self.grad, self.name, self.scope, *computed)
+            fields = (ancestors, self._f, grad, self.name, self.scope, *computed)
         return _rebuilt, (type(self), *fields), self._attributes()
 
     def _attributes(self) -> Any:
@@ -482,7 +500,8 @@ def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value)
         return NotImplemented  # type: ignore[no-any-return]
     outcome = test(value)
     if _tracing and mode.tracer is not None:
-        mode.tracer.guard(name, (this, other if isinstance(other, Value) else value), outcome)
+        operands = this, other if isinstance(other, Value) else value
+        return mode.tracer.guard(name, operands, outcome)  # type: ignore[no-any-return]
     return outcome
 
 
@@ -542,13 +561,13 @@ class _Ancestors:
 
     __slots__ = ("__del__", "nodes")
 
+    __del__: Callable[[], Any]
+    nodes: list[Value]
+
     def __init__(self, root: Value) -> None:
         saving = _saving.nodes
-        before = len(saving)
         try:
-            graph.reach(root, done=saving)
-            self.nodes = list(islice(reversed(saving), len(saving) - before))  # the new ones alone
-            self.nodes.reverse()
+            self.nodes = graph.order(root, done=saving)
             # A slot and no method, so that what is called when this object goes runs no bytecode: there an
             # interrupt would be swallowed, and the nodes would count as saved for good.
             self.__del__ = partial(deque, map(saving.pop, self.nodes, repeat(None)), 0)

@@ -1,5 +1,6 @@
 """ag.compile: the same numbers as eager, over batches, through branches, and what it refuses."""
 
+import copy
 import math
 import random
 
@@ -319,3 +320,137 @@ def test_a_gradient_that_is_always_0_has_a_row_for_each_row(f):
     assert gradient.tolist() == [[0.0, 0.0]] * 3
     _, gradient = ag.compile(lambda x, v: f(v) + x, batch=True).value_and_grad(X[:, 0], X, argnum=1)
     assert gradient.shape == X.shape
+
+
+# --- what a trace must not fix in silence -----------------------------------------------------------------
+
+
+def test_a_first_call_without_gradients_does_not_lose_them():
+    w = ag.Parameter(2.0)
+    program = ag.compile(lambda x: w * x * x, params=[w])
+    with ag.no_grad():
+        assert program(3.0) == 18.0
+    assert program.loss_and_grad([2.0], 3.0)[1].tolist() == [9.0]
+    assert program.value_and_grad(3.0) == (18.0, 12.0)
+
+
+def test_values_given_as_parameters_are_watched():
+    w = ag.Value(1.0)
+    program = ag.compile(lambda x: w * x if w > 0 else w * w * w * x * 10, params=[w])
+    assert program.loss_and_grad([1.0], 2.0)[0] == 2.0
+    value, slope = program.loss_and_grad([-1.0], 2.0)
+    assert (value, slope.tolist()) == (-20.0, [60.0])
+    w.data = -1.0
+    assert program(2.0) == -20.0
+    with pytest.raises(RuntimeError, match="the data"):
+        ag.compile(lambda x: w.data * x, params=[w])(1.0)
+
+
+def test_captured_values_that_python_has_looked_at_are_watched():
+    t = ag.Value(1.0)
+    branch, read = ag.compile(lambda x: x * t if t > 0 else -10 * x), ag.compile(lambda x: t.data * x)
+    assert (branch(2.0), read(2.0)) == (2.0, 2.0)
+    t.data = -1.0
+    assert (branch(2.0), read(2.0)) == (-20.0, -2.0)
+    t.data = math.nan
+    assert branch(2.0) == -20.0
+    assert math.isnan(read(2.0))
+    t.data = 3.0
+    assert (branch(2.0), read(2.0)) == (6.0, 6.0)
+
+
+def test_a_first_result_without_rows_in_a_long_batch(monkeypatch):
+    monkeypatch.setattr("autograd_lite.folding.program.CHUNK_BYTES", 1)
+    w = ag.Parameter(3.0)
+    program = ag.compile(lambda x: [w * w, w * x], params=[w], batch=True)
+    rows, slope = program.rows_and_grad([3.0], np.ones(5000))
+    assert slope.tolist() == [6.0]
+    assert [len(row) for row in rows] == [5000, 5000]
+    assert ag.compile(lambda x: w * w, params=[w], batch=True).loss_and_grad([3.0], np.ones(3000))[1].tolist() == [6.0]
+
+
+def test_tracing_at_other_numbers_touches_no_parameter():
+    w = ag.Parameter(1.0)
+    seen = []
+
+    def f(x):
+        seen.append(w._f)
+        return w * x if w > 2.0 and w * w < 100.0 else -w * x
+
+    program = ag.compile(f, params=[w])
+    assert program.loss_and_grad([5.0], 2.0)[0] == 10.0
+    assert program.loss_and_grad([50.0], 2.0)[0] == -100.0
+    assert program.loss_and_grad([1.0], 2.0)[0] == -2.0
+    assert program(2.0) == -2.0
+    assert seen == [1.0] * 3
+
+
+READS = {
+    "gradients": lambda x: x * ag.gradients(x**2, x),
+    "backward": lambda x: [(x**2).backward(), x * x.grad][1],
+    "grad": lambda x: x * x.grad,
+    "local_grads": lambda x: x * (x * x).local_grads[0],
+    "setting": lambda x: [setattr(x, "data", 5.0), x * x][1],
+    "copy": lambda x: x * copy.copy(x),
+    "deepcopy": lambda x: x * copy.deepcopy(x * 2.0),
+    "text": lambda x: x * float(f"{x:.17g}"),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_other_ways_to_take_a_number_out_are_refused(read):
+    with pytest.raises(RuntimeError, match="would be fixed at its number"):
+        ag.compile(read)(1.0)
+    read(ag.Value(1.0))  # outside a trace it may
+
+
+def test_derivatives_inside_stay_live():
+    program = ag.compile(lambda x: x * ag.gradients(x**2, x, create_graph=True) + ag.grad(ag.sin)(x))
+    for x in (1.0, 3.0):
+        assert close(program(x), 2.0 * x * x + math.cos(x))
+
+
+def test_a_lookup_beside_infinite_entries():
+    scores = [1.0, -math.inf, 0.5]
+    program = ag.compile(lambda s, i: -ag.lookup(ag.log_softmax(s), i))
+    value, slope = program.value_and_grad(scores, 0.0)
+    expected = [ag.Value(x) for x in scores]
+    loss = -ag.log_softmax(expected)[0]
+    assert close(value, loss.item())
+    assert close(slope, ag.gradients(loss, expected))
+    assert ag.lookup([1.0, math.inf, 3.0], ag.Value(0.0)).item() == 1.0
+    assert ag.lookup([1.0, math.inf, 3.0], ag.Value(1.0)).item() == math.inf
+
+
+@pytest.mark.parametrize("power", [0.5, 1.5, -0.5])
+@pytest.mark.parametrize("x", [-math.inf, -0.0, 0.0, 4.0, math.inf, -1.0, math.nan])
+def test_roots_as_powers(power, x):
+    for f in (lambda v: v**power, lambda v: v ** (v * 0.0 + power)):
+        leaf = ag.Value(x)
+        out = f(leaf)
+        value, slope = ag.compile(f).value_and_grad(x)
+        assert close(value, out.item())
+        assert math.copysign(1.0, value) == math.copysign(1.0, out.item()) or value != value
+        assert close(slope, ag.gradients(out, leaf))
+
+
+def test_the_gradient_in_an_argument_that_does_not_count():
+    program = ag.compile(lambda x, y: x * x, batch=True)
+    assert program.value_and_grad([1.0, 2.0], [4.0, 5.0], argnum=1)[1].tolist() == [0.0, 0.0]
+    wide = ag.compile(lambda x, y: y * 2, batch=True)
+    assert wide.value_and_grad(np.zeros((3, 4)), np.ones(3))[1].tolist() == [[0.0] * 4] * 3
+    assert wide.value_and_grad(np.zeros((3, 0)), np.ones(3))[1].shape == (3, 0)
+
+
+@pytest.mark.parametrize("dtype", [int, bool, complex, "foo", object, np.longdouble])
+def test_types_that_cannot_hold_the_numbers_are_refused(dtype):
+    with pytest.raises(TypeError, match="float64 or float32"):
+        ag.compile(lambda x: x, dtype=dtype)
+    with pytest.raises(TypeError, match="float64 or float32"):
+        ag.fold(ag.Value(1.0), dtype=dtype)
+
+
+def test_the_sign_of_a_zero_among_elements_of_a_batch():
+    w = ag.Parameter(2.0)
+    assert ag.compile(lambda x: 1 / ag.max([w - 5, x]), batch=True)([-0.0]) == -math.inf
+    assert ag.compile(lambda x: 1 / ag.max([x, x]), batch=True)([-0.0]) == -math.inf

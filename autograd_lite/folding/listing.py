@@ -2,56 +2,101 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from autograd_lite.folding.contract import Form
 from autograd_lite.folding.lanes import Instruction, Part, Ref
 from autograd_lite.folding.plan import Plan
+from autograd_lite.folding.reverse import sources
 
 Array = Any
 MOST_LINES = 60
+MOST_TERMS = 12
 
 
 def listing(plan: Plan, results: int, constants: Array = None) -> str:
-    """The instructions of a plan.
+    """The instructions of a plan; steps that repeat are listed twice and then counted.
 
     Args:
         plan: the plan.
         results: how many of its outputs are results; the rest are gradients.
         constants: the numbers of the leaf "constants", shown if they are few.
     """
-    lines = []
-    for k, (x, forms) in enumerate(zip(plan.instructions, plan.forms, strict=True)):
-        size = f"{x.size:,}{' x rows' if x.batched else ''}"
-        lines.append((f"%{k}", size, _what(x, forms, constants)))
+    count = len(plan.instructions)
+    lines: list[tuple[str, str, str]] = []
+    at = 0
+    for run in [*repeats(shapes(plan)), Run(count, 1, 0)]:
+        shown = min(run.start + 2 * run.period, count)
+        lines += [_line(plan, k, constants) for k in range(at, shown)]
+        at = run.start + run.period * run.times
+        if shown < at:
+            each = f" of {run.period} instructions each" if run.period > 1 else ""
+            lines.append(("...", "", f"{run.times - 2:,} more of this shape{each}"))
     if len(lines) > MOST_LINES:
         left = len(lines) - MOST_LINES
         lines[MOST_LINES // 2 : -MOST_LINES // 2] = [("...", "", f"{left:,} more instructions")]
     for k, ref in enumerate(plan.outputs):
-        lines.append(("result" if k < results else "gradient", "", _ref(ref)))
+        lines.append(("result" if k < results else "gradient", "", shown_ref(ref)))
     widths = [max(len(line[i]) for line in lines) for i in range(2)]
     return "\n".join(f"{name:{widths[0]}}  {size:>{widths[1]}}  {what}" for name, size, what in lines)
 
 
-def _what(x: Instruction, forms: tuple[tuple[Form, ...], ...], constants: Array) -> str:
+def _line(plan: Plan, k: int, constants: Array) -> tuple[str, str, str]:
+    x = plan.instructions[k]
+    return f"%{k}", lanes(x), " ".join([f"{name(x, constants)} ", _operands(x, plan.forms[k])]).rstrip()
+
+
+def lanes(x: Instruction) -> str:
+    """How many lanes an instruction has: "1,600", or "32 x rows" over a batch."""
+    return f"{x.size:,}{' x rows' if x.batched else ''}"
+
+
+def name(x: Instruction, constants: Array = None) -> str:
+    """What an instruction does; of a leaf and of a literal what it holds."""
     if x.op == "leaf":
         few = x.name == "constants" and constants is not None and 0 < x.size <= 8
         return f"{x.name}{' ' + ' '.join(f'{c:g}' for c in constants) if few else ''}"
     if x.op == "literal":
         assert x.values is not None
         return f"literal {' '.join(f'{v:g}' for v in x.values[:4])}{' ...' if x.size > 4 else ''}"
+    found = (x.name if x.op == "=" else x.op).lstrip("_")
+    return f"d {found}/d{'abcdefgh'[x.slot]}" if x.slot >= 0 else found
+
+
+def _operands(x: Instruction, forms: tuple[tuple[Form, ...], ...]) -> str:
     if x.op == "sum":
-        return "sum  " + " + ".join(_part(part, found) for part, found in zip(x.parts, forms, strict=True))
-    name = x.name if x.op == "=" else x.op
-    if x.slot >= 0:
-        name = f"d {name}/d{'abcdefgh'[x.slot]}"
-    return f"{name}  {', '.join(_ref(a) if isinstance(a, Ref) else f'{a:g}' for a in x.args)}"
+        return " + ".join(terms(x, forms))
+    return ", ".join(map(operand, x.args))
 
 
-def _part(part: Part, forms: tuple[Form, ...]) -> str:
+def operand(x: Any) -> str:
+    """An operand of a primitive: lanes, or a number."""
+    return shown_ref(x) if isinstance(x, Ref) else f"{x:g}"
+
+
+def terms(x: Instruction, forms: tuple[tuple[Form, ...], ...], most: int = MOST_TERMS) -> list[str]:
+    """The parts of a sum: "%0[25,600] %3[25,600] (matmul 16x16x100)"; the middle of many left out."""
+    parts = list(zip(x.parts, forms, strict=True))
+    left = len(parts) - most
+    if left > 1:
+        parts[most - 1 : -1] = []
+    found = [f"{_factors(part)} ({how(part_forms)})" for part, part_forms in parts]
+    if left > 1:
+        found.insert(most - 1, f"... {left:,} more terms")
+    return found
+
+
+def _factors(part: Part) -> str:
     factor = "" if part.factor == 1.0 else f"{part.factor:g} "
-    operands = _ref(part.left) + ("" if part.right is None else f" {_ref(part.right)}")
-    return f"{factor}{operands} ({', '.join(map(_form, forms))})"
+    return factor + shown_ref(part.left) + ("" if part.right is None else f" {shown_ref(part.right)}")
+
+
+def how(forms: Sequence[Form]) -> str:
+    """How a part of a sum is computed: "matmul 16x100x16", "80 rows of 2"."""
+    return ", ".join(map(_form, forms))
 
 
 def _form(form: Form) -> str:
@@ -60,11 +105,84 @@ def _form(form: Form) -> str:
         times = f"{blocks:,} x " if blocks > 1 else ""
         return f"{times}matmul {height}x{form.left.shape[2]}x{width}"
     if form.what == "rows":
-        return f"{form.left.shape[0]:,} rows of {form.left.shape[1]:,}"
+        return f"{_count(form.left.shape[0], 'row')} of {form.left.shape[1]:,}"
     if form.what == "segments":
-        return f"{len(form.to):,} segments of {len(form.left):,}"
-    return f"{len(form.to):,} lanes"
+        return f"{_count(len(form.to), 'segment')} of {len(form.left):,}"
+    return _count(len(form.to), "lane")
 
 
-def _ref(ref: Ref) -> str:
-    return f"%{ref.source}" if ref.lanes is None else f"%{ref.source}[{len(ref.lanes):,}]"
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
+
+
+def shown_ref(ref: Ref) -> str:
+    """An operand: %3 for all lanes of it in order, %3[7] and %3[0:16] for some, %3[1,600 lanes] for any others.
+
+    Example:
+        >>> from autograd_lite.folding.lanes import Ref
+        >>> from autograd_lite.folding.listing import shown_ref
+        >>> [shown_ref(Ref(3, lanes)) for lanes in (None, np.array([7]), np.arange(16), np.array([5, 5]))]
+        ['%3', '%3[7]', '%3[0:16]', '%3[2 lanes]']
+    """
+    if ref.lanes is None:
+        return f"%{ref.source}"
+    first, count = int(ref.lanes[0]) if len(ref.lanes) else 0, len(ref.lanes)
+    if count == 1:
+        return f"%{ref.source}[{first}]"
+    if (np.diff(ref.lanes) == 1).all():
+        return f"%{ref.source}[{first}:{first + count}]"
+    return f"%{ref.source}[{count:,} lanes]"
+
+
+# --- steps that repeat ------------------------------------------------------------------------------------
+
+
+class Run(NamedTuple):
+    """`times` repetitions of `period` instructions, from the instruction `start` on."""
+
+    start: int
+    period: int
+    times: int
+
+
+LONGEST_PERIOD = 64
+WORTH = 12
+"""Instructions that shortening a run must save."""
+
+
+def shapes(plan: Plan) -> list[Hashable]:
+    """What each instruction looks like: equal for the steps of a recurrence, whatever lanes they take."""
+    ops: dict[Hashable, int] = {}
+    own: list[Hashable] = []
+    for k, x in enumerate(plan.instructions):
+        leaf = k if x.op in ("leaf", "literal") else None
+        parts = tuple((part.kind, part.factor) for part in x.parts)
+        own.append(ops.setdefault((leaf, x.op, x.name, x.slot, x.size, x.batched, parts), len(ops)))
+    return [(mine, tuple(own[i] for i in sorted(sources(x)))) for mine, x in zip(own, plan.instructions, strict=True)]
+
+
+def repeats(keys: Sequence[Hashable]) -> list[Run]:
+    """Runs of a period that repeats, in order and apart from each other; those that save the most first.
+
+    Example:
+        >>> from autograd_lite.folding.listing import repeats
+        >>> repeats("x" + "abc" * 20 + "y")
+        [Run(start=1, period=3, times=20)]
+    """
+    numbered: dict[Hashable, int] = {}
+    ids = np.array([numbered.setdefault(key, len(numbered)) for key in keys], np.int64)
+    found: list[Run] = []
+    for period in range(1, min(LONGEST_PERIOD, len(ids) // 2) + 1):
+        same = np.concatenate([[False], ids[:-period] == ids[period:], [False]])
+        edges = np.flatnonzero(np.diff(same.astype(np.int8)))
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            times = (stop - start) // period + 1
+            if (times - 2) * period >= WORTH:
+                found.append(Run(start, period, times))
+    found.sort(key=lambda run: (-(run.times - 2) * run.period, run.period))
+    chosen: list[Run] = []
+    for run in found:
+        if all(run.start + run.times * run.period <= x.start or x.start + x.times * x.period <= run.start
+               for x in chosen):  # fmt: skip
+            chosen.append(run)
+    return sorted(chosen)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_lite import functions
-from autograd_lite.value import Value, plain, shown
+from autograd_lite.rows import TABLE
+from autograd_lite.value import Value, plain, record, shown
 
 
 def lookup(table: Sequence[Any], index: Any) -> Any:
@@ -51,11 +52,17 @@ def lookup(table: Sequence[Any], index: Any) -> Any:
     chosen = [functions.equal(index, float(k)) for k in range(count)]
     inside = functions.where(functions.sum(chosen), 0.0, math.nan)
     if count and _is_entry(rows[0]):
-        return functions.dot(chosen, rows, bias=inside)
+        return _chosen(chosen, rows, inside)
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise ValueError(f"lookup: the rows of the table differ in length: {sorted(lengths)}")
-    return [functions.dot(chosen, column, bias=inside) for column in zip(*rows, strict=True)]
+    return [_chosen(chosen, column, inside) for column in zip(*rows, strict=True)]
+
+
+def _chosen(chosen: list[Any], column: Sequence[Any], inside: Any) -> Any:
+    """The entry for which `chosen` is 1; one that is not chosen does not count even if it is infinite."""
+    entries = [x if isinstance(x, Value) else plain(x, "lookup: an entry of the table") for x in column]
+    return functions.sum([record(TABLE["_chain"], pair) for pair in zip(chosen, entries, strict=True)] + [inside])
 
 
 def _is_entry(x: Any) -> bool:

@@ -19,6 +19,7 @@ from autograd_lite.folding.backends import numpy_backend
 from autograd_lite.folding.backends.kernels import has_nan
 from autograd_lite.folding.lanes import Builder, Instruction, Ref
 from autograd_lite.folding.plan import Plan, plan
+from autograd_lite.folding.rebinding import Binding, Pattern
 from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.scalars import Scan, build
 from autograd_lite.value import Value, set_numbers, shown
@@ -29,8 +30,19 @@ CHUNK_BYTES = 1 << 21
 """A batch is worked through in pieces whose arrays take about this much, so that they stay in the cache."""
 
 
-class GuardChanged(Exception):
-    """A branch that a trace took would go the other way."""
+class GuardChanged(RuntimeError):
+    """A branch that a trace took would go the other way, or a number that it was given has changed."""
+
+
+def checked_dtype(dtype: Any, what: str) -> Any:
+    """The type that a program computes in: float64 or float32."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found not in (np.float64, np.float32):
+        raise TypeError(f"{what}: dtype must be float64 or float32, got {shown(dtype)}")
+    return found
 
 
 class Folded:
@@ -139,6 +151,8 @@ class Program:
         """What the last roots must come out as for the trace to hold; see tracing.py."""
         self.captured: list[Value] = []
         """Values among the constants whose numbers are read anew at each call: the last of them."""
+        self.watched: list[tuple[Value, float]] = []
+        """Values of which Python has seen the number while it traced: the program holds for that number."""
 
     # -- binding
 
@@ -162,6 +176,8 @@ class Program:
         """What the leaves are bound to, and the length of the batch."""
         if len(args) != len(self._shapes):
             raise TypeError(f"program: takes {len(self._shapes)} arguments, got {len(args)}")
+        if any(x._f != seen and (x._f == x._f or seen == seen) for x, seen in self.watched):
+            raise GuardChanged("a number that Python has read while the function was traced is another one now")
         if self.captured:
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if not np.array_equal(now, self._constants[-len(now) :], equal_nan=True):
@@ -211,20 +227,23 @@ class Program:
             for parts, out in zip(total, found, strict=True):
                 parts.append(out)
         return [
-            self._joined(parts, batched, k < len(folded.roots), rows, each)
+            self._joined(parts, batched, k < len(folded.roots), rows, each, outputs[0])
             for k, (parts, batched) in enumerate(zip(total, outputs, strict=True))
         ]
 
     @staticmethod
-    def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool) -> Array:
-        """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts."""
+    def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool, by_rows: bool) -> Array:
+        """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts.
+
+        A root that is the same for every row (not `by_rows`) has its whole gradient in each piece.
+        """
         if root and each:
             return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
         if batched and root:
             return sum(part.sum(-1) for part in parts) / rows
         if batched:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
-        return parts[0] if root or len(parts) == 1 else np.sum(parts, 0)
+        return parts[0] if root or len(parts) == 1 or not by_rows else np.sum(parts, 0)
 
     def _check_guards(self, found: list[Array]) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
@@ -235,12 +254,18 @@ class Program:
                 raise GuardChanged("a branch depends on an argument or a parameter")
 
     @property
-    def _results(self) -> int:
+    def results(self) -> int:
+        """How many values a call computes."""
         return len(self._folded.roots) - len(self.guards)
+
+    @property
+    def constants(self) -> Array:
+        """The numbers that are neither parameters nor inputs, as an array."""
+        return self._constants.copy()
 
     def _refuse_several(self, what: str) -> None:
         if not self._single:
-            raise TypeError(f"{what}: the program has {self._results} results; a gradient needs one")
+            raise TypeError(f"{what}: the program has {self.results} results; a gradient needs one")
 
     # -- use
 
@@ -253,7 +278,7 @@ class Program:
         Raises:
             TypeError, ValueError: the number of arguments or a shape is wrong.
         """
-        values = [float(out[0]) for out in self._run(self.theta, args, None)[: self._results]]
+        values = [float(out[0]) for out in self._run(self.theta, args, None)[: self.results]]
         return values[0] if self._single else values
 
     def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
@@ -276,9 +301,10 @@ class Program:
         value, *_, gradient = self._run(self.theta, args, argnum + 1)
         shape = self._shapes[argnum]
         if self._batch:
-            if gradient.ndim == 1:  # the value does not depend on the argument: 0 in every row, noted once
-                gradient = np.tile(gradient[:, None], len(args[argnum]))
-            return float(value[0]), gradient.T.reshape(-1, *shape)
+            rows = len(args[argnum])
+            if gradient.ndim == 1:  # the value does not depend on it
+                gradient = np.zeros((gradient.size, rows))
+            return float(value[0]), gradient.T.reshape(rows, *shape)
         return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
 
     def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
@@ -316,7 +342,7 @@ class Program:
         if not self._batch or not self.params:
             raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
         found = self._run(self._checked_theta(theta), args, 0, each=True)
-        return found[: self._results], found[-1]
+        return found[: self.results], found[-1]
 
     def backward(self, *args: Any) -> float:
         """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.
@@ -365,23 +391,38 @@ class Program:
 class _Cache:
     """The structures folded last, so that another graph of the same structure is not folded anew."""
 
-    def __init__(self, most: int = 16) -> None:
-        self.most, self.lock = most, threading.Lock()
-        self.known: OrderedDict[Any, Folded] = OrderedDict()
+    def __init__(self, most: int = 16, tries: int = 4) -> None:
+        self.most, self.tries, self.lock = most, tries, threading.Lock()
+        self.known: OrderedDict[Any, tuple[Folded, Pattern]] = OrderedDict()
 
-    def folded(self, scan: Scan, batch: bool) -> Folded:
-        key = scan.structure, batch
+    def folded(
+        self, roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]], batch: bool
+    ) -> tuple[Folded, Binding]:
+        """What runs a graph, and what of the graph it needs; folded if it is none of the structures folded last."""
+        kind = batch, params is None, *(root._row for root in roots)
+        with self.lock:
+            alike = [(key, *found) for key, found in self.known.items() if key[0] == kind][: -self.tries - 1 : -1]
+        for key, made, pattern in alike:
+            binding = pattern.binding(roots, params, leaves)
+            if binding is not None:
+                with self.lock:
+                    if key in self.known:
+                        self.known.move_to_end(key)
+                return made, binding
+        scan = Scan(roots, params, leaves)
+        binding = Binding(scan.params, scan.constants, scan.captured)
+        key = kind, scan.structure
         with self.lock:
             known = self.known.get(key)
             if known is not None:
                 self.known.move_to_end(key)
-                return known
+                return known[0], binding
         made = Folded(*build(scan, batch))
         with self.lock:
-            self.known[key] = made
+            self.known[key] = made, Pattern(scan, params is not None)
             while len(self.known) > self.most:
                 self.known.popitem(last=False)
-        return made
+        return made, binding
 
 
 _cache = _Cache()
@@ -393,6 +434,8 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an
     input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
+    Values are those of the graph up to rounding: sums are added in another order and not exactly rounded, so that
+    they may overflow on the way where the graph does not; a term `+ 0.0` is left out, and with it the sign of a zero.
 
     Args:
         value: the Value to compute, or a sequence of several.
@@ -400,7 +443,7 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
             value depends on.
         inputs: leaves to feed, one argument each: a Value, or a nested sequence or array of Values for an argument
             of that shape.
-        dtype: what the program computes in, float64 unless told otherwise.
+        dtype: what the program computes in, float64, or float32 on request.
 
     Returns:
         A Program; without inputs it takes no arguments.
@@ -416,6 +459,7 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
         >>> f"{program([1.0, 2.0]):.4f} {program([4.0, 0.5]):.4f}"
         '-0.9051 0.9051'
     """
+    dtype = checked_dtype(dtype, "fold")
     single = isinstance(value, Value)
     roots = [value] if single else list(value)
     for k, root in enumerate(roots):
@@ -441,10 +485,10 @@ def make(
     shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any, live: bool = False,
 ) -> Program:  # fmt: skip
     """A Program of checked arguments; `live` reads the Values among its constants anew at each call."""
-    scan = Scan(roots, params, leaves)
-    program = Program(_cache.folded(scan, batch), scan.params, scan.constants, shapes, single, batch, dtype)
+    folded, binding = _cache.folded(roots, params, leaves, batch)
+    program = Program(folded, binding.params, binding.constants, shapes, single, batch, dtype)
     if live:
-        program.captured = scan.captured
+        program.captured = binding.captured
     return program
 
 

@@ -86,7 +86,9 @@ class Scan:
         self.zero = np.array([v == 0.0 for v in values], bool)
         """Which literals are the 0 that a running sum starts from: terms that can be left out."""
         terms = self._terms() - n
-        self.zero &= np.bincount(terms[terms >= 0], minlength=self.literals).astype(bool)
+        self.term: Array = np.bincount(terms[terms >= 0], minlength=self.literals).astype(bool)
+        """Which literals are terms of a sum."""
+        self.zero &= self.term
 
         leaves = np.flatnonzero(arity == 0).tolist()
         if params is None:

@@ -7,43 +7,67 @@ differently is traced anew. What a guard cannot watch, a number read out of a Va
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
-from operator import eq
 from typing import Any
 
 import numpy as np
 
 from autograd_lite import graph
-from autograd_lite.folding.program import GuardChanged, Program, make
+from autograd_lite.folding.plan import Plan
+from autograd_lite.folding.program import GuardChanged, Program, checked_dtype, make
 from autograd_lite.rows import TABLE
-from autograd_lite.value import Parameter, Value, changed_mode, record, set_numbers, shown, traced
+from autograd_lite.value import Constant, Parameter, Value, changed_mode, record, set_numbers, shown, traced
 
 Array = Any
 
 
+FIXED, CAPTURED, LIVE = range(3)
+"""What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
+TESTS = {"less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge}
+
+
 class Tracer:
-    """What watches the Values while a function is traced; value.py calls it."""
+    """What watches the Values while a function is traced; value.py calls it.
 
-    def __init__(self, inputs: Iterable[Value]) -> None:
+    Args:
+        inputs: the leaves that stand for the arguments.
+        params: the parameters, as far as they are known.
+        theta: the numbers at which to trace, where they are not those that the parameters have.
+    """
+
+    def __init__(self, inputs: Iterable[Value], params: Sequence[Value], theta: Sequence[float] | None) -> None:
         self.inputs = set(inputs)
+        self.live = self.inputs | set(params)
         self.guards: list[tuple[Value, str, bool]] = []
+        self.watched: dict[Value, float] = {}
+        """Values from elsewhere of which Python has seen the number, and that number."""
+        self._kinds: dict[Value, int] = {}
+        self._at: dict[Value, float] | None = None if theta is None else dict(zip(params, theta, strict=True))
 
-    def guard(self, name: str, operands: tuple[Any, ...], outcome: bool) -> None:
-        """A comparison, or the truth of a Value, that Python has just acted on."""
-        if not any(isinstance(x, Value) and self._depends(x) for x in operands):
-            return
+    def guard(self, name: str, operands: tuple[Any, ...], outcome: bool) -> bool:
+        """A comparison, or the truth of a Value, that Python is about to act on: how it comes out."""
+        values = [x for x in operands if isinstance(x, Value)]
+        if max(map(self._kind, values)) < LIVE:
+            self._watch(values)
+            return outcome
+        if self._at is not None:
+            now = [self._number(x) if isinstance(x, Value) else x for x in operands]
+            outcome = now[0] != 0.0 if name == "bool" else TESTS[name](*now)
         with changed_mode(recording=True):
             node = operands[0] if name == "bool" else record(TABLE[name], operands)
         self.guards.append((node, name, outcome))
+        return outcome
 
     def read(self, value: Value, what: str) -> None:
         """A number taken out of a Value: refused if the number may be another one at the next call."""
-        if self._depends(value):
+        if self._kind(value) == LIVE:
             raise RuntimeError(
                 f"compile: {what} of {value!r} would be fixed at its number in this trace, though it depends on an "
                 "argument or a parameter; compute with the Value itself: ag.max, ag.where and ag.greater stay live, "
-                "and .detach() stops the gradient"
+                ".detach() stops the gradient, and ag.gradients(create_graph=True) gives derivatives as Values"
             )
+        self._watch([value])
 
     def detach(self, value: Value) -> Value:
         """A Value that is live but hands no gradient on."""
@@ -53,10 +77,33 @@ class Tracer:
             node.name = value.name
         return node
 
-    def _depends(self, value: Value) -> bool:
-        return any(
-            x in self.inputs or isinstance(x, Parameter) for x in graph.order(value) if x._row is None
-        )  # fmt: skip
+    def _kind(self, value: Value) -> int:
+        """What a Value depends on. Nothing that was found before is walked again."""
+        kinds = self._kinds
+        for x in graph.order(value, done=kinds) if value not in kinds else ():
+            if x._row is None:
+                live = x in self.live or isinstance(x, Parameter)
+                kinds[x] = LIVE if live else FIXED if isinstance(x, Constant) else CAPTURED
+            else:
+                kinds[x] = max((kinds[a] for a in graph.raw_operands(x) if a.__class__ is not float), default=FIXED)
+        return kinds[value]
+
+    def _watch(self, values: list[Value]) -> None:
+        for x in graph.order(*values):
+            if x._row is None:
+                self.watched[x] = x._f
+
+    def _number(self, value: Value) -> float:
+        """The number of a Value at the theta that is asked for."""
+        at = self._at
+        assert at is not None
+        for x in graph.order(value, done=at) if value not in at else ():
+            if x._row is None:
+                at[x] = x._f
+            else:
+                numbers = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
+                at[x] = x._row.value(numbers) if x._row.variadic else x._row.value(*numbers)
+        return at[value]
 
 
 class Compiled:
@@ -104,7 +151,7 @@ class Compiled:
     def _notice(self) -> None:
         """Forget every trace if a parameter of the model was added, removed or replaced."""
         try:
-            same = all(map(eq, *self._watched))
+            same = all(map(operator.eq, *self._watched))
         except ValueError:  # an attribute that is an array was replaced
             same = False
         if not same:
@@ -173,19 +220,10 @@ class Compiled:
             made = [Value(x) for x in example.ravel().tolist()]
             leaves.append(made)
             inputs.append(_shaped(made, example.shape, hasattr(given, "ndim")))
-        tracer = Tracer(x for group in leaves for x in group)
-        known = self._known or []
-        kept = [p._f for p in known]
-        try:
-            try:
-                if before:  # trace at the parameters that are asked for
-                    set_numbers(known, np.asarray(before[0], float).tolist())
-                with traced(tracer):
-                    result = self._f(*inputs)
-            finally:
-                set_numbers(known, kept)
-        finally:  # and again: an interrupt may have come just before
-            set_numbers(known, kept)
+        theta = np.asarray(before[0], float).tolist() if before and self._known else None
+        tracer = Tracer((x for group in leaves for x in group), self._known or [], theta)
+        with traced(tracer), changed_mode(recording=True):
+            result = self._f(*inputs)
         single = isinstance(result, Value) or not isinstance(result, Iterable)
         results = [result] if single else list(result)
         roots = [x if isinstance(x, Value) else Value(x) for x in results]
@@ -199,8 +237,30 @@ class Compiled:
             self._known = old + new
         program = make([*roots, *guards], self._known, leaves, shapes, single, self._batch, self._dtype, live=True)
         program.guards = [(name, outcome) for _, name, outcome in tracer.guards]
+        program.watched = list(tracer.watched.items())
         self._latest = program
         return program
+
+    # -- how it shows itself
+
+    def plan(self, gradient: bool = True) -> Plan:
+        """The instructions of the program used last. See `Program.plan`."""
+        return self._traced("plan").plan(gradient)
+
+    @property
+    def results(self) -> int:
+        """How many values a call computes."""
+        return self._traced("results").results
+
+    @property
+    def constants(self) -> Array:
+        """The constants of the program used last."""
+        return self._traced("constants").constants
+
+    def _traced(self, what: str) -> Program:
+        if self._latest is None:
+            raise RuntimeError(f"{what}: the function is traced at its first call; call it once")
+        return self._latest
 
     def __str__(self) -> str:
         return "not traced yet" if self._latest is None else str(self._latest)
@@ -215,13 +275,14 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
 
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an
     argument or a parameter is watched, and traced anew when it would go the other way; reading `.data` of such a
-    Value is refused. A shape not seen before is traced anew.
+    Value is refused. A shape not seen before is traced anew. Values that f has from elsewhere are read anew at each
+    call. Results are those of f up to rounding; see `ag.fold`.
 
     Args:
         f: takes numbers and arrays of them, as Values, and returns a Value or a sequence of them.
         params: the parameters: a Module or a sequence; None for every Parameter that f reaches.
         batch: f is one example; every argument gets a leading batch axis, and results and gradients are means.
-        dtype: what the program computes in, float64 unless told otherwise.
+        dtype: what the program computes in, float64, or float32 on request.
 
     Returns:
         A Compiled, with the methods of a Program.
@@ -238,7 +299,7 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     """
     if not callable(f):
         raise TypeError(f"compile: f must be a function, got {shown(f)}")
-    return Compiled(f, params, batch, dtype)
+    return Compiled(f, params, batch, checked_dtype(dtype, "compile"))
 
 
 def _parameters(params: Any) -> list[Value]:

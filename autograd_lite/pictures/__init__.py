@@ -1,8 +1,8 @@
 """Pictures of graphs: `draw`, `tape`, `step` and `quiz`.
 
-model.py and folded.py say what is in a picture, layout.py and layered.py where it goes, scene.py how
-it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py make the tape. steps.py says what
-backpropagation does one step after another, stepper.py and animated.py play that over a picture;
+model.py and folded.py say what is in a picture (of a Program: programs.py), layout.py and layered.py where it
+goes, scene.py how it looks; svg.py, dot_text.py and paint.py write it; listing.py and formula.py make the tape.
+steps.py says what backpropagation does one step after another, stepper.py and animated.py play that over a picture;
 closed.py and page.py close frames, compared.py and quizzes.py show two graphs and none of the answers.
 """
 
@@ -19,6 +19,8 @@ from autograd_lite.pictures.picture import Picture
 from autograd_lite.value import Value, shown
 
 if TYPE_CHECKING:
+    from autograd_lite.folding.program import Program
+    from autograd_lite.folding.tracing import Compiled
     from autograd_lite.pictures.model import Model
     from autograd_lite.pictures.quizzes import Quiz
     from autograd_lite.pictures.stepper import Stepper
@@ -30,7 +32,7 @@ MOST = 1000
 
 
 def draw(
-    loss: Value | Iterable[Value],
+    loss: Value | Iterable[Value] | Program | Compiled,
     *,
     direction: str = "BT",
     fold: bool | None = None,
@@ -43,7 +45,8 @@ def draw(
         g(operand) = sum over its edges of g(user) * local gradient
 
     Args:
-        loss: the Value at the root, or several in a sequence.
+        loss: the Value at the root, or several in a sequence; or a Program (`ag.fold`, `ag.compile`), whose
+            instructions are then the boxes, up to the result and down again to the gradient.
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes, so that one box stands for all scalars that do the
             same thing; True always folds, False draws every Value, up to 1,000 boxes.
@@ -81,8 +84,10 @@ def draw(
     from autograd_lite.pictures.folded import folded
     from autograd_lite.pictures.model import model
 
-    roots = _roots(loss, "draw")
     _check_direction(direction, "draw")
+    if not isinstance(loss, Value) and callable(getattr(loss, "plan", None)):
+        return _of_program(loss, direction, fold, {"depth": depth, "compare": compare, "explain": explain})
+    roots = _roots(loss, "draw")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
         raise TypeError(f"draw: depth must be a whole number of levels of frames, got {shown(depth)}")
     if depth is not None and depth < 0:
@@ -111,6 +116,23 @@ def draw(
         return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
     whole = (lambda: made) if depth is None and small else lambda: model(order, roots)
     return Picture(made, direction, lambda: str(Tape(order, roots)), [whole, alike])
+
+
+def _of_program(program: Any, direction: str, fold: bool | None, others: dict[str, Any]) -> Picture:
+    """The picture of a Program, or of the latest one of a compiled function."""
+    from autograd_lite.pictures.programs import program_model
+
+    for name, given in others.items():
+        if given is not None:
+            raise TypeError(f"draw: {name} is about a graph of Values; a Program has none, draw the loss for that")
+    plan = program.plan()
+    if fold is False and len(plan.instructions) > MOST:
+        raise ValueError(
+            f"draw: {len(plan.instructions):,} instructions are more than fold=False draws ({MOST:,}); leave fold out "
+            "to have those of one shape in one box, or print(program)"
+        )
+    made = program_model(plan, program.results, program.constants, FOLD_OVER, fold)
+    return Picture(made, direction, lambda: str(program))
 
 
 def _compared(now: Model, earlier: Any, direction: str, fold: bool | None, depth: int | None) -> Model:

@@ -283,7 +283,7 @@ class _Layout:
                     share = mass[a] / (mass[a] + mass[b])
                     where[a] -= short * (1.0 - share)
                     where[b] += short * share
-        at = settled(where[:n])
+        at = settled(self._apart(where, distances))
         sides = [inf, -inf] * len(self.around)
         first = PAD + (FRAME_TITLE if self.turned else 0.0)
         for frame in reversed(range(len(self.around))):
@@ -298,6 +298,29 @@ class _Layout:
                 sides[2 * parent] = min(sides[2 * parent], sides[2 * frame] - first)
                 sides[2 * parent + 1] = max(sides[2 * parent + 1], sides[2 * frame + 1] + PAD)
         return at, sides
+
+    def _apart(self, where: Vector, distances: list[tuple[int, int, float]]) -> Vector:
+        """Frames that lie side by side and have come to overlap, moved apart with all that is in them.
+
+        Edges between two frames pull their items towards each other, more than the light sides can hold.
+        """
+        items, n = self.items, len(self.items)
+        members: list[list[int]] = [[] for _ in self.around]
+        for i, item in enumerate(items):
+            for frame in item.frames:
+                members[frame].append(i)
+        beside = {(a, b): d for a, b, d in distances if a >= n and b >= n and (b - n) % 2 < (a - n) % 2}
+        for (a, b), d in sorted(beside.items()):
+            left, right = members[(a - n) // 2], members[(b - n) // 2]
+            end = max(where[i] + items[i].size[0] / 2 for i in left) + PAD
+            start = min(where[i] - items[i].size[0] / 2 for i in right) - PAD
+            short = (d - (start - end)) / 2
+            if short > 0.0:
+                for i in left:
+                    where[i] -= short
+                for i in right:
+                    where[i] += short
+        return where[:n]
 
     # -- places down the rows
 

@@ -31,7 +31,7 @@ class Box:
     """One rectangle: a Value, or `count` of them that do the same thing.
 
     Args:
-        kind: "parameter", "input", "constant", "op", or "frame" (a closed one).
+        kind: "parameter", "input", "constant", "op", "backward" (in a program), or "frame" (a closed one).
         title: its name, or the number that stands for it.
         symbol: what it does; "" for a leaf.
         f: the smallest and the largest forward value.
@@ -45,6 +45,7 @@ class Box:
         rule: the formula, in small print, where the order of the operands matters.
         before: f and g of the picture that this one is compared with, where they differ.
         blank: "f" or "g" and the letter that stands for it in a quiz.
+        says: lines of its own in place of the numbers, each with what it is: a step of a program has no numbers.
     """
 
     kind: str
@@ -61,10 +62,13 @@ class Box:
     rule: str = ""
     before: tuple[Range, Range | None] | None = None
     blank: tuple[str, str] | None = None
+    says: tuple[tuple[str, str], ...] | None = None
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """The lines below the title, each with what it is: "f", "g", "rule" or "note"."""
+        if self.says is not None:
+            return self.says
         if self.literal:
             return (("f", _changed(self.f, self.before and self.before[0])),)
         sign = " = " if self.count == 1 else ": "
@@ -90,6 +94,7 @@ class Edge:
         before: the local gradient of the picture that this one is compared with, where it differs.
         blank: the letter that stands for the local gradient in a quiz.
         flow: that share in figures, or the amount where the gradient has no shares.
+        says: its label, where it has no local gradient: an operand of a step of a program.
     """
 
     source: int
@@ -103,10 +108,13 @@ class Edge:
     before: Range | None = None
     blank: str = ""
     flow: str = ""
+    says: str | None = None
 
     @property
     def label(self) -> str:
         """What stands at the edge: nothing where a bare number comes in, such as the exponent of a square."""
+        if self.says is not None:
+            return self.says
         if self.blank:
             return f"{self.blank} ?"
         if self.share is not None:
@@ -116,7 +124,9 @@ class Edge:
     @property
     def idle(self) -> bool:
         """Whether nothing flows back along it."""
-        return self.constant or (not self.blank and self.local == (0.0, 0.0))  # dashes would give a blank away
+        if self.blank or self.says is not None:  # dashes would give a blank away
+            return self.constant
+        return self.constant or self.local == (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -169,13 +179,10 @@ class Frames:
         return here
 
 
-_grad_slot: Any = vars(Value)["_grad"]
-
-
 def backward_value(node: Value) -> float | None:
     """The `.grad` of a node, None if no backward pass has ever set it."""
     try:
-        return float(_grad_slot.__get__(node))
+        return node._grad
     except AttributeError:
         return None
 

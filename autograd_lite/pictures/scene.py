@@ -18,7 +18,10 @@ from autograd_lite.pictures.text import width
 BLUE, VERMILION = "#0072B2", "#D55E00"
 """Forward and backward: two colours of Okabe and Ito, which colour-blind readers tell apart."""
 INK, LINE, FAINT = "#1A1A1A", "#5F6673", "#9AA0AB"
-TINTS = {"op": "#FFFFFF", "parameter": "#FFF0C4", "input": "#DDF1E4", "constant": "#ECECF0", "frame": "#E4E9F6"}
+TINTS = {
+    "op": "#FFFFFF", "parameter": "#FFF0C4", "input": "#DDF1E4", "constant": "#ECECF0", "frame": "#E4E9F6",
+    "backward": "#FCE9DD",
+}  # fmt: skip
 FRAME_TINT, FRAME_LINE = "#5B6EA8", "#A9B3CF"
 
 SIZE, SMALL, ROW, PAD = 12.0, 11.0, 16.0, 7.0

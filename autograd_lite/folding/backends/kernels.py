@@ -22,6 +22,11 @@ def _pow(a: Any, b: Any, out: Array) -> None:
         _POWERS[b](a, out)
         return
     np.power(a, b, out)
+    if not isinstance(b, float):
+        half = np.equal(b, 0.5)  # where b is 0.5 all along, NumPy takes the square root
+        if half.any():
+            np.copyto(out, math.inf, where=half & np.equal(a, -math.inf))
+            np.copyto(out, 0.0, where=half & np.equal(a, 0.0))
     if (isinstance(b, float) and b == b and b) or (isinstance(a, float) and a == a and a != 1.0):
         return
     np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))  # NumPy has 1 ** NaN and NaN ** 0 at 1
@@ -31,10 +36,18 @@ def _cube(a: Array, out: Array) -> None:
     np.multiply(a * a, a, out)
 
 
+def _half(a: Array, out: Array) -> None:
+    """a ** 0.5, which is the square root but at two points: 0 at -0, infinite at -inf."""
+    np.sqrt(a, out)
+    np.add(out, 0.0, out)
+    np.copyto(out, math.inf, where=np.equal(a, -math.inf))
+
+
 _POWERS: dict[float, Callable[..., Any]] = {
     2.0: np.square,
     3.0: _cube,
     1.0: lambda a, out: np.copyto(out, a),
+    0.5: _half,
     -1.0: lambda a, out: np.divide(1.0, a, out),
 }
 

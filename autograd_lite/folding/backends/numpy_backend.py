@@ -244,12 +244,14 @@ class Runner:
             count = len(self.arrays)
             batched = out.ndim > 1
             if batched and not any(self.arrays[r.source].ndim > 1 for r in (part.left, part.right) if r is not None):
-                if fresh:  # the same for every row: computed once, and spread
-                    self._do(out.__setitem__, lanes, 0.0)
-                once = self._temporary((x.size,))
-                self._do(once.fill, 0.0)
+                once = self._temporary((x.size,))  # the same for every row: computed once, and spread
+                if not fresh:
+                    self._do(once.fill, 0.0)
                 getattr(self, f"_{form.what}")(part, form, once, True, False)
-                self._do(np.add, out, once[:, None], out)
+                if fresh:
+                    self._do(_spread, out, lanes, once)
+                else:
+                    self._do(np.add, out, once[:, None], out)
             else:
                 getattr(self, f"_{form.what}")(part, form, out, fresh, batched)
             if len(self.arrays) > count:  # what a form added for itself
@@ -494,6 +496,11 @@ def _einsum(text: str, a: Array, b: Array, out: Array) -> None:
 
 def _scatter(out: Array, to: Array, values: Array) -> None:
     out[to] = values
+
+
+def _spread(out: Array, lanes: Array, once: Array) -> None:
+    """Numbers that are the same for every row, into some lanes of a batch."""
+    out[lanes] = once[lanes, None]
 
 
 def _scatter_add(out: Array, to: Array, values: Array) -> None:

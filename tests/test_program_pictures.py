@@ -1,0 +1,142 @@
+"""ag.draw(program) and print(program): the instructions as boxes and as lines."""
+
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.folding.listing import Run, repeats
+
+
+def moons_like():
+    model = ag.MLP(2, [8, 1], activation="relu", seed=1)
+    loss = ag.sum([ag.relu(1.0 - model([0.01 * k, 1.0 - 0.02 * k])) for k in range(20)])
+    return ag.fold(loss, params=model.parameters())
+
+
+def recurrence(steps, w=None):
+    w = [ag.Parameter(0.3), ag.Parameter(0.5)] if w is None else w
+    h = w[0]
+    for _ in range(steps):
+        h = ag.tanh(h * w[1] + 0.1)
+    return ag.fold(h, params=w)
+
+
+def says(picture):
+    return [" ".join([box.title, box.symbol, *(text for _, text in box.lines)]) for box in picture.model.boxes]
+
+
+def test_a_box_an_instruction():
+    program = moons_like()
+    picture = ag.draw(program)
+    plan = program.plan()
+    assert len(picture.model.boxes) == len(plan.instructions)
+    assert sum("matmul" in text for text in says(picture)) == sum(
+        any(form.what == "matmul" for part in found for form in part) for found in plan.forms
+    )
+    assert any("relu" in text and "160 lanes" in text for text in says(picture))
+    assert str(program) == repr(picture)
+
+
+def test_forward_and_backward_are_told_apart_and_the_result_is_on_top():
+    picture = ag.draw(moons_like())
+    kinds = {box.kind for box in picture.model.boxes}
+    assert {"parameter", "constant", "op", "backward"} <= kinds
+    assert [frame.title for frame in picture.model.frames] == ["forward", "backward"]
+    ends = {box.lines[-1][1]: i for i, box in enumerate(picture.model.boxes) if box.root}
+    assert set(ends) == {"the result", "the gradient"}
+    boxes = [group for group in picture.scene.groups if group.kind.startswith("box")]
+    tops = [group.shapes[0].y for group in boxes]
+    forward = [tops[i] for i, box in enumerate(picture.model.boxes) if box.frame == 0]
+    backward = [tops[i] for i, box in enumerate(picture.model.boxes) if box.frame == 1]
+    assert tops[ends["the result"]] == min(forward)
+    assert tops[ends["the gradient"]] == max(backward)
+    for edge in picture.model.edges:  # up to the result, down to the gradient
+        source, target = (picture.model.boxes[i] for i in (edge.source, edge.target))
+        if source.frame == target.frame == 0:
+            assert tops[edge.source] > tops[edge.target]
+        if source.frame is not None and target.frame == 1:
+            assert tops[edge.source] < tops[edge.target]
+
+
+@pytest.mark.parametrize("steps", [40, 3000])
+def test_steps_that_repeat_are_counted(steps):
+    program = recurrence(steps)
+    picture = ag.draw(program)
+    assert len(picture.model.boxes) <= 30
+    assert any("more of this shape" in box.title for box in picture.model.boxes)
+    assert sum(box.count for box in picture.model.boxes) == len(program.plan().instructions)
+    assert "more of this shape" in str(program)
+    assert len(str(program).splitlines()) < 40
+    assert max(map(len, str(program).splitlines())) < 600
+
+
+def test_neighbours_share_a_box_where_there_are_many():
+    rng = np.random.default_rng(0)
+    w = [ag.Parameter(0.1 * k + 0.2) for k in range(4)]
+    h = list(w)
+    for _ in range(30):
+        f = [ag.sin, ag.exp, ag.tanh, ag.atan, ag.cosh][rng.integers(5)]
+        h = [f(x * 0.3) for x in h]
+    program = ag.fold(ag.sum(h), params=w)
+    assert len(program.plan().instructions) > 60
+    picture = ag.draw(program)
+    assert len(picture.model.boxes) <= 60
+    assert any("steps" in box.symbol for box in picture.model.boxes)
+    assert sum(box.count for box in picture.model.boxes) == len(program.plan().instructions)
+    assert len(ag.draw(program, fold=False).model.boxes) == len(program.plan().instructions)
+    with pytest.raises(ValueError, match="more than fold=False draws"):
+        ag.draw(recurrence(1000), fold=False)
+
+
+@pytest.mark.parametrize("direction", ["BT", "LR"])
+def test_every_form(direction, tmp_path):
+    evil = ag.primitive("evil_drawn", lambda a: a + 1.0, lambda a: 1.0, symbol='<b>"]; }\ud800')
+    w = [ag.Parameter(0.5), ag.Parameter(1.5)]
+    program = ag.fold(ag.sum([evil(x) * x for x in w]), params=w)
+    picture = ag.draw(program, direction=direction)
+    root = ET.fromstring(picture.svg)
+    assert '<b>"]; }\\ud800' in "".join(root.itertext())
+    assert "&lt;b&gt;" in picture.dot
+    for form in ("svg", "dot", "html", "png"):
+        assert picture.save(tmp_path / f"p.{form}").stat().st_size > 500
+    again = ag.draw(program, direction=direction)
+    assert again.model == picture.model
+    assert again.svg.replace(again.prefix, "") == picture.svg.replace(picture.prefix, "")
+    ids = [part.get("id") for part in root.iter() if part.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_compiled_function_shows_what_it_ran_last():
+    model = ag.MLP(2, [3, 1], activation="tanh", seed=0)
+    loss = ag.compile(lambda x, y: (model(x) - y) ** 2, params=model, batch=True)
+    with pytest.raises(RuntimeError, match="traced at its first call"):
+        ag.draw(loss)
+    loss([[0.0, 1.0], [1.0, 2.0]], [0.0, 1.0])
+    picture = ag.draw(loss)
+    assert any("3 x rows" in text for text in says(picture))
+    assert any(box.title == "input 0" for box in picture.model.boxes)
+
+
+def test_without_a_gradient_there_is_one_frame_less():
+    x = ag.Value(2.0)
+    picture = ag.draw(ag.fold([ag.sin(x), ag.cos(x)]))
+    assert picture.model.frames == ()
+    assert any("result 1" in text for text in says(picture))
+
+
+def test_what_a_program_has_not_is_refused():
+    program = recurrence(2)
+    w = ag.Parameter(1.0)
+    for options in ({"depth": 1}, {"explain": w}, {"compare": w}):
+        with pytest.raises(TypeError, match=f"draw: {next(iter(options))}"):
+            ag.draw(program, **options)
+    with pytest.raises(ValueError, match="direction"):
+        ag.draw(program, direction="TB")
+
+
+def test_runs_lie_apart():
+    assert repeats("ab" * 10 + "c" * 30) == [Run(0, 2, 10), Run(20, 1, 30)]
+    assert repeats("abcdefgh") == []
+    assert repeats("") == []
