@@ -28,7 +28,16 @@ __all__ = ["load", "save"]
 FORMAT, VERSION = "autograd_lite", 1
 DEEPEST = 32  # nesting: what we write has at most 8
 LONGEST = 40  # digits of a whole number: a seed may be long
-KINDS = ("module", "optimizer", "state", "checkpoint")
+NOTHING = type(None)
+PARTS: dict[str, dict[str, Any]] = {  # of each kind of payload, and their types
+    "module": {"type": (str,), "config": (dict,), "parameters": (dict,), "frozen": (list,)},
+    "optimizer": {"rule": (str,), "lr": (float, int, NOTHING), "steps": (int,), "pieces": (list,)},
+    "state": {},  # any names
+    "checkpoint": {
+        "seed": (int,), "told": (dict,), "model": (dict,), "optimizer": (dict,), "history": (list,),
+        "best": (dict, NOTHING),
+    },
+}  # fmt: skip
 
 
 def save(obj: Any, path: Any) -> None:
@@ -62,16 +71,9 @@ def save(obj: Any, path: Any) -> None:
                 f"save: {name} is a module of your own, and a file runs no code: save {name}.state_dict(), "
                 "and give what load returns to the load_state_dict of a new one"
             )
-        parameters = dict(obj.named_parameters())
-        payload = {
-            "type": name,
-            "config": CONFIGS[name](obj),
-            "parameters": {key: p._f for key, p in parameters.items()},
-            "frozen": [key for key, p in parameters.items() if p.frozen],
-        }
-        write("module", payload, path)
+        write("module", _described(obj), path)
     elif isinstance(obj, Mapping):
-        write("optimizer" if "pieces" in obj else "state", dict(obj), path)
+        write(_kind(obj), dict(obj), path)
     else:
         raise TypeError(f"save: expected a module, an optimizer or a state_dict, got {shown(obj)}")
 
@@ -104,8 +106,9 @@ def load(path: Any) -> Any:
 
 def write(kind: str, payload: Mapping[str, Any], path: Any) -> None:
     """Write a payload of plain lists, dicts, numbers and strings; the file is replaced at once."""
-    head = {"format": FORMAT, "version": VERSION, "kind": kind, "payload": _outward(payload, kind)}
-    text = _document(head)
+    content = _outward(payload, kind)
+    _check_parts(kind, content, "save")
+    text = _document({"format": FORMAT, "version": VERSION, "kind": kind, "payload": content})
     target = Path(os.path.realpath(path))
     there = target.stat().st_mode & 0o777 if target.exists() else None  # a new file gets what the process's mask leaves
     beside = target.with_name(f".{target.name[:50]}.{token_hex(8)}.tmp")
@@ -133,6 +136,21 @@ def read(path: Any, kind: str) -> dict[str, Any]:
     if found != kind:
         raise ValueError(f"{path}: expected a file of the kind {kind!r}, this one is of the kind {found!r}")
     return payload
+
+
+def _kind(state: Mapping[str, Any]) -> str:
+    """Whether a dict is the state of an optimizer (its rule is a string) or of parameters (all are numbers)."""
+    return "optimizer" if isinstance(state.get("rule"), str) else "state"
+
+
+def _check_parts(kind: str, payload: Mapping[str, Any], who: Any) -> None:
+    wanted = PARTS[kind]
+    for part in [*wanted, *payload]:
+        known = part in wanted or kind == "state"
+        if not known or part not in payload or (part in wanted and type(payload[part]) not in wanted[part]):
+            raise ValueError(f"{who}: its part {part!r} is missing or not what a file of the kind {kind!r} holds")
+    if kind == "state" and _kind(payload) != kind:
+        raise ValueError(f"{who}: its part 'rule' is not what a file of the kind 'state' holds")
 
 
 def _document(head: Mapping[str, Any]) -> str:
@@ -174,18 +192,17 @@ def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"{path}: the file is cut short, damaged or not one of ours: {error}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f'{path}: this is JSON, but not of ours: "format" is not {FORMAT!r}')
-    if found.get("version") != VERSION:
+    if type(found.get("version")) is not int or found["version"] != VERSION:  # and neither true nor 1.0
         raise ValueError(f"{path}: the version of the file is {found.get('version')!r}, this package reads {VERSION}")
     kind, payload = found.get("kind"), found.get("payload")
-    if kind not in KINDS:
-        raise ValueError(f"{path}: unknown kind {kind!r}; known are {', '.join(KINDS)}")
-    head = {key: value for key, value in found.items() if key != "checksum"}
+    if not isinstance(kind, str) or kind not in PARTS:
+        raise ValueError(f"{path}: unknown kind {kind!r}; known are {', '.join(PARTS)}")
+    head = {key: found.get(key) for key in ("format", "version", "kind", "payload")}
     if not isinstance(payload, dict) or _document(head) != text:
         raise ValueError(f"{path}: the checksum does not fit: the file was damaged or changed after it was written")
-    try:
-        return kind, _inward(payload)
-    except (AttributeError, KeyError, TypeError):
-        raise ValueError(f"{path}: its part 'history' is no list of rows of numbers") from None
+    payload = _inward(payload, kind, path)
+    _check_parts(kind, payload, path)
+    return kind, payload
 
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.S)  # one that never ends is one too: so the search stays linear
@@ -241,10 +258,13 @@ def _outward(payload: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return found
 
 
-def _inward(payload: dict[str, Any]) -> dict[str, Any]:
-    rows = payload.get("history")
-    if isinstance(rows, list):
-        payload["history"] = [_mapped(row, lambda x: _WORDS[x] if isinstance(x, str) else x) for row in rows]
+def _inward(payload: dict[str, Any], kind: str, path: Any) -> dict[str, Any]:
+    if kind == "checkpoint" and isinstance(payload.get("history"), list):
+        try:
+            rows = [_mapped(row, lambda x: x if type(x) in (int, float) else _WORDS[x]) for row in payload["history"]]
+        except (AttributeError, KeyError, TypeError):
+            raise ValueError(f"{path}: its part 'history' is no list of rows of numbers") from None
+        payload["history"] = rows
     return payload
 
 
@@ -284,6 +304,17 @@ def _network_config(network: Network) -> dict[str, Any]:
     }
 
 
+def _described(module: Any) -> dict[str, Any]:
+    """The payload of a module."""
+    name, parameters = type(module).__name__, dict(module.named_parameters())
+    return {
+        "type": name,
+        "config": CONFIGS[name](module),
+        "parameters": {key: p._f for key, p in parameters.items()},
+        "frozen": [key for key, p in parameters.items() if p.frozen],
+    }
+
+
 CONFIGS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "MLP": lambda m: {
         "n_in": m.layers[0].n_in,
@@ -314,6 +345,8 @@ def _module(payload: dict[str, Any], path: Any) -> Module:
         by_name = dict(made.named_parameters())
         for key in payload["frozen"]:
             by_name[key].frozen = True
+        if json.dumps(_described(made)) != json.dumps(payload):  # more in it, or numbers of another type
+            raise ValueError(f"it holds more or other things than {made!r} has")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the file does not describe a module of ours: {error}") from error
     return made

@@ -254,7 +254,7 @@ class Module:
 
         Raises:
             TypeError: state is no mapping, or an entry is no number.
-            ValueError: a name is missing, or there is one too many.
+            ValueError: a name is missing, there is one too many, or a number is NaN or infinite.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {shown(state)}")
@@ -266,6 +266,12 @@ class Module:
             ]
             raise ValueError(f"load_state_dict: {_some(wrong)}; the module is {self!r}")
         numbers = [plain(state[name], f"load_state_dict: {name!r}") for name in parameters]
+        for name, x in zip(parameters, numbers, strict=True):
+            if not isfinite(x):
+                raise ValueError(
+                    f"load_state_dict: {name!r} is {x}, and a state holds finite numbers, as a file of `save` does; "
+                    "to have it all the same, set the parameter's .data"
+                )
         set_numbers(parameters.values(), numbers)
 
     def predict(self, X: Any) -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from autograd_lite.schedules import (
@@ -25,7 +25,7 @@ from autograd_lite.schedules import (
     setting,
     whole,
 )
-from autograd_lite.value import Value, clear_grads, set_numbers, shown
+from autograd_lite.value import Value, clear_grads, plain, set_numbers, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -504,7 +504,8 @@ class Optimizer:
 
         Raises:
             TypeError: state is no such dict.
-            ValueError: it belongs to another rule, or to another number of parameters.
+            ValueError: it belongs to another rule, or to another number of parameters, or a number in it is NaN or
+                infinite (unless allow_nonfinite).
         """
         set_numbers((), (), self.loading(state))
 
@@ -537,7 +538,11 @@ class Optimizer:
             loaded: State = {}
             for key, first in start.items():
                 if isinstance(first, np.ndarray):
-                    loaded[key] = np.array(entry[key], dtype=float)
+                    given = np.array(entry[key], dtype=object)
+                    numbers = [plain(x, f"{who}: {kind}.{key}") for x in given.ravel()]
+                    if not self.allow_nonfinite and not all(map(isfinite, numbers)):
+                        raise ValueError(f"{who}: {kind}.{key} holds a number that is not finite")
+                    loaded[key] = np.array(numbers).reshape(given.shape)
                     if loaded[key].shape != first.shape:
                         raise ValueError(
                             f"{who}: {kind}.{key} has shape {loaded[key].shape}, {n} parameters need {first.shape}"

@@ -3,8 +3,6 @@
 import json
 import math
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -117,32 +115,6 @@ def saved(tmp_path):
     return path
 
 
-def test_every_flipped_bit_is_refused(saved):
-    good = saved.read_bytes()
-    assert len(good) < 600
-    for i in range(len(good)):
-        for bit in range(8):
-            bad = bytearray(good)
-            bad[i] ^= 1 << bit
-            with pytest.raises(ValueError, match=r"model\.json"):
-                files._parsed(bytes(bad), saved)  # what load does with the bytes
-    saved.write_bytes(bad)
-    with pytest.raises(ValueError, match=r"model\.json"):
-        ag.load(saved)
-
-
-def test_every_truncation_and_any_addition_is_refused(saved):
-    good = saved.read_bytes()
-    for bad in [*(good[:n] for n in range(len(good))), good + b"\n", good + b" ", b" " + good, good + good]:
-        with pytest.raises(ValueError, match=r"model\.json"):
-            files._parsed(bad, saved)
-    saved.write_bytes(b"")
-    with pytest.raises(ValueError, match="empty"):
-        ag.load(saved)
-    with pytest.raises(FileNotFoundError):
-        ag.load(saved.with_name("none.json"))
-
-
 def sealed(path, **changes):
     """A file with a checksum that fits, whatever it says."""
     head = {"format": "autograd_lite", "version": 1, "kind": "module", "payload": {}, **changes}
@@ -154,7 +126,8 @@ def sealed(path, **changes):
     ("changes", "words"),
     [
         ({"version": 2}, "version of the file is 2"),
-        ({"version": True}, "version"),
+        ({"version": True}, "version of the file is True"),
+        ({"version": 1.0}, r"version of the file is 1\.0"),
         ({"kind": "virus"}, "unknown kind 'virus'"),
         ({"format": "pickle"}, "not of ours"),
         ({"payload": []}, "checksum|payload"),
@@ -228,22 +201,6 @@ def test_what_is_wrong_is_said(tmp_path):
             ag.load(path)
 
 
-def test_random_garbage_is_refused(tmp_path):
-    rng = random.Random(0)
-    path = tmp_path / "f.json"
-    good = files._document({"format": "autograd_lite", "version": 1, "kind": "state", "payload": {"w": 1.5}})
-    for _ in range(500):
-        bad = list(good)
-        for _ in range(rng.randint(1, 4)):
-            i = rng.randrange(len(bad))
-            bad[i : i + rng.randint(0, 3)] = rng.choices('{}[],:"0123456789.eE+-aNI \n\\', k=rng.randint(0, 3))
-        text = "".join(bad)
-        if text == good:
-            continue
-        with pytest.raises(ValueError, match=r"f\.json"):
-            files._parsed(text.encode(), path)
-
-
 def test_loading_runs_and_imports_nothing(tmp_path):
     """In a process of its own: no module is imported by load that the package does not know."""
     path = sealed(tmp_path / "f.json", payload={"type": "antigravity", "config": {}, "parameters": {}, "frozen": []})
@@ -257,36 +214,6 @@ def test_loading_runs_and_imports_nothing(tmp_path):
 
 
 # --- whole or not at all --------------------------------------------------------------------------------------
-
-
-KILLED = """
-import sys, autograd_lite as ag
-path, big = sys.argv[1], {f"w{i}": i / 3 for i in range(20000)}
-n = 0
-while True:
-    n += 1
-    ag.save({**big, "n": float(n)}, path)
-    if n == 1:
-        print("the first is there", flush=True)
-"""
-
-
-def test_kill_in_the_middle_of_save(tmp_path):
-    """The file is the old one or the new one, whole, whenever the writer is killed."""
-    path = tmp_path / "state.json"
-    ag.save({"n": 0.0}, path)
-    found = set()
-    for i in range(6):
-        writer = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE)
-        writer.stdout.readline()
-        time.sleep(0.02 + 0.037 * i)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
-        found.add(ag.load(path)["n"])
-    assert max(found) > 0
-    ag.save({"n": 1.0}, path)
-    assert ag.load(path) == {"n": 1.0}
 
 
 def test_a_save_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
