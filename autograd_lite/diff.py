@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from math import isfinite
 from operator import add
 from typing import Any
@@ -20,6 +20,7 @@ from autograd_lite.graph import MANY
 from autograd_lite.rows import TABLE, Row
 from autograd_lite.value import Value, listed, mode, plain, record, shown
 
+_GRAD = repeat("_grad")  # setattr with it is faster than the slot's own __set__
 _get_grad, _set_grad = vars(Value)["_grad"].__get__, vars(Value)["_grad"].__set__
 
 
@@ -48,7 +49,7 @@ def backward(root: Value, gradient: float = 1.0) -> None:
     # One call that runs no bytecode: no interrupt and no other thread comes between reading a leaf's
     # gradient and writing the sum, nor between one node and the next.
     sums = map(add, map(_get_grad, leaves), map(adjoint.__getitem__, leaves))
-    deque(chain(map(adjoint.__setitem__, leaves, sums), map(_set_grad, adjoint, adjoint.values())), maxlen=0)
+    deque(chain(map(adjoint.__setitem__, leaves, sums), map(setattr, adjoint, _GRAD, adjoint.values())), maxlen=0)
 
 
 def add_gradients(leaves: Sequence[Value], gradient: Sequence[float]) -> None:
@@ -64,49 +65,49 @@ def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
         gradient: its own gradient.
 
     Returns:
-        A dict in the order of the backward pass, root first.
+        A dict in topological order, root last.
     """
-    nodes = graph.order(root)
-    nodes.reverse()
-    adjoint = dict.fromkeys(nodes, 0.0)
+    adjoint = graph.reach(root)
     adjoint[root] = gradient
-    for node, g in adjoint.items():  # an entry is complete when its turn comes: all users stand before it
+    many, number = MANY, float  # locals are read faster
+    for node, g in reversed(adjoint.items()):  # an entry is complete when its turn comes: all users stand behind it
         a = node._a
         if a is None:
             continue
         b = node._b
         if b is None:
             adjoint[a] += g * node._da
-        elif b is MANY:
+        elif b is many:
             for x, d in zip(a, node._da):  # noqa: B905
-                if type(x) is not float:
+                if type(x) is not number:
                     adjoint[x] += g * d
         else:
-            if type(a) is not float:
+            if type(a) is not number:
                 adjoint[a] += g * node._da
-            if type(b) is not float:
+            if type(b) is not number:
                 adjoint[b] += g * node._db
     if not isfinite(sum(adjoint.values())):
-        return _careful_adjoints(nodes, root, gradient)
+        return _careful_adjoints(adjoint, root, gradient)
     return adjoint
 
 
-def _careful_adjoints(nodes: Sequence[Value], root: Value, gradient: float) -> dict[Value, float]:
+def _careful_adjoints(nodes: Iterable[Value], root: Value, gradient: float) -> dict[Value, float]:
     """The same sweep where something is not finite: a branch that is not taken contributes nothing.
 
     An adjoint of exactly 0 contributes 0 whatever the local gradient (not 0 * inf), and an operand that
     a choice passed over gets 0 whatever the adjoint. Whoever listens (`mode.on_adjoint`) is told of each sum
     that turns non-finite.
     """
-    adjoint = {root: gradient}
-    for node in nodes:
+    adjoint = dict.fromkeys(nodes, 0.0)
+    adjoint[root] = gradient
+    for node in reversed(adjoint):
         if node._row is None:
             continue
         g, branch = adjoint[node], node._row.branch
         for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node.local_grads, strict=True)):
             if type(x) is not float:
                 nothing = g == 0.0 or (branch and d == 0.0)
-                before = adjoint.get(x, 0.0)
+                before = adjoint[x]
                 total = adjoint[x] = before + (0.0 if nothing else g * d)
                 if mode.on_adjoint is not None and isfinite(before) and not isfinite(total):
                     mode.on_adjoint(node, slot, g, total)
@@ -314,6 +315,9 @@ def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dic
 def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
     """`tangents` as Values (floats where they are constant), which can be differentiated again.
 
+    Where any tangent on the way is not finite the backward pass decides, not only where a root's is: a factor of 0
+    would hide a NaN here, and the next derivative would find it.
+
     Args:
         roots: the Values whose derivatives are asked for.
         seeds: the tangents to start from, floats or Values, by Value.
@@ -324,6 +328,7 @@ def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Valu
     nodes = graph.order(*roots)
     _refuse_stale(nodes, seeds)
     tangent = dict(seeds)
+    finite = True
     for node in nodes:
         row = node._row
         if row is None or node in seeds:
@@ -335,10 +340,10 @@ def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Valu
         partials = _partials(row, operands, node, slots)
         used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
         if used:
-            tangent[node] = _total([_product(d, tangent[operands[i]], row.branch) for i, d in used])
-    for root in roots:
-        t = tangent.get(root, 0.0)
-        if not isfinite(t._f if isinstance(t, Value) else t):
+            t = tangent[node] = _total([_product(d, tangent[operands[i]], row.branch) for i, d in used])
+            finite = finite and isfinite(t._f if isinstance(t, Value) else t)
+    if not finite:
+        for root in roots:
             adjoint = graph_adjoints(root, list(seeds), seeds)
             tangent[root] = functions.sum(_product(g, t, False) for g, t in zip(adjoint, seeds.values(), strict=True))
     return tangent

@@ -13,6 +13,7 @@ An operand that is a plain float is a constant.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 MANY = "many"
@@ -31,49 +32,71 @@ def raw_operands(node: Node) -> tuple[Any, ...]:
     return a if b is MANY else (a, b)
 
 
-def order(*roots: Node, seen: set[Node] | None = None) -> list[Node]:
+def order(*roots: Node) -> list[Node]:
     """Every node that the roots reach, each after its operands: leaves first, a single root last.
 
     A node follows as late as its users allow, first operands before second ones, so that the order
     is that in which the expression reads. Iterative: a chain of a million is as good as any.
-    Nodes in `seen`, and what is below them, are left out; those found are added to it.
     """
-    found: list[Node] = []
-    seen = set() if seen is None else seen
-    stack: list[Node] = list(reversed(roots))
-    add, push, pop, emit = seen.add, stack.append, stack.pop, found.append
-    while stack:
-        node = pop()
-        if node is None:  # below it: a node whose operands are all out
-            emit(pop())
+    return list(reach(*roots))
+
+
+def reach(*roots: Node, done: dict[Node, float] | None = None) -> dict[Node, float]:
+    """The same as the keys of a dict, each with 0.0: where a sweep can begin to add up.
+
+    One dict is the order, the marks and the sums at once, since moving memory is most of what a walk costs.
+
+    Args:
+        roots: where to start from.
+        done: nodes that are left out with what is below them; those found are added to it.
+    """
+    done = {} if done is None else done
+    path: list[Node] = []  # from a root down to here: nodes that wait for their operands
+    rest: list[Iterator[Node]] = []  # for each node on it that has a tuple of operands: those still to come
+    many, number = MANY, float  # locals are read faster
+    for node in roots:
+        if node in done:
             continue
-        if node in seen:
-            continue
-        add(node)
-        a = node._a
-        if a is None:
-            emit(node)
-            continue
-        b = node._b
-        if b is None or b is MANY:
-            push(node)
-            push(None)
-            if b is None:
-                push(a)
+        while True:
+            a = node._a
+            if a is None:
+                done[node] = 0.0
             else:
-                stack += [x for x in reversed(a) if type(x) is not float and x not in seen]
-            continue
-        right = type(b) is not float and b not in seen
-        if type(a) is not float and a not in seen:
-            push(node)
-            push(None)
-            if right:
-                push(b)
-            push(a)
-        elif right:
-            push(node)
-            push(None)
-            push(b)
-        else:  # the common case, two leaves seen before: no need to come back
-            emit(node)
-    return found
+                b = node._b
+                if b is many:
+                    path.append(node)
+                    rest.append(iter(a))
+                elif a not in done and type(a) is not number:
+                    path.append(node)
+                    node = a  # on down, along first operands
+                    continue
+                elif b is None or b in done or type(b) is number:
+                    done[node] = 0.0
+                else:
+                    path.append(node)
+                    node = b
+                    continue
+            while path:  # up, past every node whose operands are all out
+                node = path.pop()
+                b = node._b
+                if b is many:
+                    b = _next(rest[-1], done)
+                    if b is None:
+                        rest.pop()
+                if b is None or b in done or type(b) is number:
+                    done[node] = 0.0
+                else:
+                    path.append(node)
+                    node = b
+                    break
+            else:
+                break
+    return done
+
+
+def _next(operands: Iterator[Node], done: dict[Node, float]) -> Node:
+    """The next operand that is a node and not out yet, None if there is none."""
+    for x in operands:
+        if x not in done and type(x) is not float:
+            return x
+    return None

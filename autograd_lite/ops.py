@@ -156,7 +156,7 @@ def _extreme(choose: Callable[[Sequence[float]], float]) -> Callable[[Sequence[f
 def _dot(xs: Sequence[float]) -> float:
     """x1 y1 + ... + xn yn (+ bias): the operands are the x, then the y, then the bias if there is one."""
     n = len(xs) // 2
-    return sum(map(mul, xs[:n], xs[n : 2 * n]), xs[2 * n] if len(xs) > 2 * n else 0.0)
+    return sum(map(mul, xs, xs[n : 2 * n]), xs[2 * n] if len(xs) > 2 * n else 0.0)
 
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -189,7 +189,10 @@ def products_of_others(xs: Sequence[Any]) -> list[Any]:
 def pair_partials(xs: Sequence[Any]) -> list[Any]:
     """The partials of `dot`: the y for each x, the x for each y, 1 for a bias."""
     n = len(xs) // 2
-    return [*xs[n : 2 * n], *xs[:n], *([1.0] if len(xs) > 2 * n else [])]
+    partials = [*xs[n : 2 * n], *xs[:n]]
+    if len(xs) > 2 * n:
+        partials.append(1.0)
+    return partials
 
 
 def ratios(parts: Sequence[Any], total: Any) -> list[Any]:
@@ -265,7 +268,7 @@ FLOATS.update(
 SOFTMAX = "last(top := _stop(max(xs)), parts := [_expdiff(x, top) for x in xs], ratios(parts, sum(parts)))"
 LOG_SOFTMAX = (
     "last(top := _stop(max(xs)), down := [_shift(x, top) for x in xs], "
-    "rest := log(sum([_expdiff(x, top) for x in xs])), [d - rest for d in down])"
+    "rest := log1p(sum([*[_expdiff(x, top) for x in xs], -1])), [d - rest for d in down])"
 )
 LOGSUMEXP = "last(top := max(xs), top + log(sum([_expdiff(x, top) for x in xs])))"
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, islice, repeat
 from numbers import Rational, Real
 from sys import modules
 from typing import TYPE_CHECKING, Any
@@ -220,8 +220,6 @@ def observe(node: Value) -> Value:
 
 # --- the node ---------------------------------------------------------------------------------------
 
-_UNSET: dict[str, Any] = {"_grad": 0.0, "_name": "", "_scope": None}
-
 
 class Value(_Methods):
     """A number that remembers how it was computed.
@@ -247,7 +245,9 @@ class Value(_Methods):
     """
 
     # _f result, _grad gradient, _row primitive (None: a leaf), _a _b operands (see graph.py), _da _db their
-    # local gradients (_da a list when _b is MANY). _grad, _name, _scope may be unset: see __getattr__.
+    # local gradients (_da a list when _b is MANY). A new node leaves _grad, _name and _scope unset, which saves
+    # their stores in the hot path; the properties read them. (A __getattr__ would do it in one place, but a
+    # class that has one loses the interpreter's fast reads of every slot: half of the time of a backward pass.)
     __slots__ = ("__weakref__", "_a", "_b", "_da", "_db", "_f", "_grad", "_name", "_row", "_scope")
 
     _f: float
@@ -266,14 +266,6 @@ class Value(_Methods):
         self._row = self._a = self._b = None
         if name != "":
             self.name = name
-
-    def __getattr__(self, attribute: str) -> Any:
-        # Slots that a new node leaves unset, which saves their stores in the hot path.
-        try:
-            return _UNSET[attribute]
-        except KeyError:
-            message = f"{type(self).__name__!r} object has no attribute {attribute!r}"
-            raise AttributeError(message, name=attribute, obj=self) from None
 
     # -- what it is
 
@@ -300,7 +292,10 @@ class Value(_Methods):
         A leaf's adds up over passes (set it to 0, or call `zero_grad`, between steps); an
         interior node's is that of the last pass.
         """
-        return self._grad
+        try:
+            return self._grad
+        except AttributeError:
+            return 0.0
 
     @grad.setter
     def grad(self, grad: Any) -> None:
@@ -309,7 +304,10 @@ class Value(_Methods):
     @property
     def name(self) -> str:
         """What pictures and messages call this Value; "" if it has no name."""
-        return self._name
+        try:
+            return self._name
+        except AttributeError:
+            return ""
 
     @name.setter
     def name(self, name: str | None) -> None:
@@ -317,6 +315,14 @@ class Value(_Methods):
         if not isinstance(name, str):
             raise TypeError(f"name: expected a string, got {shown(name)}")
         self._name = name
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope that it was recorded in, which pictures draw as a frame around it; None outside of any."""
+        try:
+            return self._scope
+        except AttributeError:
+            return None
 
     @property
     def op(self) -> str:
@@ -356,7 +362,7 @@ class Value(_Methods):
         """A new leaf of the same number and name: nothing flows back through it."""
         if _tracing and mode.tracer is not None:
             return mode.tracer.detach(self)  # type: ignore[no-any-return]
-        return Value(self._f, self._name)
+        return Value(self._f, self.name)
 
     def backward(self, gradient: float = 1.0) -> None:
         """Compute g_i = d(self)/d(f_i) for every Value that this one was computed from.
@@ -387,12 +393,12 @@ class Value(_Methods):
 
     def __repr__(self) -> str:
         parts = [repr(self._f)]
-        if self._name:
-            parts.append(f"name={self._name!r}")
+        if self.name:
+            parts.append(f"name={self.name!r}")
         if self._row is not None:
             parts.append(f"op={self._row.name!r}")
-        if self._grad:
-            parts.append(f"grad={self._grad!r}")
+        if self.grad:
+            parts.append(f"grad={self.grad!r}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
@@ -430,11 +436,11 @@ class Value(_Methods):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         if self._row is None:
-            fields: tuple[Any, ...] = (None, self._f, self._grad, self._name, self._scope)
+            fields: tuple[Any, ...] = (None, self._f, self.grad, self.name, self.scope)
         else:
             ancestors = None if self in _saving.nodes else _Ancestors(self)
             computed = (self._row, self._a, self._b, self._da, getattr(self, "_db", None))
-            fields = (ancestors, self._f, self._grad, self._name, self._scope, *computed)
+            fields = (ancestors, self._f, self.grad, self.name, self.scope, *computed)
         return _rebuilt, (type(self), *fields), self._attributes()
 
     def _attributes(self) -> Any:
@@ -527,8 +533,11 @@ class _Ancestors:
 
     def __init__(self, root: Value) -> None:
         self.saving, self.nodes = _saving.nodes, []
+        before = len(self.saving)
         try:
-            self.nodes = graph.order(root, seen=self.saving)
+            graph.reach(root, done=self.saving)
+            self.nodes = list(islice(reversed(self.saving), len(self.saving) - before))  # the new ones alone
+            self.nodes.reverse()
         except BaseException:  # an interrupt: which nodes it has marked is not known
             self.saving.clear()
             raise
@@ -537,14 +546,14 @@ class _Ancestors:
         return list, (), None, iter(self.nodes[:-1])
 
     def __del__(self) -> None:
-        self.saving.difference_update(self.nodes)
+        deque(map(self.saving.pop, self.nodes, repeat(None)), maxlen=0)
 
 
 class _Saving(threading.local):
     """The nodes that this thread is copying."""
 
     def __init__(self) -> None:
-        self.nodes: set[Value] = set()
+        self.nodes: dict[Value, float] = {}
 
 
 _saving = _Saving()

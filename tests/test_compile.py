@@ -306,3 +306,16 @@ def test_a_lookup_outside_the_table():
         ag.lookup([[1.0], [1.0, 2.0]], ag.Value(0.0))
     with pytest.raises(TypeError, match="sequence"):
         ag.lookup(3.0, 0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [lambda v: ag.floor(v[0]), lambda v: ag.greater(v[0], v[1]), lambda v: ag.Value(3.0)],
+    ids=["step", "choice", "constant"],
+)
+def test_a_gradient_that_is_always_0_has_a_row_for_each_row(f):
+    X = np.array([[1.5, 2.0], [3.5, 0.0], [5.5, 6.0]])
+    _, gradient = ag.compile(f, batch=True).value_and_grad(X)
+    assert gradient.tolist() == [[0.0, 0.0]] * 3
+    _, gradient = ag.compile(lambda x, v: f(v) + x, batch=True).value_and_grad(X[:, 0], X, argnum=1)
+    assert gradient.shape == X.shape

@@ -250,6 +250,18 @@ def test_rule_3_an_adjoint_of_zero_contributes_zero(order):
         assert ag.gradients(y, x) == [0.0, 0.0, 6.0][order - 1]
 
 
+@pytest.mark.parametrize("direction", [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+def test_rule_3_in_a_derivative_of_forward_mode(direction):
+    """On the way a slope of inf meets a tangent of 0; factors of 0 hide that from the first derivative alone."""
+
+    def f(v):
+        root = ag.sqrt(ag.relu(v[0]))
+        return root * v[1] * root
+
+    assert ag.grad(lambda v: ag.jvp(f, v, direction)[1])([-1.0, 2.0]) == [0.0, 0.0]
+    assert ag.hvp(f, [-1.0, 2.0], direction) == [0.0, 0.0]
+
+
 def test_rule_4_equal_choices_share():
     x = Value(2.0)
     assert ag.gradients(ag.maximum(x, x), x) == 1.0
@@ -299,3 +311,14 @@ def test_an_infinite_slope_times_a_constant_zero_is_nan_in_numbers_and_as_a_grap
     x = ag.Value(1.0)
     slope = ag.gradients(ag.sqrt(x * 0.0), x, create_graph=create_graph)
     assert math.isnan(slope.item() if create_graph else slope)
+
+
+def test_log_softmax_of_what_is_almost_certain():
+    """-log(1 + s) for a small s, as log_sigmoid(40) has it: 1 + s would round it away."""
+    sure, unsure = ag.log_softmax([Value(40.0), 0.0])
+    assert same(sure.data, ag.log_sigmoid(40.0))
+    assert same(sure.data, -4.248354255291589e-18)
+    assert unsure.data == -40.0
+    assert ag.log_softmax([1000.0, 0.0]) == [0.0, -1000.0]
+    assert ag.log_softmax([inf, 0.0]) == [0.0, -inf]
+    assert all(math.isnan(x) for x in ag.log_softmax([nan, 0.0]))

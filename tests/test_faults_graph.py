@@ -337,7 +337,7 @@ def test_fault_13_copies_keep_numbers_and_sharing(way, protocol):
     assert type(w2) is ag.Parameter
     assert loss2.operands[1] is w2
     assert loss2.operands[0] is loss2.operands[3] is h2
-    assert (w2.frozen, w2.name, h2._scope.name, h2.op) == (True, "w", "block", "clamp")
+    assert (w2.frozen, w2.name, h2.scope.name, h2.op) == (True, "w", "block", "clamp")
     old, new = ag.graph.order(loss), ag.graph.order(loss2)
     assert [repr(v) for v in old] == [repr(v) for v in new]
     assert [v.local_grads for v in old] == [v.local_grads for v in new]

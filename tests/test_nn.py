@@ -110,10 +110,10 @@ def test_names_and_scopes():
     assert names[-1] == "layers[1].neurons[0].b"
     assert [p.name for p in model.parameters()] == names
     out = model([1.0, 2.0])
-    assert [scope.name for scope in out._scope.path()] == ["MLP", "layer 1", "neuron 0"]
+    assert [scope.name for scope in out.scope.path()] == ["MLP", "layer 1", "neuron 0"]
     with ag.scope("mine"):
         inner = model([1.0, 2.0])
-    assert [scope.name for scope in inner._scope.path()] == ["mine", "MLP", "layer 1", "neuron 0"]
+    assert [scope.name for scope in inner.scope.path()] == ["mine", "MLP", "layer 1", "neuron 0"]
 
 
 def test_a_shared_parameter_counts_once():

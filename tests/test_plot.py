@@ -116,7 +116,7 @@ def test_gradients_vanish_where_they_do():
     found = medians(ag.plot.gradients(loss))
     assert list(found) == ["layer 0", "layer 1", "layer 2", "layer 3"]
     g = adjoints(loss)
-    out = [abs(x) for node, x in g.items() if node.op == "dot" and node._scope.parent.name == "layer 3"]
+    out = [abs(x) for node, x in g.items() if node.op == "dot" and node.scope.parent.name == "layer 3"]
     assert math.isclose(found["layer 3"], np.median(out))
     assert found["layer 0"] < found["layer 3"] / 3
     assert list(medians(ag.plot.gradients(loss, of="parameters"))) == list(found)

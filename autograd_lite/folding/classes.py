@@ -63,7 +63,7 @@ def units(order: Sequence[Node], keep: Callable[[Node], bool] = lambda node: Fal
     def inside(x: Node, user: Node, names: tuple[str, ...]) -> bool:
         if x.__class__ is float or x._row is None or x._row.name not in names:
             return False
-        return uses[id(x)] == 1 and x._scope is user._scope and not keep(x)
+        return uses[id(x)] == 1 and x.scope is user.scope and not keep(x)
 
     absorbed: set[int] = set()
     for node in order:

@@ -276,6 +276,8 @@ class Program:
         value, *_, gradient = self._run(self.theta, args, argnum + 1)
         shape = self._shapes[argnum]
         if self._batch:
+            if gradient.ndim == 1:  # the value does not depend on the argument: 0 in every row, noted once
+                gradient = np.tile(gradient[:, None], len(args[argnum]))
             return float(value[0]), gradient.T.reshape(-1, *shape)
         return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
 

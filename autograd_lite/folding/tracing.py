@@ -49,8 +49,8 @@ class Tracer:
         """A Value that is live but hands no gradient on."""
         with changed_mode(recording=True):
             node = record(TABLE["_stop"], (value,))
-        if value._name:
-            node.name = value._name
+        if value.name:
+            node.name = value.name
         return node
 
     def _depends(self, value: Value) -> bool:

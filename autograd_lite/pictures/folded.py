@@ -146,7 +146,7 @@ def _partition(
     of: list[int] = []
     first: list[int] = []
     for i, (unit, number) in enumerate(zip(graph, alike, strict=True)):
-        name = DIGITS.sub("", unit.node._name[:200]) if by_use and not unit.op else ""
+        name = DIGITS.sub("", unit.node.name[:200]) if by_use and not unit.op else ""
         which = index.setdefault((number, name, frozenset(uses.get(i, ()))), len(groups))
         if which == len(groups):
             groups.append(Group(path=place[id(unit.node)][:depth], more="more " if unit.op in seen else ""))
@@ -246,7 +246,7 @@ def _box(
         about = f"{about}; g = {numbers(*g)}"
     notes = [f"holds {size:,} scalars"] if size > count else []
     if count > 1:
-        pattern = name_pattern([member.node._name for member in group.members])
+        pattern = name_pattern([member.node.name for member in group.members])
         notes += [printable(pattern)] if pattern else []
         heading = f"{count:,} {kind(node)}s" if not unit.op else f"{count:,} ×"
         heading = f"… {count:,} {group.more}of this shape" if group.repeats else heading

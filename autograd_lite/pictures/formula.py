@@ -40,7 +40,7 @@ class Labels:
 
     def __init__(self, order: Sequence[Any]) -> None:
         self._places = {id(node): i for i, node in enumerate(order, 1)}
-        names = {id(node): printable(node._name) for node in order if node._name}
+        names = {id(node): printable(node.name) for node in order if node.name}
         once = Counter(names.values())
         self._names = {
             key: name for key, name in names.items() if once[name] == 1 and not _PLACE.fullmatch(name) and name.strip()

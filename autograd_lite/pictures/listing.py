@@ -52,11 +52,11 @@ def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:
     if node._row is not None:
         found = node.local_grads
         local = f"local=({few(found, number)}{',' if len(found) == 1 else ''})"
-    name = printable(node._name, TOOLTIP_NAME) if node._name else ""
+    name = printable(node.name, TOOLTIP_NAME) if node.name else ""
     return (
         f"{labels[node]} = {formula(node, labels)}",
         f"f={number(node._f)}",
         "" if g is None else f"g={number(g)}",
         local,
-        f"name={name!r}" if name and printable(node._name) != labels[node] else "",
+        f"name={name!r}" if name and printable(node.name) != labels[node] else "",
     )

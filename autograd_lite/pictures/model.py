@@ -212,13 +212,13 @@ def paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
             known[id(scope)] = scope.path()
         return known[id(scope)]
 
-    found = {id(node): path(node._scope) for node in order}
+    found = {id(node): path(node.scope) for node in order}
     placed: dict[int, tuple[Scope, ...]] = {}
     for node in order:
         here = found[id(node)]
         if here and node._row is not None:
             for x in raw_operands(node):
-                if x.__class__ is not float and x._row is None and x._scope is None and kind(x) != "input":
+                if x.__class__ is not float and x._row is None and x.scope is None and kind(x) != "input":
                     placed[id(x)] = common(placed.get(id(x), here), here)
     return {**found, **placed}
 
@@ -277,8 +277,8 @@ def model(
         about = assignment(node, labels)
         if g is not None:
             about += f"; d({target})/d({labels[node]}) = {number(g)}"
-        if node._name:
-            named = printable(node._name, TOOLTIP_NAME)
+        if node.name:
+            named = printable(node.name, TOOLTIP_NAME)
             about = about if named == labels[node] else f"{named}: {about}"
         here = index[id(node)] = len(boxes)
         boxes.append(
@@ -314,10 +314,10 @@ def model(
 
 def title(node: Value, labels: Labels, frame: int | None) -> str:
     """What a box is called: inside a frame `w[1]` says enough of `layers[0].neurons[3].w[1]`."""
-    if not node._name:
+    if not node.name:
         return labels[node]
     inner = frame is not None and isinstance(node, Parameter)
-    return printable((inner and node._name.rpartition(".")[2]) or node._name)
+    return printable((inner and node.name.rpartition(".")[2]) or node.name)
 
 
 def summary(order: Sequence[Value], roots: Sequence[Value], labels: Labels, backward: bool) -> str:
