@@ -87,11 +87,12 @@ MISTAKES = [
         "map(setattr,",
     ), (
         "gradients written one by one, so that an interrupt leaves half of them",
-        "    deque(chain(map(adjoint.__setitem__, leaves, sums), map(setattr, adjoint, _GRAD, adjoint.values())), maxlen=0)",
-        """    for leaf, total in zip(leaves, sums):
+        "deque(chain(map(adjoint.__setitem__, leaves, sums), map(setattr, adjoint, _GRAD, adjoint.values())), maxlen",
+        """for leaf, total in zip(leaves, sums):
         adjoint[leaf] = total
     for node, g in adjoint.items():
-        node._grad = g""",
+        node._grad = g
+    deque((), maxlen""",
     ), (
         "0 * inf handed on where an adjoint is 0 or a branch was not taken",
         "nothing = g == 0.0 or (branch and d == 0.0)",
@@ -662,7 +663,7 @@ MISTAKES = [
         "return min(found), max(found)",
         "return max(found), max(found)",
     )),
-    *_slips("pictures/folded.py", "pictures frames", (
+    *_slips("pictures/folded.py", "fold_classes pictures frames", (
         "a folded box that counts one scalar too few",
         "node, count = unit.node, len(group.members)",
         "node, count = unit.node, max(len(group.members) - 1, 1)",
