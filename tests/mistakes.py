@@ -44,8 +44,20 @@ MISTAKES = [
         "return a if b is MANY else (a,)",
     ), (
         "an order in which a node may come before its operands",
-        "            push(node)\n            push(None)\n            if right:\n",
-        "            emit(node)\n            if right:\n",
+        """
+                if b is None or b in done or type(b) is number:
+                    done[node] = 0.0
+                else:
+                    path.append(node)
+                    node = b
+                    break
+""",
+        """
+                done[node] = 0.0
+                if not (b is None or b in done or type(b) is number):
+                    node = b
+                    break
+""",
     )),
     *_slips("diff.py", "golden faults_graph edge_cases examples_derivatives", (
         "= for += where an operand is used twice",
@@ -53,16 +65,17 @@ MISTAKES = [
         "adjoint[b] = g * node._db",
     ), (
         "a * a counted once: an operand that stands in two slots",
-        "            if type(b) is not float:\n                adjoint[b] += ",
-        "            if type(b) is not float and b is not a:\n                adjoint[b] += ",
+        "            if type(b) is not number:\n                adjoint[b] += ",
+        "            if type(b) is not number and b is not a:\n                adjoint[b] += ",
     ), (
         "no topological order: breadth first, each node as soon as it is met",
-        "    nodes = graph.order(root)\n    nodes.reverse()\n",
+        "    adjoint = graph.reach(root)\n",
         """    nodes, met = [root], {root}
     for node in nodes:
         new = dict.fromkeys(x for x in graph.raw_operands(node) if type(x) is not float and x not in met)
         met.update(new)
         nodes += new
+    adjoint = dict.fromkeys(reversed(nodes), 0.0)
 """,
     ), (
         "interior gradients kept between passes",
@@ -70,15 +83,16 @@ MISTAKES = [
         "leaves = list(adjoint)",
     ), (
         "leaf gradients overwritten by the next pass",
-        "map(adjoint.__setitem__, leaves, sums), map(_set_grad,",
-        "map(_set_grad,",
+        "map(adjoint.__setitem__, leaves, sums), map(setattr,",
+        "map(setattr,",
     ), (
         "gradients written one by one, so that an interrupt leaves half of them",
-        "    deque(chain(map(adjoint.__setitem__, leaves, sums), map(_set_grad, adjoint, adjoint.values())), maxlen=0)",
-        """    for leaf, total in zip(leaves, sums):
+        "deque(chain(map(adjoint.__setitem__, leaves, sums), map(setattr, adjoint, _GRAD, adjoint.values())), maxlen",
+        """for leaf, total in zip(leaves, sums):
         adjoint[leaf] = total
     for node, g in adjoint.items():
-        node._grad = g""",
+        node._grad = g
+    deque((), maxlen""",
     ), (
         "0 * inf handed on where an adjoint is 0 or a branch was not taken",
         "nothing = g == 0.0 or (branch and d == 0.0)",
@@ -110,7 +124,7 @@ MISTAKES = [
         "    if False:\n",
     ), (
         "detach that keeps the graph",
-        "return Value(self._f, self._name)",
+        "return Value(self._f, self.name)",
         "return self",
     ), (
         "< that holds for equal numbers",
@@ -649,7 +663,7 @@ MISTAKES = [
         "return min(found), max(found)",
         "return max(found), max(found)",
     )),
-    *_slips("pictures/folded.py", "pictures frames", (
+    *_slips("pictures/folded.py", "fold_classes pictures frames", (
         "a folded box that counts one scalar too few",
         "node, count = unit.node, len(group.members)",
         "node, count = unit.node, max(len(group.members) - 1, 1)",

@@ -57,3 +57,13 @@ def test_a_sum_that_is_used_twice_has_a_box_of_its_own():
     shown = {low for box in boxes for low, high in [box.f] if low == high and box.symbol}
     assert shown == {3.0, 8.0, 11.0, 23.0, 253.0}  # and no 12, which is c + d
     assert sum(box.note == "holds 3 scalars" for box in boxes) == 1  # (shared + product) + (c + d)
+
+
+def test_a_folded_picture_shows_where_constants_come_in():
+    x = [ag.Value(float(i)) for i in range(20)]
+    y = ag.sum([ag.where(v, 3.0, v) * (i + 2.0) for i, v in enumerate(x)])
+    model = ag.draw(y, fold=True).model
+    numbers = {box.f: i for i, box in enumerate(model.boxes) if box.kind == "constant"}
+    assert set(numbers) == {(3.0, 3.0), (2.0, 21.0)}
+    assert sorted(edge.source for edge in model.edges if edge.constant) == sorted(numbers.values())
+    assert all(edge.count == 20 for edge in model.edges if edge.constant)
