@@ -55,7 +55,7 @@ class Instruction:
         size: how many lanes it has.
         args: its operands, Refs or numbers.
         parts: for a sum.
-        name: of a leaf; of the row for "=".
+        name: of a leaf; of the row for "="; "mean" for a sum times the shares of its terms.
         slot: -1 for the row's result, else which of its partials it computes.
         counts: for a reduction how many elements each lane has.
         values: of a literal.
@@ -136,6 +136,13 @@ class Builder:
         """A primitive lane by lane (or one of its partials); args are Refs of `size` lanes, or numbers."""
         key = (name, slot, size, *map(self._token, args))
         return self.add(Instruction(name, size, args, slot=slot, batched=self.batched(*args)), key)
+
+    def mean(self, total: Ref, counts: Array) -> Ref:
+        """Sums over the numbers of their terms; named, so that a sum beyond the range of floats can be made good."""
+        shares = self.literal(1.0 / counts)  # the derivative of a mean, whatever the elements are
+        key = ("mean", self._token(total), self._token(shares))
+        instruction = Instruction("mul", len(counts), (total, shares), name="mean", batched=self.batched(total))
+        return self.add(instruction, key)
 
     def sum(self, size: int, parts: Sequence[Part], batched: bool | None = None) -> Ref:
         """A sum; one that only renames or multiplies lanes is no instruction of its own."""

@@ -16,9 +16,11 @@ import numpy as np
 
 from autograd_lite import diff
 from autograd_lite.folding.backends import numpy_backend
+from autograd_lite.folding.backends.in_range import total
 from autograd_lite.folding.backends.kernels import has_nan
 from autograd_lite.folding.lanes import Builder, Instruction, Ref
 from autograd_lite.folding.plan import Plan, plan
+from autograd_lite.folding.pool import Pool
 from autograd_lite.folding.rebinding import Binding, Pattern
 from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.scalars import Scan, build
@@ -55,7 +57,7 @@ class Folded:
     def _start(self) -> None:
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
-        self.pools: dict[Any, list[Any]] = {}
+        self.pool = Pool()
         self.widths: dict[int | None, int] = {}
         self.batched: dict[int | None, list[bool]] = {}
 
@@ -83,8 +85,9 @@ class Folded:
 
     def outputs(self, wanted: int | None) -> list[bool]:
         """Whether each output has the batch axis; notes how many numbers a row of a batch takes."""
-        if wanted not in self.widths:
+        if wanted not in self.batched:
             found = self.plan(wanted, False)
+            # Another thread asks for the last of the two: it must find both.
             self.widths[wanted] = sum(x.size for x in found.instructions if x.batched)
             self.batched[wanted] = [found.instructions[ref.source].batched for ref in found.outputs]
         return self.batched[wanted]
@@ -101,25 +104,21 @@ class Folded:
         return [found]
 
     def run(self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any) -> list[Array]:
-        """The outputs of a plan: fast, and again by the zero rule if a NaN came out."""
-        outputs = self._run(leaves, wanted, rows, dtype, False)
-        if (wanted is not None or self.plan(wanted, False).zero_rule) and any(map(has_nan, outputs)):
-            outputs = self._run(leaves, wanted, rows, dtype, True)
+        """The outputs of a plan: fast, and again carefully if a NaN came out or a sum overflowed."""
+        outputs, overflowed = self._run(leaves, wanted, rows, dtype, False)
+        if overflowed or (
+            (wanted is not None or self.plan(wanted, False).zero_rule) and any(map(has_nan, outputs))
+        ):  # fmt: skip
+            outputs, _ = self._run(leaves, wanted, rows, dtype, True)
         return outputs
 
     def _run(
         self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any, careful: bool
-    ) -> list[Array]:
-        key = wanted, rows, np.dtype(dtype), careful
-        pool = self.pools.setdefault(key, [])
-        try:
-            runner = pool.pop()
-        except IndexError:
-            runner = numpy_backend.prepare(self.plan(wanted, careful), rows, careful, dtype)
-        try:
-            return [out.copy() for out in runner(leaves)]
-        finally:
-            pool.append(runner)
+    ) -> tuple[list[Array], bool]:
+        def make() -> Any:
+            return numpy_backend.prepare(self.plan(wanted, careful), rows, careful, dtype)
+
+        return self.pool.run((wanted, rows, dtype, careful), make, leaves)
 
 
 class Program:
@@ -204,7 +203,10 @@ class Program:
 
     def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
         """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
-        leaves, rows = self._leaves(theta, args)
+        with np.errstate(all="ignore"):
+            return self._averaged(*self._leaves(theta, args), wanted, each)
+
+    def _averaged(self, leaves: dict[str, Array], rows: int | None, wanted: int | None, each: bool) -> list[Array]:
         folded = self._folded
         if rows is None:
             found = folded.run(leaves, wanted, None, self._dtype)
@@ -214,7 +216,7 @@ class Program:
         piece = max(CHUNK_BYTES // (8 * max(folded.widths[wanted], 1)), 256)
         if rows <= 2 * piece:
             piece = rows
-        total: list[Any] = [[] for _ in outputs]
+        pieces: list[Any] = [[] for _ in outputs]
         for start in range(0, rows, piece):
             stop = min(start + piece, rows)
             share = leaves if piece == rows else {
@@ -224,11 +226,11 @@ class Program:
             found = folded.run(share, wanted, stop - start, self._dtype)
             if self.guards:
                 self._check_guards(found)
-            for parts, out in zip(total, found, strict=True):
+            for parts, out in zip(pieces, found, strict=True):
                 parts.append(out)
         return [
             self._joined(parts, batched, k < len(folded.roots), rows, each, outputs[0])
-            for k, (parts, batched) in enumerate(zip(total, outputs, strict=True))
+            for k, (parts, batched) in enumerate(zip(pieces, outputs, strict=True))
         ]
 
     @staticmethod
@@ -240,10 +242,11 @@ class Program:
         if root and each:
             return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
         if batched and root:
-            return sum(part.sum(-1) for part in parts) / rows
+            mean = sum(part.sum(-1) for part in parts) / rows
+            return mean if np.isfinite(mean).all() else sum((part / rows).sum(-1) for part in parts)
         if batched:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
-        return parts[0] if root or len(parts) == 1 or not by_rows else np.sum(parts, 0)
+        return parts[0] if root or len(parts) == 1 or not by_rows else total(parts)
 
     def _check_guards(self, found: list[Array]) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""

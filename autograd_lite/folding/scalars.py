@@ -257,8 +257,7 @@ def build(scan: Scan, batched: bool = False) -> tuple[Builder, list[Ref]]:
             lane[mine] = np.arange(len(mine))
             made_ref = builder.sum(len(mine), parts.of(sources + k, lane, refs, builder))
             if what == "mean":
-                shares = builder.literal(1.0 / flat_size[mine])  # the derivative of a mean, whatever the elements are
-                made_ref = builder.op("mul", len(mine), (made_ref, shares))
+                made_ref = builder.mean(made_ref, flat_size[mine])
             refs.append(made_ref)
             continue
         row = what[0] if isinstance(what, tuple) else what

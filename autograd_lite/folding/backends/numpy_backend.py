@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.folding.backends.kernels import KERNELS, has_nan, matrix_product, product
+from autograd_lite.folding.backends.in_range import Term, mend_mean, mend_sum
 from autograd_lite.folding.backends.views import common, cut, pattern, strided, table_view
 from autograd_lite.folding.contract import Form
 from autograd_lite.folding.lanes import Instruction, Part, Ref
@@ -30,6 +31,8 @@ TESTS: dict[type, Callable[..., Any]] = {
     ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal, ast.Eq: np.equal,
 }  # fmt: skip
 WIDE = 32
+SUMMING = ("add", "subtract", "reduce", "matmul")
+"""What NumPy calls the functions that sum (`reduceat` among them)."""
 NAMED_TESTS = {"less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE, "equal": ast.Eq}
 
 
@@ -56,31 +59,66 @@ class Runner:
         self.in_use: list[tuple[Any, Array]] = []
         self.gathered: dict[Any, Array] = {}
         self.bound: Array = None
+        self.bytes = 0
+        """What its buffers take."""
+        self.overflowed = False
+        """Whether a sum left the range of floats in the last run."""
+        self.plan = plan
         for instruction, its_forms in zip(plan.instructions, plan.forms, strict=True):
             self._instruction(instruction, its_forms)
+            if careful:
+                self._mend(instruction)
             self._release()
         self.outputs = [self._flat(ref) for ref in plan.outputs]
 
     def __call__(self, leaves: dict[str, Array]) -> list[Array]:
         """Run; the outputs are views of buffers, to be copied before the next run."""
-        for name, buffer in self.leaves.items():
-            if name == "constants":
-                if leaves[name] is self.bound:
-                    continue
-                self.bound = None  # an interrupt may come while they are copied
-                buffer[...] = leaves[name]
-                self.bound = leaves[name]
-            else:
-                buffer[...] = leaves[name]
-        with np.errstate(all="ignore"):
+        self.overflowed = False
+        with np.errstate(all="ignore", over="log", call=self):
+            for name, buffer in self.leaves.items():
+                if name == "constants":
+                    if leaves[name] is self.bound:
+                        continue
+                    self.bound = None  # an interrupt may come while they are copied
+                    buffer[...] = leaves[name]
+                    self.bound = leaves[name]
+                else:
+                    buffer[...] = leaves[name]
             for function, arguments in self.steps:
                 function(*arguments)
         return self.outputs
 
+    def write(self, message: str) -> None:
+        """NumPy's report of an overflow: only that of a sum matters."""
+        self.overflowed = self.overflowed or any(f" in {name}" in message for name in SUMMING)
+
+    def _mend(self, x: Instruction) -> None:
+        """Steps that make a sum good which overflowed on the way to a result that does not."""
+        if x.op == "sum":
+            self._do(mend_sum, self.arrays[-1], self._terms(x))
+        elif x.name == "mean":
+            (source, lanes), shares = x.args[0], x.args[1]
+            total = self.plan.instructions[source]
+            if total.op == "sum":
+                lanes = np.arange(total.size) if lanes is None else lanes
+                self._do(mend_mean, self.arrays[-1], self._terms(total), lanes, self._flat(shares))
+
+    def _terms(self, x: Instruction) -> list[Term]:
+        return [
+            Term(
+                part.kind, part.factor, part.to, self.arrays[part.left.source], self._lanes(part.left),
+                None if part.right is None else self.arrays[part.right.source],
+                None if part.right is None else self._lanes(part.right),
+            )
+            for part in x.parts
+        ]  # fmt: skip
+
     # -- arrays
 
     def _empty(self, shape: Sequence[int], dtype: Any = None) -> Array:
-        return np.empty(tuple(shape), dtype or self.dtype)
+        array = np.empty(tuple(shape), dtype or self.dtype)
+        self.bytes += array.nbytes
+        return array
 
     def _temporary(self, shape: Sequence[int], dtype: Any = None) -> Array:
         """An array for use within one instruction."""
@@ -131,10 +169,11 @@ class Runner:
         if x.op == "leaf":
             # Wide examples stay row by row, as they come: copying them is then no transposition, and BLAS takes both.
             wide = len(shape) == 2 and x.size >= WIDE
-            self.arrays.append(np.zeros(shape[::-1], self.dtype).T if wide else np.zeros(shape, self.dtype))
+            self.arrays.append(self._empty(shape[::-1]).T if wide else self._empty(shape))
             self.leaves[x.name] = self.arrays[-1]
             return
-        out = np.zeros(shape, self.dtype)
+        out = self._empty(shape)
+        out.fill(0.0)
         if x.op == "sum":
             self._sum(x, its_forms, out)
         elif x.counts is not None:
@@ -366,9 +405,9 @@ class Runner:
                 self._do(product, part.kind, a, b, terms)
                 self._do(np.add.reduce, terms, 1 if batched or terms.ndim == 2 else (1, 2), None, target)
             elif a.ndim == 2:
-                self._do(_einsum, "nk,nk->n", a, b, target)
+                self._do(_einsum, self, "nk,nk->n", a, b, target)
             else:
-                self._do(_einsum, "nkb,nkb->nb" if batched else "nkb,nkb->n", a, b, target)
+                self._do(_einsum, self, "nkb,nkb->nb" if batched else "nkb,nkb->n", a, b, target)
 
         self._finish(part, form, out, fresh, work)
 
@@ -430,7 +469,7 @@ class Runner:
                 if careful:
                     self._do(_careful_by_row, part.kind, a, b, target)
                 else:
-                    self._do(_einsum, "nhkb,nwkb->nhwb", a, b, target)
+                    self._do(_einsum, self, "nhkb,nwkb->nhwb", a, b, target)
 
             self._finish(part, form, out, fresh, work)
         else:
@@ -490,8 +529,10 @@ def _suits_blas(view: Array) -> bool:
     return bool((t == item and s >= n * item) or (s == item and t >= m * item))
 
 
-def _einsum(text: str, a: Array, b: Array, out: Array) -> None:
+def _einsum(runner: Runner, text: str, a: Array, b: Array, out: Array) -> None:
     np.einsum(text, a, b, out=out)
+    if not math.isfinite(np.vdot(out, out)):  # einsum reports no overflow
+        runner.overflowed = True
 
 
 def _scatter(out: Array, to: Array, values: Array) -> None:
