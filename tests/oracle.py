@@ -18,6 +18,7 @@ import math
 import operator
 import platform
 import random
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -577,7 +578,7 @@ def results(chunks: Sequence[range], options: argparse.Namespace) -> Any:
         for chunk in chunks:
             yield run(chunk, options.seed, options.fold)
         return
-    pool = ProcessPoolExecutor(options.jobs)
+    pool = ProcessPoolExecutor(options.jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:
         n = len(chunks)
         yield from pool.map(run, chunks, [options.seed] * n, [options.fold] * n)

@@ -40,6 +40,25 @@ def test_a_program_that_hypothesis_draws_and_makes_small(rng, fold):
     assert oracle.check(program, known, rng, tally, fold, "drawn by hypothesis"), "\n\n".join(tally.failures)
 
 
+def test_hypothesis_makes_a_program_that_fails_small(monkeypatch):
+    bad = ag.primitive("almost_tanh", ag.tanh, lambda a: (1 + 1e-9) / ag.cosh(a) ** 2)
+    monkeypatch.setitem(oracle.OPERATORS, "tanh", bad)
+    failed = []
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.randoms(use_true_random=False))
+    def right(rng):
+        program, known, _ = oracle.draw(rng)
+        if not oracle.check(program, known, rng, oracle.Tally(), False, ""):
+            failed.append(program)
+            raise AssertionError(program)
+
+    with pytest.raises(AssertionError):
+        right()
+    assert len(failed[-1].steps) <= 3
+    assert "ag.tanh" in str(failed[-1])
+
+
 # --- the truth is true: the hand-written derivatives against differences of the definitions in domains.py ------
 
 
