@@ -433,7 +433,8 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
             text = ast.unparse(ast.fix_missing_locations(trees[mutant.file]))
             mutant.swap(old)
             with trial.changed(mutant.file, text + "\n"):
-                found = trial.run([first_tests(mutant, trees["ops.py"])] * (name == "ops.py") + stages, cpu)
+                first = [first_tests(mutant, trees[name])] if name == "ops.py" else []
+                found = trial.run(first + stages, cpu)
             hung += found.what == "hangs"
             if found.what == "passed":
                 survivors.append(mutant)
