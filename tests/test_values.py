@@ -29,3 +29,12 @@ def test_a_dot_product_of_different_lengths_is_refused(xs, ys):
     for make in (float, ag.Value):
         with pytest.raises(ValueError, match=f"xs has {xs} elements and ys has {ys}"):
             ag.dot([make(1.0)] * xs, [make(2.0)] * ys)
+
+
+def test_the_backward_pass_as_a_function():
+    x = ag.Value(3.0)
+    y = x * x
+    ag.diff.backward(y)
+    assert (x.grad, y.grad) == (6.0, 1.0)
+    ag.diff.backward(y, 0.5)
+    assert (x.grad, y.grad) == (9.0, 0.5)
