@@ -24,3 +24,11 @@ def test_a_mistake_can_be_planted(mistake):
 def test_the_mistakes_differ():
     assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
     assert len({mistake[1:4] for mistake in MISTAKES}) == len(MISTAKES)
+
+
+def test_the_tests_that_mutants_are_run_with_are_there():
+    tree = ast.parse((TESTS / "mutants.py").read_text(encoding="utf-8"))
+    named = next(x.value for x in tree.body if isinstance(x, ast.Assign) and ast.unparse(x.targets[0]) == "TESTS")
+    for module, tests in ast.literal_eval(named).items():
+        assert (PACKAGE / module).exists()
+        assert all((TESTS / f"test_{name}.py").exists() for name in tests.replace(",", " ").split())

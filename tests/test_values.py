@@ -1,5 +1,8 @@
 """A Value as an object: what it tells, compares, refuses and hands on, and the n-ary functions' arguments."""
 
+import math
+import threading
+
 import pytest
 
 import autograd_lite as ag
@@ -29,3 +32,100 @@ def test_a_dot_product_of_different_lengths_is_refused(xs, ys):
     for make in (float, ag.Value):
         with pytest.raises(ValueError, match=f"xs has {xs} elements and ys has {ys}"):
             ag.dot([make(1.0)] * xs, [make(2.0)] * ys)
+
+
+def test_the_backward_pass_as_a_function():
+    x = ag.Value(3.0)
+    y = x * x
+    ag.diff.backward(y)
+    assert (x.grad, y.grad) == (6.0, 1.0)
+    ag.diff.backward(y, 0.5)
+    assert (x.grad, y.grad) == (9.0, 0.5)
+
+
+def test_what_a_value_tells():
+    x = ag.Value(2.0, name="x")
+    y = ag.exp(x) * 3.0
+    assert (x.grad, y.grad, y.name, y.op, x.op, x.is_leaf, y.is_leaf) == (0.0, 0.0, "", "mul", "", True, False)
+    assert (x.operands, x.local_grads) == ((), ())
+    assert y.operands[0].local_grads == (y.operands[0].item(),)
+    assert [type(v).__name__ for v in y.operands] == ["Value", "Constant"]
+    assert y.local_grads == (3.0, math.exp(2.0))
+    assert ag.sum([x, 2.0, x]).local_grads == (1.0, 1.0, 1.0)
+    assert +y is y
+    assert x.conjugate() is x
+    assert f"{x}|{x:.2f}|{x:>6}" == "Value(2.0, name='x')|2.00|   2.0"
+    assert (bool(x), bool(ag.Value(0.0)), bool(ag.Value(1.0)), bool(ag.Value(float("nan")))) == (
+        True,
+        False,
+        True,
+        True,
+    )
+    x.name = None
+    assert x.name == ""
+    with pytest.raises(TypeError, match="name: expected a string, got int 3"):
+        x.name = 3
+    x.data, x.grad = 5, -1
+    assert (x.data, x.item(), x.grad, type(x.data), type(x.grad)) == (5.0, 5.0, -1.0, float, float)
+    assert y.item() == math.exp(2.0) * 3.0  # as it was recorded
+    assert not ag.Parameter(1.0).frozen
+
+
+def test_an_attribute_that_is_not_there():
+    for v in (ag.Value(1.0), ag.Value(1.0) * 2.0):
+        with pytest.raises(AttributeError, match="'Value' object has no attribute 'gard'"):
+            _ = v.gard
+
+
+@pytest.mark.parametrize("wrong", ["x", b"x", 3.0, None])
+def test_gradients_wants_values(wrong):
+    x = ag.Value(1.0)
+    with pytest.raises(TypeError, match="expected a Value or a sequence of Values"):
+        ag.gradients(x * x, wrong)
+    with pytest.raises(TypeError, match="element 1 of xs must be a Value"):
+        ag.gradients(x * x, [x, wrong])
+
+
+def test_contexts_nest():
+    x = ag.Value(2.0)
+    before = ag.value.hot["special"]
+    with ag.scope("outer"):
+        with ag.no_grad():
+            assert (x * x).is_leaf
+            with ag.scope("unseen"):
+                assert (x * x).is_leaf
+        outer = x * x
+        with ag.scope("inner"):
+            inner = x * x
+        after = x * x
+    plain = x * x
+    paths = [[s.name for s in v.scope.path()] if v.scope else [] for v in (outer, inner, after, plain)]
+    assert paths == [["outer"], ["outer", "inner"], ["outer"], []]
+    with pytest.raises(RuntimeError, match="on purpose"), ag.no_grad():
+        raise RuntimeError("on purpose")
+    assert not (x * x).is_leaf
+    assert ag.value.hot["special"] == before  # 0 where no context is open: then a new node costs no second look
+    with pytest.raises(TypeError, match="scope: name must be a string"):
+        ag.scope(3)
+
+
+def test_a_trace_concerns_its_own_thread_alone():
+    found = []
+
+    def look():
+        v, w = ag.Value(3.0), ag.Parameter(2.0)
+        found.append([v.data, w.item(), bool(w), v < 4.0, w >= 3.0, (v * w).detach().is_leaf, (w * w).is_leaf])
+
+    def traced(x):
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        if x > 0.0:
+            ag.compile(lambda y: y * 2.0)(1.0)  # a trace within: the outer one goes on afterwards
+        return x * x if x < 10.0 else x
+
+    f = ag.compile(traced)
+    assert [f(3.0), f(20.0), f(-4.0), f(5.0)] == [9.0, 20.0, 16.0, 25.0]
+    assert found[0] == [3.0, 2.0, True, True, False, True, False]
+    assert len(found) >= 3
+    assert ag.value._tracing == 0

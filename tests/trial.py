@@ -28,7 +28,8 @@ MEMORY = 6 << 30
 
 SLOW = (
     "million or moons_eager or graphviz_is_spared or fold_false_in_our_own or in_parallel or kill_in_the_middle or "
-    "long_chain or random_programs or many_roots or digits or random_order or runs_as_a_program or central_differences"
+    "long_chain or random_programs or many_roots or digits or random_order or runs_as_a_program or central_differences "
+    "or orders_one_to_four or interrupted_anywhere"
 )
 """Tests that take seconds and prove what others prove too, or have to do with size: left out of a quick run."""
 
