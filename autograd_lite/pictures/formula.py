@@ -39,7 +39,7 @@ class Labels:
     """
 
     def __init__(self, order: Sequence[Any]) -> None:
-        self._places = {id(node): i for i, node in enumerate(order, 1)}
+        self._places = dict(zip(map(id, order), range(1, len(order) + 1), strict=True))
         names = {id(node): printable(node._name) for node in order if node._name}
         once = Counter(names.values())
         self._names = {
