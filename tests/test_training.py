@@ -845,8 +845,8 @@ def test_network_is_any_graph():
     h = math.tanh(w["x", "h"] * 0.5)
     assert out[0].item() == pytest.approx(w["h", "y"] * h + w["x", "y"] * 0.5)
     assert net.predict([[0.5], [1.0]]).shape == (2, 2)
-        assert "u: z=" in repr(net.trace([0.5]))
-    assert "delta=" in repr(small().trace([0.5, 1.0]))
+    assert "u: z=" in repr(net.trace([0.5]))
+    assert "layer 0: z=[" in repr(small().trace([0.5, 1.0]))
     chain = ag.Network([(i, i + 1) for i in range(3000)], "tanh", seed=0)
     chain.trace([1.0]).output.backward()
     copy = ag.Network(list(reversed([(1, 2), (2, 3), (1, 3)])), seed=0)  # edges in any order
