@@ -116,20 +116,17 @@ class History:
 
         Returns:
             The axes.
-        """
-        if axes is None:
-            import matplotlib.pyplot as plt
 
-            axes = plt.figure(figsize=(6.0, 3.6), layout="constrained").add_subplot()
-        epochs = range(1, len(self.rows) + 1)
-        axes.plot(epochs, self.loss, label="training")
+        Raises:
+            ImportError: Matplotlib is not installed.
+            ValueError: no epoch was completed.
+        """
+        from autograd_lite.plot import losses  # late: that module needs nn, and nn this one
+
+        axes = losses(self, ax=axes, log=log)
         if self.validation_loss:
-            axes.plot(epochs, self.validation_loss, label="validation")
-            axes.axvline(self.best_epoch, color="0.8", zorder=0)
+            axes.axvline(self.best_epoch, color="0.8", zorder=0, label=f"best, epoch {self.best_epoch}")
             axes.legend(frameon=False)
-        axes.set(xlabel="epoch", ylabel="loss")
-        if log:
-            axes.set_yscale("log")
         return axes
 
     def summary(self) -> str:

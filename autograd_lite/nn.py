@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from math import isfinite, sqrt
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -406,24 +407,49 @@ class Trace:
 
     @property
     def delta(self) -> Any:
-        """The Delta_j = dJ/dz_j of the last backward pass, as numbers; dJ/dw_ij is Delta_j a_i."""
+        """The Delta_j = dJ/dz_j of the last backward pass, as numbers; dJ/dw_ij is Delta_j a_i.
+
+        Raises:
+            RuntimeError: there was no backward pass yet, so that 0 would be no answer.
+        """
+        if not self._backward:
+            raise RuntimeError("delta: no backward pass has come through this trace yet; call loss.backward() first")
         if isinstance(self.z, dict):
             return {j: z.grad for j, z in self.z.items()}
         return [[z.grad for z in layer] for layer in self.z]
+
+    @property
+    def _backward(self) -> bool:
+        """Whether a backward pass has come to any of the units: until then a node has no gradient, not even 0."""
+        units = self.z.values() if isinstance(self.z, dict) else chain.from_iterable(self.z)
+        return any(_has_gradient(z) for z in units)
 
     def __repr__(self) -> str:
         def line(values: Iterable[Any]) -> str:
             return ", ".join(f"{_number(v):.4g}" for v in values)
 
+        known = self._backward
         if isinstance(self.z, dict):
-            return "\n".join(
-                [f"{j}: a={_number(a):.4g}" for j, a in self.a.items() if j not in self.z]
-                + [f"{j}: z={z:.4g} a={self.a[j]:.4g} delta={z.grad:.4g}" for j, z in self.z.items()]
-            )
+            lines = [f"{j}: a={_number(a):.4g}" for j, a in self.a.items() if j not in self.z]
+            for j, z in self.z.items():
+                lines.append(f"{j}: z={z:.4g} a={self.a[j]:.4g}" + (f" delta={z.grad:.4g}" if known else ""))
+            return "\n".join(lines)
         lines = [f"input: a=[{line(self.a[0])}]"]
-        for i, (z, a, delta) in enumerate(zip(self.z, self.a[1:], self.delta, strict=True)):
-            lines.append(f"layer {i}: z=[{line(z)}] a=[{line(a)}] delta=[{line(delta)}]")
+        for i, (layer, a) in enumerate(zip(self.z, self.a[1:], strict=True)):
+            delta = f" delta=[{line([z.grad for z in layer])}]" if known else ""
+            lines.append(f"layer {i}: z=[{line(layer)}] a=[{line(a)}]{delta}")
         return "\n".join(lines)
+
+
+_grad_slot: Any = vars(Value)["_grad"]
+
+
+def _has_gradient(node: Value) -> bool:
+    try:
+        _grad_slot.__get__(node)
+    except AttributeError:
+        return False
+    return True
 
 
 class Neuron(Module):

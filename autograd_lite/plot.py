@@ -13,6 +13,7 @@ from autograd_lite import graph
 from autograd_lite.diff import adjoints
 from autograd_lite.nn import as_rows
 from autograd_lite.optim import SGD
+from autograd_lite.pictures.text import printable
 from autograd_lite.value import Parameter, Scope, Value, no_grad, plain, set_numbers, shown
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def losses(history: Any, *, ax: Any = None, log: bool = False) -> Any:
         The Axes.
 
     Raises:
-        ValueError: there is no loss in it.
+        TypeError: history is none of these, or a loss is no number.
+        ValueError: there is no loss in it, or log=True and none is above 0.
 
     Example:
         >>> ax = ag.plot.losses({"training": [1.0, 0.5, 0.3], "validation": [1.1, 0.7, 0.6]}, log=True)
@@ -60,15 +62,27 @@ def losses(history: Any, *, ax: Any = None, log: bool = False) -> Any:
     if hasattr(history, "loss"):
         curves = {"training": history.loss, "validation": getattr(history, "validation_loss", [])}
     else:
+        if isinstance(history, str) or not isinstance(history, Iterable):
+            raise TypeError(f"plot.losses: expected what fit returns, a dict of lists or a list, got {shown(history)}")
         curves = dict(history) if isinstance(history, Mapping) else {"training": list(history)}
     curves = {str(name): [plain(x, f"plot.losses: {name}") for x in xs] for name, xs in curves.items() if len(xs)}
     if not curves:
         raise ValueError("plot.losses: there is no loss to draw; was the training run for at least one epoch?")
+    if log and not any(x > 0.0 for xs in curves.values() for x in xs):
+        raise ValueError("plot.losses: log=True needs a loss above 0, and there is none; leave log out")
     ax = _axes(ax, "losses")
     for colour, (name, xs) in zip(_cycle(COLOURS), curves.items(), strict=False):
-        ax.plot(range(1, len(xs) + 1), xs, color=colour, label=name, marker="o" if len(xs) < 30 else "", markersize=3)
+        ax.plot(
+            range(1, len(xs) + 1),
+            xs,
+            color=colour,
+            label=_label(name),
+            marker="o" if len(xs) < 30 else "",
+            markersize=3,
+        )
     if log:
         ax.set_yscale("log")
+    ax.xaxis.get_major_locator().set_params(integer=True)  # there is no epoch 1.5
     ax.set_xlabel("epoch")
     ax.set_ylabel("loss")
     ax.legend(frameon=False)
@@ -92,7 +106,8 @@ def decision_boundary(
         The Axes.
 
     Raises:
-        ValueError: X has not two columns, or the lengths differ.
+        TypeError: the model has no `predict`, or it gives no numbers.
+        ValueError: X has not two columns, the lengths differ, or resolution is below 2.
 
     Example:
         >>> ax = ag.plot.decision_boundary(ag.Neuron(2, seed=0), [[0.0, 1.0], [1.0, 0.0]], [1, -1], resolution=5)
@@ -102,6 +117,9 @@ def decision_boundary(
     import numpy as np
 
     rows, labels = as_rows(X, "plot.decision_boundary"), np.asarray(y).ravel()
+    if not callable(getattr(model, "predict", None)):
+        raise TypeError(f"plot.decision_boundary: model must have a method predict(X), got {shown(model)}")
+    _check_resolution(resolution, "decision_boundary")
     if rows.shape[1] != 2:
         raise ValueError(f"plot.decision_boundary: X must have 2 columns, got shape {rows.shape}")
     if len(labels) != len(rows):
@@ -110,7 +128,15 @@ def decision_boundary(
     margin = np.where(high > low, 0.12 * (high - low), 1.0)
     ticks = [np.linspace(a, b, resolution) for a, b in zip(low - margin, high + margin, strict=True)]
     grid = np.stack(np.meshgrid(*ticks), axis=-1)
-    scores = np.asarray(model.predict(grid.reshape(-1, 2)), dtype=float)
+    scores = np.asarray(model.predict(grid.reshape(-1, 2)))
+    if scores.dtype.kind not in "fiub":
+        raise TypeError(f"plot.decision_boundary: predict must give scores, got {scores.dtype} {scores.flat[0]!r}")
+    if scores.shape[:1] != (resolution**2,) or scores.ndim > 2:
+        raise ValueError(
+            f"plot.decision_boundary: predict of {resolution**2} examples must give as many rows of scores, "
+            f"got shape {scores.shape}"
+        )
+    scores = scores.astype(float)
     classes = np.unique(labels)
     ax = _axes(ax, "decision_boundary")
     if scores.ndim == 1:
@@ -128,7 +154,7 @@ def decision_boundary(
     for i, label in enumerate(classes):
         points = rows[labels == label]
         style = {"color": colours[i % len(colours)], "marker": MARKERS[i % 7], "edgecolors": "white"}
-        ax.scatter(points[:, 0], points[:, 1], s=28, linewidths=0.6, label=f"{label}", **style)
+        ax.scatter(points[:, 0], points[:, 1], s=28, linewidths=0.6, label=_label(label), **style)
     ax.set_xlabel("x1")
     ax.set_ylabel("x2")
     ax.legend(title="label", frameon=True, framealpha=0.85, loc="best")
@@ -203,7 +229,8 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
         The Axes, a line a layer.
 
     Raises:
-        ValueError: there are fewer than two states, or their names differ.
+        TypeError: a state is no dict.
+        ValueError: there are fewer than two states, one is empty, or their names differ.
 
     Example:
         >>> states = [{"layers[0].w": 1.0}, {"layers[0].w": 1.001}, {"layers[0].w": 1.003}]
@@ -214,9 +241,14 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
     """
     import numpy as np
 
-    taken = [dict(state) for state in states]
+    taken = list(states)
+    for state in taken:
+        if not isinstance(state, Mapping):
+            raise TypeError(f"plot.update_ratios: a state is a dict, as of model.state_dict(), got {shown(state)}")
     if len(taken) < 2:
         raise ValueError(f"plot.update_ratios: two states make one step, got {len(taken)}")
+    if not taken[0]:
+        raise ValueError("plot.update_ratios: the states are empty; has the model no parameters?")
     for i, state in enumerate(taken):
         if state.keys() != taken[0].keys():
             raise ValueError(f"plot.update_ratios: state {i} has other parameters than state 0")
@@ -228,7 +260,7 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
         w = np.array([[state[name] for name in names] for state in taken])
         size = np.maximum(np.linalg.norm(w[:-1], axis=1), 1e-300)
         ratio = np.linalg.norm(np.diff(w, axis=0), axis=1) / size
-        ax.plot(range(1, len(taken)), ratio, color=colour, label=layer)
+        ax.plot(range(1, len(taken)), ratio, color=colour, label=_label(layer))
     ax.axhline(1e-3, color="#5F6673", linestyle="--", linewidth=1)
     ax.set_yscale("log")
     ax.set_xlabel("step")
@@ -260,7 +292,9 @@ def contours(
         The Axes; the line of each path has its name as the label.
 
     Raises:
-        ValueError: start is not two numbers, or a path leaves the floats.
+        TypeError: f does not give a number, or no Value for the Values of a path; or a rule gives no optimizer.
+        ValueError: start is not two numbers, a range is not from a smaller to a larger number, resolution is below
+            2, f is finite nowhere, or a path leaves the floats.
 
     Example:
         >>> ax = ag.plot.contours(lambda a, b: a**2 + 10 * b**2, start=(1, -2), steps=3,
@@ -272,19 +306,25 @@ def contours(
     """
     import numpy as np
 
+    _check_resolution(resolution, "contours")
+    for name, ends in (("x", x), ("y", y)):
+        if len(ends) != 2 or not -np.inf < ends[0] < ends[1] < np.inf:
+            raise ValueError(f"plot.contours: {name} must be (low, high), finite and low < high, got {shown(ends)}")
     ticks = np.linspace(*x, resolution), np.linspace(*y, resolution)
     height = np.array([[_number(f(float(a), float(b))) for a in ticks[0]] for b in ticks[1]])
-    ax = _axes(ax, "contours")
     finite = height[np.isfinite(height)]
+    if not finite.size:
+        raise ValueError("plot.contours: f is not finite at any point of the grid; is the range the right one?")
+    rules = optimizers or {"gradient descent": lambda p: SGD(p, lr=0.01)}
+    paths = {} if start is None else {name: _path(f, start, make, steps, name) for name, make in rules.items()}
+    ax = _axes(ax, "contours")
     low, high = float(finite.min()), float(finite.max())
     cuts = low + (high - low) * np.linspace(0.0, 1.0, levels + 1)[1:] ** 3
     ax.contour(*ticks, height, levels=cuts if high > low else 1, colors="#9AA0AB", linewidths=0.8)
-    if start is not None:
-        rules = optimizers or {"gradient descent": lambda p: SGD(p, lr=0.01)}
-        for i, (name, make) in enumerate(rules.items()):
-            path = _path(f, start, make, steps, name)
+    if paths:
+        for i, (name, path) in enumerate(paths.items()):
             style = {"color": COLOURS[i % 7], "marker": MARKERS[i % 7], "markersize": 3.5, "linewidth": 1.4}
-            ax.plot(path[:, 0], path[:, 1], label=name, **style)
+            ax.plot(path[:, 0], path[:, 1], label=_label(name), **style)
         ax.plot(*path[0], "o", color="black", markersize=7, label="_start", zorder=5)
         ax.legend(frameon=True, framealpha=0.85)
     ax.set_xlim(*x)
@@ -300,10 +340,17 @@ def _path(f: Callable[[Any, Any], Any], start: Sequence[float], make: Any, steps
         raise ValueError(f"plot.contours: start must be two numbers, got {shown(start)}")
     p: list[Value] = [Parameter(x) for x in start]
     optimizer = make(p)
+    if not (hasattr(optimizer, "step") and hasattr(optimizer, "zero_grad")):
+        raise TypeError(f"plot.contours: {name!r} must give an optimizer, such as ag.optim.SGD, got {shown(optimizer)}")
     points = [[x.data for x in p]]
     for _ in range(steps):
         optimizer.zero_grad()
-        f(*p).backward()
+        height = f(*p)
+        if not isinstance(height, Value):
+            raise TypeError(
+                f"plot.contours: f of two Values must give a Value, to have a gradient, got {shown(height)}"
+            )
+        height.backward()
         if not all(np.isfinite(v.grad) for v in p):
             raise ValueError(f"plot.contours: the path of {name!r} left the floats at step {len(points)}; lower its lr")
         with np.errstate(over="ignore"):  # refused above, in the next round
@@ -331,7 +378,8 @@ def loss_slice(
         The Axes.
 
     Raises:
-        ValueError: the model has no parameters.
+        TypeError: model is no Module.
+        ValueError: the model has no parameters, or resolution is below 2.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
@@ -344,6 +392,9 @@ def loss_slice(
     """
     import numpy as np
 
+    if not hasattr(model, "named_parameters"):
+        raise TypeError(f"plot.loss_slice: model must be a Module, got {shown(model)}")
+    _check_resolution(resolution, "loss_slice")
     named = dict(model.named_parameters())
     if not named:
         raise ValueError(f"plot.loss_slice: {model!r} has no parameters")
@@ -377,6 +428,17 @@ def loss_slice(
 
 
 # --- what they share -------------------------------------------------------------------------------------
+
+
+def _check_resolution(resolution: Any, who: str) -> None:
+    if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 2:
+        raise ValueError(f"plot.{who}: resolution must be a whole number from 2 on, got {shown(resolution)}")
+
+
+def _label(name: Any) -> str:
+    """A name for a legend or an axis: dollar signs make no formula of it, and a `_` in front does not hide it."""
+    text = printable(str(name)).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _number(x: Any) -> float:
@@ -438,7 +500,7 @@ def _histograms(layers: Mapping[str, Sequence[float]], what: str, colour: str, a
     every = np.concatenate(list(shown_.values()))
     low, high = (np.log10(every.min()), np.log10(every.max())) if len(every) else (-1.0, 1.0)
     middle, half = (low + high) / 2, max((high - low) / 2, 0.5) * 1.08
-    bins = np.logspace(middle - half, middle + half, 31)
+    bins = np.logspace(max(middle - half, -323.0), min(middle + half, 308.0), 31)
     for row, (layer, x) in enumerate(shown_.items()):
         counts, _ = np.histogram(x, bins)
         height = 0.8 * counts / max(counts.max(), 1)
@@ -454,7 +516,7 @@ def _histograms(layers: Mapping[str, Sequence[float]], what: str, colour: str, a
         notes += [f"{strange:,} not finite"] if strange else []
         ax.annotate(", ".join(notes), (1.01, row + 0.3), xycoords=("axes fraction", "data"), fontsize=9, va="center")
     ax.set_xscale("log")
-    ax.set_yticks(range(len(sizes)), list(sizes))
+    ax.set_yticks(range(len(sizes)), [_label(layer) for layer in sizes])
     ax.set_ylim(-0.1, len(sizes))
     ax.set_xlabel(what)
     return _plain_frame(ax)

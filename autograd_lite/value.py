@@ -322,10 +322,7 @@ class Value(_Methods):
     @property
     def name(self) -> str:
         """What pictures and messages call this Value; "" if it has no name."""
-        try:
-            return self._name
-        except AttributeError:
-            return ""
+        return getattr(self, "_name", "")
 
     @name.setter
     def name(self, name: str | None) -> None:
@@ -337,10 +334,7 @@ class Value(_Methods):
     @property
     def scope(self) -> Scope | None:
         """The scope that it was recorded in, which pictures draw as a frame around it; None outside of any."""
-        try:
-            return self._scope
-        except AttributeError:
-            return None
+        return getattr(self, "_scope", None)
 
     @property
     def op(self) -> str:

@@ -180,3 +180,8 @@ def test_hostile_names_in_quiz_and_comparison(name):
     assert "<b>" not in parsed(quiz.picture).tag + quiz.picture.svg
     (repr(quiz) + quiz.hint("A")).encode("utf-8")
     parsed(ag.draw(loss, compare=ag.draw(loss)))
+
+
+def test_answers_that_are_no_dict():
+    with pytest.raises(TypeError, match=r"quiz: answers must be a dict by letter, such as \{'A': 6\}, got list"):
+        ag.quiz(ag.Value(1.0) * 2).check([1.0])

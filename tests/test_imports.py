@@ -40,9 +40,9 @@ COLUMNS = {
     "__init__": "*",
     "__main__": "*",
 }
-LATE = {"value": {"diff"}, "nn": {"training"}, "pictures": {"insight"}}
+LATE = {"value": {"diff"}, "nn": {"training"}, "pictures": {"insight"}, "history": {"plot"}}
 """Imports inside a function, where two modules need each other: a Value's `backward` is in diff.py, a Perceptron's
-`fit` in training.py, the paths that a picture marks come from insight.py."""
+`fit` in training.py, the paths that a picture marks come from insight.py, a History draws its losses by plot.py."""
 BARE = {"rows", "ops", "graph", "value", "functions", "diff"}
 """The engine needs nothing but Python's standard library."""
 

@@ -1,6 +1,10 @@
 """Every notebook runs from top to bottom, and was committed with its outputs."""
 
+import base64
+import re
+import struct
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -37,6 +41,22 @@ def test_it_was_committed_with_its_outputs(path):
     assert all(cell.execution_count for cell in cells)
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
     assert len([cell for cell in cells if cell.outputs]) >= len(cells) / 2
+
+
+@each_notebook
+def test_its_pictures_are_seen_where_no_script_runs(path):
+    """As SVG and PNG, without HTML: a host strips that, and JupyterLab shows no SVG of a notebook it does not trust."""
+    outputs = [output for cell in code_cells(nbformat.read(path, as_version=4)) for output in cell.outputs]
+    pictures = [output for output in outputs if "image/svg+xml" in output.get("data", {})]
+    for picture in pictures:
+        assert "text/html" not in picture.data
+        root = ElementTree.fromstring(picture.data["image/svg+xml"].encode("utf-8"))
+        size = struct.unpack(">II", base64.b64decode(picture.data["image/png"])[16:24])
+        assert size[0] == pytest.approx(2 * float(root.get("width")), abs=2)
+        assert picture.metadata["image/png"]["width"] == round(float(root.get("width")))
+    ids = [x for picture in pictures for x in re.findall(r' id="([^"]+)"', picture.data["image/svg+xml"])]
+    assert len(ids) == len(set(ids))
+    assert [output for output in outputs if "image/png" in output.get("data", {})] or path.stem == "fold"
 
 
 @pytest.mark.parametrize("path", [x for x in NOTEBOOKS if x.stem != "derivatives"], ids=lambda path: path.stem)

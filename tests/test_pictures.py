@@ -1,8 +1,12 @@
 """Pictures: what is in them, not where. Every writer, every layout, names that try to break them, folding."""
 
+import base64
 import builtins
+import contextlib
+import html
 import os
 import re
+import struct
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -466,9 +470,100 @@ def test_text_fits_its_box():
 
 def test_what_a_notebook_gets():
     loss = slides()
-    bundle = ag.draw(loss)._repr_mimebundle_()
-    assert bundle.keys() == {"text/plain", "image/svg+xml"}
+    picture = ag.draw(loss)
+    bundle = picture._repr_mimebundle_()
+    assert list(bundle) == ["text/plain", "image/svg+xml", "text/html"]
     assert bundle["text/plain"] == str(ag.tape(loss))
+    # A notebook that is not trusted drops the frame and keeps what is inside it.
+    frame = re.fullmatch(r'<iframe srcdoc="([^"]*)" sandbox="" title="[^"]*" style="[^"]*">(<img [^>]*>)</iframe>',
+                         bundle["text/html"], re.DOTALL)  # fmt: skip
+    assert html.unescape(frame[1]).endswith(picture.svg)
+    coded = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', frame[2])[1]
+    assert base64.b64decode(coded).decode("utf-8") == picture.svg
+
+
+def test_text_and_picture_keep_the_numbers_of_when_it_was_drawn():
+    w = ag.Parameter(3.0, name="w")
+    loss = w * w
+    loss.backward()
+    picture, then = ag.draw(loss), str(ag.tape(loss))
+    w.data, w.grad = 7.0, 0.0
+    assert repr(picture) == then != str(ag.tape(loss))
+    assert (boxed(picture)["w"].f, boxed(picture)["w"].g) == ((3.0, 3.0), (6.0, 6.0))
+    assert ">f = 3<" in picture.svg
+
+
+def boxed(picture):
+    return {box.title: box for box in picture.model.boxes}
+
+
+def test_a_page_made_later_has_the_numbers_of_when_it_was_drawn():
+    model = ag.MLP(2, [16, 16, 1], activation="tanh", seed=0)
+    loss = model([1.0, 2.0]) ** 2
+    loss.backward()
+    picture, twin = ag.draw(loss), ag.draw(loss)
+    assert picture.html.count('class="view"') > 20  # each neuron opens
+    for p in model.parameters():
+        p.data = 1234.5
+    assert "1234" not in twin.html
+    assert twin.html.count('class="view"') > 3  # the layers still do, over what the picture shows
+
+
+def png_size(data):
+    return struct.unpack(">II", data[16:24])
+
+
+@pytest.mark.parametrize("painter", ["by_matplotlib", "by_pygraphviz", "by_command"])
+def test_a_png_has_the_resolution_that_was_asked_for(painter):
+    picture = ag.draw(slides())
+    one, three = (getattr(paint, painter)(picture, "png", dpi) for dpi in (72.0, 216.0))
+    if one is None:
+        pytest.skip(f"what {painter} needs is not installed here")
+    assert png_size(three) == pytest.approx([3 * x for x in png_size(one)], abs=6)
+    assert png_size(one) == pytest.approx((picture.scene.width, picture.scene.height), rel=0.25)  # Graphviz has its own
+
+
+def test_a_png_is_as_sharp_as_asked_and_never_too_large_to_open(tmp_path):
+    pytest.importorskip("matplotlib", reason="paints the scene")
+    picture = ag.draw(slides())
+    assert png_size(picture.save(tmp_path / "a.png").read_bytes())[0] == pytest.approx(2 * picture.scene.width, abs=2)
+    sharp = picture.save(tmp_path / "b.png", scale=3).read_bytes()
+    assert png_size(sharp)[0] == pytest.approx(3 * picture.scene.width, abs=2)
+    most = png_size(paint.painted(picture, "png", 1e9))
+    assert most[0] * most[1] <= 1.01 * paint.MOST_PIXELS
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="save: scale must be above 0"):
+            picture.save(tmp_path / "c.png", scale=wrong)
+    with pytest.raises(TypeError, match="save: scale"):
+        picture.save(tmp_path / "c.png", scale="2")
+    assert not (tmp_path / "c.png").exists()
+
+
+@pytest.mark.parametrize("sizes", [(3, 2, 1), (2, 2, 2, 1)])
+def test_a_small_network_fits_a_page(sizes):
+    n, *widths = sizes
+    loss = (ag.MLP(n, widths, activation="tanh", seed=0)([ag.Value(0.5, name=f"x{i}") for i in range(n)]) - 1.0) ** 2
+    loss.backward()
+    assert ag.draw(loss).scene.width <= layout.PAGE
+
+
+def test_many_leaves_of_one_box_stand_in_several_rows():
+    total = ag.sum([ag.Value(float(i), name=f"x[{i}]") for i in range(40)])
+    scene = ag.draw(total).scene
+    assert scene.width < 1200
+    tops = {rect.y for group in scene.groups if group.kind == "box input" for rect in group.shapes[:1]}
+    assert len(tops) == 4
+
+
+def test_frames_inside_each_other_without_end():
+    with contextlib.ExitStack() as stack:
+        for i in range(900):
+            stack.enter_context(ag.scope(f"s{i}"))
+        y = ag.Parameter(1.0) * 2.0
+    picture = ag.draw(y)
+    titles = [frame.title for frame in picture.model.frames]
+    assert titles == [*(f"s{i}" for i in range(6)), "… 889 more frames …", *(f"s{i}" for i in range(895, 900))]
+    assert picture.scene.height < 1000
 
 
 def test_dot_has_the_same_boxes_edges_and_frames():
@@ -483,14 +578,14 @@ def test_dot_has_the_same_boxes_edges_and_frames():
 @pytest.mark.parametrize("painter", ["by_matplotlib", "by_pygraphviz", "by_command"])
 @pytest.mark.parametrize(("form", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_png_and_pdf(painter, form, magic):
-    found = getattr(paint, painter)(ag.draw(network()), form)
+    found = getattr(paint, painter)(ag.draw(network()), form, 72.0)
     if found is None:
         pytest.skip(f"what {painter} needs is not installed here")
     assert found.startswith(magic)
 
 
 def test_png_without_a_painter_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setattr(paint, "PAINTERS", [lambda picture, form: None])
+    monkeypatch.setattr(paint, "PAINTERS", [lambda picture, form, dpi: None])
     with pytest.raises(RuntimeError, match=r"\.png needs Matplotlib or Graphviz.*pip install 'autograd_lite\[viz\]'"):
         ag.draw(slides()).save(tmp_path / "x.png")
     assert not (tmp_path / "x.png").exists()
@@ -743,3 +838,13 @@ def test_a_leaf_changed_since_makes_no_false_equation():
 
 def test_backslashes_in_dot_labels_are_text():
     assert "&#92;N" in ag.draw(ag.Value(1.0, name=r"\N") * 2).dot
+
+
+def test_misuse_names_the_argument_and_the_way_out():
+    loss = slides()
+    with pytest.raises(TypeError, match=r"draw: expected a Value .* got MLP .*: give model\(x\)"):
+        ag.draw(ag.MLP(1, [1], seed=0))
+    with pytest.raises(TypeError, match="draw: fold must be True, False or None, got str 'no'"):
+        ag.draw(loss, fold="no")
+    with pytest.raises(ValueError, match="the graphs differ, 1 box before and 11 now"):
+        ag.draw(loss, compare=ag.draw(ag.Value(1.0)))

@@ -3,12 +3,15 @@
 import math
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import autograd_lite as ag
 from autograd_lite.diff import adjoints
+from autograd_lite.pictures.text import printable
+from tests.test_pictures import HOSTILE
 
 matplotlib = pytest.importorskip("matplotlib", reason="plots need Matplotlib, extra `viz`")
 matplotlib.use("Agg")
@@ -164,6 +167,31 @@ def test_decision_boundary_of_several_classes():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == y
 
 
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.filterwarnings("ignore:Glyph .* missing")  # of an emoji: the font's, and it shows as a box
+def test_hostile_names_stay_text(name, tmp_path):
+    with ag.scope(name):
+        loss = ag.Parameter(3.0, name=name) * 2.0
+    rule = {name: lambda p: ag.optim.SGD(p, lr=0.1)}
+    made = [
+        ag.plot.losses({name: [1.0, 2.0]}),
+        ag.plot.gradients(loss),
+        ag.plot.update_ratios([{f"{name}.w": 1.0}, {f"{name}.w": 1.1}]),
+        ag.plot.contours(bowl, start=(1, 1), optimizers=rule, resolution=5),
+        ag.plot.decision_boundary(ag.Neuron(2, seed=0), [[0.0, 1.0], [1.0, 0.0]], [name, "b"], resolution=5),
+    ]
+    for ax in made:
+        ax.figure.savefig(tmp_path / "x.svg")
+        ElementTree.parse(tmp_path / "x.svg")
+    said = [text.get_text() for text in made[0].get_legend().get_texts()]
+    assert said == [printable(name).replace("$", r"\$")]
+
+
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
+    ax = ag.plot.losses({"_w": [1.0, 0.5]})
+    assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == ["_w"]
+
+
 def test_misuse():
     model = ag.Neuron(3, seed=0)
     with pytest.raises(ValueError, match=r"X must have 2 columns, got shape \(1, 3\)"):
@@ -178,3 +206,60 @@ def test_misuse():
         ag.plot.gradients(deep(), of="weights")
     with pytest.raises(ValueError, match="start must be two numbers"):
         ag.plot.contours(bowl, start=(1.0,), resolution=5)
+
+
+def predicting(scores):
+    return type("Model", (), {"predict": lambda self, X: scores(X)})()
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "plot"),
+    [
+        (TypeError, "what fit returns, a dict of lists or a list, got int 3", lambda: ag.plot.losses(3)),
+        (TypeError, "got str 'abc'", lambda: ag.plot.losses("abc")),
+        (ValueError, "log=True needs a loss above 0", lambda: ag.plot.losses([0.0, -1.0], log=True)),
+        (ValueError, "f is not finite at any point", lambda: ag.plot.contours(lambda a, b: math.nan, resolution=4)),
+        (ValueError, r"x must be \(low, high\)", lambda: ag.plot.contours(bowl, x=(1, 1))),
+        (ValueError, r"y must be \(low, high\)", lambda: ag.plot.contours(bowl, y=(0, math.nan))),
+        (
+            ValueError,
+            "resolution must be a whole number from 2 on, got int 1",
+            lambda: ag.plot.contours(bowl, resolution=1),
+        ),
+        (
+            TypeError,
+            "f of two Values must give a Value",
+            lambda: ag.plot.contours(lambda a, b: 5.0, start=(1, 1), resolution=4),
+        ),
+        (
+            TypeError,
+            "'none' must give an optimizer",
+            lambda: ag.plot.contours(bowl, start=(1, 1), optimizers={"none": lambda p: None}, resolution=4),
+        ),
+        (TypeError, r"must have a method predict\(X\)", lambda: ag.plot.decision_boundary(3, [[1.0, 2.0]], [1])),
+        (
+            TypeError,
+            "predict must give scores",
+            lambda: ag.plot.decision_boundary(predicting(lambda X: ["a"] * len(X)), [[1.0, 2.0]], [1]),
+        ),
+        (
+            ValueError,
+            "predict of 16 examples must give as many rows",
+            lambda: ag.plot.decision_boundary(predicting(lambda X: [1.0]), [[1.0, 2.0]], [1], resolution=4),
+        ),
+        (TypeError, "a state is a dict", lambda: ag.plot.update_ratios([1, 2])),
+        (ValueError, "the states are empty", lambda: ag.plot.update_ratios([{}, {}])),
+        (TypeError, "model must be a Module, got int 3", lambda: ag.plot.loss_slice(3, lambda m: 1.0)),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_by_name(error, message, plot):
+    before = plt.get_fignums()
+    with pytest.raises(error, match=message):
+        plot()
+    assert plt.get_fignums() == before  # no empty figure is left behind
+
+
+@pytest.mark.parametrize("init", [1e300, 1e-320, 0.0])
+def test_sizes_at_the_ends_of_the_floats(init):
+    ax = ag.plot.activations(ag.MLP(2, [3, 1], activation="relu", init=init)([1.0, 2.0]))
+    assert all(0.0 <= x <= 1e308 for x in ax.get_xlim())

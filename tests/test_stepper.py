@@ -413,6 +413,29 @@ def test_in_the_frame_of_a_notebook(browser, tmp_path):
         assert frame.locator("#caption").inner_text() == stepper.steps[-1].caption
 
 
+def test_an_optimizer_of_other_parameters_says_so():
+    steps = ag.step(slides(), ag.optim.SGD([ag.Parameter(1.0)], lr=0.1)).steps
+    assert steps[-1].caption == "SGD changes nothing here: none of its parameters is in this graph"
+    with pytest.raises(
+        TypeError, match=r"step: optimizer must be one of ag.optim, such as ag.optim.SGD\(\[w\], lr=0.1\)"
+    ):
+        ag.step(slides(), ag.optim.SGD)
+
+
+def test_the_picture_follows_the_size_of_its_frame(browser, tmp_path):
+    """A notebook gives the frame its height only after the page has been read."""
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!DOCTYPE html><body>{ag.step(reused())._repr_mimebundle_()['text/html']}", encoding="utf-8")
+    with opened(browser, path) as page:
+        frame = page.frame_locator("iframe").locator("#figure svg")
+        page.evaluate("document.querySelector('iframe').style.height = '250px'")
+        page.wait_for_timeout(200)
+        small = frame.bounding_box()["width"]
+        page.evaluate("document.querySelector('iframe').style.height = '900px'")
+        page.wait_for_timeout(200)
+        assert frame.bounding_box()["width"] > 1.4 * small
+
+
 @pytest.mark.parametrize("name", ["script", "dot", "tag", "long", "entity"])
 def test_hostile_names_in_the_page(browser, tmp_path, name):
     stepper = ag.step(hostile_graph(HOSTILE[name]))

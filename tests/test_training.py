@@ -751,6 +751,17 @@ def test_history_as_a_frame():
     assert "metrics.validation_accuracy" in frame.columns
 
 
+@pytest.mark.parametrize("model", [ag.MLP(1, [2, 1], seed=0), ag.Network([("x", "h"), ("h", "out")], seed=0)])
+def test_a_trace_has_no_delta_before_a_backward_pass(model):
+    trace = model.trace([1.0])
+    assert "delta" not in repr(trace)
+    with pytest.raises(RuntimeError, match=r"delta: no backward pass has come through this trace yet"):
+        trace.delta  # noqa: B018
+    (trace.output * 0.0).backward()
+    assert "delta" in repr(trace)
+    assert trace.delta
+
+
 def test_history_tables_and_pictures():
     matplotlib = pytest.importorskip("matplotlib", reason="pictures of curves are in the extra `viz`")
     matplotlib.use("agg")
@@ -764,7 +775,10 @@ def test_history_tables_and_pictures():
     assert [line.get_label() for line in axes.lines[:2]] == ["training", "validation"]
     assert list(axes.lines[0].get_ydata()) == history.loss
     assert axes.get_yscale() == "log"
+    assert axes.lines[2].get_label() == f"best, epoch {history.best_epoch}"
     plt.close("all")
+    with pytest.raises(ValueError, match="there is no loss to draw"):
+        ag.History().plot()
     assert repr(history).startswith("History(5 epochs, loss ")
     assert all(type(x) is float for x in history.loss)
 
@@ -865,8 +879,8 @@ def test_network_is_any_graph():
     h = math.tanh(w["x", "h"] * 0.5)
     assert out[0].item() == pytest.approx(w["h", "y"] * h + w["x", "y"] * 0.5)
     assert net.predict([[0.5], [1.0]]).shape == (2, 2)
-    assert "delta=" in repr(net.trace([0.5]))
-    assert "delta=" in repr(small().trace([0.5, 1.0]))
+    assert "u: z=" in repr(net.trace([0.5]))
+    assert "layer 0: z=[" in repr(small().trace([0.5, 1.0]))
     chain = ag.Network([(i, i + 1) for i in range(3000)], "tanh", seed=0)
     chain.trace([1.0]).output.backward()
     copy = ag.Network(list(reversed([(1, 2), (2, 3), (1, 3)])), seed=0)  # edges in any order

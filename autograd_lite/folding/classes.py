@@ -10,8 +10,10 @@ that `b + w1*x1 + w2*x2` and a longer one fall together; a product used only the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from autograd_lite.graph import raw_operands
 
@@ -20,7 +22,8 @@ CONSTANT = -1
 """Stands for an operand that is a bare float, where an index into the units would."""
 
 
-class Slot(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Slot:
     """One operand of a unit: the index of another unit, or CONSTANT, with the local gradient."""
 
     unit: int
@@ -29,7 +32,8 @@ class Slot(NamedTuple):
     role: Hashable
 
 
-class Unit(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Unit:
     """A node together with the additions and products that are parts of its sum.
 
     Args:
@@ -54,22 +58,7 @@ def units(order: Sequence[Node], keep: Callable[[Node], bool] = lambda node: Fal
         order: the nodes, operands before users (`graph.order`).
         keep: whether a node must stay a unit of its own (a root; one in another scope than its user).
     """
-    uses: dict[int, int] = {}
-    for node in order:
-        for x in raw_operands(node):
-            if x.__class__ is not float:
-                uses[id(x)] = uses.get(id(x), 0) + 1
-
-    def inside(x: Node, user: Node, names: tuple[str, ...]) -> bool:
-        if x.__class__ is float or x._row is None or x._row.name not in names:
-            return False
-        return uses[id(x)] == 1 and x.scope is user.scope and not keep(x)
-
-    absorbed: set[int] = set()
-    for node in order:
-        if node._row is not None and node._row.name in ("add", "sum"):
-            absorbed.update(id(x) for x in raw_operands(node) if inside(x, node, ("add", "mul", "sum")))
-
+    absorbed = _absorbed(order, keep)
     index: dict[int, int] = {}
     found: list[Unit] = []
 
@@ -82,16 +71,35 @@ def units(order: Sequence[Node], keep: Callable[[Node], bool] = lambda node: Fal
         row = node._row
         if row is None:
             unit = Unit(node, "", (), (), 1)
-        elif row.name in ("add", "sum"):
+        elif row.name in SUMS:
             unit = _sum_unit(node, absorbed, slot)
         else:
             operands = raw_operands(node)
-            roles = _roles(row, len(operands))
-            slots = tuple(map(slot, operands, node.local_grads, roles))
+            slots = tuple(map(slot, operands, node.local_grads, _roles(row, len(operands))))
             unit = Unit(node, row.name, slots, (), 1)
         index[id(node)] = len(found)
         found.append(unit)
     return found
+
+
+SUMS = ("add", "sum")
+
+
+def _absorbed(order: Sequence[Node], keep: Callable[[Node], bool]) -> set[int]:
+    """The ids of the additions and products that are parts of the sum that takes them, and of nothing else."""
+
+    def part(x: Node) -> bool:
+        return x.__class__ is not float and x._row is not None and x._row.name in ("add", "mul", "sum")
+
+    inside: list[int] = []
+    for user in order:
+        if user._row is not None and user._row.name in SUMS:
+            parts = [x for x in raw_operands(user) if part(x) and x.scope is user.scope and not keep(x)]
+            inside += map(id, parts)
+    if not inside:
+        return set()
+    uses = Counter(id(x) for node in order for x in raw_operands(node))
+    return {x for x in inside if uses[x] == 1}
 
 
 def _roles(row: Any, n: int) -> Sequence[Hashable]:

@@ -8,7 +8,9 @@ closed.py and page.py close frames, compared.py and quizzes.py show two graphs a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ FOLD_OVER = 60
 """Boxes that a person still reads; above it a picture folds."""
 MOST = 1000
 """Boxes that `fold=False` still draws."""
+MOST_IN_PAGE = 20_000
+"""Boxes of a graph whose frames the page of its picture opens one by one; frames of a larger one hold folded boxes."""
 
 
 def draw(
@@ -63,7 +67,7 @@ def draw(
         `.save("x.html")` writes, frames open and close.
 
     Raises:
-        TypeError: loss is no Value, or depth no whole number.
+        TypeError: loss is no Value, fold neither None nor a bool, or depth no whole number.
         ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes, or paths to explain
             as long.
 
@@ -85,6 +89,8 @@ def draw(
     from autograd_lite.pictures.model import model
 
     _check_direction(direction, "draw")
+    if fold is not None and not isinstance(fold, bool):
+        raise TypeError(f"draw: fold must be True, False or None, got {shown(fold)}")
     if not isinstance(loss, Value) and callable(getattr(loss, "plan", None)):
         return _of_program(loss, direction, fold, {"depth": depth, "compare": compare, "explain": explain})
     roots = _roots(loss, "draw")
@@ -104,7 +110,8 @@ def draw(
         return Picture(_explained(order, roots, explain, small), direction, lambda: str(Tape(order, roots)))
 
     def alike() -> Model:
-        return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
+        with _uncollected():
+            return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
 
     if depth is not None:
         made = to_depth(model(order, roots), depth).model
@@ -114,8 +121,43 @@ def draw(
         made = model(order, roots) if small else alike()
     if compare is not None:
         return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
-    whole = (lambda: made) if depth is None and small else lambda: model(order, roots)
-    return Picture(made, direction, lambda: str(Tape(order, roots)), [whole, alike])
+    return Picture(made, direction, lambda: str(Tape(order, roots)), _wholes(order, roots, made, alike))
+
+
+def _wholes(
+    order: list[Value], roots: list[Value], made: Model, alike: Callable[[], Model]
+) -> list[Callable[[], Model]]:
+    """What the page of a picture opens and closes frames of, fine and coarse; made when it is asked for.
+
+    By then the numbers may be others: what is left then is what the picture itself shows.
+    """
+    from autograd_lite.pictures.model import backward_value, model
+
+    def numbers() -> int:
+        return hash(tuple((node._f, backward_value(node)) for node in order if node._row is None))
+
+    then = numbers()
+
+    def if_as_then(make: Callable[[], Model]) -> Callable[[], Model]:
+        return lambda: make() if numbers() == then else made
+
+    fine = [if_as_then(lambda: model(order, roots))] if _count(order) <= MOST_IN_PAGE else []
+    return [*fine, if_as_then(alike)]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """With the cyclic collector off: while millions of small objects are made it goes over all of them again and again.
+
+    There is no cycle among them to find, and a picture of a large graph takes half the time.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _of_program(program: Any, direction: str, fold: bool | None, others: dict[str, Any]) -> Picture:
@@ -245,8 +287,12 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
 
     if not isinstance(loss, Value):
         raise TypeError(f"step: expected a Value (the root of a graph), got {shown(loss)}")
-    if optimizer is not None and not (hasattr(optimizer, "params") and hasattr(optimizer, "step")):
-        raise TypeError(f"step: optimizer must be one of ag.optim, such as ag.optim.SGD, got {shown(optimizer)}")
+    if optimizer is not None and (
+        isinstance(optimizer, type) or not (hasattr(optimizer, "params") and hasattr(optimizer, "step"))
+    ):
+        raise TypeError(
+            f"step: optimizer must be one of ag.optim, such as ag.optim.SGD([w], lr=0.1), got {shown(optimizer)}"
+        )
     _check_direction(direction, "step")
     order = graph.order(loss)
     stale = _stale(order)
@@ -257,7 +303,8 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
         )
     adjoint = adjoints(loss)
     if _count(order) > FOLD_OVER:
-        made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
+        with _uncollected():
+            made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
         return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), steps)
     steps = node_steps(order, optimizer)
@@ -348,4 +395,5 @@ def _roots(loss: Any, what: str) -> list[Value]:
         roots = list(loss)
         if roots and all(isinstance(root, Value) for root in roots):
             return list(dict.fromkeys(roots))
-    raise TypeError(f"{what}: expected a Value (the root of a graph) or a sequence of them, got {shown(loss)}")
+    way_out = "; a model has no graph before it is called: give model(x)" if hasattr(loss, "named_parameters") else ""
+    raise TypeError(f"{what}: expected a Value (the root of a graph) or a sequence of them, got {shown(loss)}{way_out}")

@@ -18,9 +18,7 @@ def compared(now: Model, before: Model) -> Model:
         ValueError: they differ in more than their numbers; the message says where.
     """
     if len(now.boxes) != len(before.boxes):
-        raise ValueError(
-            f"draw(compare=...): the graphs differ, {len(before.boxes)} boxes before and {len(now.boxes)} now"
-        )
+        raise ValueError(f"draw(compare=...): the graphs differ, {_boxes(before)} before and {len(now.boxes)} now")
     for old, new in zip(before.boxes, now.boxes, strict=True):
         if (old.kind, old.symbol, old.literal, old.count) != (new.kind, new.symbol, new.literal, new.count):
             raise ValueError(f"draw(compare=...): the graphs differ, {_called(old)} before is {_called(new)} now")
@@ -39,6 +37,10 @@ def compared(now: Model, before: Model) -> Model:
     for old, new in root[:1]:
         note += f" {new.title} by {number(new.f[0] - old.f[0])}."
     return replace(now, boxes=boxes, edges=edges, note=note, about=f"{now.about}. Compared: {note}")
+
+
+def _boxes(model: Model) -> str:
+    return f"{len(model.boxes)} box{'es' * (len(model.boxes) != 1)}"
 
 
 def _called(box: Box) -> str:

@@ -10,12 +10,13 @@ from autograd_lite.pictures.model import Box, Model
 from autograd_lite.pictures.scene import BLUE, FRAME_LINE, LINE, TINTS, VERMILION
 
 
-def dot_text(model: Model, direction: str) -> str:
+def dot_text(model: Model, direction: str, dpi: float | None = None) -> str:
     """The DOT text of a picture; its labels are HTML-like, in which a backslash means nothing.
 
     Args:
         model: what to draw.
         direction: Graphviz's rankdir.
+        dpi: dots to the inch of a bitmap; None leaves it to Graphviz.
     """
     graph = graphviz.Digraph(
         graph_attr={"rankdir": direction, "bgcolor": "white", "nodesep": "0.25", "ranksep": "0.35"},
@@ -28,6 +29,8 @@ def dot_text(model: Model, direction: str) -> str:
         },
         edge_attr={"fontname": "Helvetica", "fontsize": "11", "color": LINE},
     )
+    if dpi is not None:
+        graph.attr(dpi=f"{dpi:g}")
     if model.note:
         graph.attr(label=graphviz.escape(model.note), labelloc="b", fontname="Helvetica", fontsize="11")
     bodies = [graphviz.Digraph(name=f"cluster_{i}") for i in range(len(model.frames))]

@@ -39,17 +39,17 @@ class Labels:
     """
 
     def __init__(self, order: Sequence[Any]) -> None:
-        self._places = {id(node): i for i, node in enumerate(order, 1)}
+        self._places = dict(zip(map(id, order), range(1, len(order) + 1), strict=True))
         names = {id(node): printable(node.name) for node in order if node.name}
         once = Counter(names.values())
-        self._names = {
+        self.names = {
             key: name for key, name in names.items() if once[name] == 1 and not _PLACE.fullmatch(name) and name.strip()
         }
 
     def __getitem__(self, x: Any) -> str:
         if x.__class__ is float:
             return number(x)
-        return self._names.get(id(x)) or f"v{self._places[id(x)]}"
+        return self.names.get(id(x)) or f"v{self._places[id(x)]}"
 
 
 def formula(node: Any, text: Any) -> str:

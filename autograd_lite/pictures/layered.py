@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
@@ -25,6 +25,8 @@ BETWEEN = 14.0
 """Between a row of boxes and a row of labels."""
 PAD = 9.0
 """Between a frame and what is in it."""
+THIN = 4.0
+"""What an edge takes of a row that it passes."""
 SWEEPS, SETTLINGS = 24, 300
 MOST_POINTS = 20_000
 """Points on long edges; with more of them, edges run straight past the rows."""
@@ -50,14 +52,19 @@ class Item:
     box: bool = False
 
 
-def layered(plan: Plan) -> Placed:
-    """Lay a plan out."""
-    return _Layout(plan).placed()
+def layered(plan: Plan, stagger: int = 1) -> Placed:
+    """Lay a plan out.
+
+    Args:
+        plan: what to lay out.
+        stagger: rows for the leaves of one box: with 2, every other one stands a row lower, in half the width.
+    """
+    return _Layout(plan, stagger).placed()
 
 
 class _Layout:
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.turned = plan, plan.direction == "LR"
+    def __init__(self, plan: Plan, stagger: int) -> None:
+        self.plan, self.turned, self.stagger = plan, plan.direction == "LR", stagger
         self.around: list[tuple[int, ...]] = []
         for i, (parent, _) in enumerate(plan.frames):
             self.around.append((*(self.around[parent] if parent is not None else ()), i))
@@ -75,10 +82,11 @@ class _Layout:
 
     def _boxes(self) -> list[Item]:
         forward = [(min(a, b), max(a, b)) for a, b, _, _ in self.plan.edges if a != b]
-        depth = depths(len(self.plan.boxes), [*forward, *stacking(self.plan)])
         uses = Counter(a for a, *_ in self.plan.edges)
-        leaves = set(range(len(depth))) - {b for _, b, _, _ in self.plan.edges}
+        leaves = set(range(len(self.plan.boxes))) - {b for _, b, _, _ in self.plan.edges}
         literals = {a for a, _, w, _ in self.plan.edges if not w and a in leaves and uses[a] == 1}
+        once = {a: b for a, b, _, _ in self.plan.edges if a in leaves - literals and uses[a] == 1}
+        depth = depths(len(self.plan.boxes), [*forward, *stacking(self.plan), *self._staggered(once)])
         items = []
         for i, size in enumerate(self.plan.boxes):
             frame = self.plan.inside[i]
@@ -88,6 +96,14 @@ class _Layout:
             row = 2 * depth[i] - (i in literals)  # small, and without a label: it fits among the labels
             items.append(Item(row, (across, down), frames, box=True))
         return items
+
+    def _staggered(self, users: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Pairs of leaves, the second to be above the first, that give those of one user several rows."""
+        groups: dict[tuple[int, int | None], list[int]] = {}
+        for leaf, user in sorted(users.items()):
+            groups.setdefault((user, self.plan.inside[leaf]), []).append(leaf)
+        runs = [group for group in groups.values() if len(group) > self.stagger]
+        return [(b, a) for run in runs for i, (a, b) in enumerate(pairwise(run), 1) if i % self.stagger]
 
     def _loops(self) -> dict[int, float]:
         """How much room the edges of a box to itself take beside it."""
@@ -117,7 +133,7 @@ class _Layout:
         if len(self.items) > MOST_POINTS and bottom - top > 4:
             rows = (top + 1, bottom - 1)
         for row in rows:
-            size = self._turned((label[0], label[1])) if row == top + 1 and label[0] else (4.0, 0.0)
+            size = self._turned((label[0], label[1])) if row == top + 1 and label[0] else (THIN, 0.0)
             frames = max(self._inside(high, row), self._inside(low, row), key=len)
             way.append(len(self.items))
             self.items.append(Item(row, size, frames))
@@ -284,6 +300,13 @@ class _Layout:
                     where[a] -= short * (1.0 - share)
                     where[b] += short * share
         at = settled(self._apart(where, distances))
+        # Keeping the distances has moved boxes, and with them the points of edges beside them; the points between
+        # two rows, which nothing has pushed, follow.
+        for i, item in enumerate(items):
+            if item.row % 2 and not item.box and 0.0 < item.size[0] <= THIN:
+                beside = [at[j] for j in (*item.above, *item.below)]
+                at[i] = sum(beside) / len(beside)
+        at = settled(at)
         sides = [inf, -inf] * len(self.around)
         first = PAD + (FRAME_TITLE if self.turned else 0.0)
         for frame in reversed(range(len(self.around))):

@@ -70,6 +70,10 @@ LONGEST_EDGES = 1200
 """Rows that all edges together may span for Graphviz: it needs 1 s for 1,000 of them, 16 s for 2,600."""
 
 
+PAGE = 800.0
+"""Pixels of a notebook's page, across."""
+
+
 def place(plan: Plan) -> Placed:
     """Lay out with the first engine that is there; frames and many long edges with ours.
 
@@ -82,8 +86,19 @@ def place(plan: Plan) -> Placed:
     for engine in [by_ourselves, *ENGINES] if ours else ENGINES:
         placed = engine(plan)
         if placed is not None:
-            return placed
+            return _narrowed(plan, placed)
     raise AssertionError("our own layout is always there")
+
+
+def _narrowed(plan: Plan, placed: Placed) -> Placed:
+    """A layout wider than a page once more by ours, with leaves in several rows, if that is much narrower."""
+    from autograd_lite.pictures.layered import layered
+
+    for rows in (2, 3, 4):
+        if plan.direction == "BT" and placed.width > PAGE:
+            other = layered(plan, stagger=rows)
+            placed = other if other.width < 0.85 * placed.width else placed
+    return placed
 
 
 def depths(boxes: int, edges: Iterable[tuple[int, int]]) -> list[int]:

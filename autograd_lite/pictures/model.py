@@ -19,6 +19,9 @@ from autograd_lite.value import Constant, Parameter, Scope, Value
 
 Range = tuple[float, float]
 
+DEEPEST = 12
+"""Frames inside each other that a picture shows."""
+
 
 def _changed(now: Range, before: Range | None) -> str:
     """A number, or what it was and what it is."""
@@ -210,15 +213,18 @@ def paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
     A parameter or a constant is drawn with the nodes that use it, in the innermost scope that they
     have in common; uses outside every scope (a penalty on the weights, say) do not count.
     """
+    if all(node.scope is None for node in order):
+        return dict.fromkeys(map(id, order), ())
     known: dict[int, tuple[Scope, ...]] = {}
 
     def path(scope: Scope | None) -> tuple[Scope, ...]:
         if scope is None:
             return ()
         if id(scope) not in known:
-            known[id(scope)] = scope.path()
+            known[id(scope)] = _shortened(scope.path(), middles)
         return known[id(scope)]
 
+    middles: dict[tuple[int, int], Scope] = {}
     found = {id(node): path(node.scope) for node in order}
     placed: dict[int, tuple[Scope, ...]] = {}
     for node in order:
@@ -228,6 +234,16 @@ def paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
                 if x.__class__ is not float and x._row is None and x.scope is None and kind(x) != "input":
                     placed[id(x)] = common(placed.get(id(x), here), here)
     return {**found, **placed}
+
+
+def _shortened(path: tuple[Scope, ...], middles: dict[tuple[int, int], Scope]) -> tuple[Scope, ...]:
+    """A path with the middle of a long one as a single scope, the same for all with that middle."""
+    if len(path) <= DEEPEST:
+        return path
+    ends = DEEPEST // 2
+    title = f"… {len(path) - DEEPEST + 1:,} more frames …"
+    middle = middles.setdefault((id(path[ends - 1]), id(path[-ends])), Scope(title, path[ends - 1]))
+    return (*path[:ends], middle, *path[len(path) - ends + 1 :])
 
 
 def common(a: tuple[Scope, ...], b: tuple[Scope, ...]) -> tuple[Scope, ...]:

@@ -5,26 +5,32 @@ from __future__ import annotations
 import io
 import shutil
 import warnings
+from math import sqrt
 from typing import Any
 
 from autograd_lite.pictures.scene import Curve, Rect, Scene, Text
 
-SHARPNESS = 2.0
-"""Pixels of a PNG for one of the picture."""
+MOST_PIXELS, LONGEST = 1e8, 32_000.0
+"""Pixels of a PNG, and of one side of it: Matplotlib paints no longer one, and few programs open it."""
+POINTS = 72.0
+"""Points to the inch: a pixel of the picture is a point of the page."""
 
 
-def painted(picture: Any, form: str) -> bytes:
+def painted(picture: Any, form: str, scale: float) -> bytes:
     """The bytes of a file.
 
     Args:
         picture: a Picture.
         form: "png" or "pdf".
+        scale: pixels of a PNG for one of the picture, whichever program paints it.
 
     Raises:
         RuntimeError: neither Matplotlib nor Graphviz is here; the message says what to install.
     """
+    wide, high = picture.scene.width, picture.scene.height
+    dpi = POINTS * min(scale, LONGEST / max(wide, high), sqrt(MOST_PIXELS / (wide * high)))
     for paint in PAINTERS:
-        found = paint(picture, form)
+        found = paint(picture, form, dpi)
         if found is not None:
             return found
     raise RuntimeError(
@@ -33,7 +39,7 @@ def painted(picture: Any, form: str) -> bytes:
     )
 
 
-def by_matplotlib(picture: Any, form: str) -> bytes | None:
+def by_matplotlib(picture: Any, form: str, dpi: float) -> bytes | None:
     """The scene, shape by shape; None without Matplotlib."""
     try:
         import matplotlib.style
@@ -45,7 +51,7 @@ def by_matplotlib(picture: Any, form: str) -> bytes | None:
     # The style of the user's plots must not reach in here: with usetex a name would be TeX.
     with matplotlib.style.context("default"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # it shows as a box, which is what we have
-        figure = Figure(figsize=(scene.width / 72, scene.height / 72), dpi=72 * SHARPNESS, facecolor="white")
+        figure = Figure(figsize=(scene.width / POINTS, scene.height / POINTS), dpi=dpi, facecolor="white")
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(0, scene.width)
         axes.set_ylim(scene.height, 0)
@@ -100,23 +106,29 @@ def _paint(axes: Any, shape: Rect | Curve | Text, order: float) -> None:
         )
 
 
-def by_pygraphviz(picture: Any, form: str) -> bytes | None:
+def by_pygraphviz(picture: Any, form: str, dpi: float) -> bytes | None:
     """Graphviz in this process."""
     try:
         import pygraphviz
     except (ImportError, OSError):
         return None
-    found = pygraphviz.AGraph(string=picture.dot).draw(format=form, prog="dot")
+    found = pygraphviz.AGraph(string=_dot(picture, form, dpi)).draw(format=form, prog="dot")
     return bytes(found) if found else None
 
 
-def by_command(picture: Any, form: str) -> bytes | None:
+def by_command(picture: Any, form: str, dpi: float) -> bytes | None:
     """The `dot` command."""
     if shutil.which("dot") is None:
         return None
     import graphviz
 
-    return bytes(graphviz.Source(picture.dot).pipe(format=form))
+    return bytes(graphviz.Source(_dot(picture, form, dpi)).pipe(format=form))
+
+
+def _dot(picture: Any, form: str, dpi: float) -> str:
+    from autograd_lite.pictures.dot_text import dot_text
+
+    return dot_text(picture.model, picture.direction, dpi if form == "png" else None)
 
 
 PAINTERS = [by_matplotlib, by_pygraphviz, by_command]

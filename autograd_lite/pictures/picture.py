@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from html import escape
 from itertools import count
+from math import inf
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from autograd_lite.pictures.model import Model
+from autograd_lite.value import plain
 
 _numbers = count(1)
+SHARPNESS = 2.0
+"""Pixels of a .png for one of the picture."""
+SMALLEST = 0.7
+"""How small a narrow page may make a picture before it scrolls: smaller it could not be read."""
 
 
 class Picture:
@@ -28,7 +36,8 @@ class Picture:
     def __init__(
         self, model: Model, direction: str, text: Callable[[], str], wholes: Sequence[Callable[[], Model]] = ()
     ) -> None:
-        self.model, self.direction, self._text, self._wholes = model, direction, text, wholes
+        self.model, self.direction, self._wholes = model, direction, wholes
+        self._text = text()  # now, as the numbers of the picture are those of now
         self._number = next(_numbers)
 
     @cached_property
@@ -69,17 +78,20 @@ class Picture:
 
         return page(self, self._wholes)
 
-    def save(self, path: str | PathLike[str]) -> Path:
+    def save(self, path: str | PathLike[str], scale: float = SHARPNESS) -> Path:
         """Write the picture to a file; the ending of its name says in which form.
 
         Args:
             path: a name that ends in .svg, .png, .pdf, .dot or .html.
+            scale: pixels of a .png for one of the picture: 2 is 144 dots per inch. A picture so large that no
+                program would open it gets fewer.
 
         Returns:
             The path.
 
         Raises:
-            ValueError: another ending.
+            TypeError: scale is no number.
+            ValueError: another ending, or scale is not above 0.
             RuntimeError: .png or .pdf, and nothing on this machine can paint one.
 
         Example:
@@ -91,18 +103,43 @@ class Picture:
         """
         target = Path(fspath(path))
         form = target.suffix.lower().lstrip(".")
+        scale = plain(scale, "save: scale")
+        if not 0.0 < scale < inf:
+            raise ValueError(f"save: scale must be above 0 and finite, got {scale:g}")
         if form in ("svg", "dot", "html"):
             target.write_text(getattr(self, form), encoding="utf-8")
         elif form in ("png", "pdf"):
             from autograd_lite.pictures.paint import painted
 
-            target.write_bytes(painted(self, form))
+            target.write_bytes(painted(self, form, scale))
         else:
             raise ValueError(f"save: {target.name!r} must end in .svg, .png, .pdf, .dot or .html")
         return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": repr(self), "image/svg+xml": self.svg}
+        return {"text/plain": repr(self), "image/svg+xml": self.svg, "text/html": self.framed}
+
+    @property
+    def image(self) -> str:
+        """The picture as an <img>, for where neither scripts nor frames are allowed."""
+        coded = base64.b64encode(self.svg.encode("utf-8")).decode("ascii")
+        return f'<img src="data:image/svg+xml;base64,{coded}" alt="{escape(self.model.about)}" style="max-width:100%">'
+
+    @property
+    def framed(self) -> str:
+        """The picture as HTML for a notebook.
+
+        JupyterLab shows a bare SVG as an image, without tooltips and wider than the page; in a frame it has
+        tooltips, and fits. A notebook that is not trusted drops the frame and keeps the image inside.
+        """
+        wide, high = self.scene.width, self.scene.height
+        page = f"<!DOCTYPE html><style>body{{margin:0}}svg{{display:block}}</style>{self.svg}"
+        size = f"width:{wide:.0f}px;max-width:100%;min-width:{SMALLEST * wide:.0f}px;aspect-ratio:{wide:.0f}/{high:.0f}"
+        about = escape(self.model.about)
+        return (
+            f'<iframe srcdoc="{escape(page)}" sandbox="" title="{about}" style="{size};border:0;display:block">'
+            f"{self.image}</iframe>"
+        )
 
     def __repr__(self) -> str:
-        return self._text()
+        return self._text

@@ -6,12 +6,14 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from autograd_lite.graph import raw_operands
 from autograd_lite.pictures.formula import Labels, formula
 from autograd_lite.pictures.model import Model
-from autograd_lite.pictures.picture import Picture
+from autograd_lite.pictures.picture import SHARPNESS, Picture
 from autograd_lite.pictures.steps import Places, places
 from autograd_lite.rows import Row
 from autograd_lite.value import Value, plain, shown
@@ -46,7 +48,7 @@ class Quiz:
 
         Raises:
             KeyError: there is no such blank.
-            TypeError: an answer is no number.
+            TypeError: answers is no dict, or an answer no number.
 
         Example:
             >>> w, x = ag.Parameter(3.0, name="w"), ag.Value(2.0, name="x")
@@ -56,6 +58,8 @@ class Quiz:
             >>> quiz.check(A=2.0, B=2.0)
             {'A': True, 'B': False}
         """
+        if answers is not None and not isinstance(answers, Mapping):
+            raise TypeError(f"quiz: answers must be a dict by letter, such as {{'A': 6}}, got {shown(answers)}")
         found = {}
         for letter, answer in {**(answers or {}), **more}.items():
             _, number, _ = self._blank(letter)
@@ -78,9 +82,9 @@ class Quiz:
         """The picture with every number."""
         return self._solved
 
-    def save(self, path: Any) -> Any:
-        """Write the sheet to a file, as `ag.draw` does."""
-        return self.picture.save(path)
+    def save(self, path: str | PathLike[str], scale: float = SHARPNESS) -> Path:
+        """Write the sheet to a file, as the picture of `ag.draw` does; `.solution().save(path)` writes the other."""
+        return self.picture.save(path, scale)
 
     def _blank(self, letter: str) -> tuple[str, float, str]:
         try:
@@ -90,7 +94,7 @@ class Quiz:
             raise KeyError(f"quiz: there is no blank {shown(letter)}; they are {known}") from None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": repr(self), "image/svg+xml": self.picture.svg}
+        return {**self.picture._repr_mimebundle_(), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         lines = [f"{letter}. {question} = ?" for letter, question in self.blanks.items()]

@@ -173,6 +173,7 @@
   byId("slider").max = steps.length - 1;
   byId("panel").hidden = false;
   fit();
-  window.addEventListener("resize", fit);
+  // Of the figure, not of the window: a notebook gives its frame a size after the script has run.
+  new ResizeObserver(fit).observe(figure);
   show(0);
 })();

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from functools import cached_property
@@ -54,15 +53,9 @@ class Stepper:
         targets = [edge.target for edge in self.picture.model.edges]
         steps = [_plain(step) for step in self.steps]
         data = json.dumps({"prefix": self.picture.prefix, "steps": steps, "targets": targets})
-        parts = {"title": title, "image": self._image, "items": items, "data": safe(data)}
+        parts = {"title": title, "image": self.picture.image, "items": items, "data": safe(data)}
         parts |= {"style": file("stepper.css"), "script": file("stepper.js")}
         return filled(file("stepper.html"), parts)
-
-    @property
-    def _image(self) -> str:
-        coded = base64.b64encode(self.svg.encode("utf-8")).decode("ascii")
-        about = escape(self.picture.model.about)
-        return f'<img src="data:image/svg+xml;base64,{coded}" alt="{about}" style="max-width:100%">'
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page or the moving picture to a file.
@@ -98,7 +91,7 @@ class Stepper:
         height = min(self.picture.scene.height + CONTROLS, TALLEST)
         frame = (
             f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" title="Backpropagation, step by step" '
-            f'style="width:100%;height:{height:.0f}px;border:0">{self._image}</iframe>'
+            f'style="width:100%;height:{height:.0f}px;border:0">{self.picture.image}</iframe>'
         )
         return {"text/plain": repr(self), "image/svg+xml": self.svg, "text/html": frame}
 

@@ -187,6 +187,8 @@ def _update(
         loss = recomputed(order, after)[root]
         caption = f"With the new parameters {labels[root]} = {number(loss)}; it was {number(root._f)}"
         steps.append(Step("update", caption, "new", {place.box[root]: loss}, place.box[root]))
+    else:
+        steps.append(Step("update", f"{rule} changes nothing here: none of its parameters is in this graph", "new"))
     return steps
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from html import escape
 
+from autograd_lite.pictures.picture import SMALLEST
 from autograd_lite.pictures.scene import Curve, Group, Rect, Scene, Text
 
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-SMALLEST = 0.7
 HALO = ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
 """Keeps an edge that passes behind a title from striking it through."""
 
@@ -62,11 +62,7 @@ def _shape(shape: Rect | Curve | Text) -> str:
         return f'{line}<polygon points="{corners}" fill="{shape.stroke}"/>'
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
     weight = ' font-weight="bold"' if shape.bold else ""
-    halo = (
-        ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
-        if shape.part == "frame"
-        else ""
-    )
+    halo = HALO if shape.part == "frame" else ""
     return (
         f'<text class="{shape.part}" x="{_n(shape.x)}" y="{_n(shape.y)}" font-size="{_n(shape.size)}" '
         f'fill="{shape.fill}"{anchor}{weight}{halo} xml:space="preserve">{escape(shape.text)}</text>'

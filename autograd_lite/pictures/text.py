@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from math import isnan
 from typing import Any
 
 LONGEST_NAME = 28
@@ -52,7 +53,7 @@ def numbers(low: float, high: float) -> str:
 def span(xs: Iterable[float]) -> tuple[float, float]:
     """The smallest and the largest; NaN in both when one of them is NaN, so that it is not hidden."""
     found = list(xs)
-    if any(x != x for x in found):
+    if any(map(isnan, found)):
         return float("nan"), float("nan")
     return min(found), max(found)
 
