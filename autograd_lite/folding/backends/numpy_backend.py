@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.folding.backends.kernels import KERNELS, has_nan, matrix_product, product
 from autograd_lite.folding.backends.in_range import Term, mend_mean, mend_sum
+from autograd_lite.folding.backends.kernels import KERNELS, has_nan, matrix_product, product
 from autograd_lite.folding.backends.views import common, cut, pattern, strided, table_view
 from autograd_lite.folding.contract import Form
 from autograd_lite.folding.lanes import Instruction, Part, Ref
