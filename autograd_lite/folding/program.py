@@ -223,12 +223,11 @@ class Program:
 
     def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
         """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
-        with np.errstate(all="ignore"):
-            leaves, rows = self._leaves(theta, args)
-            found = self._averaged(leaves, rows, wanted, each)
-            if mode.on_adjoint is not None:
-                _refuse_anomaly(leaves, found)
-            return found
+        leaves, rows = self._leaves(theta, args)
+        found = self._averaged(leaves, rows, wanted, each)
+        if mode.on_adjoint is not None:
+            _refuse_anomaly(leaves, found)
+        return found
 
     def _averaged(self, leaves: dict[str, Array], rows: int | None, wanted: int | None, each: bool) -> list[Array]:
         folded = self._folded
@@ -252,10 +251,11 @@ class Program:
                 self._check_guards(found)
             for parts, out in zip(pieces, found, strict=True):
                 parts.append(out)
-        return [
-            self._joined(parts, batched, k < len(folded.roots), rows, each, outputs[0])
-            for k, (parts, batched) in enumerate(zip(pieces, outputs, strict=True))
-        ]
+        with np.errstate(all="ignore"):
+            return [
+                self._joined(parts, batched, k < len(folded.roots), rows, each, outputs[0])
+                for k, (parts, batched) in enumerate(zip(pieces, outputs, strict=True))
+            ]
 
     @staticmethod
     def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool, by_rows: bool) -> Array:
