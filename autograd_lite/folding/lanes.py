@@ -97,7 +97,7 @@ class Builder:
         """Some lanes of a Ref."""
         index = lanes if ref.lanes is None else ref.lanes[lanes]
         size = self.instructions[ref.source].size
-        if len(index) == size and (size == 0 or (index[0] == 0 and np.array_equal(index, np.arange(size)))):
+        if len(index) == size and (size < 2 or (index[0] == 0 and np.array_equal(index, np.arange(size)))):
             return Ref(ref.source, None)
         return Ref(ref.source, self.index(index))
 
