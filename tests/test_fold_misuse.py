@@ -184,6 +184,15 @@ def test_the_ways_through_a_function_that_are_kept(monkeypatch):
     assert sum(map(len, program._programs.values())) == 4
 
 
+def test_theta_has_the_frozen_parameters_too():
+    w, v = ag.Parameter(1.0), ag.Parameter(2.0)
+    v.frozen = True
+    program = ag.compile(lambda x: w * x + v, params=[w, v])
+    assert program.theta.tolist() == [1.0, 2.0]
+    program.theta = [3.0, 4.0]
+    assert (w.data, v.data) == (3.0, 4.0)
+
+
 # --- anomalies, primitives of one's own -------------------------------------------------------------------
 
 

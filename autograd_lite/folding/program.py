@@ -177,7 +177,7 @@ class Program:
 
     @property
     def theta(self) -> Array:
-        """The parameters as one vector of float64; assign to write them back."""
+        """The parameters as one vector of float64; assign to write them back, frozen ones too."""
         return np.fromiter((p._f for p in self.params), float, len(self.params))
 
     @theta.setter
@@ -195,11 +195,11 @@ class Program:
         """What the leaves are bound to, and the length of the batch."""
         if len(args) != len(self._shapes):
             raise TypeError(f"program: takes {len(self._shapes)} arguments, got {len(args)}")
-        if any(x._f != seen and (x._f == x._f or seen == seen) for x, seen in self.watched):
+        if self.watched and _bits([x._f for x, _ in self.watched]) != _bits([seen for _, seen in self.watched]):
             raise GuardChanged("a number that Python has read while the function was traced is another one now")
         if self.captured:
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
-            if not np.array_equal(now, self._constants[-len(now) :], equal_nan=True):
+            if now.tobytes() != self._constants[-len(now) :].tobytes():
                 self._constants = np.concatenate([self._constants[: -len(now)], now])
         leaves = {"theta": theta, "constants": self._constants}
         rows: int | None = None
@@ -419,6 +419,11 @@ class Program:
         )
 
 
+def _bits(xs: list[float]) -> bytes:
+    """Equal for equal numbers, a NaN and the sign of a zero included."""
+    return np.array(xs).tobytes()
+
+
 def _refuse_anomaly(leaves: dict[str, Array], found: list[Array]) -> None:
     """Inside detect_anomaly a program that makes something infinite or NaN out of finite numbers says so."""
     if not all(np.isfinite(x).all() for x in found) and all(np.isfinite(x).all() for x in leaves.values()):
@@ -477,8 +482,11 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an
     input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
-    Values are those of the graph up to rounding: sums are added in another order and not exactly rounded, so that
-    they may overflow on the way where the graph does not; a term `+ 0.0` is left out, and with it the sign of a zero.
+    Values are those of the graph up to rounding: a sum of n terms is added in plain floats and in another order, within
+    n * 1.1e-16 times the sum of their sizes (`ag.sum` of the graph is exactly rounded), and overflows only where its
+    result does; a term `+ 0.0` is left out, and with it the sign of a zero. Each step of a recurrence is an instruction
+    of its own, which takes about 0.3 ms to prepare and a few microseconds to run: a graph that is one long chain is
+    better left as it is.
 
     Args:
         value: the Value to compute, or a sequence of several.

@@ -150,7 +150,7 @@ class Compiled:
 
     @property
     def theta(self) -> Array:
-        """The parameters as one vector of float64; assign to write them back."""
+        """The parameters as one vector of float64; assign to write them back, frozen ones too."""
         return np.fromiter((p._f for p in self.params), float, len(self.params))
 
     @theta.setter
@@ -311,7 +311,8 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an
     argument or a parameter is watched, and traced anew when it would go the other way; reading `.data` of such a
     Value is refused. A shape not seen before is traced anew. Values that f has from elsewhere are read anew at each
-    call. Results are those of f up to rounding; see `ag.fold`.
+    call. What f draws at random or changes in Python happens in the trace alone. Results are those of f up to
+    rounding; see `ag.fold`.
 
     Args:
         f: takes numbers and arrays of them, as Values, and returns a Value or a flat sequence of Values and numbers. An
