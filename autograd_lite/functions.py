@@ -225,6 +225,8 @@ def sum(xs: Iterable[Any]) -> Any:
 
         sum(xs) = x1 + ... + xn,  d/dxi = 1
 
+    In a folded program it is a plain sum of floats; `fold` states the bound.
+
     Args:
         xs: Values and real numbers; an empty sequence gives 0.0.
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, product
 from math import isfinite, sqrt
 from operator import index
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite import functions
 from autograd_lite.rows import TABLE
+from autograd_lite.structure import is_array
 from autograd_lite.value import Parameter, Scope, Value, clear_grads, no_grad, plain, record, set_numbers, shown, stamp
 
 if TYPE_CHECKING:
@@ -188,14 +189,24 @@ def _example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]
     return xs, [v if type(v) is float else v._f for v in xs]
 
 
+def _elements(name: str, thing: Any) -> list[tuple[str, Any]]:
+    """What is in a sequence or in an array of objects, each with its place: `w[0]`, `w[0, 1]`."""
+    if isinstance(thing, (list, tuple)):
+        return [(f"{name}[{i}]", x) for i, x in enumerate(thing)]
+    if is_array(thing) and thing.dtype == object:
+        places = product(*map(range, thing.shape))
+        return [(f"{name}{list(place)}", x) for place, x in zip(places, thing.ravel().tolist(), strict=True)]
+    return []
+
+
 # --- modules --------------------------------------------------------------------------------------------
 
 
 class Module:
     """Something with parameters: its own, and those of the modules among its attributes.
 
-    A subclass keeps Parameters, Modules, and lists, tuples or dicts of them as attributes and
-    defines `__call__`. A parameter that appears twice counts once.
+    A subclass keeps Parameters, Modules, and lists, tuples, dicts or object arrays of them as attributes
+    and defines `__call__`. A parameter that appears twice counts once.
 
     Example:
         >>> class Line(ag.Module):
@@ -231,8 +242,8 @@ class Module:
                 inner = [(f"{name}.{key}" if name else key, x) for key, x in vars(thing).items()]
             elif isinstance(thing, dict):
                 inner = [(f"{name}[{key!r}]", x) for key, x in thing.items()]
-            elif isinstance(thing, (list, tuple)):
-                inner = [(f"{name}[{i}]", x) for i, x in enumerate(thing)]
+            else:
+                inner = _elements(name, thing)
             stack.extend(reversed(inner))
 
     def parameters(self) -> list[Parameter]:
@@ -325,8 +336,8 @@ class Module:
         for name, thing in vars(self).items():
             if isinstance(thing, Module):
                 yield name, thing
-            elif isinstance(thing, (list, tuple)):
-                yield from ((f"{name}[{i}]", part) for i, part in enumerate(thing) if isinstance(part, Module))
+            else:
+                yield from ((place, part) for place, part in _elements(name, thing) if isinstance(part, Module))
 
     def _place(self, prefix: str, parent: Scope | None) -> None:
         """Name the parameters after where they are kept, for pictures."""

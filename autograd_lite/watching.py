@@ -76,7 +76,8 @@ def detect_anomaly() -> Any:
 
     A result that is worse than every operand (NaN from numbers, infinite from finite ones), or a contribution
     to a gradient that is not finite where the adjoint was, raises at once. The message names the
-    operation, its operands, the line that made it, and what to write instead.
+    operation, its operands, the line that made it, and what to write instead. A compiled or folded program keeps no
+    nodes: where its result or its gradient is not finite though its numbers are, the message says just that.
 
     Returns:
         A context manager, which is also a decorator. It acts on the thread that opens it, and records source
@@ -117,9 +118,10 @@ def badness(x: float) -> int:
 
 
 def _check_value(node: Value) -> None:
-    if not isfinite(node._f) and badness(node._f) > max(badness(x.item()) for x in node.operands):
-        why, instead = of_value(node)
-        raise FloatingPointError(f"detect_anomaly: {node.op} gave {node._f!r}: {why} {_about(node)}; {instead}")
+    if not isfinite(node._f) and badness(node._f) > max(badness(x._f) for x in node.operands):
+        with changed_mode(tracer=None):  # a look at the numbers that fixes nothing in a trace
+            why, instead = of_value(node)
+            raise FloatingPointError(f"detect_anomaly: {node.op} gave {node._f!r}: {why} {_about(node)}; {instead}")
 
 
 def _check_adjoint(node: Value, slot: int, adjoint: float, total: float) -> None:

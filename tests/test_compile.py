@@ -357,6 +357,10 @@ def test_captured_values_that_python_has_looked_at_are_watched():
     assert math.isnan(read(2.0))
     t.data = 3.0
     assert (branch(2.0), read(2.0)) == (6.0, 6.0)
+    inverse, read = ag.compile(lambda x: x / t), ag.compile(lambda x: x / ag.Value(t.data))
+    for zero in (0.0, -0.0):
+        t.data = zero
+        assert inverse(1.0) == read(1.0) == math.copysign(math.inf, zero)
 
 
 def test_a_first_result_without_rows_in_a_long_batch(monkeypatch):

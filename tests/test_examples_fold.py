@@ -35,6 +35,15 @@ def test_the_gpt_learns_a_small_language(tmp_path):
     assert float(out.split("loss ")[-1].split(";")[0]) < 1.6  # 3.3 at the beginning
 
 
+def test_the_gpt_without_words_says_where_to_get_them(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setitem(sys.modules, "names", None)
+    from scalar_gpt import read_words
+
+    with pytest.raises(SystemExit, match="--data FILE"):
+        read_words(None)
+
+
 def test_the_gpt_by_length_is_the_gpt_word_by_word(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     from scalar_gpt import END, GPT, Batches

@@ -1,4 +1,4 @@
-"""A fold at the limits: sums near the range of floats, warnings, threads that come at once, and buffers that pile up."""
+"""A fold at the limits: sums near the range of floats, warnings, threads that come at once, buffers that pile up."""
 
 import gc
 import math
@@ -128,7 +128,7 @@ def test_buffers_of_many_lengths_stay_within_a_limit(monkeypatch):
 
     gc.collect()
     net = ag.MLP(10, [64, 64, 1], seed=0)
-    program = ag.compile(lambda x: net(x), params=net, batch=True)
+    program = ag.compile(net, params=net, batch=True)
     program.loss_and_grad(program.theta, np.ones((200, 10)))
     each = max(shelf.bytes for shelf in program._latest._folded.pool.shelves.values())
     assert each > 200 * 128 * 8

@@ -18,7 +18,7 @@ COLUMNS = {
     "value": "graph rows signatures",
     "functions": "ops rows value",
     "diff": "functions graph rows value",
-    "nn": "functions history rows value",
+    "nn": "functions history rows structure value",
     "losses": "functions value",
     "schedules": "value",
     "optim": "schedules value",

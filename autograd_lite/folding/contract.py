@@ -47,6 +47,9 @@ def forms(to: Array, left: Array, right: Array | None, reduces: bool = False) ->
     """
     if not len(to):
         return
+    if len(to) == 1 and (right is None or not reduces):  # the steps of a recurrence are all like this
+        yield Form("each", to, left, right)
+        return
     if (np.diff(to) < 0).any():
         order = np.argsort(to, kind="stable")
         to, left = to[order], left[order]

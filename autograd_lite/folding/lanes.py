@@ -50,8 +50,8 @@ class Instruction:
     """One step of a program.
 
     Args:
-        op: "leaf", "literal", "sum", "=" (the first argument, with the derivative of the row `name`), "lookup", or
-            the name of a row.
+        op: "leaf", "literal", "sum", "=" (the first argument, with the derivative of the row `name`), or the name of
+            a row.
         size: how many lanes it has.
         args: its operands, Refs or numbers.
         parts: for a sum.
@@ -72,6 +72,9 @@ class Instruction:
     values: Array | None = None
     batched: bool = False
 
+
+NO_ROWS = ("leaf", "literal", "=")
+"""Instructions that are named after no row."""
 
 REDUCTIONS = ("max", "min", "norm")
 """Rows of one sequence that are instructions of their own: the others are written in these, sums and elementwise."""
@@ -94,7 +97,7 @@ class Builder:
         """Some lanes of a Ref."""
         index = lanes if ref.lanes is None else ref.lanes[lanes]
         size = self.instructions[ref.source].size
-        if len(index) == size and (size == 0 or (index[0] == 0 and np.array_equal(index, np.arange(size)))):
+        if len(index) == size and (size < 2 or (index[0] == 0 and np.array_equal(index, np.arange(size)))):
             return Ref(ref.source, None)
         return Ref(ref.source, self.index(index))
 

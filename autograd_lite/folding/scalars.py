@@ -52,6 +52,12 @@ class Scan:
         rows: list[Row | None] = list(map(_row, nodes))
         a, b = list(map(_a, nodes)), list(map(_b, nodes))
         codes: dict[Any, int] = {row: code for code, row in enumerate(dict.fromkeys(rows))}
+        for row in codes:
+            if row is not None and not row.builtin and TABLE[row.name] is not row:
+                raise RuntimeError(
+                    f"fold: the primitive {row.name!r} has been defined anew since the graph was made; "
+                    "compute it again, with the new one"
+                )
         self.code = np.fromiter(map(codes.__getitem__, rows), np.int64, n)
         arity = np.array([_arity(row) for row in codes])[self.code]
         self.many: Array = np.flatnonzero(arity == MANY_OPERANDS)

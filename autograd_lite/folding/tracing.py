@@ -8,12 +8,14 @@ differently is traced anew. What a guard cannot watch, a number read out of a Va
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_lite import graph
+from autograd_lite.folding.arguments import numbers, parameters, results
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.program import GuardChanged, Program, checked_dtype, make
 from autograd_lite.rows import TABLE
@@ -22,6 +24,8 @@ from autograd_lite.value import Constant, Parameter, Value, changed_mode, record
 Array = Any
 
 
+MOST_TRACES = 32
+"""So many ways through a function are kept for each shape of its arguments: those that were traced last."""
 FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
 TESTS = {"less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge}
@@ -123,6 +127,14 @@ class Compiled:
         self._latest: Program | None = None
         self._known = None if params is None else _parameters(params)
         self._watched = _containers(params)
+        self._lock = threading.RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: x for name, x in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.RLock()
 
     # -- parameters
 
@@ -138,12 +150,12 @@ class Compiled:
 
     @property
     def theta(self) -> Array:
-        """The parameters as one vector of float64; assign to write them back."""
+        """The parameters as one vector of float64; assign to write them back, frozen ones too."""
         return np.fromiter((p._f for p in self.params), float, len(self.params))
 
     @theta.setter
     def theta(self, theta: Any) -> None:
-        vector = np.asarray(theta, float)
+        vector = numbers(theta, "theta")
         if vector.shape != (len(self.params),):
             raise ValueError(f"theta: expected a vector of {len(self.params)} numbers, got shape {vector.shape}")
         set_numbers(self.params, vector.tolist())
@@ -155,9 +167,10 @@ class Compiled:
         except ValueError:  # an attribute that is an array was replaced
             same = False
         if not same:
-            self._known = _parameters(self._source)
-            self._watched = _containers(self._source)
-            self._programs.clear()
+            with self._lock:
+                self._known = _parameters(self._source)
+                self._watched = _containers(self._source)
+                self._programs.clear()
 
     # -- use
 
@@ -188,45 +201,66 @@ class Compiled:
     def _use(self, method: str, args: Sequence[Any], *before: Any, **options: Any) -> Any:
         """Call a method of the program that fits the arguments; trace one if there is none."""
         self._notice()
-        arrays = [_numbers(x, k) for k, x in enumerate(args)]
+        arrays = [numbers(x, f"compile: argument {k}") for k, x in enumerate(args)]
+        if before:
+            before = (numbers(before[0], "theta"),)
         shapes = tuple(x.shape[1:] if self._batch else x.shape for x in arrays)
         if self._batch and any(not x.ndim or not len(x) for x in arrays):
             raise ValueError("compile: with batch=True every argument needs a leading batch axis with at least one row")
-        kinds = tuple("array" if hasattr(x, "ndim") else "list" for x in args)
-        programs = self._programs.setdefault((shapes, kinds), [])
-        for program in programs:
+        kinds = tuple(bool(shape) and hasattr(x, "ndim") for x, shape in zip(args, shapes, strict=True))
+        for program in tuple(self._programs.get((shapes, kinds), ())):
             try:
                 return getattr(program, method)(*before, *arrays, **options)
             except GuardChanged:
                 continue
-        program = self._trace(arrays, shapes, args, before)
-        known = self._programs.setdefault((shapes, kinds), [])
-        known.insert(0, program)
+        known = self._known
+        program = self._traced_anew(arrays, shapes, kinds, before)
         try:
             return getattr(program, method)(*before, *arrays, **options)
         except GuardChanged as changed:
-            reason = (
-                "its rows would take different branches; with batch=True choose with ag.where, which stays live"
-                if self._batch
-                else "it took another branch when it was called again with the same numbers"
-            )
-            raise RuntimeError(f"compile: {changed}, {reason}") from None
+            failed = changed
+        if before and not known and self._known:  # it was traced where its parameters stand: now they are known
+            program = self._traced_anew(arrays, shapes, kinds, before)
+            try:
+                return getattr(program, method)(*before, *arrays, **options)
+            except GuardChanged as changed:
+                failed = changed
+        reason = (
+            "its rows would take different branches; with batch=True choose with ag.where, which stays live"
+            if self._batch
+            else "it took another branch when it was called again with the same numbers"
+        )
+        raise RuntimeError(f"compile: {failed}, {reason}") from None
 
-    def _trace(self, arrays: list[Array], shapes: Sequence[Any], args: Sequence[Any], before: Any) -> Program:
+    def _traced_anew(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], before: Any) -> Program:
+        """A new program for these arguments, kept for others of their shapes."""
+        with self._lock:
+            known = self._known
+            program = self._trace(arrays, shapes, kinds, before)
+            if before and known and before[0].shape == (len(known),) and len(program.params) > len(known):
+                raise ValueError(
+                    "theta: this call reaches parameters that none before it has reached, so that theta is a vector of "
+                    f"{len(program.params)} numbers now, in place of {len(known)}: take program.theta again, or give "
+                    "compile params=, so that they are known from the start"
+                )
+            kept = self._programs.setdefault((shapes, kinds), [])
+            kept.insert(0, program)
+            del kept[MOST_TRACES:]
+            return program
+
+    def _trace(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], before: Any) -> Program:
         """Run the function on Values and fold what it computed."""
         inputs, leaves = [], []
-        for array, given in zip(arrays, args, strict=True):
+        for array, as_array in zip(arrays, kinds, strict=True):
             example = array[0] if self._batch else array
             made = [Value(x) for x in example.ravel().tolist()]
             leaves.append(made)
-            inputs.append(_shaped(made, example.shape, hasattr(given, "ndim")))
-        theta = np.asarray(before[0], float).tolist() if before and self._known else None
+            inputs.append(_shaped(made, example.shape, as_array))
+        theta = before[0].tolist() if before and self._known and before[0].shape == (len(self._known),) else None
         tracer = Tracer((x for group in leaves for x in group), self._known or [], theta)
         with traced(tracer), changed_mode(recording=True):
             result = self._f(*inputs)
-        single = isinstance(result, Value) or not isinstance(result, Iterable)
-        results = [result] if single else list(result)
-        roots = [x if isinstance(x, Value) else Value(x) for x in results]
+        roots, single = results(result)
         guards = [node for node, _, _ in tracer.guards]
         if self._source is None:
             found = [x for x in graph.order(*roots, *guards) if isinstance(x, Parameter) and x not in tracer.inputs]
@@ -267,7 +301,8 @@ class Compiled:
 
     def __repr__(self) -> str:
         count = sum(map(len, self._programs.values()))
-        return f"Compiled({getattr(self._f, '__name__', 'f')}, {count} program{'s' if count != 1 else ''})"
+        name = getattr(self._f, "__name__", None) or shown(self._f)
+        return f"Compiled({name}, {count} program{'s' if count != 1 else ''})"
 
 
 def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, dtype: Any = float) -> Compiled:
@@ -276,10 +311,12 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an
     argument or a parameter is watched, and traced anew when it would go the other way; reading `.data` of such a
     Value is refused. A shape not seen before is traced anew. Values that f has from elsewhere are read anew at each
-    call. Results are those of f up to rounding; see `ag.fold`.
+    call. What f draws at random or changes in Python happens in the trace alone. Results are those of f up to
+    rounding; see `ag.fold`.
 
     Args:
-        f: takes numbers and arrays of them, as Values, and returns a Value or a sequence of them.
+        f: takes numbers and arrays of them, as Values, and returns a Value or a flat sequence of Values and numbers. An
+            array reaches it as an object array of that shape, anything else as nested lists.
         params: the parameters: a Module or a sequence; None for every Parameter that f reaches.
         batch: f is one example; every argument gets a leading batch axis, and results and gradients are means.
         dtype: what the program computes in, float64, or float32 on request.
@@ -303,14 +340,7 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
 
 
 def _parameters(params: Any) -> list[Value]:
-    found = params.parameters() if hasattr(params, "parameters") else params
-    if isinstance(found, Value) or not isinstance(found, Iterable):
-        raise TypeError(f"compile: params must be a Module or a sequence of Parameters, got {shown(params)}")
-    found = list(dict.fromkeys(found))
-    for k, x in enumerate(found):
-        if not isinstance(x, Value) or x._row is not None:
-            raise TypeError(f"compile: params: element {k} must be a leaf Value, got {shown(x)}")
-    return found
+    return list(dict.fromkeys(parameters(params, "compile")))
 
 
 def _containers(model: Any) -> tuple[list[Any], list[Any]]:
@@ -332,20 +362,22 @@ def _containers(model: Any) -> tuple[list[Any], list[Any]]:
             stack.extend(thing)
         elif isinstance(thing, tuple):
             stack.extend(thing)
+        elif isinstance(thing, np.ndarray) and thing.dtype == object:
+            found.append((_Elements(thing), thing.ravel().tolist()))
+            stack.extend(found[-1][1])
     return [now for now, _ in found], [then for _, then in found]
 
 
-def _numbers(x: Any, k: int) -> Array:
-    if isinstance(x, Value):
-        raise TypeError(f"compile: argument {k} is a Value; a compiled function takes numbers and arrays of them")
-    array: Any = None
-    try:
-        array = np.asarray(x)
-    except ValueError:
-        array = None  # ragged
-    if array is None or array.dtype.kind not in "biuf":
-        raise TypeError(f"compile: argument {k} must be a number or a regular array of numbers, got {shown(x)}")
-    return np.asarray(array, float)
+class _Elements:
+    """The elements of an array of Values, to be compared with what they were."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.array.ravel().tolist() == other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _shaped(made: list[Value], shape: tuple[int, ...], as_array: bool) -> Any:

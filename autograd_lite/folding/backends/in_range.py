@@ -15,7 +15,7 @@ from autograd_lite.folding.backends.kernels import product
 
 Array = Any
 SCALE = 2.0**-64
-"""Enough for 2 ** 64 terms; what it loses below the subnormal numbers is nothing beside a term that is near overflow."""
+"""Enough for 2 ** 64 terms; what it loses among subnormal numbers is nothing beside a term that is near overflow."""
 
 
 class Term(NamedTuple):

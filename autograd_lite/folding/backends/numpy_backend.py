@@ -202,6 +202,9 @@ class Runner:
 
     def _aligned(self, refs: Sequence[Any], batched: bool) -> tuple[list[int], list[Any]]:
         """Operands as views of one shape, gathered where they must be; numbers and None stay what they are."""
+        if all(len(ref.lanes) == 1 if ref.lanes is not None else len(self.arrays[ref.source]) == 1
+               for ref in refs if isinstance(ref, Ref)):  # fmt: skip
+            return [1], [self._lane(ref, batched) if isinstance(ref, Ref) else ref for ref in refs]
         dims: list[tuple[Any, Any]] = []
         for ref in refs:
             found: Any = None
@@ -231,6 +234,12 @@ class Runner:
             views.append(view[..., None] if batched and array.ndim == 1 and self.rows is not None else view)
         return shape, views
 
+    def _lane(self, ref: Ref, batched: bool) -> Array:
+        """A single lane, as a view: what `_aligned` finds, without the search."""
+        first = 0 if ref.lanes is None else int(ref.lanes[0])
+        view = self.arrays[ref.source][first : first + 1]
+        return view[:, None] if batched and view.ndim == 1 else view
+
     def _lanes(self, ref: Ref) -> Array:
         return np.arange(len(self.arrays[ref.source])) if ref.lanes is None else ref.lanes
 
@@ -254,10 +263,9 @@ class Runner:
         if not isinstance(rule, str) and row.name not in KERNELS:
             self._do(_lane_by_lane, _scalar_rule(row, x.slot), views, target)
             return
-        text = row.forward if x.slot < 0 else row.partial_texts()[x.slot]
         names = row.operands if x.slot < 0 else (*row.operands, "out")
         code = _Code(self, target.shape, x.slot >= 0 and not self.careful)
-        code.into(target, parsed(str(text)), dict(zip(names, views, strict=True)))
+        code.into(target, _rule(row, x.slot), dict(zip(names, views, strict=True)))
 
     # -- sums
 
@@ -559,6 +567,12 @@ def _norm(table: Array, axis: int, out: Array) -> None:
 def _norms(elements: Array, starts: Array, counts: Array, out: Array) -> None:
     for k, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
         _norm(elements[None, start : start + count], 1, out[k : k + 1])
+
+
+@cache
+def _rule(row: Row, slot: int) -> ast.expr:
+    """The rule of a row's result (slot -1), or of one of its partials."""
+    return parsed(str(row.forward if slot < 0 else row.partial_texts()[slot]))
 
 
 def _scalar_rule(row: Row, slot: int) -> Callable[..., float]:
