@@ -65,7 +65,7 @@ def test_fault_03_a_leaf_changed_after_the_forward_pass():
 
 
 @pytest.mark.parametrize("make", [lambda a: ag.sum([a, 1, a]), lambda a: ag.exp(a) * 2, lambda a: ag.where(a, a, 1)])
-def test_fault_03_is_noticed_below_any_node(make):
+def test_a_change_is_noticed_below_any_node(make):
     a = Value(1.0)
     y = make(a) + 1
     a.data = math.nextafter(1.0, 2.0)
@@ -152,7 +152,7 @@ def test_fault_08_a_chain_of_a_million():
 
 
 @pytest.mark.usefixtures("_plain_recursion_limit")
-def test_fault_08_copies_and_second_derivatives_of_long_chains():
+def test_copies_and_second_derivatives_of_long_chains():
     x = Value(1.0)
     y = x
     for _ in range(100_000):
@@ -180,34 +180,7 @@ def test_fault_08_a_sum_of_a_million():
     assert ag.gradients(first, x) == pytest.approx(2 * 101.0**2)
 
 
-def test_fault_09_training_steps_leave_no_memory_behind():
-    w, b = ag.Parameter(0.5), ag.Parameter(0.0)
-
-    def step(i):
-        x = (i % 7) / 7.0
-        loss = (ag.tanh(w * x + b) - x) ** 2 + ag.sum([w * w, b * b]) * 0.01
-        for p in (w, b):
-            p.grad = 0.0
-        loss.backward()
-        second = ag.gradients(ag.gradients(loss, w, create_graph=True), b)
-        assert math.isfinite(second)
-        w.data -= 0.01 * w.grad
-        b.data -= 0.01 * b.grad
-        return weakref.ref(loss)
-
-    for i in range(10):
-        step(i)
-    gc.collect()
-    gc.disable()
-    try:
-        before = len(gc.get_objects())
-        assert all(step(i)() is None for i in range(2_000))
-        assert len(gc.get_objects()) - before < 50
-    finally:
-        gc.enable()
-
-
-def test_fault_09_copies_and_pickles_leave_no_memory_behind():
+def test_copies_and_pickles_leave_no_memory_behind():
     _, y = chain(10)
     pickle.dumps(y)
     gc.disable()
@@ -276,7 +249,7 @@ WAYS += [(lambda thing, _: copy.deepcopy(thing), 0)]
 
 
 @pytest.mark.parametrize(("way", "protocol"), WAYS)
-def test_fault_13_copies_keep_numbers_and_sharing(way, protocol):
+def test_copies_keep_numbers_and_sharing(way, protocol):
     w, x = ag.Parameter(0.5, name="w"), Value(2.0)
     w.frozen = True
     with ag.scope("block"):
@@ -302,7 +275,7 @@ def test_fault_13_copies_keep_numbers_and_sharing(way, protocol):
     )
 
 
-def test_fault_13_a_shallow_copy_shares_its_operands():
+def test_a_shallow_copy_shares_its_operands():
     x = Value(2.0)
     y = x * 3.0
     y.backward()
@@ -317,7 +290,7 @@ class Tagged(Value):
     """A subclass of a user, with attributes of its own."""
 
 
-def test_fault_13_subclasses_keep_their_attributes():
+def test_subclasses_keep_their_attributes():
     x = Tagged(2.0)
     x.tag = {"me": x, "note": "hello"}
     for y in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
@@ -326,7 +299,7 @@ def test_fault_13_subclasses_keep_their_attributes():
         assert y.tag["note"] == "hello"
 
 
-def test_fault_13_many_roots_of_one_graph_cost_no_more_than_one():
+def test_many_roots_of_one_graph_cost_no_more_than_one():
     nodes = [Value(1.0)]
     for _ in range(20_000):
         nodes.append(nodes[-1] + 1.0)
@@ -336,7 +309,7 @@ def test_fault_13_many_roots_of_one_graph_cost_no_more_than_one():
     assert copied[-1].operands[0] is copied[-2]
 
 
-def test_fault_13_a_row_of_the_users_own_must_be_there_when_loading():
+def test_a_row_of_the_users_own_must_be_there_when_loading():
     twice = ag.primitive("twice_for_pickling", lambda a: 2 * a, lambda a: 2.0)
     x = Value(3.0)
     data = pickle.dumps(twice(x))
@@ -424,7 +397,7 @@ def test_fault_15_what_is_no_real_number_is_refused(wrong):
 
 
 @pytest.mark.parametrize("wrong", [1j, "1", None, [1.0], {"a": 1}])
-def test_fault_15_operators_raise_type_error(wrong):
+def test_operators_raise_type_error(wrong):
     v = Value(2.0)
     for operate in (
         lambda a, b: a + b,
@@ -447,12 +420,12 @@ class Unprintable:
 
 
 @pytest.mark.parametrize("wrong", [Unprintable(), [10**5000]])
-def test_fault_15_what_cannot_be_printed_is_named_by_its_type(wrong):
+def test_what_cannot_be_printed_is_named_by_its_type(wrong):
     with pytest.raises(TypeError, match=f"expected a real number, got {type(wrong).__name__};"):
         Value(wrong)
 
 
-def test_fault_15_a_value_as_data_is_told_how():
+def test_a_value_as_data_is_told_how():
     with pytest.raises(TypeError, match=r"\.item\(\).*\.detach\(\)"):
         Value(Value(1.0))
 
@@ -462,7 +435,7 @@ class Other:
         return "mine"
 
 
-def test_fault_15_an_unknown_operand_gets_its_turn():
+def test_an_unknown_operand_gets_its_turn():
     assert Value(1.0) + Other() == "mine"
 
 
@@ -486,7 +459,7 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("number", "data"), NUMBERS, ids=lambda x: type(x).__name__)
-def test_fault_16_every_kind_of_real_number_is_taken_as_a_float(number, data):
+def test_every_kind_of_real_number_is_taken_as_a_float(number, data):
     x = Value(number)
     x.grad = number
     w = Value(1.0)
@@ -502,7 +475,7 @@ def test_fault_16_every_kind_of_real_number_is_taken_as_a_float(number, data):
 
 
 @pytest.mark.parametrize("large", [10**400, -(10**400), Fraction(10**400, 3)], ids=["large", "negative", "fraction"])
-def test_fault_16_a_number_too_large_for_a_float_is_refused(large):
+def test_a_number_too_large_for_a_float_is_refused(large):
     x = Value(1.0)
     for call in (
         lambda: Value(large),
