@@ -290,11 +290,10 @@ class _CompiledStep(_Step):
 
         def example(x: Any, target: Any) -> list[Any]:
             prediction = model(x)
-            several = isinstance(prediction, (list, tuple))
-            self.several = several
-            return [loss(prediction, target), *(prediction if several else [prediction])]
+            several[:] = [isinstance(prediction, (list, tuple))]
+            return [loss(prediction, target), *(prediction if several[0] else [prediction])]
 
-        self.several = False
+        self.several = several = [False]  # a list, which `example` can hold without holding self: that were a cycle
         self.program = compile(example, params=optimizer.params, batch=True)
         self.extra = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
 
@@ -305,7 +304,7 @@ class _CompiledStep(_Step):
         examples, targets = zip(*batch, strict=True)
         rows, total = self.program.rows_and_grad(theta, list(examples), list(targets))
         costs, *outputs = (row.tolist() for row in rows)
-        predictions = [list(row) for row in zip(*outputs, strict=True)] if self.several else outputs[0]
+        predictions = [list(row) for row in zip(*outputs, strict=True)] if self.several[0] else outputs[0]
         if self.extra is None:
             return costs, 0.0, predictions, total
         cost, slope = self.extra.loss_and_grad(theta)

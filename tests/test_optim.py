@@ -198,20 +198,6 @@ def test_the_rule_is_a_pure_function_of_vectors():
 # --- what it is given -----------------------------------------------------------------------------------
 
 
-def test_any_leaves_once_and_generators():
-    """Plain Values serve; one given twice, or shared by two layers, counts once; a generator is kept."""
-    x = ag.Value(1.0)
-    optimizer = optim.SGD((v for v in [x, x]), lr=0.5)
-    (x * x).backward()
-    optimizer.step()
-    optimizer.step()
-    assert (x.item(), len(optimizer.params)) == (-1.0, 1)
-    model = ag.MLP(2, [2, 2], seed=0)
-    model.layers[1] = model.layers[0]
-    assert len(model.parameters()) == 6
-    assert len(optim.SGD([*model.layers[0].parameters(), *model.layers[1].parameters()], 0.1).params) == 6
-
-
 def test_frozen_parameters_and_what_is_remembered_of_them():
     p = fresh()
     optimizer = optim.SGD(p, 0.01, momentum=0.9, weight_decay=0.5)
@@ -224,21 +210,6 @@ def test_frozen_parameters_and_what_is_remembered_of_them():
     after = optimizer.state_dict()["pieces"][-1]["velocity"]
     assert after[0] == velocity[0]
     assert after[1] != velocity[1]
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_gradient_that_is_not_finite_is_refused_before_anything_is_written(bad):
-    p = fresh()
-    optimizer = optim.Adam(p, 0.1)
-    steps(optimizer, quadratic, 1)
-    before, state = [x.item() for x in p], optimizer.state_dict()
-    p[0].grad, p[1].grad = 1.0, bad
-    with pytest.raises(ValueError, match=r"params\[1\] \(p1\)"):
-        optimizer.step()
-    assert ([x.item() for x in p], optimizer.state_dict()) == (before, state)
-    optimizer.allow_nonfinite = True
-    optimizer.step()
-    assert not math.isfinite(p[1].item())
 
 
 @pytest.mark.parametrize(
