@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -750,7 +751,7 @@ def fit_perceptron(
     history = History(_seed(seed, "Perceptron.fit"))
     signs = np.array(labels)
     try:
-        for epoch in range(limit + 1):
+        for epoch in count():
             margins = signs * unit._scores(rows)
             wrong = margins <= 0.0
             if epoch:

@@ -1,8 +1,7 @@
 """micrograd's demo three times: scalar by scalar, with fused neurons, and folded. python examples/moons.py
 
 An MLP 2-16-16-1 learns to tell two half circles apart: hinge loss, an L2 term, 100 steps of gradient descent on all
-100 points. The folded run does the same steps on a program of two dozen array instructions.
-(--steps for fewer or more.)
+100 points (--steps for fewer). The folded run does the same steps on a program of two dozen array instructions.
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""Corners that no other test comes to: small refusals, and ways that are seldom taken."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite import losses, optim
+
+
+def without(monkeypatch, *names):
+    """As if these packages were not installed."""
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, None)
+
+
+# --- networks and losses ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: ag.MLP(2, [2, 1]).predict(np.full((3, 2), "x", object)), TypeError, r"X\[0\]\[0\]: expected a real"),
+        (lambda: ag.MLP(2, [1]).predict(np.array(["a", "b"])), TypeError, "rows of real numbers"),
+        (lambda: ag.Network([(1, 2)], outputs=[]), ValueError, "outputs must be different neurons, at least one"),
+        (lambda: ag.Perceptron(2).predict([[1.0, 2.0, 3.0]]), ValueError, "expected 2 inputs, X has 3 columns"),
+        (lambda: losses.cross_entropy([], 0), ValueError, "there are no logits"),
+        (lambda: ag.fit(ag.MLP(1, [1]), [1.0], [1.0], validation=([1.0],)), TypeError, "a share or a pair"),
+    ],
+)
+def test_refusals(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_no_activation_by_name_and_a_layer_by_itself():
+    plain, linear = ag.Layer(2, 3, activation=None, seed=1), ag.Layer(2, 3, activation="linear", seed=1)
+    X = [[0.5, -1.0], [2.0, 0.25]]
+    assert plain.predict(X).tolist() == linear.predict(X).tolist()
+    assert plain.predict(X)[1].tolist() == pytest.approx([z.item() for z in linear(X[1])])
+    assert ag.MLP(2, [1], seed=1).predict(np.array(X, object)).tolist() == ag.MLP(2, [1], seed=1).predict(X).tolist()
+
+
+def test_a_distribution_with_a_value_in_it_stays_live():
+    t = ag.Value(0.25)
+    logits = [ag.Value(0.5), ag.Value(-1.0), ag.Value(2.0)]
+    loss = losses.cross_entropy(logits, [t, 0.0, 0.75])
+    log_p = ag.log_softmax([0.5, -1.0, 2.0])
+    assert loss.item() == pytest.approx(-0.25 * log_p[0] - 0.75 * log_p[2])
+    assert ag.gradients(loss, t) == pytest.approx(-log_p[0])
+    assert losses.cross_entropy([1.0, 2.0], np.array(1)) == pytest.approx(math.log1p(math.exp(-1.0)))
+
+
+def test_a_module_among_the_attributes_and_in_a_list():
+    class Two(ag.Module):
+        def __init__(self):
+            self.first, self.rest = ag.Neuron(2, seed=0), [ag.Neuron(1, seed=1)]
+
+        def __call__(self, x):
+            return self.rest[0]([self.first(x)])
+
+    assert "first" in Two().summary()
+    assert "rest[0]" in Two().summary()
+
+
+# --- optimizers and training --------------------------------------------------------------------------------
+
+
+class Named:
+    """A piece whose state holds a word beside a vector and a count."""
+
+    def start(self, n):
+        return {"word": "begun", "sum": np.zeros(n), "count": 0}
+
+    def update(self, g, state, w):
+        return g, {"word": "going", "sum": state["sum"] + g, "count": state["count"] + 1}
+
+
+def test_the_state_of_a_piece_of_ones_own_comes_back():
+    w = ag.Parameter(1.0)
+    optimizer = optim.Optimizer([w], 0.1, Named())
+    w.grad = 2.0
+    optimizer.step()
+    twin = optim.Optimizer([ag.Parameter(1.0)], 0.1, Named())
+    twin.load_state_dict(optimizer.state_dict())
+    assert twin.state_dict() == optimizer.state_dict()
+    assert twin.state_dict()["pieces"] == [{"piece": "Named", "word": "going", "sum": [2.0], "count": 1}]
+
+
+def test_adamw_without_decay_is_adam():
+    trained = []
+    for rule in (optim.Adam, lambda p, lr: optim.AdamW(p, lr, weight_decay=0.0)):
+        w = ag.Parameter(1.0)
+        optimizer = rule([w], 0.1)
+        for _ in range(5):
+            optimizer.zero_grad()
+            (w * w).backward()
+            optimizer.step()
+        trained.append(w.item())
+    assert trained[0] == trained[1]
+
+
+def test_ctrl_c_while_the_training_ends(monkeypatch):
+    """A second interrupt, just as the best weights are put back: the history comes, and the weights are put back."""
+    model, seen, calls = ag.MLP(1, [1], seed=0), [], []
+    put_back = ag.training.set_numbers
+
+    def interrupted_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        put_back(*arguments)
+
+    def watch(run):
+        seen.append([p.item() for p in model.parameters()])
+        if run.epoch == 3:
+            monkeypatch.setattr(ag.training, "set_numbers", interrupted_once)
+            raise KeyboardInterrupt
+
+    history = ag.fit(model, [[1.0], [2.0]], [1.0, 0.0], epochs=10, callbacks=[watch], patience=5, seed=0)
+    assert (history.stopped, len(history), len(calls)) == ("interrupted", 3, 2)
+    assert [p.item() for p in model.parameters()] == seen[history.best_epoch - 1]
+
+
+def test_ctrl_c_in_the_perceptron_rule(monkeypatch):
+    unit = ag.Perceptron(1)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unit, "step", interrupted, raising=False)
+    history = unit.fit([[1.0], [2.0]], [1.0, -1.0], batch=True, seed=0)
+    assert (history.stopped, len(history)) == ("interrupted", 0)
+
+
+# --- history ------------------------------------------------------------------------------------------------
+
+
+def history_of(epochs, **settings):
+    return ag.fit(ag.MLP(1, [1], seed=0), [[1.0], [2.0]], [1.0, 0.0], epochs=epochs, seed=0, **settings)
+
+
+def test_history_without_pandas_says_what_to_install(monkeypatch):
+    without(monkeypatch, "pandas")
+    with pytest.raises(ImportError, match="pip install pandas"):
+        history_of(2).to_frame()
+
+
+def test_history_draws_on_given_axes_and_says_what_is_there():
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="plots need Matplotlib, extra `viz`")
+    pyplot.switch_backend("Agg")
+    axes = pyplot.figure().add_subplot()
+    history = history_of(3, validation=([[3.0]], [1.0]))
+    assert history.plot(axes, log=True) is axes
+    assert axes.get_yscale() == "log"
+    assert [line.get_label() for line in axes.lines[:2]] == ["training", "validation"]
+    assert axes.lines[0].get_ydata().tolist() == history.loss
+    pyplot.close("all")
+    assert len(history_of(1).plot().lines) == 1
+    pyplot.close("all")
+    assert history_of(0).summary() == "no epoch was completed (the last epoch)"
+    assert ag.History().summary() == "no epoch yet"
+    assert "validation loss" not in history_of(2).summary()
+    assert sum("validation loss" in line for line in history.summary().splitlines()) == 1
