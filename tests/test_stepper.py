@@ -413,6 +413,15 @@ def test_in_the_frame_of_a_notebook(browser, tmp_path):
         assert frame.locator("#caption").inner_text() == stepper.steps[-1].caption
 
 
+def test_captions_of_a_folded_picture_name_both_boxes_and_stay_short():
+    model = ag.MLP(2, [16, 16, 1], activation="tanh", seed=0)
+    captions = [step.caption for step in ag.step((model([1.0, 2.0]) - 1.0) ** 2).steps]
+    assert any(c.startswith("g(16 × dot) += g(16 × tanh) * local gradient along 16 edges;") for c in captions)
+    root = next(c for c in captions if c.startswith("g(v403) +="))
+    assert re.match(r"g\(v403\) \+= g\(v404\) \* local gradient = 1 \* \(-1\.655\) = -1\.655;", root)
+    assert max(map(len, captions)) < 320
+
+
 def test_an_optimizer_of_other_parameters_says_so():
     steps = ag.step(slides(), ag.optim.SGD([ag.Parameter(1.0)], lr=0.1)).steps
     assert steps[-1].caption == "SGD changes nothing here: none of its parameters is in this graph"

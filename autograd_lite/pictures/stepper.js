@@ -123,7 +123,9 @@
     for (const box of Object.keys(step.fills)) part(boxes.get(box), step.part)?.classList.add("fresh");
     if (step.edge !== null) {
       edges.get(String(step.edge)).classList.add("lit");
+      reveal(edges.get(String(step.edge)));
       for (const box of Object.keys(step.fills)) {
+        reveal(boxes.get(box));
         boxes.get(box).classList.add("takes");
         if (step.plus !== null) pill(boxes.get(box), step.plus);
       }

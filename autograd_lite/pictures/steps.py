@@ -8,14 +8,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from autograd_lite.graph import raw_operands
 from autograd_lite.pictures.formula import Labels, assignment
-from autograd_lite.pictures.model import Model
-from autograd_lite.pictures.text import few, number, numbers
+from autograd_lite.pictures.model import Box, Model
+from autograd_lite.pictures.text import few, number, numbers, printable
 from autograd_lite.value import Value
 
+LONGEST = 300
+"""Characters of a caption of a folded picture: a dot product of hundreds is left out in the middle."""
 Number = float | tuple[float, float]
 """What a box shows: a number, or for a box that stands for many the smallest and the largest."""
 
@@ -215,7 +218,7 @@ def box_steps(model: Model) -> list[Step]:
     steps = [Step("forward", f"The leaves are given: {given}", "f", {i: model.boxes[i].f for i in leaves})]
     for i, box in enumerate(model.boxes):
         if box.kind == "op":
-            steps.append(Step("forward", box.about, "f", {i: box.f}, i))
+            steps.append(Step("forward", printable(box.about, LONGEST), "f", {i: box.f}, i))
     left = [0] * len(model.boxes)
     for edge in model.edges:
         left[edge.source] += 1
@@ -231,12 +234,23 @@ def box_steps(model: Model) -> list[Step]:
             left[edge.source] -= 1
             if edge.constant or source.g is None:
                 continue
-            name, times = source.title, "" if edge.count == 1 else f" along {edge.count:,} edges"
-            caption = f"g({name}) += g * local gradient{times}; local gradients {numbers(*edge.local)}"
+            name, user = _called(source), _called(model.boxes[i])
+            caption = f"g({name}) += g({user}) * local gradient"
+            above, local = model.boxes[i].g, edge.local[0]
+            if edge.count == model.boxes[i].count == 1 and above is not None and isfinite(above[0] * local):
+                caption += f" = {signed(above[0])} * {signed(local)} = {number(above[0] * local)}"
+            else:
+                times = "" if edge.count == 1 else f" along {edge.count:,} edges"
+                caption += f"{times}; local gradients {numbers(*edge.local)}"
             done = not left[edge.source]
             caption += f"; all are in, g: {numbers(*source.g)}" if done else ""
             steps.append(Step("backward", caption, "g", {edge.source: source.g} if done else {}, i, e))
     return steps
+
+
+def _called(box: Box) -> str:
+    """The title of a box, and for many of a kind also what they do: `16 × tanh`."""
+    return f"{box.title} {box.symbol}" if box.count > 1 and box.symbol else box.title
 
 
 def folded_update(order: Sequence[Value], adjoint: Mapping[Value, float], optimizer: Any) -> list[Step]:
