@@ -129,3 +129,41 @@ def test_a_trace_concerns_its_own_thread_alone():
     assert found[0] == [3.0, 2.0, True, True, False, True, False]
     assert len(found) >= 3
     assert ag.value._tracing == 0
+
+
+def test_a_derivative_that_is_constant_is_a_constant():
+    """Numbers are multiplied, not recorded; and a slope of 0 for every input leaves nothing behind."""
+    x, w = ag.Value(2.0), ag.Value(5.0)
+    for y, slope in [(3.0 * x, 3.0), (-(x * 5.0), -5.0), ((x + x) * 0.5 * 4.0 - x, 3.0), (x + ag.greater(x, 1.0), 1.0)]:
+        first = ag.gradients(y, x, create_graph=True)
+        assert (first.item(), first.is_leaf) == (slope, True)
+        assert ag.diff.graph_tangents([y], {x: 1.0})[y] == slope
+        assert type(ag.diff.graph_tangents([y], {x: 1.0})[y]) is float
+        assert ag.diff.graph_tangents([y], {x: w})[y].item() == 5.0 * slope
+    second = ag.gradients(ag.gradients(3.0 * x * x, x, create_graph=True), x, create_graph=True)
+    assert (second.item(), second.is_leaf) == (6.0, True)
+    step = ag.greater(x, 1.0)
+    assert ag.diff.graph_tangents([step], {x: 1.0}) == {x: 1.0}
+    product = ag.gradients(x * w, x, create_graph=True)
+    assert (product.op, product.operands[0]) == ("mul", w)  # a Value of its own, not w itself
+    assert len(ag.graph.order(ag.gradients(x * x * w, x, create_graph=True))) <= 6
+
+
+def test_a_primitive_of_ones_own_is_differentiated_twice():
+    f = ag.primitive("values_square_times", lambda a, b: a * a * b, lambda a, b: (2.0 * a * b, a * a))
+    x, y = ag.Value(3.0), ag.Value(5.0)
+    first = ag.gradients(f(x, y), [x, y], create_graph=True)
+    assert [g.item() for g in first] == [30.0, 9.0]
+    assert [ag.gradients(g, [x, y]) for g in first] == [[10.0, 6.0], [6.0, 0.0]]
+    assert ag.gradients(f(x, 5.0), x, create_graph=True).item() == 30.0
+
+
+def test_forward_mode_where_something_is_not_finite():
+    x, w = ag.Value(710.0), ag.Value(2.0)
+    y = ag.exp(x) + 3.0 * w
+    assert ag.diff.tangents([y], {x: 1.0})[y] == math.inf
+    assert ag.diff.tangents([y], {x: 1.0, w: 0.5})[y] == math.inf
+    assert ag.diff.tangents([y, 3.0 * w], {w: 0.5})[y] == 1.5
+    root = ag.sqrt(w - 2.0) * w
+    assert ag.diff.tangents([root], {w: 1.0})[root] == math.inf
+    assert ag.diff.tangents([ag.where(0.0, root, w)], {w: 1.0, x: 1.0})[w] == 1.0
