@@ -141,7 +141,8 @@ def fit(
         resume: a checkpoint to go on from, or True for the one at `checkpoint` if it exists. The rest of the
             arguments must be as they were; then the result is as if nothing had come between.
         compiled: whether to run the loss and its gradient as a program on arrays (`ag.compile`): the same numbers up to
-            rounding, many times as fast. Every example must take the same way through the model.
+            rounding, many times as fast. Every example must take the same way through the model, and a model that
+            draws numbers at random draws them once, for all examples.
 
     Returns:
         A History. Ctrl-C ends the training and gives the history so far; parameters are those after a whole step.

@@ -117,8 +117,10 @@ def normalised(x: Sequence[Any]) -> list[Any]:
 def read_words(path: str | None) -> list[list[int]]:
     """Words as symbols, END before and after; anything but letters is left out."""
     if path is None:
-        import names
-
+        try:
+            import names
+        except ImportError:
+            raise SystemExit("no words: pip install names, or give a file with one word a line, --data FILE") from None
         words = [name for kind in ("first:male", "first:female") for name in _first_names(names, kind)]
     else:
         words = Path(path).read_text().split()

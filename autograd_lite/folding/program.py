@@ -8,6 +8,7 @@ parameters and the constants.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,12 +23,17 @@ from autograd_lite.folding.plan import Plan, plan
 from autograd_lite.folding.rebinding import Binding, Pattern
 from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.scalars import Scan, build
-from autograd_lite.value import Value, set_numbers, shown
+from autograd_lite.rows import TABLE
+from autograd_lite.value import Value, number, set_numbers, shown
 
 Array = Any
 
 CHUNK_BYTES = 1 << 21
 """A batch is worked through in pieces whose arrays take about this much, so that they stay in the cache."""
+
+
+MOST_BYTES = 1 << 27
+"""Buffers of runs with other batch lengths that a program keeps, in bytes."""
 
 
 class GuardChanged(RuntimeError):
@@ -45,6 +51,48 @@ def checked_dtype(dtype: Any, what: str) -> Any:
     return found
 
 
+def listed_params(params: Any, what: str) -> list[Value]:
+    """The parameters of a Module, or those in a sequence: leaves, each once."""
+    found = params.parameters() if hasattr(params, "parameters") else params
+    if isinstance(found, Value) or not isinstance(found, Iterable):
+        raise TypeError(f"{what}: params must be a Module or a sequence of Parameters, got {shown(params)}")
+    found = list(found)
+    for k, x in enumerate(found):
+        if not isinstance(x, Value):
+            raise TypeError(f"{what}: params: element {k} must be a leaf Value, got {shown(x)}")
+        if x._row is not None:
+            raise ValueError(
+                f"{what}: params: element {k} is the result of an operation, {x!r}; only leaves can change"
+            )
+    return list(dict.fromkeys(found))
+
+
+def numbers(x: Any, what: str) -> Array:
+    """An argument as an array of float64."""
+    if isinstance(x, Value):
+        raise TypeError(f"{what} is a Value; a program takes numbers and arrays of them: give its .item()")
+    array: Any = None
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        array = None  # ragged
+    if array is not None and array.dtype.kind == "O":  # integers beyond 64 bits, fractions, decimals
+        found = [number(v) for v in array.ravel().tolist()]
+        if not any(v is NotImplemented for v in found):
+            return np.array(found, float).reshape(array.shape)
+    if array is None or array.dtype.kind not in "biuf":
+        raise TypeError(f"{what} must be a number or a regular array of numbers, got {shown(x)}")
+    return np.asarray(array, float)
+
+
+def checked_theta(theta: Any, count: int) -> Array:
+    """A vector of as many numbers as there are parameters."""
+    vector = numbers(theta, "theta")
+    if vector.shape != (count,):
+        raise ValueError(f"theta: expected a vector of {count} numbers, got shape {vector.shape}")
+    return vector
+
+
 class Folded:
     """A structure, and what has been made to run it. Threads share it: each runs a runner of its own."""
 
@@ -55,7 +103,7 @@ class Folded:
     def _start(self) -> None:
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
-        self.pools: dict[Any, list[Any]] = {}
+        self._runners: Any = lambda: None
         self.widths: dict[int | None, int] = {}
         self.batched: dict[int | None, list[bool]] = {}
 
@@ -66,6 +114,21 @@ class Folded:
         self.builder = Builder()
         self.builder.instructions, self.roots = state
         self._start()
+        for x in self.builder.instructions:
+            if x.op not in TABLE and x.op not in ("leaf", "literal", "sum", "="):
+                raise RuntimeError(
+                    f"program: it uses the primitive {x.op!r}, which is not known here; "
+                    f"call ag.primitive({x.op!r}, ...) before it is loaded"
+                )
+
+    def runners(self) -> Runners:
+        """What the programs of this structure run on; it lives as long as one of them does."""
+        with self.lock:
+            found: Runners | None = self._runners()
+            if found is None:
+                found = Runners()
+                self._runners = weakref.ref(found)
+            return found
 
     def plan(self, wanted: int | None, careful: bool) -> Plan:
         """The plan of the roots, and of the gradient in the leaves of the instruction `wanted`."""
@@ -85,8 +148,8 @@ class Folded:
         """Whether each output has the batch axis; notes how many numbers a row of a batch takes."""
         if wanted not in self.widths:
             found = self.plan(wanted, False)
-            self.widths[wanted] = sum(x.size for x in found.instructions if x.batched)
             self.batched[wanted] = [found.instructions[ref.source].batched for ref in found.outputs]
+            self.widths[wanted] = sum(x.size for x in found.instructions if x.batched)  # last: it says both are there
         return self.batched[wanted]
 
     def _gradient(self, wanted: int, careful: bool) -> list[Ref]:
@@ -100,26 +163,60 @@ class Folded:
             found = builder.literal(np.zeros(builder.instructions[wanted].size))
         return [found]
 
-    def run(self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any) -> list[Array]:
+    def run(
+        self, runners: Runners, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any
+    ) -> list[Array]:
         """The outputs of a plan: fast, and again by the zero rule if a NaN came out."""
-        outputs = self._run(leaves, wanted, rows, dtype, False)
+        outputs = self._run(runners, leaves, (wanted, rows, dtype, False))
         if (wanted is not None or self.plan(wanted, False).zero_rule) and any(map(has_nan, outputs)):
-            outputs = self._run(leaves, wanted, rows, dtype, True)
+            outputs = self._run(runners, leaves, (wanted, rows, dtype, True))
         return outputs
 
-    def _run(
-        self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any, careful: bool
-    ) -> list[Array]:
-        key = wanted, rows, np.dtype(dtype), careful
-        pool = self.pools.setdefault(key, [])
-        try:
-            runner = pool.pop()
-        except IndexError:
+    def _run(self, runners: Runners, leaves: dict[str, Array], key: Any) -> list[Array]:
+        runner = runners.take(key)
+        if runner is None:
+            wanted, rows, dtype, careful = key
             runner = numpy_backend.prepare(self.plan(wanted, careful), rows, careful, dtype)
         try:
             return [out.copy() for out in runner(leaves)]
         finally:
-            pool.append(runner)
+            runners.put(key, runner)
+
+
+class Runners:
+    """Runners with their buffers, to be taken and put back; of those used longest ago only some are kept.
+
+    Each run takes one out, so that no two threads share one. `key` says for what: the gradient wanted, the length
+    of the batch, the type, whether it is careful.
+    """
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self.most, self.lock = most, threading.Lock()
+        self.idle: OrderedDict[Any, list[Any]] = OrderedDict()
+        self.bytes = 0
+
+    def __reduce__(self) -> Any:
+        return Runners, (self.most,)
+
+    def take(self, key: Any) -> Any:
+        """A runner for this key, or None."""
+        with self.lock:
+            pool = self.idle.get(key)
+            if not pool:
+                return None
+            runner = pool.pop()
+            self.bytes -= runner.bytes
+            return runner
+
+    def put(self, key: Any, runner: Any) -> None:
+        """Keep a runner; give up the oldest ones where they take too much together."""
+        with self.lock:
+            self.idle.setdefault(key, []).append(runner)
+            self.idle.move_to_end(key)
+            self.bytes += runner.bytes
+            while self.bytes > self.most and len(self.idle) > 1:
+                _, old = self.idle.popitem(last=False)
+                self.bytes -= sum(x.bytes for x in old)
 
 
 class Program:
@@ -146,6 +243,7 @@ class Program:
         dtype: Any = float,
     ) -> None:
         self._folded, self.params, self._constants = folded, list(params), constants
+        self._runners = folded.runners()
         self._shapes, self._single, self._batch, self._dtype = list(shapes), single, batch, dtype
         self.guards: list[tuple[str, bool]] = []
         """What the last roots must come out as for the trace to hold; see tracing.py."""
@@ -158,19 +256,12 @@ class Program:
 
     @property
     def theta(self) -> Array:
-        """The parameters as one vector of float64; assign to write them back."""
+        """The parameters, frozen ones too, as one vector of float64; assign to write them back."""
         return np.fromiter((p._f for p in self.params), float, len(self.params))
 
     @theta.setter
     def theta(self, theta: Any) -> None:
-        vector = self._checked_theta(theta)
-        set_numbers(self.params, vector.tolist())
-
-    def _checked_theta(self, theta: Any) -> Array:
-        vector = np.asarray(theta, float)
-        if vector.shape != (len(self.params),):
-            raise ValueError(f"theta: expected a vector of {len(self.params)} numbers, got shape {vector.shape}")
-        return vector
+        set_numbers(self.params, checked_theta(theta, len(self.params)).tolist())
 
     def _leaves(self, theta: Array, args: Sequence[Any]) -> tuple[dict[str, Array], int | None]:
         """What the leaves are bound to, and the length of the batch."""
@@ -185,7 +276,7 @@ class Program:
         leaves = {"theta": theta, "constants": self._constants}
         rows: int | None = None
         for k, (arg, shape) in enumerate(zip(args, self._shapes, strict=True)):
-            array = np.asarray(arg, float)
+            array = numbers(arg, f"program: argument {k}")
             got = array.shape
             if self._batch:
                 if not got or got[1:] != shape:
@@ -207,7 +298,7 @@ class Program:
         leaves, rows = self._leaves(theta, args)
         folded = self._folded
         if rows is None:
-            found = folded.run(leaves, wanted, None, self._dtype)
+            found = folded.run(self._runners, leaves, wanted, None, self._dtype)
             self._check_guards(found)
             return found
         outputs = folded.outputs(wanted)
@@ -221,7 +312,7 @@ class Program:
                 name: array[:, start:stop] if name[0] == "i" else array for name, array in leaves.items()
             }  # fmt: skip
             share["seed"] = 1.0 / rows
-            found = folded.run(share, wanted, stop - start, self._dtype)
+            found = folded.run(self._runners, share, wanted, stop - start, self._dtype)
             if self.guards:
                 self._check_guards(found)
             for parts, out in zip(total, found, strict=True):
@@ -240,10 +331,14 @@ class Program:
         if root and each:
             return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
         if batched and root:
-            return sum(part.sum(-1) for part in parts) / rows
+            with np.errstate(all="ignore"):
+                return sum(np.add.reduce(part, -1) for part in parts) / rows
         if batched:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
-        return parts[0] if root or len(parts) == 1 or not by_rows else np.sum(parts, 0)
+        if root or len(parts) == 1 or not by_rows:
+            return parts[0]
+        with np.errstate(all="ignore"):
+            return np.add.reduce(parts)
 
     def _check_guards(self, found: list[Array]) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
@@ -295,6 +390,8 @@ class Program:
             IndexError: there is no such argument.
         """
         self._refuse_several("value_and_grad")
+        if isinstance(argnum, bool) or not isinstance(argnum, int):
+            raise TypeError(f"value_and_grad: argnum must be the number of one argument, got {shown(argnum)}")
         if not -len(self._shapes) <= argnum < len(self._shapes):
             raise IndexError(f"value_and_grad: argnum is {argnum}, the program has {len(self._shapes)} arguments")
         argnum %= len(self._shapes)
@@ -323,7 +420,7 @@ class Program:
         self._refuse_several("loss_and_grad")
         if not self.params:
             raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
-        value, *_, gradient = self._run(self._checked_theta(theta), args, 0)
+        value, *_, gradient = self._run(checked_theta(theta, len(self.params)), args, 0)
         return float(value[0]), gradient
 
     def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
@@ -341,7 +438,7 @@ class Program:
         """
         if not self._batch or not self.params:
             raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
-        found = self._run(self._checked_theta(theta), args, 0, each=True)
+        found = self._run(checked_theta(theta, len(self.params)), args, 0, each=True)
         return found[: self.results], found[-1]
 
     def backward(self, *args: Any) -> float:
@@ -428,7 +525,7 @@ class _Cache:
 _cache = _Cache()
 
 
-def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] | None = None, *,
+def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
          dtype: Any = float) -> Program:  # fmt: skip
     """A graph as a Program: scalars that do the same thing become lanes of one array instruction.
 
@@ -436,11 +533,13 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
     input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
     Values are those of the graph up to rounding: sums are added in another order and not exactly rounded, so that
     they may overflow on the way where the graph does not; a term `+ 0.0` is left out, and with it the sign of a zero.
+    It pays where much is done side by side; a chain, each step of which needs the one before, stays a chain of
+    instructions of one lane.
 
     Args:
         value: the Value to compute, or a sequence of several.
-        params: the leaves that training changes, in the order of `program.theta`; None for every Parameter that the
-            value depends on.
+        params: the leaves that training changes, in the order of `program.theta`: a Module or a sequence; None for
+            every Parameter that the value depends on.
         inputs: leaves to feed, one argument each: a Value, or a nested sequence or array of Values for an argument
             of that shape.
         dtype: what the program computes in, float64, or float32 on request.
@@ -461,18 +560,22 @@ def fold(value: Any, params: Iterable[Any] | None = None, inputs: Sequence[Any] 
     """
     dtype = checked_dtype(dtype, "fold")
     single = isinstance(value, Value)
+    if not single and (not isinstance(value, Iterable) or isinstance(value, (str, bytes, dict))):
+        raise TypeError(f"fold: expected a Value or a sequence of them, got {shown(value)}")
     roots = [value] if single else list(value)
     for k, root in enumerate(roots):
         if not isinstance(root, Value):
             raise TypeError(f"fold: expected a Value{'' if single else f' as result {k}'}, got {shown(root)}")
     if not roots:
         raise ValueError("fold: there is no value to compute")
+    if isinstance(inputs, Value):
+        raise TypeError(f"fold: inputs must be a sequence, one for each argument: inputs=[x], got {shown(inputs)}")
     leaves, shapes = [], []
     for k, given in enumerate(inputs or []):
         array = np.asarray(given, object)
         leaves.append(_checked_leaves(array.ravel().tolist(), f"fold: inputs[{k}]"))
         shapes.append(array.shape)
-    chosen = None if params is None else _checked_leaves(list(params), "fold: params")
+    chosen = None if params is None else listed_params(params, "fold")
     every = [x for group in (chosen or [], *leaves) for x in group]
     if len(set(every)) < len(every):
         twice = next(x for k, x in enumerate(every) if x in every[:k])

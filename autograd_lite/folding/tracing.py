@@ -15,9 +15,17 @@ import numpy as np
 
 from autograd_lite import graph
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.program import GuardChanged, Program, checked_dtype, make
+from autograd_lite.folding.program import (
+    GuardChanged,
+    Program,
+    checked_dtype,
+    checked_theta,
+    listed_params,
+    make,
+    numbers,
+)
 from autograd_lite.rows import TABLE
-from autograd_lite.value import Constant, Parameter, Value, changed_mode, record, set_numbers, shown, traced
+from autograd_lite.value import Constant, Parameter, Value, changed_mode, number, record, set_numbers, shown, traced
 
 Array = Any
 
@@ -43,7 +51,9 @@ class Tracer:
         self.watched: dict[Value, float] = {}
         """Values from elsewhere of which Python has seen the number, and that number."""
         self._kinds: dict[Value, int] = {}
+        self._walked: set[Value] = set()
         self._at: dict[Value, float] | None = None if theta is None else dict(zip(params, theta, strict=True))
+        self._evaluated = set(self._at or ())
 
     def guard(self, name: str, operands: tuple[Any, ...], outcome: bool) -> bool:
         """A comparison, or the truth of a Value, that Python is about to act on: how it comes out."""
@@ -80,7 +90,7 @@ class Tracer:
     def _kind(self, value: Value) -> int:
         """What a Value depends on. Nothing that was found before is walked again."""
         kinds = self._kinds
-        for x in graph.order(value, seen=set(kinds)) if value not in kinds else ():
+        for x in graph.order(value, seen=self._walked):
             if x._row is None:
                 live = x in self.live or isinstance(x, Parameter)
                 kinds[x] = LIVE if live else FIXED if isinstance(x, Constant) else CAPTURED
@@ -97,12 +107,12 @@ class Tracer:
         """The number of a Value at the theta that is asked for."""
         at = self._at
         assert at is not None
-        for x in graph.order(value, seen=set(at)) if value not in at else ():
+        for x in graph.order(value, seen=self._evaluated):
             if x._row is None:
                 at[x] = x._f
             else:
-                numbers = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
-                at[x] = x._row.value(numbers) if x._row.variadic else x._row.value(*numbers)
+                xs = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
+                at[x] = x._row.value(xs) if x._row.variadic else x._row.value(*xs)
         return at[value]
 
 
@@ -121,7 +131,7 @@ class Compiled:
         self._f, self._source, self._batch, self._dtype = f, params, batch, dtype
         self._programs: dict[Any, list[Program]] = {}
         self._latest: Program | None = None
-        self._known = None if params is None else _parameters(params)
+        self._known = None if params is None else listed_params(params, "compile")
         self._watched = _containers(params)
 
     # -- parameters
@@ -143,10 +153,7 @@ class Compiled:
 
     @theta.setter
     def theta(self, theta: Any) -> None:
-        vector = np.asarray(theta, float)
-        if vector.shape != (len(self.params),):
-            raise ValueError(f"theta: expected a vector of {len(self.params)} numbers, got shape {vector.shape}")
-        set_numbers(self.params, vector.tolist())
+        set_numbers(self.params, checked_theta(theta, len(self.params)).tolist())
 
     def _notice(self) -> None:
         """Forget every trace if a parameter of the model was added, removed or replaced."""
@@ -155,7 +162,7 @@ class Compiled:
         except ValueError:  # an attribute that is an array was replaced
             same = False
         if not same:
-            self._known = _parameters(self._source)
+            self._known = listed_params(self._source, "compile")
             self._watched = _containers(self._source)
             self._programs.clear()
 
@@ -188,7 +195,7 @@ class Compiled:
     def _use(self, method: str, args: Sequence[Any], *before: Any, **options: Any) -> Any:
         """Call a method of the program that fits the arguments; trace one if there is none."""
         self._notice()
-        arrays = [_numbers(x, k) for k, x in enumerate(args)]
+        arrays = [numbers(x, f"compile: argument {k}") for k, x in enumerate(args)]
         shapes = tuple(x.shape[1:] if self._batch else x.shape for x in arrays)
         if self._batch and any(not x.ndim or not len(x) for x in arrays):
             raise ValueError("compile: with batch=True every argument needs a leading batch axis with at least one row")
@@ -199,9 +206,15 @@ class Compiled:
                 return getattr(program, method)(*before, *arrays, **options)
             except GuardChanged:
                 continue
-        program = self._trace(arrays, shapes, args, before)
-        known = self._programs.setdefault((shapes, kinds), [])
-        known.insert(0, program)
+        before_it = self._known
+        program = self._trace(arrays, shapes, kinds, args, before)
+        if before and before_it is None:  # only now it is known which parameters the numbers belong to
+            program = self._at_theta(program, arrays, shapes, kinds, args, before)
+        elif before and self._known != before_it:
+            raise ValueError(
+                f"compile: this call has found parameters not known before, {len(self._known or [])} in place of "
+                f"{len(before_it or [])}; read theta again, or name them all in compile(params=...)"
+            )
         try:
             return getattr(program, method)(*before, *arrays, **options)
         except GuardChanged as changed:
@@ -212,7 +225,16 @@ class Compiled:
             )
             raise RuntimeError(f"compile: {changed}, {reason}") from None
 
-    def _trace(self, arrays: list[Array], shapes: Sequence[Any], args: Sequence[Any], before: Any) -> Program:
+    def _at_theta(self, program: Program, arrays: list[Array], *how: Any) -> Program:
+        """The program that holds at the numbers given for the parameters: this one, or another trace."""
+        theta = how[-1][0]
+        try:
+            program.loss_and_grad(theta, *arrays)
+        except GuardChanged:
+            return self._trace(arrays, *how)
+        return program
+
+    def _trace(self, arrays: list[Array], shapes: Any, kinds: Any, args: Sequence[Any], before: Any) -> Program:
         """Run the function on Values and fold what it computed."""
         inputs, leaves = [], []
         for array, given in zip(arrays, args, strict=True):
@@ -224,9 +246,7 @@ class Compiled:
         tracer = Tracer((x for group in leaves for x in group), self._known or [], theta)
         with traced(tracer), changed_mode(recording=True):
             result = self._f(*inputs)
-        single = isinstance(result, Value) or not isinstance(result, Iterable)
-        results = [result] if single else list(result)
-        roots = [x if isinstance(x, Value) else Value(x) for x in results]
+        single, roots = _results(result)
         guards = [node for node, _, _ in tracer.guards]
         if self._source is None:
             found = [x for x in graph.order(*roots, *guards) if isinstance(x, Parameter) and x not in tracer.inputs]
@@ -239,6 +259,7 @@ class Compiled:
         program.guards = [(name, outcome) for _, name, outcome in tracer.guards]
         program.watched = list(tracer.watched.items())
         self._latest = program
+        self._programs.setdefault((shapes, kinds), []).insert(0, program)
         return program
 
     # -- how it shows itself
@@ -267,7 +288,7 @@ class Compiled:
 
     def __repr__(self) -> str:
         count = sum(map(len, self._programs.values()))
-        return f"Compiled({getattr(self._f, '__name__', 'f')}, {count} program{'s' if count != 1 else ''})"
+        return f"Compiled({getattr(self._f, '__name__', type(self._f).__name__)}, {count} program{'s' if count != 1 else ''})"
 
 
 def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, dtype: Any = float) -> Compiled:
@@ -279,7 +300,9 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     call. Results are those of f up to rounding; see `ag.fold`.
 
     Args:
-        f: takes numbers and arrays of them, as Values, and returns a Value or a sequence of them.
+        f: takes numbers and arrays of them, as Values (an array comes as an object array, any other sequence as nested
+            lists), and returns a Value or a sequence of them. What it does beside that happens once, in the trace: a
+            number that it draws at random is drawn once.
         params: the parameters: a Module or a sequence; None for every Parameter that f reaches.
         batch: f is one example; every argument gets a leading batch axis, and results and gradients are means.
         dtype: what the program computes in, float64, or float32 on request.
@@ -302,15 +325,20 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     return Compiled(f, params, batch, checked_dtype(dtype, "compile"))
 
 
-def _parameters(params: Any) -> list[Value]:
-    found = params.parameters() if hasattr(params, "parameters") else params
-    if isinstance(found, Value) or not isinstance(found, Iterable):
-        raise TypeError(f"compile: params must be a Module or a sequence of Parameters, got {shown(params)}")
-    found = list(dict.fromkeys(found))
-    for k, x in enumerate(found):
-        if not isinstance(x, Value) or x._row is not None:
-            raise TypeError(f"compile: params: element {k} must be a leaf Value, got {shown(x)}")
-    return found
+def _results(result: Any) -> tuple[bool, list[Value]]:
+    """Whether f returned one result, and the results as Values."""
+    array = getattr(result, "ndim", None)
+    single = isinstance(result, Value) or array == 0 or not isinstance(result, Iterable) or isinstance(result, str)
+    results = [result.item() if array == 0 else result] if single else list(result)
+    if not results:
+        raise ValueError("compile: f returned an empty sequence; there is no value to compute")
+    if isinstance(result, dict):
+        raise TypeError("compile: f must return a Value, a number, or a sequence of them; it returned a dict")
+    for k, x in enumerate(results):
+        if not isinstance(x, Value) and number(x) is NotImplemented:
+            where = shown(x) if single else f"{shown(x)} as result {k}"
+            raise TypeError(f"compile: f must return a Value, a number, or a sequence of them; it returned {where}")
+    return single, [x if isinstance(x, Value) else Value(x) for x in results]
 
 
 def _containers(model: Any) -> tuple[list[Any], list[Any]]:
@@ -333,19 +361,6 @@ def _containers(model: Any) -> tuple[list[Any], list[Any]]:
         elif isinstance(thing, tuple):
             stack.extend(thing)
     return [now for now, _ in found], [then for _, then in found]
-
-
-def _numbers(x: Any, k: int) -> Array:
-    if isinstance(x, Value):
-        raise TypeError(f"compile: argument {k} is a Value; a compiled function takes numbers and arrays of them")
-    array: Any = None
-    try:
-        array = np.asarray(x)
-    except ValueError:
-        array = None  # ragged
-    if array is None or array.dtype.kind not in "biuf":
-        raise TypeError(f"compile: argument {k} must be a number or a regular array of numbers, got {shown(x)}")
-    return np.asarray(array, float)
 
 
 def _shaped(made: list[Value], shape: tuple[int, ...], as_array: bool) -> Any:

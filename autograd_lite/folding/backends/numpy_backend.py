@@ -11,12 +11,12 @@ import ast
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from autograd_lite.folding.backends.kernels import KERNELS, has_nan, matrix_product, product
-from autograd_lite.folding.backends.views import common, cut, pattern, strided, table_view
+from autograd_lite.folding.backends.views import chunk, common, cut, pattern, strided, table_view
 from autograd_lite.folding.contract import Form
 from autograd_lite.folding.lanes import Instruction, Part, Ref
 from autograd_lite.folding.plan import Plan
@@ -30,6 +30,8 @@ TESTS: dict[type, Callable[..., Any]] = {
     ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal, ast.Eq: np.equal,
 }  # fmt: skip
 WIDE = 32
+FEW = 32
+"""Rows of so few products are added up by BLAS, as a product with ones, at half the time of einsum."""
 NAMED_TESTS = {"less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE, "equal": ast.Eq}
 
 
@@ -56,6 +58,8 @@ class Runner:
         self.in_use: list[tuple[Any, Array]] = []
         self.gathered: dict[Any, Array] = {}
         self.bound: Array = None
+        self.bytes = 0
+        """What the buffers take."""
         for instruction, its_forms in zip(plan.instructions, plan.forms, strict=True):
             self._instruction(instruction, its_forms)
             self._release()
@@ -63,16 +67,16 @@ class Runner:
 
     def __call__(self, leaves: dict[str, Array]) -> list[Array]:
         """Run; the outputs are views of buffers, to be copied before the next run."""
-        for name, buffer in self.leaves.items():
-            if name == "constants":
-                if leaves[name] is self.bound:
-                    continue
-                self.bound = None  # an interrupt may come while they are copied
-                buffer[...] = leaves[name]
-                self.bound = leaves[name]
-            else:
-                buffer[...] = leaves[name]
         with np.errstate(all="ignore"):
+            for name, buffer in self.leaves.items():
+                if name == "constants":
+                    if leaves[name] is self.bound:
+                        continue
+                    self.bound = None  # an interrupt may come while they are copied
+                    buffer[...] = leaves[name]
+                    self.bound = leaves[name]
+                else:
+                    buffer[...] = leaves[name]
             for function, arguments in self.steps:
                 function(*arguments)
         return self.outputs
@@ -80,7 +84,14 @@ class Runner:
     # -- arrays
 
     def _empty(self, shape: Sequence[int], dtype: Any = None) -> Array:
-        return np.empty(tuple(shape), dtype or self.dtype)
+        made = np.empty(tuple(shape), dtype or self.dtype)
+        self.bytes += made.nbytes
+        return made
+
+    def _zeros(self, shape: Sequence[int]) -> Array:
+        made = np.zeros(shape, self.dtype)
+        self.bytes += made.nbytes
+        return made
 
     def _temporary(self, shape: Sequence[int], dtype: Any = None) -> Array:
         """An array for use within one instruction."""
@@ -112,8 +123,16 @@ class Runner:
         key = (ref.source, table.shape, table.tobytes())
         if key not in self.gathered:
             buffer = self.gathered[key] = self._empty((*table.shape, *array.shape[1:]), array.dtype)
-            self._do(np.take, array, table, 0, buffer, "clip")
+            self._take(array, table, buffer)
         return self.gathered[key]
+
+    def _take(self, array: Array, table: Array, buffer: Array) -> None:
+        """Gather lanes; a few side by side at once where the table runs that way."""
+        width = chunk(table.ravel(), len(array)) if array.ndim == 1 and array.flags.c_contiguous else 1
+        if width > 1:
+            array, buffer = array.reshape(-1, width), buffer.reshape(-1, width)
+            table = np.ascontiguousarray(table.ravel()[::width] // width)
+        self._do(np.take, array, table, 0, buffer, "clip")
 
     def _flat(self, ref: Ref) -> Array:
         return self._table(ref, ref.lanes)
@@ -131,10 +150,10 @@ class Runner:
         if x.op == "leaf":
             # Wide examples stay row by row, as they come: copying them is then no transposition, and BLAS takes both.
             wide = len(shape) == 2 and x.size >= WIDE
-            self.arrays.append(np.zeros(shape[::-1], self.dtype).T if wide else np.zeros(shape, self.dtype))
+            self.arrays.append(self._zeros(shape[::-1]).T if wide else self._zeros(shape))
             self.leaves[x.name] = self.arrays[-1]
             return
-        out = np.zeros(shape, self.dtype)
+        out = self._zeros(shape)
         if x.op == "sum":
             self._sum(x, its_forms, out)
         elif x.counts is not None:
@@ -200,7 +219,7 @@ class Runner:
             return self.arrays[ref.source]
         array = self.arrays[ref.source]
         buffer = self._empty((len(ref.lanes), *array.shape[1:]), array.dtype)
-        self._do(np.take, array, ref.lanes, 0, buffer, "clip")
+        self._take(array, ref.lanes, buffer)
         return buffer
 
     def _elementwise(self, x: Instruction, out: Array) -> None:
@@ -212,6 +231,9 @@ class Runner:
             self.steps.append((product, (x.op, *views, target)) if self.careful else (np.multiply, (*views, target)))
             return
         rule = row.forward if x.slot < 0 else row.partials
+        if row.name == "where" and x.slot < 0:
+            self._do(KERNELS["where"], *views, target)
+            return
         if not isinstance(rule, str) and row.name not in KERNELS:
             self._do(_lane_by_lane, _scalar_rule(row, x.slot), views, target)
             return
@@ -365,6 +387,10 @@ class Runner:
                 terms = self._temporary(np.broadcast_shapes(a.shape, b.shape))
                 self._do(product, part.kind, a, b, terms)
                 self._do(np.add.reduce, terms, 1 if batched or terms.ndim == 2 else (1, 2), None, target)
+            elif a.ndim == 2 and width <= FEW:
+                terms = self._temporary(a.shape)
+                self._do(np.multiply, a, b, terms)
+                self._do(np.matmul, terms, np.ones(width, self.dtype), target)
             elif a.ndim == 2:
                 self._do(_einsum, "nk,nk->n", a, b, target)
             else:
@@ -601,7 +627,7 @@ class _Code:
         assert isinstance(tree, ast.Call)
         assert isinstance(tree.func, ast.Name)
         if tree.func.id == "where":
-            return self.where(tree, names, out)
+            return self.where(tree, names, out)  # of a rule; the primitive of that name is among the kernels
         return self.named(tree.func.id, [self.value(x, names) for x in tree.args], out)
 
     def test(self, kind: type, a: Any, b: Any, out: Array | None = None) -> Any:
@@ -625,7 +651,8 @@ class _Code:
                 return self.test(NAMED_TESTS[name], a, b, out)
             if name == "greater" and isinstance(b, float) and b == 0.0:
                 return self.call(np.heaviside, (a, 0.0), out)
-            return self.call(_ordered(TESTS[NAMED_TESTS[name]]), arguments, out)
+            looked_at = [_narrow(x) for x in arguments]
+            return self.call(_ordered(TESTS[NAMED_TESTS[name]]), [*looked_at, *arguments], out)
         if name in KERNELS:
             return self.call(KERNELS[name], arguments, out)
         row = TABLE[name]
@@ -644,6 +671,12 @@ class _Code:
         chosen = self.value(condition, names)
         if isinstance(chosen, float):
             return self.value(yes if chosen else no, names, out)
+        while _is_where(yes) and ast.dump(yes.args[2]) == ast.dump(no):  # where(p, where(q, a, b), b)
+            further = self.value(yes.args[0], names)
+            if isinstance(further, float):
+                yes = yes.args[1] if further else no
+                continue
+            chosen, yes = self.call(np.logical_and, (chosen, further), None, bool), yes.args[1]
         result = self.runner._temporary(self.shape) if out is None else out
         sides = []
         outer, known = self.runner.steps, self.known
@@ -660,20 +693,25 @@ class _Code:
         return result
 
 
+def _is_where(tree: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "where"
+
+
 def _choose(condition: Array, yes: Any, no: Any, out: Array) -> None:
     np.copyto(out, no)
     np.copyto(out, yes, where=condition)
 
 
 def _branch(condition: Array, steps_yes: list[Step], yes: Any, steps_no: list[Step], no: Any, out: Array) -> None:
-    if condition.all():
+    count = np.count_nonzero(condition)
+    if count == condition.size:
         for function, arguments in steps_yes:
             function(*arguments)
         np.copyto(out, yes)
         return
     for function, arguments in steps_no:
         function(*arguments)
-    if not condition.any():
+    if not count:
         np.copyto(out, no)
         return
     for function, arguments in steps_yes:
@@ -683,7 +721,7 @@ def _branch(condition: Array, steps_yes: list[Step], yes: Any, steps_no: list[St
 
 
 def _maximum(a: Any, b: Any, out: Array) -> None:
-    np.maximum(a, b, out=out)
+    np.maximum(a, b, out=out)  # by name: NumPy wants it so
 
 
 def _minimum(a: Any, b: Any, out: Array) -> None:
@@ -695,13 +733,20 @@ def _flat(a: Array, out: Array) -> None:
     np.copyto(out, math.nan, where=np.isnan(a))
 
 
+def _narrow(x: Any) -> Any:
+    """An operand without what it only repeats."""
+    if isinstance(x, float):
+        return x
+    return x[tuple(slice(0, 1) if step == 0 else slice(None) for step in x.strides)]
+
+
 @cache
 def _ordered(test: Callable[..., Any]) -> Callable[..., None]:
     """A comparison as 1 or 0, and NaN where either side is."""
 
-    def compare(a: Any, b: Any, out: Array) -> None:
+    def compare(narrow_a: Any, narrow_b: Any, a: Any, b: Any, out: Array) -> None:
         np.copyto(out, test(a, b))
-        if has_nan(a) or has_nan(b):
+        if has_nan(narrow_a) or has_nan(narrow_b):
             np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))
 
     return compare
