@@ -114,15 +114,13 @@ class Builder:
 
     def add(self, instruction: Instruction, key: Any = None) -> Ref:
         """Append an instruction, or find the one that is made already."""
-        if key is not None:
-            known = self._made.get(key)
-            if known is not None:
-                return Ref(known, None)
+        known = None if key is None else self._made.get(key)
+        if known is not None:
+            return Ref(known, None)
         self.instructions.append(instruction)
-        number = len(self.instructions) - 1
-        if key is not None:  # only now: interrupted between the two, the key would stand for another instruction
-            self._made[key] = number
-        return Ref(number, None)
+        if key is not None:
+            self._made[key] = len(self.instructions) - 1  # afterwards: an interrupt may come between
+        return Ref(len(self.instructions) - 1, None)
 
     def leaf(self, name: str, size: int, batched: bool = False) -> Ref:
         """A leaf: numbers that are bound when the program runs."""

@@ -266,7 +266,7 @@ class Program:
         if root and each:
             return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
         if batched and root:
-            mean = sum(part.sum(-1) for part in parts) / rows
+            mean = sum(np.add.reduce(part, -1) for part in parts) / rows
             return mean if np.isfinite(mean).all() else sum((part / rows).sum(-1) for part in parts)
         if batched:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)

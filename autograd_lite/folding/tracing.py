@@ -47,7 +47,9 @@ class Tracer:
         self.watched: dict[Value, float] = {}
         """Values from elsewhere of which Python has seen the number, and that number."""
         self._kinds: dict[Value, int] = {}
+        self._walked: set[Value] = set()
         self._at: dict[Value, float] | None = None if theta is None else dict(zip(params, theta, strict=True))
+        self._evaluated = set(self._at or ())
 
     def guard(self, name: str, operands: tuple[Any, ...], outcome: bool) -> bool:
         """A comparison, or the truth of a Value, that Python is about to act on: how it comes out."""
@@ -84,7 +86,7 @@ class Tracer:
     def _kind(self, value: Value) -> int:
         """What a Value depends on. Nothing that was found before is walked again."""
         kinds = self._kinds
-        for x in graph.order(value, seen=set(kinds)) if value not in kinds else ():
+        for x in graph.order(value, seen=self._walked):
             if x._row is None:
                 live = x in self.live or isinstance(x, Parameter)
                 kinds[x] = LIVE if live else FIXED if isinstance(x, Constant) else CAPTURED
@@ -101,12 +103,12 @@ class Tracer:
         """The number of a Value at the theta that is asked for."""
         at = self._at
         assert at is not None
-        for x in graph.order(value, seen=set(at)) if value not in at else ():
+        for x in graph.order(value, seen=self._evaluated):
             if x._row is None:
                 at[x] = x._f
             else:
-                numbers = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
-                at[x] = x._row.value(numbers) if x._row.variadic else x._row.value(*numbers)
+                xs = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
+                at[x] = x._row.value(xs) if x._row.variadic else x._row.value(*xs)
         return at[value]
 
 
