@@ -50,7 +50,7 @@ def parsed(text: str) -> ast.expr:
 
 
 class _Overflow:
-    """Hears of overflows, from NumPy too; only that of a sum matters. (A step may hold it, not its runner: no cycles.)"""
+    """Hears of overflows; only that of a sum matters. (A step may hold it, but not its runner: that would be a cycle.)"""
 
     seen = False
 
