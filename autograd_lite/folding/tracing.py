@@ -288,7 +288,8 @@ class Compiled:
 
     def __repr__(self) -> str:
         count = sum(map(len, self._programs.values()))
-        return f"Compiled({getattr(self._f, '__name__', type(self._f).__name__)}, {count} program{'s' if count != 1 else ''})"
+        name = getattr(self._f, "__name__", type(self._f).__name__)
+        return f"Compiled({name}, {count} program{'s' if count != 1 else ''})"
 
 
 def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, dtype: Any = float) -> Compiled:
