@@ -47,6 +47,9 @@ def forms(to: Array, left: Array, right: Array | None, reduces: bool = False) ->
     """
     if not len(to):
         return
+    if len(to) == 1 and not (reduces and right is not None):  # a step of a recurrence: there may be a million
+        yield Form("each", to, left, right)
+        return
     if (np.diff(to) < 0).any():
         order = np.argsort(to, kind="stable")
         to, left = to[order], left[order]

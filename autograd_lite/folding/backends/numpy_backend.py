@@ -46,6 +46,12 @@ def parsed(text: str) -> ast.expr:
     return ast.parse(text, mode="eval").body
 
 
+@cache
+def rule_tree(row: Row, slot: int) -> ast.expr:
+    """The result of a row (slot -1), or one of its partials, as a syntax tree."""
+    return parsed(str(row.forward) if slot < 0 else row.partial_texts()[slot])
+
+
 class Runner:
     """See `prepare`. It holds its buffers, so one thread at a time may run it."""
 
@@ -237,10 +243,9 @@ class Runner:
         if not isinstance(rule, str) and row.name not in KERNELS:
             self._do(_lane_by_lane, _scalar_rule(row, x.slot), views, target)
             return
-        text = row.forward if x.slot < 0 else row.partial_texts()[x.slot]
         names = row.operands if x.slot < 0 else (*row.operands, "out")
         code = _Code(self, target.shape, x.slot >= 0 and not self.careful)
-        code.into(target, parsed(str(text)), dict(zip(names, views, strict=True)))
+        code.into(target, rule_tree(row, x.slot), dict(zip(names, views, strict=True)))
 
     # -- sums
 
