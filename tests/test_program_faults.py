@@ -75,11 +75,11 @@ def test_an_interrupt_leaves_everything_as_before_or_as_after(what):
     }
     after = {"backward": (theta, expected), "theta": (other, 0.0 * expected), "compiled": (theta, expected / 3),
              "first": (theta, expected / 3)}.get(what, (theta, 0.0 * expected))  # fmt: skip
-    if what != "first":
-        calls[what]()
     line, ended = 0, False
     while not ended:
         line += 1 if what != "first" else 29
+        if what != "first":
+            calls[what]()  # an interrupt may have taken a runner with it
         folded.theta = theta
         model.zero_grad()
         ended = interrupted_at(calls[what], line)
@@ -130,7 +130,7 @@ def test_a_program_that_is_copied_runs_by_itself():
 def test_many_guards_are_no_burden():
     def f(x):
         s = x
-        for _ in range(3000):
+        for _ in range(800):
             s = s * 1.001 + 0.1
             if s > 1e9:
                 break

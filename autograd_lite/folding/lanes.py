@@ -114,13 +114,14 @@ class Builder:
 
     def add(self, instruction: Instruction, key: Any = None) -> Ref:
         """Append an instruction, or find the one that is made already."""
-        known = None if key is None else self._made.get(key)
+        known = self._made.get(key)
         if known is not None:
             return Ref(known, None)
         self.instructions.append(instruction)
+        place = len(self.instructions) - 1
         if key is not None:
-            self._made[key] = len(self.instructions) - 1  # afterwards: an interrupt may come between
-        return Ref(len(self.instructions) - 1, None)
+            self._made[key] = place  # when it is there: an interrupt must not leave the place to another one
+        return Ref(place, None)
 
     def leaf(self, name: str, size: int, batched: bool = False) -> Ref:
         """A leaf: numbers that are bound when the program runs."""

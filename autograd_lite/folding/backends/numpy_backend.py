@@ -50,13 +50,19 @@ def parsed(text: str) -> ast.expr:
 
 
 class _Overflow:
-    """Hears of overflows; only that of a sum matters. (A step may hold it, but not its runner: that would be a cycle.)"""
+    """Hears of overflows; only that of a sum matters. A step may hold it, but not its runner: that were a cycle."""
 
     seen = False
 
     def write(self, message: str) -> None:
         """NumPy's report, which names the function."""
         self.seen = self.seen or any(f" in {name}" in message for name in SUMMING)
+
+
+@cache
+def rule_tree(row: Row, slot: int) -> ast.expr:
+    """The result of a row (slot -1), or one of its partials, as a syntax tree."""
+    return parsed(str(row.forward) if slot < 0 else row.partial_texts()[slot])
 
 
 class Runner:
@@ -292,7 +298,7 @@ class Runner:
             return
         names = row.operands if x.slot < 0 else (*row.operands, "out")
         code = _Code(self, target.shape, x.slot >= 0 and not self.careful)
-        code.into(target, _rule(row, x.slot), dict(zip(names, views, strict=True)))
+        code.into(target, rule_tree(row, x.slot), dict(zip(names, views, strict=True)))
 
     # -- sums
 
@@ -598,12 +604,6 @@ def _norm(table: Array, axis: int, out: Array) -> None:
 def _norms(elements: Array, starts: Array, counts: Array, out: Array) -> None:
     for k, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
         _norm(elements[None, start : start + count], 1, out[k : k + 1])
-
-
-@cache
-def _rule(row: Row, slot: int) -> ast.expr:
-    """The rule of a row's result (slot -1), or of one of its partials."""
-    return parsed(str(row.forward if slot < 0 else row.partial_texts()[slot]))
 
 
 def _scalar_rule(row: Row, slot: int) -> Callable[..., float]:
