@@ -256,7 +256,7 @@ class Module:
 
     def state_dict(self) -> dict[str, float]:
         """The parameters as numbers, by name."""
-        return {name: parameter._f for name, parameter in self.named_parameters()}
+        return {name: parameter.data for name, parameter in self.named_parameters()}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Set every parameter from `state_dict()` of a module of the same shape; all of them or none.

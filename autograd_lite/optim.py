@@ -457,7 +457,15 @@ class Optimizer:
         """
         import numpy as np
 
-        g = np.array([p._grad for p in self.params])
+        w, g = np.array([p._f for p in self.params]), np.array([p._grad for p in self.params])
+        numbers, effect = self.stepped(w, g)
+        # One call that runs no bytecode: an interrupt leaves all as before, or all as after.
+        set_numbers(self.params, numbers.tolist(), effect)
+
+    def stepped(self, w: Vector, g: Vector) -> tuple[Vector, Iterator[Any]]:
+        """What `step` does, on vectors: the numbers after it, and an effect for `set_numbers` that notes the step."""
+        import numpy as np
+
         live = np.array([not getattr(p, "frozen", False) for p in self.params])
         some_frozen = not live.all()
         if some_frozen:
@@ -467,10 +475,9 @@ class Optimizer:
             p = self.params[i]
             which = f"params[{i}] ({p.name})" if p.name else f"params[{i}]"
             raise ValueError(
-                f"{type(self).__name__}.step: the gradient of {which} is {p._grad}; "
+                f"{type(self).__name__}.step: the gradient of {which} is {g[i]}; "
                 "no parameter was changed (allow_nonfinite=True lets it through)"
             )
-        w = np.array([p._f for p in self.params])
         steps, states = self._state
         with np.errstate(over="ignore", invalid="ignore"):  # squares of 1e200, or what allow_nonfinite let through
             numbers, after = self.advance(w, g, states)
@@ -480,8 +487,7 @@ class Optimizer:
                 {k: np.where(live, x, old[k]) if isinstance(x, np.ndarray) else x for k, x in new.items()}
                 for new, old in zip(after, states, strict=True)
             )
-        # One call that runs no bytecode: an interrupt leaves all as before, or all as after.
-        set_numbers(self.params, numbers.tolist(), map(_set_state, (self,), ((steps + 1, after),)))
+        return numbers, map(_set_state, (self,), ((steps + 1, after),))
 
     def state_dict(self) -> dict[str, Any]:
         """The learning rate (None under a schedule), the steps taken and what each piece remembers, in plain lists."""

@@ -143,7 +143,8 @@ def fit(
             arguments must be as they were; then the result is as if nothing had come between.
         compiled: whether to run the loss and its gradient as a program on arrays (`ag.compile`): the same numbers up to
             rounding, many times as fast. Every example must take the same way through the model. The model runs once
-            for all steps, so what it draws (dropout) or keeps in Python is fixed then: such a model trains uncompiled.
+            for all steps, so what it draws (dropout) or keeps in Python is fixed then: train such a model uncompiled.
+            The parameters get their numbers after each epoch, before callbacks are called, and when training stops.
 
     Returns:
         A History. Ctrl-C ends the training and gives the history so far; parameters are those after a whole step.
@@ -225,6 +226,7 @@ def fit(
                 advance()
 
     def finish() -> None:
+        step.write_back()
         history.stopped = run.reason or INTERRUPTED
         if keep_best and run.best is not None:
             set_numbers(names.values(), run.best[1])
@@ -234,6 +236,9 @@ def fit(
             train()
         except KeyboardInterrupt:
             run.reason = INTERRUPTED
+        except BaseException:
+            step.write_back()
+            raise
         finish()
     except KeyboardInterrupt:
         run.reason = INTERRUPTED
@@ -255,11 +260,21 @@ class _Step:
         import numpy as np
 
         costs, cost, predictions, total = self._differentiated(batch)
-        _at_once(map(_set_grad, self.optimizer.params, total.tolist()))
         with np.errstate(over="ignore", invalid="ignore"):
             norms = {name: float(np.linalg.norm(total[members])) for name, members in self.groups.items()}
-        self.optimizer.step()
+        self._stepped(total)
         return costs, cost, predictions, norms
+
+    def begin(self) -> None:
+        """Before an epoch."""
+
+    def write_back(self) -> None:
+        """After an epoch, or where training stops: what the steps have changed is in the Values."""
+
+    def _stepped(self, total: Any) -> None:
+        """Take the step with this gradient."""
+        _at_once(map(_set_grad, self.optimizer.params, total.tolist()))
+        self.optimizer.step()
 
     def _differentiated(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
         """(loss of each example, penalty, prediction of each example, gradient)."""
@@ -282,7 +297,7 @@ class _Step:
 
 
 class _CompiledStep(_Step):
-    """The same with one program for all batches, on arrays."""
+    """The same with one program for all batches, on arrays; the Values get their numbers after each epoch."""
 
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
         from autograd_lite.folding.tracing import compile
@@ -297,11 +312,31 @@ class _CompiledStep(_Step):
         self.several = several = [False]  # a list, which `example` can hold without holding self: that were a cycle
         self.program = compile(example, params=optimizer.params, batch=True)
         self.extra = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
+        self.now: tuple[Any, Any] | None = None
+        """Parameters and gradients that are ahead of the Values."""
 
-    def _differentiated(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
+    def begin(self) -> None:
+        self.now = None
+
+    def write_back(self) -> None:
+        if self.now is not None:
+            theta, gradient = self.now
+            params = self.optimizer.params
+            done = map(setattr, (self,), ("now",), (None,))
+            set_numbers(params, theta.tolist(), map(_set_grad, params, gradient.tolist()), done)
+
+    def _theta(self) -> Any:
         import numpy as np
 
-        theta = np.fromiter((p._f for p in self.optimizer.params), float, len(self.optimizer.params))
+        params = self.optimizer.params
+        return np.fromiter((p._f for p in params), float, len(params)) if self.now is None else self.now[0]
+
+    def _stepped(self, total: Any) -> None:
+        theta, effect = self.optimizer.stepped(self._theta(), total)
+        _at_once(map(setattr, (self,), ("now",), ((theta, total),)), effect)  # the vector and the optimizer, together
+
+    def _differentiated(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
+        theta = self._theta()
         examples, targets = zip(*batch, strict=True)
         rows, total = self.program.rows_and_grad(theta, list(examples), list(targets))
         costs, *outputs = (row.tolist() for row in rows)
@@ -332,6 +367,7 @@ def _epoch(
     penalties, weights = 0.0, 0
     norms = dict.fromkeys(step.groups, 0.0)
     steps = range(0, len(order), size)
+    step.begin()
     for first in steps:
         batch = [data[i] for i in order[first : first + size]]
         seen, penalty, outputs, lengths = step(batch)
@@ -341,6 +377,7 @@ def _epoch(
             norms[name] += length / len(steps)
         if measures:
             predictions += outputs
+    step.write_back()
     row: dict[str, Any] = {
         "loss": sum(costs) / len(costs) + penalties / weights,
         "largest_loss": max(costs),

@@ -230,8 +230,10 @@ def observe(node: Value) -> Value:
         return Value(node._f) if mode.tracer is None else mode.tracer.detach(node)
     if mode.scope is not None:
         node._scope = mode.scope
-    for watch in mode.watchers:
-        watch(node)
+    if mode.watchers:
+        with changed_mode(tracer=None):  # what we look at ourselves is not what the traced function does
+            for watch in mode.watchers:
+                watch(node)
     return node
 
 

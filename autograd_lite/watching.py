@@ -118,10 +118,9 @@ def badness(x: float) -> int:
 
 
 def _check_value(node: Value) -> None:
-    if not isfinite(node._f) and badness(node._f) > max(badness(x._f) for x in node.operands):
-        with changed_mode(tracer=None):  # a look at the numbers that fixes nothing in a trace
-            why, instead = of_value(node)
-            raise FloatingPointError(f"detect_anomaly: {node.op} gave {node._f!r}: {why} {_about(node)}; {instead}")
+    if not isfinite(node._f) and badness(node._f) > max(badness(x.item()) for x in node.operands):
+        why, instead = of_value(node)
+        raise FloatingPointError(f"detect_anomaly: {node.op} gave {node._f!r}: {why} {_about(node)}; {instead}")
 
 
 def _check_adjoint(node: Value, slot: int, adjoint: float, total: float) -> None:

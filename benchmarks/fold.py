@@ -17,10 +17,12 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 if hasattr(os, "sched_setaffinity"):  # JAX has threads of its own: one core for everybody
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
+import gc
 import random
 import statistics
 import sys
 import time
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from itertools import pairwise
@@ -52,6 +54,7 @@ except ImportError:
     casadi = None
 
 Run = Callable[[], tuple[float, Any]]
+NAMES = ["emma", "olivia", "ava", "isabella", "sophia", "charlotte", "mia", "amelia"]
 
 
 def timed(runs: dict[str, Run], seconds: float = 1.0) -> dict[str, float]:
@@ -270,9 +273,8 @@ def gpt_line(count: int) -> tuple[str, dict[str, Run]]:
     """examples/scalar_gpt.py on words of different lengths, unrolled into one graph and folded."""
     from examples.scalar_gpt import END, GPT
 
-    names = ["emma", "olivia", "ava", "isabella", "sophia", "charlotte", "mia", "amelia"]
-    letters = [[END, *(ord(c) - 97 for c in word), END] for word in (names * 4)[:count]]
-    if count > len(names):
+    letters = [[END, *(ord(c) - 97 for c in word), END] for word in (NAMES * 4)[:count]]
+    if count > len(NAMES):
         rng = random.Random(0)
         letters = [[END, *(rng.randrange(26) for _ in range(rng.randint(3, 9))), END] for _ in range(count)]
     if count == 1:
@@ -423,28 +425,67 @@ def fold_times() -> str:
         losses = [(1 + -t * s).relu() for t, s in zip(y, scores, strict=True)]
         return sum(losses) * (1.0 / len(losses)) + 1e-4 * sum(p * p for p in moons_model.parameters())
 
+    def words_loss() -> Any:
+        words = [[END, *(ord(c) - 97 for c in name), END] for name in NAMES]
+        return sum(gpt.loss(letters) for letters in words) * (1.0 / len(words))
+
+    lines = [
+        ("moons", moons_loss, moons_model),
+        ("scalar GPT, 1 word", lambda: gpt.loss(word), gpt),
+        ("scalar GPT, 8 words", words_loss, gpt),
+        ("a recurrence of 1,000 steps", chain_loss, None),
+    ]
     rows = []
-    for name, make, model in (("moons", moons_loss, moons_model), ("scalar GPT, 1 word", lambda: gpt.loss(word), gpt)):
+    for name, make, model in lines:
+        params = None if model is None else model.parameters()
         found: list[list[float]] = [[], [], [], []]
-        for _ in range(5):
+        for _ in range(5 if name != lines[2][0] else 3):
             programs._cache.known.clear()
             times = [time.perf_counter()]
             total = make()
             times.append(time.perf_counter())
-            program = ag.fold(total, params=model.parameters())
+            program = ag.fold(total, params=params)
             times.append(time.perf_counter())
             program.loss_and_grad(program.theta)
             times.append(time.perf_counter())
-            ag.fold(total, params=model.parameters())
+            other = make()
             times.append(time.perf_counter())
-            for kept, start, stop in zip(found, times, times[1:], strict=False):
-                kept.append(stop - start)
+            ag.fold(other, params=params)
+            times.append(time.perf_counter())
+            spans = [stop - start for start, stop in pairwise(times)]
+            for kept, span in zip(found, [*spans[:3], spans[4]], strict=True):
+                kept.append(span)
         trace, fold, plan, again = map(statistics.median, found)
         nodes = len(graph.order(total))
+        kept_bytes, most_bytes = fold_memory(total, params)
         rows.append((name, f"{nodes:,}", f"{trace * 1e3:.0f} ms", f"{fold * 1e3:.0f} ms", f"{nodes / fold:,.0f}",
-                     f"{plan * 1e3:.0f} ms", f"{again * 1e3:.0f} ms", len(program.plan().instructions)))  # fmt: skip
+                     f"{plan * 1e3:.0f} ms", f"{again * 1e3:.1f} ms ({again / (fold + plan):.0%})",
+                     f"{kept_bytes / nodes:.0f} ({most_bytes / nodes:.0f})",
+                     f"{len(program.plan().instructions):,}"))  # fmt: skip
     return table(("graph", "nodes forward", "trace", "fold", "nodes a second", "differentiate, plan, first run",
-                  "fold again", "instructions"), rows)  # fmt: skip
+                  "fold another of this structure (of the two before)", "bytes a node, kept (at most, on the way)",
+                  "instructions"), rows)  # fmt: skip
+
+
+def chain_loss() -> Any:
+    """A recurrence: each step needs the one before, so that every class has one lane."""
+    w, x = ag.Parameter(0.5), ag.Parameter(0.1)
+    for _ in range(1000):
+        x = ag.tanh(w * x)
+    return x
+
+
+def fold_memory(total: Any, params: Any) -> tuple[int, int]:
+    """The bytes that a folded program keeps, gradient and buffers included, and the most there were while folding."""
+    programs._cache.known.clear()
+    gc.collect()
+    tracemalloc.start()
+    program = ag.fold(total, params=params)
+    program.loss_and_grad(program.theta)
+    gc.collect()
+    found = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return found
 
 
 def main(chosen: list[str]) -> None:

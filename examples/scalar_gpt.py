@@ -120,7 +120,7 @@ def read_words(path: str | None) -> list[list[int]]:
         try:
             import names
         except ImportError:
-            raise SystemExit("no words: give --data FILE, one word a line, or install the package `names`") from None
+            raise SystemExit("no words: pip install names, or give a file with one word a line, --data FILE") from None
         words = [name for kind in ("first:male", "first:female") for name in _first_names(names, kind)]
     else:
         words = Path(path).read_text().split()

@@ -361,6 +361,7 @@ READS = {
     "copy": lambda x: x * copy.copy(x),
     "deepcopy": lambda x: x * copy.deepcopy(x * 2.0),
     "text": lambda x: x * float(f"{x:.17g}"),
+    "fold": lambda x: x * ag.fold(x * x)(),
 }
 
 
@@ -369,6 +370,20 @@ def test_other_ways_to_take_a_number_out_are_refused(read):
     with pytest.raises(RuntimeError, match="would be fixed at its number"):
         ag.compile(read)(1.0)
     read(ag.Value(1.0))  # outside a trace it may
+
+
+def test_a_program_inside_a_trace_reads_its_parameters():
+    w, model = ag.Parameter(2.0), ag.Neuron(1, seed=0)
+    inner, compiled = ag.fold(w * w), ag.compile(lambda y: w * y)
+    compiled(1.0)
+    for f in (lambda x: x * inner(), lambda x: x * compiled(3.0), lambda x: x * model.state_dict()["b"]):
+        with pytest.raises(RuntimeError, match="would be fixed at its number"):
+            ag.compile(f)(1.0)
+    t = ag.Value(3.0)
+    program = ag.compile(lambda x: x * ag.compile(lambda y: y * t)(1.0))
+    assert program(1.0) == 3.0
+    t.data = 5.0
+    assert program(1.0) == 5.0
 
 
 def test_derivatives_inside_stay_live():

@@ -56,3 +56,83 @@ def test_losses(loss):
         model = ag.MLP(2, [3, 1], seed=2)
         found.append(ag.fit(model, X, y, loss=loss, epochs=5, seed=1, compiled=compiled, progress=False).loss)
     assert np.abs(np.array(found[0]) - found[1]).max() < 1e-9
+
+
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 2))
+    return X, np.sin(X[:, 0])
+
+
+def test_values_are_written_after_an_epoch_and_callbacks_see_them_and_may_change_them():
+    X, y = data()
+    found = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
+        params, seen = model.parameters(), []
+
+        def callback(run, params=params, seen=seen):
+            seen.append([p.data for p in params] + [p.grad for p in params])
+            params[0].data = 0.25 * run.epoch  # what a callback changes counts
+
+        adam = ag.optim.Adam(params, lr=lambda step: 0.05 / (1 + step))
+        params[3].frozen = True
+        ag.fit(model, X, y, optimizer=adam, epochs=4, batch_size=6, seed=1, compiled=compiled, progress=False,
+               callbacks=[callback], validation=0.2)  # fmt: skip
+        found.append((seen, [p.data for p in params], adam.state_dict()))
+    (eager, w, a), (compiled, v, b) = found
+    assert np.allclose(eager, compiled, rtol=1e-9, atol=1e-12)
+    assert np.allclose(w, v, rtol=1e-9, atol=1e-12)
+    assert a["steps"] == b["steps"]
+
+
+def test_values_are_not_touched_between_steps(monkeypatch):
+    X, y = data()
+    model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
+    written = []
+    from autograd_lite import training
+
+    real = training.set_numbers
+    monkeypatch.setattr(training, "set_numbers", lambda xs, *rest: written.append(len(list(xs))) or real(xs, *rest))
+    ag.fit(model, X, y, epochs=3, batch_size=2, seed=1, compiled=True, progress=False)
+    assert written.count(len(model.parameters())) == 3
+
+
+@pytest.mark.parametrize("after", range(1, 12))
+def test_an_interrupt_leaves_the_parameters_after_a_whole_step(after):
+    X, y = data()
+
+    def trained(stop_after, compiled=True):
+        model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
+        left, sgd = [stop_after], ag.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+        real = type(sgd).advance
+
+        class Stopping(ag.optim.SGD):
+            def advance(self, w, g, states):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+                return real(self, w, g, states)
+
+        stopping = Stopping(model.parameters(), lr=0.1, momentum=0.5)
+        history = ag.fit(model, X, y, optimizer=stopping, epochs=3, batch_size=6, seed=1, compiled=compiled,
+                         progress=False)  # fmt: skip
+        return [p.data for p in model.parameters()], [p.grad for p in model.parameters()], stopping.steps, len(history)
+
+    (w, g, steps, epochs), (v, h, others, also) = trained(after), trained(after, compiled=False)
+    assert np.allclose(w, v, rtol=1e-9, atol=1e-12)
+    assert (steps, epochs) == (others, also) == (after, after // 4)
+    assert np.isfinite(g).all()
+    assert np.isfinite(h).all()
+
+
+def test_a_step_that_is_refused_keeps_the_steps_before_it():
+    X, y = data()
+    found = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], activation="relu", seed=2)
+        with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"gradient|finite"):
+            ag.fit(model, X * 1e100, y * 1e200, optimizer=ag.optim.SGD(model.parameters(), lr=1e30), epochs=5,
+                   batch_size=6, seed=1, compiled=compiled, progress=False)  # fmt: skip
+        found.append([p.data for p in model.parameters()])
+    assert np.allclose(*found, rtol=1e-9)

@@ -47,7 +47,7 @@ def forms(to: Array, left: Array, right: Array | None, reduces: bool = False) ->
     """
     if not len(to):
         return
-    if len(to) == 1 and (right is None or not reduces):  # the steps of a recurrence are all like this
+    if len(to) == 1 and not (reduces and right is not None):  # a step of a recurrence: there may be a million
         yield Form("each", to, left, right)
         return
     if (np.diff(to) < 0).any():

@@ -27,7 +27,7 @@ from autograd_lite.folding.rebinding import Binding, Pattern
 from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.scalars import Scan, build
 from autograd_lite.rows import TABLE, lookup
-from autograd_lite.value import Value, mode, set_numbers, shown
+from autograd_lite.value import Value, look_at, mode, set_numbers, shown
 
 Array = Any
 
@@ -178,6 +178,8 @@ class Program:
     @property
     def theta(self) -> Array:
         """The parameters as one vector of float64; assign to write them back, frozen ones too."""
+        if mode.tracer is not None:
+            _look_at_all(self.params, "theta")
         return np.fromiter((p._f for p in self.params), float, len(self.params))
 
     @theta.setter
@@ -198,6 +200,8 @@ class Program:
         if self.watched and _bits([x._f for x, _ in self.watched]) != _bits([seen for _, seen in self.watched]):
             raise GuardChanged("a number that Python has read while the function was traced is another one now")
         if self.captured:
+            if mode.tracer is not None:
+                _look_at_all(self.captured, "a program")
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if now.tobytes() != self._constants[-len(now) :].tobytes():
                 self._constants = np.concatenate([self._constants[: -len(now)], now])
@@ -266,7 +270,7 @@ class Program:
         if root and each:
             return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
         if batched and root:
-            mean = sum(part.sum(-1) for part in parts) / rows
+            mean = sum(np.add.reduce(part, -1) for part in parts) / rows
             return mean if np.isfinite(mean).all() else sum((part / rows).sum(-1) for part in parts)
         if batched:
             return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
@@ -419,6 +423,12 @@ class Program:
         )
 
 
+def _look_at_all(xs: Iterable[Value], what: str) -> None:
+    """Numbers taken out of Values, where a function is being traced around this program."""
+    for x in xs:
+        look_at(x, what)
+
+
 def _bits(xs: list[float]) -> bytes:
     """Equal for equal numbers, a NaN and the sign of a zero included."""
     return np.array(xs).tobytes()
@@ -484,7 +494,7 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
     input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
     Values are those of the graph up to rounding: a sum of n terms is added in plain floats and in another order, within
     n * 1.1e-16 times the sum of their sizes (`ag.sum` of the graph is exactly rounded), and overflows only where its
-    result does; a term `+ 0.0` is left out, and with it the sign of a zero. Each step of a recurrence is an instruction
+    result does; the sign of a zero may differ (a term `+ 0.0` is left out). Each step of a recurrence is an instruction
     of its own, which takes about 0.3 ms to prepare and a few microseconds to run: a graph that is one long chain is
     better left as it is.
 
@@ -520,6 +530,7 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
             raise TypeError(f"fold: expected a Value as result {k}, got {shown(root)}")
     if not roots:
         raise ValueError("fold: there is no value to compute")
+    _look_at_all(roots, "fold()")
     leaves, shapes = arguments.inputs(() if inputs is None else inputs)
     chosen = None if params is None else arguments.parameters(params, "fold")
     every = [x for group in (chosen or [], *leaves) for x in group]

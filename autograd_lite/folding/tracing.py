@@ -105,8 +105,8 @@ class Tracer:
             if x._row is None:
                 at[x] = x._f
             else:
-                numbers = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
-                at[x] = x._row.value(numbers) if x._row.variadic else x._row.value(*numbers)
+                xs = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
+                at[x] = x._row.value(xs) if x._row.variadic else x._row.value(*xs)
         return at[value]
 
 

@@ -114,24 +114,32 @@ def erfc(a: Any, out: Array) -> None:
 def _expdiff(a: Any, b: Any, out: Array) -> None:
     d = np.subtract(a, b)
     np.exp(d, out)
-    usual = d.size and d.max() < 700.0 and d.min() > -math.inf
-    back = a - d
-    lost = d + back
+    back = np.subtract(a, d)
+    lost = np.add(d, back)
     np.subtract(a, lost, lost)
     np.subtract(back, b, back)
     np.add(lost, back, lost)
     np.multiply(lost, out, lost)
-    if usual:  # nothing infinite, and no NaN
-        np.add(out, lost, out)
-        return
-    np.add(out, lost, out, where=(d > -750.0) & (out < math.inf))
-    np.copyto(out, 1.0, where=np.equal(a, b))
+    np.add(lost, out, out)
+    if has_nan(out):  # of infinite numbers nothing is lost
+        found = np.exp(d)
+        np.copyto(out, found, where=~((d > -750.0) & (found < math.inf)))
+        np.copyto(out, 1.0, where=np.equal(a, b))
 
 
 def has_nan(x: Any) -> bool:
     """Whether there is a NaN in it: a sum of squares is NaN for no other reason."""
     square = x * x if isinstance(x, float) else np.vdot(x, x)
     return bool(square != square)
+
+
+def where(condition: Array, a: Any, b: Any, out: Array) -> None:
+    """a where the condition is not 0, b where it is, NaN where it is NaN."""
+    no = np.equal(condition, 0.0)
+    np.copyto(out, a)
+    np.copyto(out, b, where=no)
+    if has_nan(condition):
+        np.copyto(out, math.nan, where=np.isnan(condition))
 
 
 def _special(name: str) -> Callable[..., None]:
@@ -167,6 +175,7 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "_ndtr": _ndtr,
     "_gauss": _gauss,
     "_expdiff": _expdiff,
+    "where": where,
 }  # fmt: skip
 
 

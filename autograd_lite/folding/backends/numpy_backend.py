@@ -11,13 +11,13 @@ import ast
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from autograd_lite.folding.backends.in_range import Term, mend_mean, mend_sum
 from autograd_lite.folding.backends.kernels import KERNELS, has_nan, matrix_product, product
-from autograd_lite.folding.backends.views import common, cut, pattern, strided, table_view
+from autograd_lite.folding.backends.views import chunk, common, cut, pattern, strided, table_view
 from autograd_lite.folding.contract import Form
 from autograd_lite.folding.lanes import Instruction, Part, Ref
 from autograd_lite.folding.plan import Plan
@@ -33,6 +33,8 @@ TESTS: dict[type, Callable[..., Any]] = {
 WIDE = 32
 SUMMING = ("add", "subtract", "reduce", "matmul")
 """What NumPy calls the functions that sum (`reduceat` among them)."""
+FEW = 32
+"""Rows of so few products are added up by BLAS, as a product with ones, at half the time of einsum."""
 NAMED_TESTS = {"less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE, "equal": ast.Eq}
 
 
@@ -45,6 +47,22 @@ def prepare(plan: Plan, rows: int | None = None, careful: bool = False, dtype: A
 def parsed(text: str) -> ast.expr:
     """A rule as a syntax tree."""
     return ast.parse(text, mode="eval").body
+
+
+class _Overflow:
+    """Hears of overflows; only that of a sum matters. A step may hold it, but not its runner: that were a cycle."""
+
+    seen = False
+
+    def write(self, message: str) -> None:
+        """NumPy's report, which names the function."""
+        self.seen = self.seen or any(f" in {name}" in message for name in SUMMING)
+
+
+@cache
+def rule_tree(row: Row, slot: int) -> ast.expr:
+    """The result of a row (slot -1), or one of its partials, as a syntax tree."""
+    return parsed(str(row.forward) if slot < 0 else row.partial_texts()[slot])
 
 
 class Runner:
@@ -61,8 +79,7 @@ class Runner:
         self.bound: Array = None
         self.bytes = 0
         """What its buffers take."""
-        self.overflowed = False
-        """Whether a sum left the range of floats in the last run."""
+        self.overflow = _Overflow()
         self.plan = plan
         for instruction, its_forms in zip(plan.instructions, plan.forms, strict=True):
             self._instruction(instruction, its_forms)
@@ -73,8 +90,8 @@ class Runner:
 
     def __call__(self, leaves: dict[str, Array]) -> list[Array]:
         """Run; the outputs are views of buffers, to be copied before the next run."""
-        self.overflowed = False
-        with np.errstate(all="ignore", over="log", call=self):
+        self.overflow.seen = False
+        with np.errstate(all="ignore", over="log", call=self.overflow):
             for name, buffer in self.leaves.items():
                 if name == "constants":
                     if leaves[name] is self.bound:
@@ -88,9 +105,10 @@ class Runner:
                 function(*arguments)
         return self.outputs
 
-    def write(self, message: str) -> None:
-        """NumPy's report of an overflow: only that of a sum matters."""
-        self.overflowed = self.overflowed or any(f" in {name}" in message for name in SUMMING)
+    @property
+    def overflowed(self) -> bool:
+        """Whether a sum left the range of floats in the last run."""
+        return self.overflow.seen
 
     def _mend(self, x: Instruction) -> None:
         """Steps that make a sum good which overflowed on the way to a result that does not."""
@@ -116,9 +134,14 @@ class Runner:
     # -- arrays
 
     def _empty(self, shape: Sequence[int], dtype: Any = None) -> Array:
-        array = np.empty(tuple(shape), dtype or self.dtype)
-        self.bytes += array.nbytes
-        return array
+        made = np.empty(tuple(shape), dtype or self.dtype)
+        self.bytes += made.nbytes
+        return made
+
+    def _zeros(self, shape: Sequence[int]) -> Array:
+        made = np.zeros(shape, self.dtype)
+        self.bytes += made.nbytes
+        return made
 
     def _temporary(self, shape: Sequence[int], dtype: Any = None) -> Array:
         """An array for use within one instruction."""
@@ -150,8 +173,16 @@ class Runner:
         key = (ref.source, table.shape, table.tobytes())
         if key not in self.gathered:
             buffer = self.gathered[key] = self._empty((*table.shape, *array.shape[1:]), array.dtype)
-            self._do(np.take, array, table, 0, buffer, "clip")
+            self._take(array, table, buffer)
         return self.gathered[key]
+
+    def _take(self, array: Array, table: Array, buffer: Array) -> None:
+        """Gather lanes; a few side by side at once where the table runs that way."""
+        width = chunk(table.ravel(), len(array)) if array.ndim == 1 and array.flags.c_contiguous else 1
+        if width > 1:
+            array, buffer = array.reshape(-1, width), buffer.reshape(-1, width)
+            table = np.ascontiguousarray(table.ravel()[::width] // width)
+        self._do(np.take, array, table, 0, buffer, "clip")
 
     def _flat(self, ref: Ref) -> Array:
         return self._table(ref, ref.lanes)
@@ -169,11 +200,10 @@ class Runner:
         if x.op == "leaf":
             # Wide examples stay row by row, as they come: copying them is then no transposition, and BLAS takes both.
             wide = len(shape) == 2 and x.size >= WIDE
-            self.arrays.append(self._empty(shape[::-1]).T if wide else self._empty(shape))
+            self.arrays.append(self._zeros(shape[::-1]).T if wide else self._zeros(shape))
             self.leaves[x.name] = self.arrays[-1]
             return
-        out = self._empty(shape)
-        out.fill(0.0)
+        out = self._zeros(shape)
         if x.op == "sum":
             self._sum(x, its_forms, out)
         elif x.counts is not None:
@@ -248,7 +278,7 @@ class Runner:
             return self.arrays[ref.source]
         array = self.arrays[ref.source]
         buffer = self._empty((len(ref.lanes), *array.shape[1:]), array.dtype)
-        self._do(np.take, array, ref.lanes, 0, buffer, "clip")
+        self._take(array, ref.lanes, buffer)
         return buffer
 
     def _elementwise(self, x: Instruction, out: Array) -> None:
@@ -260,12 +290,15 @@ class Runner:
             self.steps.append((product, (x.op, *views, target)) if self.careful else (np.multiply, (*views, target)))
             return
         rule = row.forward if x.slot < 0 else row.partials
+        if row.name == "where" and x.slot < 0:
+            self._do(KERNELS["where"], *views, target)
+            return
         if not isinstance(rule, str) and row.name not in KERNELS:
             self._do(_lane_by_lane, _scalar_rule(row, x.slot), views, target)
             return
         names = row.operands if x.slot < 0 else (*row.operands, "out")
         code = _Code(self, target.shape, x.slot >= 0 and not self.careful)
-        code.into(target, _rule(row, x.slot), dict(zip(names, views, strict=True)))
+        code.into(target, rule_tree(row, x.slot), dict(zip(names, views, strict=True)))
 
     # -- sums
 
@@ -412,10 +445,14 @@ class Runner:
                 terms = self._temporary(np.broadcast_shapes(a.shape, b.shape))
                 self._do(product, part.kind, a, b, terms)
                 self._do(np.add.reduce, terms, 1 if batched or terms.ndim == 2 else (1, 2), None, target)
+            elif a.ndim == 2 and width <= FEW:
+                terms = self._temporary(a.shape)
+                self._do(np.multiply, a, b, terms)
+                self._do(np.matmul, terms, np.ones(width, self.dtype), target)
             elif a.ndim == 2:
-                self._do(_einsum, self, "nk,nk->n", a, b, target)
+                self._do(_einsum, self.overflow, "nk,nk->n", a, b, target)
             else:
-                self._do(_einsum, self, "nkb,nkb->nb" if batched else "nkb,nkb->n", a, b, target)
+                self._do(_einsum, self.overflow, "nkb,nkb->nb" if batched else "nkb,nkb->n", a, b, target)
 
         self._finish(part, form, out, fresh, work)
 
@@ -477,7 +514,7 @@ class Runner:
                 if careful:
                     self._do(_careful_by_row, part.kind, a, b, target)
                 else:
-                    self._do(_einsum, self, "nhkb,nwkb->nhwb", a, b, target)
+                    self._do(_einsum, self.overflow, "nhkb,nwkb->nhwb", a, b, target)
 
             self._finish(part, form, out, fresh, work)
         else:
@@ -537,10 +574,10 @@ def _suits_blas(view: Array) -> bool:
     return bool((t == item and s >= n * item) or (s == item and t >= m * item))
 
 
-def _einsum(runner: Runner, text: str, a: Array, b: Array, out: Array) -> None:
+def _einsum(overflow: _Overflow, text: str, a: Array, b: Array, out: Array) -> None:
     np.einsum(text, a, b, out=out)
     if not math.isfinite(np.vdot(out, out)):  # einsum reports no overflow
-        runner.overflowed = True
+        overflow.seen = True
 
 
 def _scatter(out: Array, to: Array, values: Array) -> None:
@@ -567,12 +604,6 @@ def _norm(table: Array, axis: int, out: Array) -> None:
 def _norms(elements: Array, starts: Array, counts: Array, out: Array) -> None:
     for k, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
         _norm(elements[None, start : start + count], 1, out[k : k + 1])
-
-
-@cache
-def _rule(row: Row, slot: int) -> ast.expr:
-    """The rule of a row's result (slot -1), or of one of its partials."""
-    return parsed(str(row.forward if slot < 0 else row.partial_texts()[slot]))
 
 
 def _scalar_rule(row: Row, slot: int) -> Callable[..., float]:
@@ -656,7 +687,7 @@ class _Code:
         assert isinstance(tree, ast.Call)
         assert isinstance(tree.func, ast.Name)
         if tree.func.id == "where":
-            return self.where(tree, names, out)
+            return self.where(tree, names, out)  # of a rule; the primitive of that name is among the kernels
         return self.named(tree.func.id, [self.value(x, names) for x in tree.args], out)
 
     def test(self, kind: type, a: Any, b: Any, out: Array | None = None) -> Any:
@@ -680,7 +711,8 @@ class _Code:
                 return self.test(NAMED_TESTS[name], a, b, out)
             if name == "greater" and isinstance(b, float) and b == 0.0:
                 return self.call(np.heaviside, (a, 0.0), out)
-            return self.call(_ordered(TESTS[NAMED_TESTS[name]]), arguments, out)
+            looked_at = [_narrow(x) for x in arguments]
+            return self.call(_ordered(TESTS[NAMED_TESTS[name]]), [*looked_at, *arguments], out)
         if name in KERNELS:
             return self.call(KERNELS[name], arguments, out)
         row = TABLE[name]
@@ -699,6 +731,12 @@ class _Code:
         chosen = self.value(condition, names)
         if isinstance(chosen, float):
             return self.value(yes if chosen else no, names, out)
+        while _is_where(yes) and ast.dump(yes.args[2]) == ast.dump(no):  # where(p, where(q, a, b), b)
+            further = self.value(yes.args[0], names)
+            if isinstance(further, float):
+                yes = yes.args[1] if further else no
+                continue
+            chosen, yes = self.call(np.logical_and, (chosen, further), None, bool), yes.args[1]
         result = self.runner._temporary(self.shape) if out is None else out
         sides = []
         outer, known = self.runner.steps, self.known
@@ -715,20 +753,25 @@ class _Code:
         return result
 
 
+def _is_where(tree: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "where"
+
+
 def _choose(condition: Array, yes: Any, no: Any, out: Array) -> None:
     np.copyto(out, no)
     np.copyto(out, yes, where=condition)
 
 
 def _branch(condition: Array, steps_yes: list[Step], yes: Any, steps_no: list[Step], no: Any, out: Array) -> None:
-    if condition.all():
+    count = np.count_nonzero(condition)
+    if count == condition.size:
         for function, arguments in steps_yes:
             function(*arguments)
         np.copyto(out, yes)
         return
     for function, arguments in steps_no:
         function(*arguments)
-    if not condition.any():
+    if not count:
         np.copyto(out, no)
         return
     for function, arguments in steps_yes:
@@ -738,7 +781,7 @@ def _branch(condition: Array, steps_yes: list[Step], yes: Any, steps_no: list[St
 
 
 def _maximum(a: Any, b: Any, out: Array) -> None:
-    np.maximum(a, b, out=out)
+    np.maximum(a, b, out=out)  # by name: NumPy wants it so
 
 
 def _minimum(a: Any, b: Any, out: Array) -> None:
@@ -750,13 +793,20 @@ def _flat(a: Array, out: Array) -> None:
     np.copyto(out, math.nan, where=np.isnan(a))
 
 
+def _narrow(x: Any) -> Any:
+    """An operand without what it only repeats."""
+    if isinstance(x, float):
+        return x
+    return x[tuple(slice(0, 1) if step == 0 else slice(None) for step in x.strides)]
+
+
 @cache
 def _ordered(test: Callable[..., Any]) -> Callable[..., None]:
     """A comparison as 1 or 0, and NaN where either side is."""
 
-    def compare(a: Any, b: Any, out: Array) -> None:
+    def compare(narrow_a: Any, narrow_b: Any, a: Any, b: Any, out: Array) -> None:
         np.copyto(out, test(a, b))
-        if has_nan(a) or has_nan(b):
+        if has_nan(narrow_a) or has_nan(narrow_b):
             np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))
 
     return compare

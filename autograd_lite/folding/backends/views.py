@@ -41,6 +41,17 @@ def pattern(index: Array) -> tuple[int, Dims] | None:
         index = table[:, 0]
 
 
+def chunk(index: Array, size: int) -> int:
+    """How many neighbours at a time an index array takes from `size` lanes: 8, 4, 2 or 1, from a multiple of that."""
+    for width in (8, 4, 2):
+        if not len(index) % width and not size % width and len(index) > width:
+            table = index.reshape(-1, width)
+            first = table[:, :1]
+            if not (first % width).any() and (table == first + np.arange(width)).all():
+                return width
+    return 1
+
+
 def common(patterns: Sequence[Dims]) -> list[int] | None:
     """The axes into which all patterns can be cut, outermost first; None if their runs do not nest."""
     cuts = {1}
