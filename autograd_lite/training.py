@@ -335,7 +335,6 @@ class _CompiledStep(_Step):
         _at_once(map(setattr, (self,), ("now",), ((theta, total),)), effect)  # the vector and the optimizer, together
 
     def _differentiated(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
-        import numpy as np
 
         theta = self._theta()
         examples, targets = zip(*batch, strict=True)
