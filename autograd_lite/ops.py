@@ -341,7 +341,7 @@ _ROWS = (
     Row("max",        "max",   "*xs",       "max(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The largest; ties share the gradient.", branch=True),
     Row("min",        "min",   "*xs",       "min(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The smallest; ties share the gradient.", branch=True),
     Row("norm",       "norm",  "*xs",       "norm(xs)",                                   "[where(out == 0, 0, x / out) for x in xs]", "The Euclidean norm."),
-    Row("logsumexp",  "logsumexp", "*xs",   LOGSUMEXP,                                    SOFTMAX,                      "log(exp(x1) + ... + exp(xn)) without overflow.", floor=(1e-15, 0.0), near=(-5.0, 0.0), note="the result crosses 0 where the largest x is between -log n and 0"),
+    Row("logsumexp",  "logsumexp", "*xs",   LOGSUMEXP,                                    SOFTMAX,                      "log(exp(x1) + ... + exp(xn)) without overflow.", floor=(1e-15, 0.0), near=(-5.0, 1.0), note="the result crosses 0 where the largest x is between -log n and 0; a little above, 1 is added to what is small"),
     Row("dot",        "dot",   "*xs",       "dot(xs)",                                    "pair_partials(xs)",          "x1 y1 + ... + xn yn, plus a bias if there is one.", note="summed as it stands, for speed: relative to |x1 y1| + ... + |xn yn|"),
     # internal: what the rows above are differentiated into
     Row("_chain",     "*",     "a b",       "where(a == 0, 0, a * b)",                    "b, a",                       "adjoint times local gradient; an adjoint of 0 contributes 0.", branch=True),
