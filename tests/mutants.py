@@ -33,13 +33,13 @@ from tqdm import tqdm
 from tests.trial import PACKAGE, Trial
 
 TESTS = {
-    "ops.py": "edge_cases branches golden, transforms numpy losses fold",
+    "ops.py": "edge_cases branches, golden values transforms numpy losses fold",
     "rows.py": "edge_cases golden, faults_graph transforms files fold table",
     "graph.py": "golden micrograd edge_cases, faults_graph modes transforms insight",
     "value.py": "values golden micrograd numpy, edge_cases faults_graph modes nn compile insight",
     "diff.py": "golden values edge_cases, micrograd faults_graph transforms fold diagnosis",
     "functions.py": "values golden edge_cases, micrograd numpy faults_graph nn stubs",
-    "optim.py": "optim, golden training files",
+    "optim.py": "optim corners, golden training files",
     "folding": "fold_classes fold_parts fold compile, fit_compiled pictures frames",
 }
 """The tests of a module, those that fail soonest first: stages, separated by commas. Without an entry, the suite."""

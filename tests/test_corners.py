@@ -164,3 +164,71 @@ def test_history_draws_on_given_axes_and_says_what_is_there():
     assert ag.History().summary() == "no epoch yet"
     assert "validation loss" not in history_of(2).summary()
     assert sum("validation loss" in line for line in history.summary().splitlines()) == 1
+
+
+# --- optimizers, piece by piece -----------------------------------------------------------------------------
+
+
+RULES = [optim.SGD, optim.Adagrad, optim.RMSprop, optim.Adam, optim.AdamW]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_what_every_rule_does_unless_told_otherwise(rule):
+    """A gradient that is not finite is refused, a frozen parameter's does not count, and a new state can be loaded."""
+    w, kept = ag.Parameter(1.0), ag.Parameter(2.0)
+    kept.frozen = True
+    optimizer = rule([w, kept], 0.1)
+    fresh = optimizer.state_dict()
+    kept.grad = math.nan
+    w.grad = math.nan
+    with pytest.raises(ValueError, match=r"gradient of params\[0\] is nan"):
+        optimizer.step()
+    assert (w.item(), optimizer.state_dict()) == (1.0, fresh)
+    w.grad = 3.0
+    optimizer.step()
+    assert w.item() < 1.0
+    assert kept.item() == 2.0
+    optimizer.load_state_dict(fresh)
+    assert optimizer.state_dict() == fresh
+    for state in (-1, {"steps": -1}):
+        with pytest.raises((TypeError, ValueError)):
+            optimizer.load_state_dict({**fresh, **state} if isinstance(state, dict) else state)
+    again = rule([ag.Parameter(1.0)], 0.1)
+    assert repr(again) == repr(rule([ag.Parameter(7.0)], 0.1))
+
+
+def test_the_settings_of_pieces():
+    assert repr(optim.DivideByMeanSquare()) == "DivideByMeanSquare(alpha=0.99, eps=1e-08)"
+    assert repr(optim.DivideByAllSquares()) == "DivideByAllSquares(eps=1e-10)"
+    assert repr(optim.Moments()) == "Moments(betas=(0.9, 0.999), eps=1e-08, corrected=True)"
+    assert repr(optim.Momentum(0.5)) == "Momentum(mu=0.5, nesterov=False)"
+    for make in (
+        optim.DivideByMeanSquare,
+        optim.Momentum,
+        lambda b: optim.Moments((b, 0.5)),
+        lambda b: optim.Moments((0.5, b)),
+    ):
+        for wrong in (1.0, -0.1, 1.5, math.nan):
+            with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
+                make(wrong)
+        make(0.0)
+    for make in (optim.ClipNorm, optim.ClipValue):
+        for wrong in (0.0, -1.0, math.inf):
+            with pytest.raises(ValueError, match="must be"):
+                make(wrong)
+
+
+def test_a_piece_has_both_methods():
+    w = ag.Parameter(1.0)
+    for kept in ("start", "update"):
+        piece = type("Half", (), {kept: getattr(Named, kept)})()
+        with pytest.raises(TypeError, match="a piece has start"):
+            optim.Optimizer([w], 0.1, piece)
+
+
+def test_clipping_a_gradient_with_zeros():
+    clip = optim.ClipNorm(5.0)
+    assert clip.update(np.array([0.0, -40.0]), {}, np.zeros(2))[0].tolist() == [0.0, -5.0]
+    assert clip.update(np.zeros(2), {}, np.zeros(2))[0].tolist() == [0.0, 0.0]  # and no warning
+    assert clip.update(np.array([3.0, -4.0]), {}, np.zeros(2))[0].tolist() == [3.0, -4.0]
+    assert clip.update(np.array([math.inf, 1.0]), {}, np.zeros(2))[0].tolist() == [math.inf, 1.0]
