@@ -20,7 +20,7 @@ def scanned(monkeypatch):
     """Counts how often a graph was read in full."""
     count = []
     real = programs.Scan
-    monkeypatch.setattr(programs, "Scan", lambda *args: count.append(1) or real(*args))
+    monkeypatch.setattr(programs, "Scan", lambda *args, **more: count.append(1) or real(*args, **more))
     return count
 
 
@@ -136,3 +136,29 @@ def test_a_leaf_that_turns_into_an_operation():
     same(ag.tanh(w * (inner + 1.0)), [w])
     same(ag.tanh(w * w), [w])
     same(w * 1.0, [w])
+
+
+def test_labels_that_are_one_object_in_other_examples(monkeypatch):
+    """As in `1.0 if ... else -1.0`: after two minibatches it is known which literals are one by chance."""
+    model = ag.MLP(2, [3, 1], activation="tanh", seed=3)
+    rng = np.random.default_rng(0)
+    count = scanned(monkeypatch)
+    made = []
+    for _ in range(6):
+        X = rng.normal(size=(8, 2)).tolist()
+        labels = [1.0 if rng.random() < 0.5 else -1.0 for _ in X]
+        loss = ag.sum([ag.relu(1.0 - y * model(x)) for x, y in zip(X, labels, strict=True)])
+        same(loss, model.parameters())
+        made.append(ag.fold(loss, params=model.parameters())._folded)
+    assert len(count) <= 4
+    assert made[1] is made[2] is made[3] is made[4] is made[5]
+    assert len(programs._cache.known) == 1
+
+
+def test_a_literal_that_goes_to_every_neuron_stays_one():
+    model = ag.MLP(2, [4, 1], activation="tanh", seed=3)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        X = rng.normal(size=(8, 2)).tolist()
+        program = ag.fold(ag.sum([1.0 * model(x) * (1.0 if x[0] > 0 else -1.0) for x in X]), params=model.parameters())
+    assert "matmul" in str(program)

@@ -451,7 +451,7 @@ class _Cache:
 
     def __init__(self, most: int = 16, tries: int = 4) -> None:
         self.most, self.tries, self.lock = most, tries, threading.Lock()
-        self.known: OrderedDict[Any, tuple[Folded, Pattern]] = OrderedDict()
+        self.known: OrderedDict[Any, tuple[Folded, Pattern, str, Array]] = OrderedDict()
 
     def folded(
         self, roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]], batch: bool
@@ -459,8 +459,8 @@ class _Cache:
         """What runs a graph, and what of the graph it needs; folded if it is none of the structures folded last."""
         kind = batch, params is None, *(root._row for root in roots)
         with self.lock:
-            alike = [(key, *found) for key, found in self.known.items() if key[0] == kind][: -self.tries - 1 : -1]
-        for key, made, pattern in alike:
+            alike = [(key, *found) for key, found in self.known.items() if key[0] == kind]
+        for key, made, pattern, _, _ in alike[: -self.tries - 1 : -1]:
             binding = pattern.binding(roots, params, leaves)
             if binding is not None:
                 with self.lock:
@@ -468,6 +468,15 @@ class _Cache:
                         self.known.move_to_end(key)
                 return made, binding
         scan = Scan(roots, params, leaves)
+        for other, _, _, skeleton, groups in alike:
+            if skeleton == scan.skeleton and other[1] != scan.structure:
+                # Literals that were one object there are several here, or the other way round: such as labels that
+                # are 1 in other examples. What is not one in both is kept apart from now on, in place of the other.
+                scan = Scan(roots, params, leaves, apart=groups)
+                with self.lock:
+                    if other[1] != scan.structure:
+                        self.known.pop(other, None)
+                break
         binding = Binding(scan.params, scan.constants, scan.captured)
         key = kind, scan.structure
         with self.lock:
@@ -477,7 +486,7 @@ class _Cache:
                 return known[0], binding
         made = Folded(*build(scan, batch))
         with self.lock:
-            self.known[key] = made, Pattern(scan, params is not None)
+            self.known[key] = made, Pattern(scan, params is not None), scan.skeleton, scan.groups
             while len(self.known) > self.most:
                 self.known.popitem(last=False)
         return made, binding

@@ -41,9 +41,13 @@ class Scan:
         roots: the Values asked for.
         params: the leaves of theta, in order; None for every Parameter that the roots reach.
         inputs: for each argument its leaves.
+        apart: for each literal operand a number; those of different numbers are kept apart even if they are one
+            object here, and so are those of one number that are several objects.
     """
 
-    def __init__(self, roots: Sequence[Any], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]]) -> None:
+    def __init__(
+        self, roots: Sequence[Any], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]], apart: Array = None
+    ) -> None:
         from autograd_lite.value import Parameter
 
         nodes = graph.order(*roots)
@@ -81,9 +85,20 @@ class Scan:
         literals += [flat[i] for i in literal_flat.tolist()]
         ids = np.fromiter(map(id, literals), np.int64, len(literals))
         _, first, which = np.unique(ids, return_index=True, return_inverse=True)
+        if apart is not None:
+            _, first, pairs = np.unique(which * (len(ids) + 1) + apart, return_index=True, return_inverse=True)
+            by_chance = (
+                np.bincount(apart[first], minlength=len(ids)) > 1
+            )  # one there, several here: so all are their own
+            alone = np.arange(len(ids)) + len(first)
+            _, first, which = np.unique(
+                np.where(by_chance[apart], alone, pairs), return_index=True, return_inverse=True
+            )
         rank = np.empty(len(first), np.int64)
         rank[np.argsort(first)] = np.arange(len(first))
-        numbers = rank[which] + n
+        self.groups: Array = rank[which]
+        """For each literal operand which literal it is."""
+        numbers = self.groups + n
         self.left[literal_left] = numbers[: len(literal_left)]
         self.right[literal_right] = numbers[len(literal_left) : len(literal_left) + len(literal_right)]
         self.flat[literal_flat] = numbers[len(literal_left) + len(literal_right) :]
@@ -142,12 +157,22 @@ class Scan:
     @cached_property
     def structure(self) -> str:
         """A digest of everything but the numbers: equal for graphs that the same program computes."""
+        return self._digest(self.leaf_sizes, self.left, self.right, self.flat, self.zero, self.lane)
+
+    @cached_property
+    def skeleton(self) -> str:
+        """A digest of the nodes alone: equal too where other literals happen to be one object, as labels of 1 are."""
+        n = self.count
+        left, right, flat = (np.where(x < n, x, n) for x in (self.left, self.right, self.flat))
+        lane = self.lane[:n] - self.literals * (self.source[:n] == len(self.leaf_sizes) - 1)
+        return self._digest(self.leaf_sizes[:-1], left, right, flat, lane)
+
+    def _digest(self, sizes: list[int], *parts: Array) -> str:
         digest = hashlib.blake2b(digest_size=20)
         names = [getattr(what, "name", what) for what in self.what]
         versions = [id(what) for what in self.what if isinstance(what, Row) and not what.builtin]
-        digest.update(repr((self.count, names, versions, self.leaf_sizes)).encode())
-        for part in (self.code, self.left, self.right, self.flat, self.sizes, self.zero, self.source, self.lane,
-                     self.roots):  # fmt: skip
+        digest.update(repr((self.count, names, versions, sizes)).encode())
+        for part in (self.code, self.sizes, self.source[: self.count], self.roots, *parts):
             digest.update(part.tobytes())
         return digest.hexdigest()
 
