@@ -136,12 +136,12 @@ def _fsum(xs: Sequence[float]) -> float:
     try:
         return math.fsum(xs)
     except OverflowError:
-        return math.fsum([x * 2.0**-64 for x in xs]) * 2.0**64
-    except ValueError:
-        total = 0.0
-        for x in xs:
-            total += x
-        return total
+        try:
+            return math.fsum([x * 2.0**-64 for x in xs]) * 2.0**64
+        except ValueError:
+            return nan
+    except ValueError:  # infinities of both signs
+        return nan
 
 
 def _mean(xs: Sequence[float]) -> float:
