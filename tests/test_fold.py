@@ -454,3 +454,11 @@ def test_the_tail_of_the_error_function_keeps_its_digits(name):
     outs = [getattr(ag, name)(x) for x in xs]
     for found, out in zip(fold(outs, params=xs)(), outs, strict=True):
         assert abs(found - out.item()) <= 10 * math.ulp(out.item()), (found, out)
+
+
+@pytest.mark.parametrize("f", [ag.sqrt, ag.log, ag.log2, ag.log10], ids=lambda f: f.__name__)
+def test_a_slope_at_minus_zero_keeps_its_sign_in_a_folded_gradient_graph(f):
+    x = ag.Value(0.0)
+    slope = ag.gradients(f(x / -1.45), x, create_graph=True)
+    assert slope.item() == -math.inf
+    assert ag.fold(slope, inputs=[x])(0.0) == -math.inf

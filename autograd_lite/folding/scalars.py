@@ -226,8 +226,12 @@ class Terms:
             root = further
         dropped = np.zeros(n + scan.literals, bool)
         dropped[n:] = scan.zero
+        # `a + 0.0` and nothing else is how a rule turns -0.0 into 0.0: its zero stays. (That of a running sum, 0 + a,
+        # goes, or a sum of one term would be of another class than its neighbours of several.)
+        alone = np.zeros(len(x), bool)
+        alone[len(adds) : 2 * len(adds)] = ~(inner_sum[adds] | inner_sum[scan.left[adds]])
         plain = y < 0
-        keep = ~(plain & (inner_sum[x] | dropped[x]))
+        keep = ~(plain & (inner_sum[x] | (dropped[x] & ~alone)))
         owners, x, y = owners[keep], x[keep], y[keep]
         order = np.lexsort((owners, root[owners]))
         self.root, x, y = root[owners][order], x[order], y[order]
