@@ -69,7 +69,7 @@ MISTAKES = [
         "            if type(b) is not number and b is not a:\n                adjoint[b] += ",
     ), (
         "no topological order: breadth first, each node as soon as it is met",
-        "    adjoint = graph.reach(root)\n",
+        "    adjoint = graph.reach({}, root)\n",
         """    nodes, met = [root], {root}
     for node in nodes:
         new = dict.fromkeys(x for x in graph.raw_operands(node) if type(x) is not float and x not in met)
@@ -360,8 +360,8 @@ MISTAKES = [
         "            if True:\n",
     ), (
         "parameters written before the state, so that an interrupt comes between",
-        "set_numbers(self.params, numbers.tolist(), map(_set_state, (self,), ((steps + 1, after),)))",
-        "set_numbers(self.params, numbers.tolist())\n        self._state = (steps + 1, after)",
+        "set_numbers(self.params, numbers.tolist(), effect)",
+        "set_numbers(self.params, numbers.tolist())\n        set_numbers((), (), effect)",
     ), (
         "the steps of a loaded state forgotten",
         "map(_set_state, (self,), ((steps, tuple(states)),))",
@@ -443,8 +443,8 @@ MISTAKES = [
         '"parameters": {key: float(f"{p._f:.12g}") for key, p in parameters.items()}',
     ), (
         "the old file overwritten in place",
-        "        os.replace(name, target)\n",
-        "        target.write_text(text)\n        Path(name).unlink()\n",
+        "        os.replace(beside, target)\n",
+        "        target.write_text(text)\n        beside.unlink()\n",
     ), (
         "frozen parameters that thaw in a file",
         "            by_name[key].frozen = True\n",
@@ -465,8 +465,8 @@ MISTAKES = [
         "            if ca > cb:\n",
     ), (
         "programs of different structure taken for one",
-        "for part in (self.code, self.left, self.right, self.flat, self.sizes,",
-        "for part in (self.code, self.sizes,",
+        "for part in (self.code, self.sizes, self.source[: self.count], self.roots, *parts):",
+        "for part in (self.code, self.sizes, self.source[: self.count], self.roots):",
     ), (
         "a product that two sums use swallowed by one of them",
         "inner[:n] = (uses[:n] == 1) & (term_of[:n] >= 0)",
@@ -490,8 +490,8 @@ MISTAKES = [
         "return (len(operands), *map(of, operands))",
     ), (
         "a shared sum drawn as part of its user",
-        "return uses[id(x)] == 1 and",
-        "return uses[id(x)] >= 1 and",
+        "return {x for x in inside if uses[x] == 1}",
+        "return {x for x in inside if uses[x] >= 1}",
     )),
     *_slips("folding/contract.py", "fold_parts fold compile", (
         "a matrix product whose left rows come in reverse",
@@ -592,8 +592,8 @@ MISTAKES = [
         "",
     ), (
         "a number read out of a Value fixed without a word",
-        "        if self._depends(value):\n",
-        "        if False:\n",
+        "        if self._kind(value) == LIVE:\n            raise",
+        "        if False:\n            raise",
     ), (
         "a model that has changed run with its old parameters",
         "        if not same:\n",
