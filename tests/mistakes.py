@@ -59,7 +59,7 @@ MISTAKES = [
                     break
 """,
     )),
-    *_slips("diff.py", "golden faults_graph edge_cases examples_derivatives", (
+    *_slips("diff.py", "golden faults_graph edge_cases examples_derivatives interrupts", (
         "= for += where an operand is used twice",
         "adjoint[b] += g * node._db",
         "adjoint[b] = g * node._db",
@@ -306,7 +306,7 @@ MISTAKES = [
         'return 0.5 * _coefficient(coefficient, "l2") * functions.dot(ws, ws)',
     )),
     # --- training
-    *_slips("optim.py", "optim golden training", (
+    *_slips("optim.py", "optim golden training interrupts", (
         "a step up the gradient",
         "return w - self.lr * g, tuple(after)",
         "return w + self.lr * g, tuple(after)",
