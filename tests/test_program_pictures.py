@@ -186,3 +186,14 @@ def test_a_program_on_a_batch_stays_in_its_frames_and_on_the_page(make, directio
         for x, y in curve.points:
             assert 0.0 <= x <= picture.scene.width
             assert 0.0 <= y <= picture.scene.height
+
+
+def test_a_leaf_says_which_boxes_take_it_without_an_arrow():
+    model = ag.MLP(2, [4, 1], activation="tanh", seed=1)
+    program = ag.compile(lambda x, y: ag.losses.hinge(model(x), y), params=model, batch=True)
+    program([[0.5, -1.0], [2.0, 0.3]], [1.0, -1.0])
+    picture = ag.draw(program)
+    at, box = next((i, box) for i, box in enumerate(picture.model.boxes) if box.title == "constants")
+    assert not any(edge.source == at for edge in picture.model.edges)
+    taking = [f"%{k}" for k, x in enumerate(program.plan().instructions) if any(r.source == 3 for r in x.args)]
+    assert box.lines[-1] == ("note", f"used by {', '.join(taking)}")
