@@ -128,7 +128,7 @@ def test_a_trace_concerns_its_own_thread_alone():
     assert [f(3.0), f(20.0), f(-4.0), f(5.0)] == [9.0, 20.0, 16.0, 25.0]
     assert found[0] == [3.0, 2.0, True, True, False, True, False]
     assert len(found) >= 3
-    assert ag.value._tracing == 0
+    assert not ag.value._tracing
 
 
 def test_a_derivative_that_is_constant_is_a_constant():
