@@ -372,7 +372,7 @@ def rule_changes(text: str) -> Iterator[tuple[str, str, str]]:
                 setattr(owner, field, node)
             else:
                 getattr(owner, field)[k] = node
-    if len(tree.elts) > 1:
+    if len({ast.dump(x) for x in tree.elts}) > 1:
         yield text, "the partials in reverse", ", ".join(map(ast.unparse, tree.elts[::-1]))
 
 

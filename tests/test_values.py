@@ -128,7 +128,7 @@ def test_a_trace_concerns_its_own_thread_alone():
     assert [f(3.0), f(20.0), f(-4.0), f(5.0)] == [9.0, 20.0, 16.0, 25.0]
     assert found[0] == [3.0, 2.0, True, True, False, True, False]
     assert len(found) >= 3
-    assert not ag.value._tracing
+    assert not ag.value._tracing  # then a look at a number costs no second look
 
 
 def test_a_derivative_that_is_constant_is_a_constant():
@@ -167,3 +167,21 @@ def test_forward_mode_where_something_is_not_finite():
     root = ag.sqrt(w - 2.0) * w
     assert ag.diff.tangents([root], {w: 1.0})[root] == math.inf
     assert ag.diff.tangents([ag.where(0.0, root, w)], {w: 1.0, x: 1.0})[w] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "slope"),
+    [
+        (1e-200, 1.5, 1.5e-100),  # a result so small that b * out / a would lose digits
+        (1e200, 1.5, 1.5e100),  # or so large
+        (1e210, 1.45, 1.45 * 1e210**0.45),
+        (1e-215, 1.4, 1.4 * 1e-215**0.4),
+        (math.inf, 0.0, 0.0),
+        (2.0, 0.0, 0.0),
+        (3.0, 2.0, 6.0),
+        (3.0, -1.0, -1.0 / 9.0),
+    ],
+)
+def test_the_slope_of_a_power_in_its_base(a, b, slope):
+    assert (ag.Value(a) ** ag.Value(b)).local_grads[0] == pytest.approx(slope, rel=1e-13)
+    assert (ag.Value(a) ** b).local_grads[0] == pytest.approx(slope, rel=1e-13)
