@@ -76,9 +76,9 @@ def test_a_folded_comparison_counts_boxes_and_says_that_it_is_folded():
 
 def test_what_an_explained_picture_cannot_show_is_refused():
     x, y = ag.Value(1.0), ag.Value(2.0)
-    with pytest.raises(ValueError, match="draw: explain .* takes no compare; leave one out"):
+    with pytest.raises(ValueError, match=r"draw: explain .* takes no compare; leave one out"):
         ag.draw(x * y, compare=ag.draw(x * y), explain=x)
-    with pytest.raises(ValueError, match="draw: explain .* takes no depth; leave one out"):
+    with pytest.raises(ValueError, match=r"draw: explain .* takes no depth; leave one out"):
         ag.draw(x * y, depth=0, explain=x)
 
 
