@@ -142,20 +142,32 @@ def test_runs_lie_apart():
     assert repeats("") == []
 
 
+def squared(sizes, activation):
+    model = ag.MLP(2, sizes, activation=activation, seed=0)
+    return ag.compile(lambda a, y: (model([a, a]) - y) ** 2, batch=True)
+
+
+def hinged():
+    model = ag.MLP(2, [4, 1], activation="tanh", seed=1)
+    return ag.compile(lambda a, y: ag.losses.hinge(model([a, 0.5]), y), batch=True)
+
+
+def one_product():
+    w = ag.Parameter(3.0)
+    return ag.compile(lambda a, y: a * w, batch=True)
+
+
+def looked_up():
+    table = [ag.Parameter(0.1 * i) for i in range(4)]
+    return ag.compile(lambda k, y: (ag.lookup(table, k) - y) ** 2, batch=True)
+
+
 BATCHED = {
-    "one product": lambda: (lambda w: ag.compile(lambda a: a * w, batch=True))(ag.Parameter(3.0)),
-    "a network": lambda: (lambda m: ag.compile(lambda a, y: ag.losses.hinge(m([a, 0.5]), y), batch=True))(
-        ag.MLP(2, [4, 1], activation="tanh", seed=1)
-    ),
-    "its squared loss": lambda: (lambda m: ag.compile(lambda a, y: (m([a, a]) - y) ** 2, batch=True))(
-        ag.MLP(2, [4, 1], activation="tanh", seed=0)
-    ),
-    "two layers": lambda: (lambda m: ag.compile(lambda a, y: (m([a, a]) - y) ** 2, batch=True))(
-        ag.MLP(2, [16, 16, 1], activation="relu", seed=0)
-    ),
-    "a lookup": lambda: ag.compile(
-        lambda k, y, table=[ag.Parameter(0.1 * i) for i in range(4)]: (ag.lookup(table, k) - y) ** 2, batch=True
-    ),
+    "one product": one_product,
+    "a network": hinged,
+    "its squared loss": lambda: squared([4, 1], "tanh"),
+    "two layers": lambda: squared([16, 16, 1], "relu"),
+    "a lookup": looked_up,
 }
 
 
@@ -163,7 +175,7 @@ BATCHED = {
 @pytest.mark.parametrize("make", BATCHED.values(), ids=BATCHED.keys())
 def test_a_program_on_a_batch_stays_in_its_frames_and_on_the_page(make, direction):
     program = make()
-    program(*[[1.0, 2.0, 0.0]] * (1 if make is BATCHED["one product"] else 2))
+    program([1.0, 2.0, 0.0], [1.0, 2.0, 0.0])
     picture = ag.draw(program, direction=direction)
     groups = picture.scene.groups
     frames = [group.shapes[0] for group in groups if group.kind == "frame"]
@@ -197,3 +209,8 @@ def test_a_leaf_says_which_boxes_take_it_without_an_arrow():
     assert not any(edge.source == at for edge in picture.model.edges)
     taking = [f"%{k}" for k, x in enumerate(program.plan().instructions) if any(r.source == 3 for r in x.args)]
     assert box.lines[-1] == ("note", f"used by {', '.join(taking)}")
+
+
+def test_a_function_that_was_never_called_cannot_be_drawn():
+    with pytest.raises(RuntimeError, match="draw: the function is traced at its first call; call it once"):
+        ag.draw(ag.compile(lambda x: x * x))
