@@ -6,6 +6,7 @@ saved here. Matplotlib is imported when the first plot is drawn.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -229,7 +230,7 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
         The Axes, a line a layer.
 
     Raises:
-        TypeError: a state is no dict.
+        TypeError: states is no list, or a state no dict.
         ValueError: there are fewer than two states, one is empty, or their names differ.
 
     Example:
@@ -241,6 +242,11 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
     """
     import numpy as np
 
+    if not isinstance(states, Iterable) or isinstance(states, (str, Mapping)):
+        raise TypeError(
+            "plot.update_ratios: states must be a list of dicts, model.state_dict() before the first step and after "
+            f"each, got {shown(states)}"
+        )
     taken = list(states)
     for state in taken:
         if not isinstance(state, Mapping):
@@ -292,9 +298,10 @@ def contours(
         The Axes; the line of each path has its name as the label.
 
     Raises:
-        TypeError: f does not give a number, or no Value for the Values of a path; or a rule gives no optimizer.
+        TypeError: f is no function of two numbers, or does not give a number, or no Value for the Values of a path;
+            optimizers is no dict, or a rule gives no optimizer.
         ValueError: start is not two numbers, a range is not from a smaller to a larger number, resolution is below
-            2, f is finite nowhere, or a path leaves the floats.
+            2, steps or levels below 1, f is finite nowhere, or a path leaves the floats.
 
     Example:
         >>> ax = ag.plot.contours(lambda a, b: a**2 + 10 * b**2, start=(1, -2), steps=3,
@@ -307,8 +314,18 @@ def contours(
     import numpy as np
 
     _check_resolution(resolution, "contours")
+    _check_function(f, 2, "contours: f", "two numbers")
+    if optimizers is not None and not isinstance(optimizers, Mapping):
+        raise TypeError(
+            "plot.contours: optimizers must be a dict of rules by name, such as "
+            f'{{"SGD": lambda p: ag.optim.SGD(p, lr=0.05)}}, got {shown(optimizers)}'
+        )
+    for what, count in (("steps", steps), ("levels", levels)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"plot.contours: {what} must be a whole number from 1 on, got {shown(count)}")
     for name, ends in (("x", x), ("y", y)):
-        if len(ends) != 2 or not -np.inf < ends[0] < ends[1] < np.inf:
+        pair = [plain(end, f"plot.contours: {name}") for end in ends] if isinstance(ends, Iterable) else []
+        if len(pair) != 2 or not -np.inf < pair[0] < pair[1] < np.inf:
             raise ValueError(f"plot.contours: {name} must be (low, high), finite and low < high, got {shown(ends)}")
     ticks = np.linspace(*x, resolution), np.linspace(*y, resolution)
     height = np.array([[_number(f(float(a), float(b))) for a in ticks[0]] for b in ticks[1]])
@@ -336,9 +353,10 @@ def _path(f: Callable[[Any, Any], Any], start: Sequence[float], make: Any, steps
     """The points that an optimizer visits, shape (steps + 1, 2)."""
     import numpy as np
 
-    if len(start) != 2:
+    if not isinstance(start, Iterable) or len(start) != 2:
         raise ValueError(f"plot.contours: start must be two numbers, got {shown(start)}")
     p: list[Value] = [Parameter(x) for x in start]
+    _check_function(make, 1, f"contours: the rule {name!r}", "the list of parameters")
     optimizer = make(p)
     if not (hasattr(optimizer, "step") and hasattr(optimizer, "zero_grad")):
         raise TypeError(f"plot.contours: {name!r} must give an optimizer, such as ag.optim.SGD, got {shown(optimizer)}")
@@ -395,6 +413,7 @@ def loss_slice(
     if not hasattr(model, "named_parameters"):
         raise TypeError(f"plot.loss_slice: model must be a Module, got {shown(model)}")
     _check_resolution(resolution, "loss_slice")
+    _check_function(loss, 1, "loss_slice: loss", "the model")
     named = dict(model.named_parameters())
     if not named:
         raise ValueError(f"plot.loss_slice: {model!r} has no parameters")
@@ -433,6 +452,19 @@ def loss_slice(
 def _check_resolution(resolution: Any, who: str) -> None:
     if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 2:
         raise ValueError(f"plot.{who}: resolution must be a whole number from 2 on, got {shown(resolution)}")
+
+
+def _check_function(f: Any, count: int, who: str, takes: str) -> None:
+    if not callable(f):
+        raise TypeError(f"plot.{who} must be a function of {takes}, got {shown(f)}")
+    try:
+        signature = inspect.signature(f)
+    except ValueError:  # a builtin that does not tell
+        return
+    try:
+        signature.bind(*range(count))
+    except TypeError as error:
+        raise TypeError(f"plot.{who} must be a function of {takes}: {error}") from None
 
 
 def _label(name: Any) -> str:

@@ -332,6 +332,9 @@ class _CompiledStep(_Step):
         return np.fromiter((p._f for p in params), float, len(params)) if self.now is None else self.now[0]
 
     def _stepped(self, total: Any) -> None:
+        if type(self.optimizer).step is not Optimizer.step:  # a step of the user's own works on the Values
+            super()._stepped(total)
+            return
         theta, effect = self.optimizer.stepped(self._theta(), total)
         _at_once(map(setattr, (self,), ("now",), ((theta, total),)), effect)  # the vector and the optimizer, together
 

@@ -39,7 +39,7 @@ def test_a_training_step_shows_what_changed_and_by_how_much():
     assert boxes["x"] == ["f = 2", "g = 30 → 12"]
     labels = [text for edge in groups(parsed(picture), "edge") for text in texts(edge, "local")]
     assert labels.count("10 → 6") == 1
-    assert picture.model.note == "4 of 7 forward values changed, before → now. loss by -16."
+    assert picture.model.note == "4 of 5 forward values changed, before → now. loss by -16."
     assert "3 → 2" in picture.dot
 
 
@@ -61,6 +61,25 @@ def test_folded_graphs_compare_too():
     optimizer.step()
     now = ag.draw(ag.losses.hinge(model([0.5, 1.0]), -1), depth=1, compare=before)
     assert " → " in next(box for box in now.model.boxes if box.title == "layer 0").lines[0][1]
+
+
+def test_a_folded_comparison_counts_boxes_and_says_that_it_is_folded():
+    model = ag.MLP(2, [16, 16, 1], activation="tanh", seed=0)
+    before = ag.draw(ag.losses.hinge(model([0.5, 1.0]), -1))
+    for p in model.parameters():
+        p.data *= 0.9
+    note = ag.draw(ag.losses.hinge(model([0.5, 1.0]), -1), compare=before).model.note
+    boxes = [box for box in before.model.boxes if not box.literal]
+    assert re.match(rf"\d+ of {len(boxes)} boxes changed, before → now\.", note)
+    assert before.model.note in note
+
+
+def test_what_an_explained_picture_cannot_show_is_refused():
+    x, y = ag.Value(1.0), ag.Value(2.0)
+    with pytest.raises(ValueError, match=r"draw: explain .* takes no compare; leave one out"):
+        ag.draw(x * y, compare=ag.draw(x * y), explain=x)
+    with pytest.raises(ValueError, match=r"draw: explain .* takes no depth; leave one out"):
+        ag.draw(x * y, depth=0, explain=x)
 
 
 def test_graphs_that_cannot_be_compared_are_refused():

@@ -1,5 +1,7 @@
 """ag.fit(compiled=True) trains as ag.fit does: the same losses, metrics and parameters up to rounding."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,16 @@ def test_a_step_that_is_refused_keeps_the_steps_before_it():
                    batch_size=6, seed=1, compiled=compiled, progress=False)  # fmt: skip
         found.append([p.data for p in model.parameters()])
     assert np.allclose(*found, rtol=1e-9)
+
+
+def test_a_step_of_ones_own_is_taken():
+    class Signs(ag.optim.SGD):
+        """Moves each parameter by the learning rate, against the sign of its gradient."""
+
+        def step(self):
+            for p in self.params:
+                p.data = p.data - self.lr * math.copysign(1.0, p.grad)
+
+    w = ag.Parameter(1.0)
+    ag.fit(lambda x: w * x, [1.0, 2.0], [0.0, 0.0], optimizer=Signs([w], 0.25), epochs=2, batch_size=2, compiled=True)
+    assert w.data == 0.5

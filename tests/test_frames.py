@@ -95,6 +95,14 @@ def test_in_svg_and_dot():
     assert "holds" in picture.dot
 
 
+def test_fold_false_draws_every_closed_frame():
+    loss = ag.MLP(2, [6, 1], activation="tanh", seed=0)([0.5, -1.0])
+    one = [box.title for box in ag.draw(loss, depth=2).model.boxes if box.kind == "frame"]
+    each = [box.title for box in ag.draw(loss, depth=2, fold=False).model.boxes if box.kind == "frame"]
+    assert one[0] == "6 × neuron *"
+    assert sorted(each)[-6:] == [f"neuron {i}" for i in range(6)]
+
+
 def test_misuse_of_depth():
     with pytest.raises(ValueError, match="depth must be 0 or more, got -1"):
         ag.draw(slides(), depth=-1)

@@ -349,16 +349,6 @@ def test_of_a_program_that_is_made(stride):
 # --- fit --------------------------------------------------------------------------------------------------
 
 
-class Noted(optim.SGD):
-    """Keeps what parameters and its own state were after each step."""
-
-    __slots__ = ("noted",)
-
-    def step(self):
-        super().step()
-        self.noted.append(told(self))
-
-
 def told(optimizer):
     return [p.data for p in optimizer.params], optimizer.state_dict()
 
@@ -367,25 +357,25 @@ def training(path, **settings):
     """A small training of two epochs, one step each."""
     path.unlink(missing_ok=True)
     w = ag.Parameter(0.5, name="w")
-    optimizer = Noted([w], 0.1, momentum=0.5)
-    optimizer.noted = [told(optimizer)]
+    optimizer = optim.SGD([w], 0.1, momentum=0.5)
+    states = [told(optimizer)]
 
     def act():
         return ag.fit(lambda x: w * x, [0.5, 1.0], [1.0, -1.0], optimizer=optimizer, epochs=2, seed=0,
-                      checkpoint=path, **settings)  # fmt: skip
+                      checkpoint=path, callbacks=[lambda *_: states.append(told(optimizer))], **settings)  # fmt: skip
 
-    return act, optimizer
+    return act, optimizer, states
 
 
 def interrupted_training(path, stride, **settings):
     """Whole steps alone, the history of the whole epochs among them, and a checkpoint that is whole or not there."""
-    act, optimizer = training(path, **settings)
-    full, states = act(), optimizer.noted
+    act, _, states = training(path, **settings)
+    full = act()
     assert len(states) == 3
     n, steps = 0, set()
     while True:
         n += stride
-        act, optimizer = training(path, **settings)
+        act, optimizer, _ = training(path, **settings)
         history, raised, reached = interrupted(act, n, "line")
         assert modes() == QUIET, n
         now = told(optimizer)

@@ -675,6 +675,14 @@ def test_a_node_of_many_operands_is_shortened():
     assert "v10, ..., v5000])" in line
 
 
+def test_a_long_formula_pushes_its_own_line_out_and_no_other():
+    lines = str(ag.tape(ag.MLP(2, [16, 16, 1], activation="tanh", seed=0)([0.5, -1.0]), full=True)).splitlines()
+    short = [line for line in lines if "dot(" not in line]
+    assert len(short) > 300
+    assert max(map(len, short)) < 160
+    assert len({line.index("f=") for line in short}) == 1
+
+
 # --- folding ---------------------------------------------------------------------------------------------
 
 

@@ -140,3 +140,77 @@ def test_runs_lie_apart():
     assert repeats("ab" * 10 + "c" * 30) == [Run(0, 2, 10), Run(20, 1, 30)]
     assert repeats("abcdefgh") == []
     assert repeats("") == []
+
+
+def squared(sizes, activation):
+    model = ag.MLP(2, sizes, activation=activation, seed=0)
+    return ag.compile(lambda a, y: (model([a, a]) - y) ** 2, batch=True)
+
+
+def hinged():
+    model = ag.MLP(2, [4, 1], activation="tanh", seed=1)
+    return ag.compile(lambda a, y: ag.losses.hinge(model([a, 0.5]), y), batch=True)
+
+
+def one_product():
+    w = ag.Parameter(3.0)
+    return ag.compile(lambda a, y: a * w, batch=True)
+
+
+def looked_up():
+    table = [ag.Parameter(0.1 * i) for i in range(4)]
+    return ag.compile(lambda k, y: (ag.lookup(table, k) - y) ** 2, batch=True)
+
+
+BATCHED = {
+    "one product": one_product,
+    "a network": hinged,
+    "its squared loss": lambda: squared([4, 1], "tanh"),
+    "two layers": lambda: squared([16, 16, 1], "relu"),
+    "a lookup": looked_up,
+}
+
+
+@pytest.mark.parametrize("direction", ["BT", "LR"])
+@pytest.mark.parametrize("make", BATCHED.values(), ids=BATCHED.keys())
+def test_a_program_on_a_batch_stays_in_its_frames_and_on_the_page(make, direction):
+    program = make()
+    program([1.0, 2.0, 0.0], [1.0, 2.0, 0.0])
+    picture = ag.draw(program, direction=direction)
+    groups = picture.scene.groups
+    frames = [group.shapes[0] for group in groups if group.kind == "frame"]
+    boxes = [group.shapes[0] for group in groups if group.kind.startswith("box")]
+    assert "1 / rows" in [box.title for box in picture.model.boxes]
+    for i, (box, at) in enumerate(zip(picture.model.boxes, boxes, strict=True)):
+        for n, frame in enumerate(frames):
+            across = min(at.x + at.width, frame.x + frame.width) - max(at.x, frame.x)
+            down = min(at.y + at.height, frame.y + frame.height) - max(at.y, frame.y)
+            if box.frame == n:
+                assert (across, down) == pytest.approx((at.width, at.height))
+            else:
+                assert min(across, down) < 0.5
+        for other in boxes[:i]:
+            across = min(at.x + at.width, other.x + other.width) - max(at.x, other.x)
+            assert min(across, min(at.y + at.height, other.y + other.height) - max(at.y, other.y)) < 0.5
+    curves = [shape for group in groups for shape in group.shapes if hasattr(shape, "points")]
+    assert curves
+    for curve in curves:
+        for x, y in curve.points:
+            assert 0.0 <= x <= picture.scene.width
+            assert 0.0 <= y <= picture.scene.height
+
+
+def test_a_leaf_says_which_boxes_take_it_without_an_arrow():
+    model = ag.MLP(2, [4, 1], activation="tanh", seed=1)
+    program = ag.compile(lambda x, y: ag.losses.hinge(model(x), y), params=model, batch=True)
+    program([[0.5, -1.0], [2.0, 0.3]], [1.0, -1.0])
+    picture = ag.draw(program)
+    at, box = next((i, box) for i, box in enumerate(picture.model.boxes) if box.title == "constants")
+    assert not any(edge.source == at for edge in picture.model.edges)
+    taking = [f"%{k}" for k, x in enumerate(program.plan().instructions) if any(r.source == 3 for r in x.args)]
+    assert box.lines[-1] == ("note", f"used by {', '.join(taking)}")
+
+
+def test_a_function_that_was_never_called_cannot_be_drawn():
+    with pytest.raises(RuntimeError, match="draw: the function is traced at its first call; call it once"):
+        ag.draw(ag.compile(lambda x: x * x))

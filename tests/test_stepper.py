@@ -422,6 +422,17 @@ def test_captions_of_a_folded_picture_name_both_boxes_and_stay_short():
     assert max(map(len, captions)) < 320
 
 
+def test_a_folded_picture_gives_no_gradient_away_in_its_forward_steps():
+    model = ag.MLP(2, [16, 16, 1], activation="tanh", seed=0)
+    steps = ag.step(ag.losses.hinge(model([0.5, -1.0]), 1)).steps
+    forward = [step.caption for step in steps if step.phase == "forward"]
+    assert len(forward) > 5
+    assert not [caption for caption in forward if re.search(r"\bg( =|:)", caption)]
+    root = next(step for step in steps if step.phase == "backward")
+    name = re.match(r"(v\d+) = ", forward[-1])[1]
+    assert root.caption == f"g({name}) = d({name})/d({name}) = 1"
+
+
 def test_an_optimizer_of_other_parameters_says_so():
     steps = ag.step(slides(), ag.optim.SGD([ag.Parameter(1.0)], lr=0.1)).steps
     assert steps[-1].caption == "SGD changes nothing here: none of its parameters is in this graph"

@@ -53,14 +53,17 @@ def draw(
             instructions are then the boxes, up to the result and down again to the gradient.
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes, so that one box stands for all scalars that do the
-            same thing; True always folds, False draws every Value, up to 1,000 boxes.
+            same thing; True always folds, False draws every Value, up to 1,000 boxes, and with depth every
+            closed frame.
         depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
-            the outermost, as an MLP; 1 shows its layers as boxes; None opens all.
+            the outermost, as an MLP; 1 shows its layers as boxes; None opens all. More than 4 closed frames alike
+            in one frame, such as the neurons of a layer, are one box.
         compare: a graph of the same shape, such as that of the loss before a step of training, or its Picture: every
             number that differs is shown as it was and as it is. A Picture keeps the numbers of the moment when
             it was drawn; a graph whose parameters have since been changed is refused.
         explain: a Value whose gradient is explained: the largest paths to it (`ag.explain`) are marked, each
-            edge with its share of the gradient. Of a graph too large to draw, only those paths are drawn.
+            edge with its share of the gradient. Of a graph too large to draw, only those paths are drawn. It takes
+            neither depth nor compare.
 
     Returns:
         A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`. In the page that
@@ -68,8 +71,9 @@ def draw(
 
     Raises:
         TypeError: loss is no Value, fold neither None nor a bool, or depth no whole number.
-        ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes, or paths to explain
-            as long.
+        ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes, paths to explain
+            as long, or explain together with depth or compare.
+        RuntimeError: a compiled function that has not been called yet.
 
     Example:
         >>> a, b = ag.Value(2.0, name="a"), ag.Value(3.0, name="b")
@@ -107,6 +111,12 @@ def draw(
         )
     small = boxes <= FOLD_OVER if fold is None else not fold
     if explain is not None:
+        for name, given in (("depth", depth), ("compare", compare)):
+            if given is not None:
+                raise ValueError(
+                    f"draw: explain marks its paths on one graph with all frames open, and takes no {name}; "
+                    "leave one out, or draw two pictures"
+                )
         return Picture(_explained(order, roots, explain, small), direction, lambda: str(Tape(order, roots)))
 
     def alike() -> Model:
@@ -114,7 +124,7 @@ def draw(
             return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
 
     if depth is not None:
-        made = to_depth(model(order, roots), depth).model
+        made = to_depth(model(order, roots), depth, together=fold is not False).model
         if fold or (fold is None and len(made.boxes) > FOLD_OVER):
             made = to_depth(alike(), depth).model
     else:
@@ -167,6 +177,8 @@ def _of_program(program: Any, direction: str, fold: bool | None, others: dict[st
     for name, given in others.items():
         if given is not None:
             raise TypeError(f"draw: {name} is about a graph of Values; a Program has none, draw the loss for that")
+    if getattr(program, "_latest", program) is None:
+        raise RuntimeError("draw: the function is traced at its first call; call it once, then draw it")
     plan = program.plan()
     if fold is False and len(plan.instructions) > MOST:
         raise ValueError(

@@ -41,23 +41,25 @@ def levels(frames: Sequence[Frame]) -> list[int]:
     return found
 
 
-def to_depth(model: Model, depth: int) -> Closed:
+def to_depth(model: Model, depth: int, together: bool = True) -> Closed:
     """The picture with `depth` levels of frames open, and those below them closed.
 
     Args:
         model: the whole picture.
         depth: 0 closes the outermost frames.
+        together: whether many closed frames alike share a box.
     """
-    return closed(model, {i for i, level in enumerate(levels(model.frames)) if level >= depth})
+    return closed(model, {i for i, level in enumerate(levels(model.frames)) if level >= depth}, together)
 
 
-def closed(model: Model, shut: Collection[int]) -> Closed:
+def closed(model: Model, shut: Collection[int], together: bool = True) -> Closed:
     """The picture with some frames closed.
 
     Args:
         model: the whole picture.
         shut: indices of the frames to close; what is inside one of them goes with it. More than SEVERAL alike
             side by side, such as the neurons of a layer, are one box together.
+        together: whether they are.
     """
     outermost: list[int | None] = []  # for each frame, the outermost closed one around it
     for i, frame in enumerate(model.frames):
@@ -69,14 +71,14 @@ def closed(model: Model, shut: Collection[int]) -> Closed:
     def place(frame: int | None) -> int | None:
         return None if frame is None else new_frame[frame]
 
-    together = _alike(model, outermost)
+    sharing = _alike(model, outermost, SEVERAL if together else len(model.frames))
     # Units: a box of its own, or closed frames with their boxes. They are named by their first box.
     unit: list[int] = []
     first: dict[int, int] = {}
     for i, box in enumerate(model.boxes):
         inside = None if box.frame is None else outermost[box.frame]
-        unit.append(i if inside is None else first.setdefault(together[inside][0], i))
-    frames_of = {i: together[frame] for frame, i in first.items()}
+        unit.append(i if inside is None else first.setdefault(sharing[inside][0], i))
+    frames_of = {i: sharing[frame] for frame, i in first.items()}
     members: dict[int, list[int]] = {}
     for i, u in enumerate(unit):
         members.setdefault(u, []).append(i)
@@ -99,14 +101,14 @@ def closed(model: Model, shut: Collection[int]) -> Closed:
             boxes.append(replace(box, frame=place(box.frame)))
     frames = tuple(replace(model.frames[i], parent=place(model.frames[i].parent)) for i in kept)
     edges = _edges(model, crossing, unit, index, frames_of)
-    at = {index[u]: together for u, together in frames_of.items()}
+    at = {index[u]: alike for u, alike in frames_of.items()}
     note = f"Folded, and frames closed: {len(boxes)} boxes." if model.note and at else model.note
     left = replace(model, boxes=tuple(boxes), edges=tuple(edges), frames=frames, note=note)
     return Closed(left, at, tuple(kept))
 
 
-def _alike(model: Model, outermost: Sequence[int | None]) -> dict[int, tuple[int, ...]]:
-    """For each closed frame those that share its box: itself, or all alike in the same frame if they are many."""
+def _alike(model: Model, outermost: Sequence[int | None], several: int) -> dict[int, tuple[int, ...]]:
+    """For each closed frame those that share its box: itself, or all alike in the same frame if over `several`."""
     held: dict[int, Counter[str]] = {i: Counter() for i, outer in enumerate(outermost) if outer == i}
     for box in model.boxes:
         outer = None if box.frame is None else outermost[box.frame]
@@ -119,7 +121,7 @@ def _alike(model: Model, outermost: Sequence[int | None]) -> dict[int, tuple[int
     found: dict[int, tuple[int, ...]] = {}
     for group in groups.values():
         for i in group:
-            found[i] = tuple(group) if len(group) > SEVERAL else (i,)
+            found[i] = tuple(group) if len(group) > several else (i,)
     return found
 
 

@@ -29,14 +29,15 @@ def compared(now: Model, before: Model) -> Model:
         replace(new, before=old.local, about=f"{new.about}; before: {old.label}") if new.local != old.local else new
         for old, new in zip(before.edges, now.edges, strict=True)
     )
-    changed = [
-        (abs(new.f[0] - old.f[0]), new, old) for old, new in zip(before.boxes, now.boxes, strict=True) if new.f != old.f
-    ]
-    note = f"{len(changed)} of {len(boxes)} forward values changed, before → now."
+    counted = [(old, new) for old, new in zip(before.boxes, now.boxes, strict=True) if not new.literal]
+    changed = sum(new.f != old.f for old, new in counted)
+    what = "boxes" if any(new.count > 1 or new.kind == "frame" for _, new in counted) else "forward values"
+    note = f"{changed} of {len(counted)} {what} changed, before → now."
     root = [(old, new) for old, new in zip(before.boxes, now.boxes, strict=True) if new.root and new.count == 1]
     for old, new in root[:1]:
         note += f" {new.title} by {number(new.f[0] - old.f[0])}."
-    return replace(now, boxes=boxes, edges=edges, note=note, about=f"{now.about}. Compared: {note}")
+    shown = f"{note} {now.note}".rstrip()
+    return replace(now, boxes=boxes, edges=edges, note=shown, about=f"{now.about}. Compared: {note}")
 
 
 def _boxes(model: Model) -> str:

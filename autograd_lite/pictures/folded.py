@@ -239,9 +239,11 @@ def _box(
     g = span(backward(member.node) or 0.0 for member in group.members) if backward else None
     symbol = _symbol(group)
     about = assignment(node, labels) if unit.size == 1 else f"{labels[node]} = {symbol} = {numbers(*span([node._f]))}"
+    computed = about
     if count > 1:
-        what = f"{count:,} {unit.op or kind(node) + 's'}"
-        about = f"{what}, f: {numbers(*f)}{f', g: {numbers(*g)}' if g else ''}; the first is {about}"
+        what = f"{count:,} {unit.op or kind(node) + 's'}, f: {numbers(*f)}"
+        computed = f"{what}; the first is {about}"
+        about = f"{what}{f', g: {numbers(*g)}' if g else ''}; the first is {about}"
     elif g is not None:
         about = f"{about}; g = {numbers(*g)}"
     notes = [f"holds {size:,} scalars"] if size > count else []
@@ -263,6 +265,7 @@ def _box(
         frame=frame,
         about=about,
         note=", ".join(notes),
+        computed=computed,
     )
 
 

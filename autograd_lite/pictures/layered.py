@@ -27,6 +27,8 @@ PAD = 9.0
 """Between a frame and what is in it."""
 THIN = 4.0
 """What an edge takes of a row that it passes."""
+LOW = 30.0
+"""Height of a box that fits among the labels, as that of a bare number does."""
 SWEEPS, SETTLINGS = 24, 300
 MOST_POINTS = 20_000
 """Points on long edges; with more of them, edges run straight past the rows."""
@@ -84,8 +86,10 @@ class _Layout:
         forward = [(min(a, b), max(a, b)) for a, b, _, _ in self.plan.edges if a != b]
         uses = Counter(a for a, *_ in self.plan.edges)
         leaves = set(range(len(self.plan.boxes))) - {b for _, b, _, _ in self.plan.edges}
-        literals = {a for a, _, w, _ in self.plan.edges if not w and a in leaves and uses[a] == 1}
-        once = {a: b for a, b, _, _ in self.plan.edges if a in leaves - literals and uses[a] == 1}
+        # A leaf that a step back takes, as the seed of a Program's gradient, stands above its user: no row below it.
+        single = [(a, b, w) for a, b, w, _ in self.plan.edges if a in leaves and uses[a] == 1 and a < b]
+        literals = {a for a, _, w in single if not w and self.plan.boxes[a][1] <= LOW}
+        once = {a: b for a, b, _ in single if a not in literals}
         depth = depths(len(self.plan.boxes), [*forward, *stacking(self.plan), *self._staggered(once)])
         items = []
         for i, size in enumerate(self.plan.boxes):

@@ -14,6 +14,9 @@ LONGEST = 200
 ENDS = 20
 """Lines that are then shown at each end."""
 
+WIDEST = 60
+"""Characters of a formula that the columns after it give way to."""
+
 
 class Tape:
     """A graph as lines of text; `str()` of it is the tape.
@@ -39,6 +42,8 @@ def _lines(order: Sequence[Value], roots: Sequence[Value], full: bool) -> list[s
     shown = [*order[:ENDS], *order[-ENDS:]] if cut else order
     rows = [_cells(node, labels, backward) for node in shown]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if widths[0] > WIDEST:  # a long formula pushes its own line out, not those of all
+        widths[0] = max((len(row[0]) for row in rows if len(row[0]) <= WIDEST), default=0)
     lines = ["   ".join(f"{x:<{w}}" for x, w in zip(row, widths, strict=True) if w).rstrip() for row in rows]
     if cut:
         left_out = len(order) - 2 * ENDS

@@ -49,6 +49,7 @@ class Box:
         before: f and g of the picture that this one is compared with, where they differ.
         blank: "f" or "g" and the letter that stands for it in a quiz.
         says: lines of its own in place of the numbers, each with what it is: a step of a program has no numbers.
+        computed: the formula and the forward numbers alone, for the forward steps of a folded picture.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Box:
     before: tuple[Range, Range | None] | None = None
     blank: tuple[str, str] | None = None
     says: tuple[tuple[str, str], ...] | None = None
+    computed: str = ""
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:

@@ -152,7 +152,9 @@ GROUPINGS: list[Callable[[Plan, Sequence[bool]], list[Group]]] = [_each, _repeat
 # --- boxes and edges --------------------------------------------------------------------------------------
 
 MOST_ARROWS = 5
-"""A leaf that more boxes take from has arrows only to forward ones that take nothing else; the others name it."""
+"""A leaf that more boxes take from has arrows to those forward ones alone that take nothing else; the rest name it."""
+MOST_NAMED = 4
+"""Boxes that a leaf without arrows to them names."""
 LEAF_NAMES = {"theta": "parameters", "seed": "1 / rows"}
 KINDS = {"theta": "parameter", "constants": "constant", "seed": "backward", "": "constant"}
 
@@ -168,14 +170,16 @@ def _model(plan: Plan, results: int, constants: Array, backward: Sequence[bool],
     down = sorted((g for g in groups if backward[g.members[0]]), key=lambda g: -g.members[-1])
     up = [g for g in groups if not backward[g.members[0]] and g not in leaves]
     placed = [*leaves, *down, *up]
+    taken, unseen = _taken(plan, placed, len(leaves), backward)
     boxes = []
-    for group in placed:
+    for i, group in enumerate(placed):
         after = backward[group.members[0]]
         frame = None if not down or group in leaves else BACKWARD if after else FORWARD
-        boxes.append(_box(plan, group, constants, after, frame, outputs))
+        without = [f"%{placed[user].members[-1]}" for user in unseen.get(i, ())]
+        boxes.append(_box(plan, group, constants, after, frame, outputs, without))
     edges = [
         Edge(a, b, i, (0.0, 0.0), len(found), "; ".join(found[:4]) + ("; ..." if len(found) > 4 else ""), says="")
-        for i, ((a, b), found) in enumerate(_taken(plan, placed, len(leaves), backward).items())
+        for i, ((a, b), found) in enumerate(taken.items())
     ]
     count, extra = len(plan.instructions), sum(backward)
     about = f"Program of {count:,} instructions"
@@ -185,8 +189,13 @@ def _model(plan: Plan, results: int, constants: Array, backward: Sequence[bool],
     return Model(tuple(boxes), tuple(edges), frames, note, about)
 
 
-def _taken(plan: Plan, placed: list[Group], leaves: int, backward: Sequence[bool]) -> dict[tuple[int, int], list[str]]:
-    """Which box takes from which, and in which instructions; the first boxes are the leaves."""
+def _taken(
+    plan: Plan, placed: list[Group], leaves: int, backward: Sequence[bool]
+) -> tuple[dict[tuple[int, int], list[str]], dict[int, list[int]]]:
+    """Which box takes from which, and in which instructions; and for each leaf the boxes that it has no arrow to.
+
+    The first boxes are the leaves.
+    """
     box_of = {k: i for i, group in enumerate(placed) for k in group.members}
     steps = {i for i, group in enumerate(placed) if len(group.members) > 1 and not group.fused}
     taken: dict[tuple[int, int], list[str]] = {}
@@ -200,10 +209,22 @@ def _taken(plan: Plan, placed: list[Group], leaves: int, backward: Sequence[bool
     constants = {a for a in range(leaves) if plan.instructions[placed[a].members[0]].name == "constants"}
     named = constants | {a for a in range(leaves) if arrows[a] > MOST_ARROWS}
     fed |= {i for i, group in enumerate(placed) if backward[group.members[0]]}
-    return {(a, b): found for (a, b), found in taken.items() if not (a in named and b in fed)}
+    unseen: dict[int, list[int]] = {}
+    for a, b in taken:
+        if a in named and b in fed:
+            unseen.setdefault(a, []).append(b)
+    return {edge: found for edge, found in taken.items() if edge[1] not in unseen.get(edge[0], ())}, unseen
 
 
-def _box(plan: Plan, group: Group, constants: Array, backward: bool, frame: int | None, outputs: dict[int, str]) -> Box:
+def _box(
+    plan: Plan,
+    group: Group,
+    constants: Array,
+    backward: bool,
+    frame: int | None,
+    outputs: dict[int, str],
+    unseen: Sequence[str],
+) -> Box:
     members = group.members
     last = members[-1]
     x = plan.instructions[last]
@@ -215,6 +236,9 @@ def _box(plan: Plan, group: Group, constants: Array, backward: bool, frame: int 
         symbol, title = title, LEAF_NAMES.get(x.name, x.name or "numbers")
         held = name(x, constants).removeprefix(x.name or "literal").strip()
         says = [(part, _counted(x)), *([("note", held)] if held else [])]
+        if unseen:
+            more = f" and {len(unseen) - MOST_NAMED} more" if len(unseen) > MOST_NAMED else ""
+            says.append(("note", f"used by {', '.join(unseen[:MOST_NAMED])}{more}"))
     elif len(members) > 1 and not group.fused:
         title, says = f"… {len(members):,} more of this shape", [(part, f"{_counted(x)} each")]
     elif group.fused:

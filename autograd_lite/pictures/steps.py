@@ -218,12 +218,14 @@ def box_steps(model: Model) -> list[Step]:
     steps = [Step("forward", f"The leaves are given: {given}", "f", {i: model.boxes[i].f for i in leaves})]
     for i, box in enumerate(model.boxes):
         if box.kind == "op":
-            steps.append(Step("forward", printable(box.about, LONGEST), "f", {i: box.f}, i))
+            steps.append(Step("forward", printable(box.computed, LONGEST), "f", {i: box.f}, i))
     left = [0] * len(model.boxes)
     for edge in model.edges:
         left[edge.source] += 1
     roots = {i: box.g or (0.0, 0.0) for i, box in enumerate(model.boxes) if box.root}
-    steps.append(Step("backward", "g(root) = d(root)/d(root) = 1", "g", roots, next(iter(roots))))
+    root = next(iter(roots))
+    top = _called(model.boxes[root])
+    steps.append(Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", roots, root))
     into: dict[int, list[int]] = {}
     for e, edge in enumerate(model.edges):
         into.setdefault(edge.target, []).append(e)
