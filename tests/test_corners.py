@@ -232,3 +232,117 @@ def test_clipping_a_gradient_with_zeros():
     assert clip.update(np.zeros(2), {}, np.zeros(2))[0].tolist() == [0.0, 0.0]  # and no warning
     assert clip.update(np.array([3.0, -4.0]), {}, np.zeros(2))[0].tolist() == [3.0, -4.0]
     assert clip.update(np.array([math.inf, 1.0]), {}, np.zeros(2))[0].tolist() == [math.inf, 1.0]
+
+
+# --- what goes wrong, in words --------------------------------------------------------------------------------
+
+
+INF, NAN = math.inf, math.nan
+
+
+def v(x):
+    return ag.Value(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: v(NAN) * 2.0, "an operand is NaN"),
+        (lambda: ag.log(v(0.0)), "log of 0"),
+        (lambda: ag.log1p(v(-1.0)), "log1p of -1"),
+        (lambda: ag.log(v(-2.0)), "log of the negative number -2"),
+        (lambda: v(1.0) / 0.0, "division by 0"),
+        (lambda: v(0.0) / 0.0, "0 / 0"),
+        (lambda: v(0.0) * INF, "0 * inf"),
+        (lambda: v(INF) - INF, "inf - inf"),
+        (lambda: ag.sum([v(INF), -INF]), "inf - inf"),
+        (lambda: v(0.0) ** -1.0, "0 ** -1"),
+        (lambda: v(-8.0) ** 0.5, "the negative number -8 to the power of 0.5"),
+        (lambda: ag.exp(v(1000.0)), "overflow, exp of 1000"),
+        (lambda: v(1e200) * 1e200, "overflow, mul of 1e+200, 1e+200"),
+        (lambda: ag.asin(v(2.0)), "asin is not defined at 2"),
+        (lambda: ag.exp(v(INF)), "exp of inf is infinite"),
+    ],
+)
+def test_why_a_result_is_not_finite(make, words):
+    from autograd_lite.mechanisms import of_value
+
+    what, advice = of_value(make())
+    assert words in what
+    assert len(advice) > 10
+
+
+@pytest.mark.parametrize(
+    ("make", "slot", "adjoint", "words"),
+    [
+        (lambda: ag.asin(v(2.0)), 0, 1.0, "asin has no derivative at 2"),
+        (lambda: ag.log(v(0.0)), 0, 1.0, "the slope of log at 0 is infinite (log of 0)"),
+        (lambda: ag.sqrt(v(0.0)), 0, 1.0, "the slope of sqrt at 0 is infinite"),
+        (lambda: ag.relu(v(-1.0)), 0, INF, "an infinite adjoint meets a local gradient of 0"),
+        (lambda: v(1.0) * 1e200, 0, 1e200, "overflow of the product"),
+        (lambda: v(1.0) * 2.0, 0, NAN, "not finite already"),
+    ],
+)
+def test_why_an_adjoint_is_not_finite(make, slot, adjoint, words):
+    from autograd_lite.mechanisms import of_adjoint
+
+    what, advice = of_adjoint(make(), slot, adjoint)
+    assert words in what
+    assert len(advice) > 10
+
+
+# --- primitives of one's own ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("p q", "a", "1"), ValueError, "must be an identifier"),
+        (("for", "a", "1"), ValueError, "must be an identifier"),
+        ((3, "a", "1"), ValueError, "must be an identifier"),
+        (("_p", "a", "1"), ValueError, "must be an identifier"),
+        (("p", "a", "1", 3), TypeError, "symbol must be a string"),
+        (("p", "1.0", "1"), ValueError, "forward has no operand"),
+        (("p", "a +", "1"), ValueError, "is no expression"),
+        (("p", "nothing_known(a)", "1"), ValueError, "calls 'nothing_known'"),
+        (("p", 3, "1"), TypeError, "forward must be a function or an expression"),
+        (("p", lambda *a: 1.0, "1"), TypeError, "fixed number of positional arguments"),
+        (("p", "a * b", "b, c"), ValueError, "partials uses 'c', which is no operand"),
+        (("p", "a * b", "b"), ValueError, "1 derivatives for 2 operands"),
+        (
+            ("p", "a * b", lambda a: 1.0),
+            ValueError,
+            "partials takes 1 arguments; it gets 2 operands, and out if it takes 3",
+        ),
+        (("exp", "a", "1"), ValueError, "primitive of autograd_lite already"),
+    ],
+)
+def test_primitives_that_are_refused(arguments, error, words):
+    with pytest.raises(error, match=words):
+        ag.primitive(*arguments)
+
+
+def test_a_primitive_whose_rule_gives_too_few_or_no_number():
+    few = ag.primitive("corners_few", lambda a, b: a * b, lambda a, b: [b])
+    with pytest.raises(ValueError, match="gave 1 derivatives for 2 operands"):
+        few(v(1.0), 2.0)
+    word = ag.primitive("corners_word", lambda a: "much", lambda a: 1.0)
+    with pytest.raises(TypeError, match="the result of forward: expected a real number"):
+        word(v(1.0))
+    slope = ag.primitive("corners_slope", lambda a: a, lambda a: "steep")
+    with pytest.raises(TypeError, match="a partial: expected a real number"):
+        slope(v(1.0))
+
+
+@pytest.mark.parametrize("xs", [v(1.0), "abc", b"abc", {1.0: 2.0}, 3.0, None])
+def test_a_sequence_is_wanted(xs):
+    for name in ("sum", "prod", "mean", "max", "norm", "logsumexp", "softmax", "log_softmax"):
+        with pytest.raises(TypeError, match=f"{name}: takes one sequence"):
+            getattr(ag, name)(xs)
+
+
+def test_empty_sequences():
+    assert (ag.sum([]), ag.prod([]), ag.dot([], []), ag.dot([], [], bias=3)) == (0.0, 1.0, 0.0, 3.0)
+    for name in ("mean", "max", "min", "norm", "logsumexp", "softmax", "log_softmax"):
+        with pytest.raises(ValueError, match=f"{name}: the sequence is empty"):
+            getattr(ag, name)([])
