@@ -152,7 +152,8 @@ GROUPINGS: list[Callable[[Plan, Sequence[bool]], list[Group]]] = [_each, _repeat
 # --- boxes and edges --------------------------------------------------------------------------------------
 
 MOST_ARROWS = 5
-"""A leaf that more boxes take from has arrows only to forward ones that take nothing else; the others name it, and it names them."""
+"""A leaf that more boxes take from has arrows only to forward ones that take nothing else; the others name it,
+and it names them."""
 MOST_NAMED = 4
 """Boxes that a leaf without arrows to them names."""
 LEAF_NAMES = {"theta": "parameters", "seed": "1 / rows"}
