@@ -140,6 +140,12 @@ def test_open_and_close_by_mouse_and_by_keyboard(browser, tmp_path):
         page.locator("[aria-label='Open layer 1']").locator("visible=true").press("Enter")
         assert "16 × neuron *" in seen()
         assert page.inner_text("#says") == "Open layer 1"
+        focused = "document.activeElement.getAttribute('aria-label')"
+        assert page.evaluate(focused) == "Close layer 1"
+        assert "opening one closes those beside it" in page.inner_text("#bar")
+        page.keyboard.press("Enter")
+        assert page.evaluate(focused) == "Open layer 1"
+        page.keyboard.press("Enter")
         page.locator("[aria-label='Open 16 × neuron *']").locator("visible=true").click()
         assert {"w[0]", "w[15]", "b", "15 × neuron *"} <= set(seen())
         page.locator("[aria-label='Close MLP']").locator("visible=true").press(" ")

@@ -411,7 +411,7 @@ def test_hostile_names_in_svg(name, engine, monkeypatch):
     root = parsed(picture)
     assert {e.tag.removeprefix(SVG) for e in root.iter()} == {"svg", "title", "rect", "g", "path", "polygon", "text"}
     assert len(groups(root, "box")) == 4
-    assert printable(name) in texts(root, "title")
+    assert (printable(name) if name.strip() else "v1") in texts(root, "title")
     assert len(picture.svg) < 12_000
 
 
@@ -842,6 +842,27 @@ def test_a_leaf_changed_since_makes_no_false_equation():
     svg = ag.draw(y).svg
     assert "9 * 9" not in svg
     assert "an operand has changed since" in svg
+
+
+@pytest.mark.parametrize("fold", [None, True])
+def test_numbers_of_two_times_are_told_in_words(fold):
+    w = ag.Parameter(3.0, name="w")
+    loss = w * w
+    loss.backward()
+    said = "A leaf was changed after this was computed"
+    assert said not in ag.draw(loss, fold=fold).model.note
+    assert said not in str(ag.tape(loss))
+    w.data = 1.0
+    assert said in ag.draw(loss, fold=fold).model.note
+    assert said in str(ag.tape(loss)).splitlines()[-1]
+
+
+def test_a_name_of_blanks_is_none():
+    assert [box.title for box in ag.draw(ag.Value(1.0, name="  ") + ag.Value(2.0, name="y")).model.boxes] == [
+        "v1",
+        "y",
+        "v3",
+    ]
 
 
 def test_backslashes_in_dot_labels_are_text():

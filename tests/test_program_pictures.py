@@ -209,6 +209,8 @@ def test_a_leaf_says_which_boxes_take_it_without_an_arrow():
     assert not any(edge.source == at for edge in picture.model.edges)
     taking = [f"%{k}" for k, x in enumerate(program.plan().instructions) if any(r.source == 3 for r in x.args)]
     assert box.lines[-1] == ("note", f"used by {', '.join(taking)}")
+    notes = [text for box in ag.draw(moons_like()).model.boxes for _, text in box.lines if "used by" in text]
+    assert any(text.startswith("also used by %") for text in notes)
 
 
 def test_a_function_that_was_never_called_cannot_be_drawn():

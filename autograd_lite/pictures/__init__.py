@@ -90,6 +90,7 @@ def draw(
     """
     from autograd_lite.pictures.closed import to_depth
     from autograd_lite.pictures.folded import folded
+    from autograd_lite.pictures.formula import mixed
     from autograd_lite.pictures.model import model
 
     _check_direction(direction, "draw")
@@ -129,6 +130,7 @@ def draw(
             made = to_depth(alike(), depth).model
     else:
         made = model(order, roots) if small else alike()
+    made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
     if compare is not None:
         return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
     return Picture(made, direction, lambda: str(Tape(order, roots)), _wholes(order, roots, made, alike))

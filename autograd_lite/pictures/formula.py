@@ -114,6 +114,17 @@ def changed(node: Any) -> bool:
     return repr(node._row.value(numbers) if node._row.variadic else node._row.value(*numbers)) != repr(node._f)
 
 
+def mixed(order: Sequence[Any]) -> str:
+    """A sentence for those who would read numbers of two times as of one; "" where no leaf has changed since.
+
+    Args:
+        order: the nodes to look at.
+    """
+    if any(node._row is not None and changed(node) for node in order):
+        return "A leaf was changed after this was computed: the leaves show new data, the other numbers are older."
+    return ""
+
+
 def assignment(node: Any, labels: Labels) -> str:
     """A node with its formula, the numbers put in, and the result: `c = a * b = 2 * 3 = 6`."""
     if node._row is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autograd_lite.pictures.formula import Labels, formula
+from autograd_lite.pictures.formula import Labels, formula, mixed
 from autograd_lite.pictures.model import backward_value, has_backward
 from autograd_lite.pictures.text import TOOLTIP_NAME, few, number, printable
 from autograd_lite.value import Value
@@ -48,7 +48,8 @@ def _lines(order: Sequence[Value], roots: Sequence[Value], full: bool) -> list[s
     if cut:
         left_out = len(order) - 2 * ENDS
         lines.insert(ENDS, f"... {left_out:,} more lines; ag.tape(loss, full=True) has them all ...")
-    return lines
+    note = mixed(shown)
+    return [*lines, note] if note else lines
 
 
 def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:

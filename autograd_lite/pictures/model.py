@@ -339,7 +339,7 @@ def model(
 
 def title(node: Value, labels: Labels, frame: int | None) -> str:
     """What a box is called: inside a frame `w[1]` says enough of `layers[0].neurons[3].w[1]`."""
-    if not node.name:
+    if not node.name.strip():
         return labels[node]
     inner = frame is not None and isinstance(node, Parameter)
     return printable((inner and node.name.rpartition(".")[2]) or node.name)

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { targets, labels, views } = JSON.parse(document.getElementById("data").textContent);
+  const { targets, labels, focus, views } = JSON.parse(document.getElementById("data").textContent);
   if (views < 2) return;
   const byId = (id) => document.getElementById(id);
 
@@ -17,8 +17,8 @@
     const go = (event) => {
       event.preventDefault();
       show(n, labels[id]);
-      // What is focused goes out of sight: go on with the first that can be opened or closed here.
-      byId(`view${n}`).querySelector('[role="button"]')?.focus({ preventScroll: true });
+      // What is focused goes out of sight: go on with what was opened or closed, as it is in this view.
+      byId(focus[id])?.focus({ preventScroll: true });
     };
     g.addEventListener("click", go);
     g.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") go(event); });

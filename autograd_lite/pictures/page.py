@@ -36,8 +36,20 @@ def page(picture: Any, wholes: Sequence[Callable[[], Model]]) -> str:
     views = [f'<div class="view" id="view0">{picture.svg}</div>']
     targets: dict[str, int] = {}
     labels: dict[str, str] = {}
+    focus: dict[str, str] = {}
     found = _views(wholes)
     where = {opened: n for n, (opened, _) in enumerate(found, 1)}
+    titles = {
+        (n, frame): f"{picture.prefix}-{n}-frame{i}-title"
+        for n, (_, view) in enumerate(found, 1)
+        for i, frame in enumerate(view.frames)
+    }
+    boxes = {
+        (n, frame): f"{picture.prefix}-{n}-box{box}"
+        for n, (_, view) in enumerate(found, 1)
+        for box, frames in view.boxes.items()
+        for frame in frames
+    }
     for n, (opened, view) in enumerate(found, 1):
         prefix = f"{picture.prefix}-{n}"
         views.append(f'<div class="view" id="view{n}" hidden>{svg(scene(view.model, picture.direction), prefix)}</div>')
@@ -47,11 +59,13 @@ def page(picture: Any, wholes: Sequence[Callable[[], Model]]) -> str:
             if following in where:
                 targets[f"{prefix}-box{box}"] = where[following]
                 labels[f"{prefix}-box{box}"] = f"Open {view.model.boxes[box].title}"
+                focus[f"{prefix}-box{box}"] = titles[where[following], following]
         for i, frame in enumerate(view.model.frames):
             around = None if frame.parent is None else view.frames[frame.parent]
             targets[f"{prefix}-frame{i}-title"] = where.get(around, 1)
             labels[f"{prefix}-frame{i}-title"] = f"Close {frame.title}"
-    data = json.dumps({"targets": targets, "labels": labels, "views": len(views)})
+            focus[f"{prefix}-frame{i}-title"] = boxes[where.get(around, 1), view.frames[i]]
+    data = json.dumps({"targets": targets, "labels": labels, "focus": focus, "views": len(views)})
     parts = {"title": escape(picture.model.about), "views": "\n".join(views), "data": safe(data)}
     return filled(file("page.html"), parts | {"style": file("page.css"), "script": file("page.js")})
 

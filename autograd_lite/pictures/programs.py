@@ -152,7 +152,8 @@ GROUPINGS: list[Callable[[Plan, Sequence[bool]], list[Group]]] = [_each, _repeat
 # --- boxes and edges --------------------------------------------------------------------------------------
 
 MOST_ARROWS = 5
-"""A leaf that more boxes take from has arrows to those forward ones alone that take nothing else; the rest name it."""
+"""A leaf that more boxes take from has arrows only to forward ones that take nothing else; the others name it,
+and it names them."""
 MOST_NAMED = 4
 """Boxes that a leaf without arrows to them names."""
 LEAF_NAMES = {"theta": "parameters", "seed": "1 / rows"}
@@ -171,11 +172,12 @@ def _model(plan: Plan, results: int, constants: Array, backward: Sequence[bool],
     up = [g for g in groups if not backward[g.members[0]] and g not in leaves]
     placed = [*leaves, *down, *up]
     taken, unseen = _taken(plan, placed, len(leaves), backward)
+    with_arrows = {a for a, _ in taken}
     boxes = []
     for i, group in enumerate(placed):
         after = backward[group.members[0]]
         frame = None if not down or group in leaves else BACKWARD if after else FORWARD
-        without = [f"%{placed[user].members[-1]}" for user in unseen.get(i, ())]
+        without = _used([f"%{placed[user].members[-1]}" for user in unseen.get(i, ())], i in with_arrows)
         boxes.append(_box(plan, group, constants, after, frame, outputs, without))
     edges = [
         Edge(a, b, i, (0.0, 0.0), len(found), "; ".join(found[:4]) + ("; ..." if len(found) > 4 else ""), says="")
@@ -223,7 +225,7 @@ def _box(
     backward: bool,
     frame: int | None,
     outputs: dict[int, str],
-    unseen: Sequence[str],
+    used: str,
 ) -> Box:
     members = group.members
     last = members[-1]
@@ -236,9 +238,7 @@ def _box(
         symbol, title = title, LEAF_NAMES.get(x.name, x.name or "numbers")
         held = name(x, constants).removeprefix(x.name or "literal").strip()
         says = [(part, _counted(x)), *([("note", held)] if held else [])]
-        if unseen:
-            more = f" and {len(unseen) - MOST_NAMED} more" if len(unseen) > MOST_NAMED else ""
-            says.append(("note", f"used by {', '.join(unseen[:MOST_NAMED])}{more}"))
+        says += [("note", used)] if used else []
     elif len(members) > 1 and not group.fused:
         title, says = f"… {len(members):,} more of this shape", [(part, f"{_counted(x)} each")]
     elif group.fused:
@@ -254,6 +254,12 @@ def _box(
         kind, title, printable(symbol, 16), (0.0, 0.0), None, len(members), bool(words), frame,
         printable(about + ("; ..." if members[6:] else ""), 3 * TOOLTIP_NAME), says=tuple(says),
     )  # fmt: skip
+
+
+def _used(users: Sequence[str], besides: bool) -> str:
+    """Which boxes take a leaf without an arrow, `besides` those that its arrows go to."""
+    more = f" and {len(users) - MOST_NAMED} more" if len(users) > MOST_NAMED else ""
+    return f"{'also ' * besides}used by {', '.join(users[:MOST_NAMED])}{more}" if users else ""
 
 
 def _counted(x: Instruction) -> str:
