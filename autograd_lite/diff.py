@@ -73,7 +73,7 @@ def adjoints(root: Value, gradient: float = 1.0) -> dict[Value, float]:
     many, number = MANY, float  # locals are read faster
     for node, g in reversed(adjoint.items()):  # an entry is complete when its turn comes: all users stand behind it
         a = node._a
-        if a is None:
+        if a is None or g == 0.0:  # an adjoint of 0 contributes nothing: behind a relu that is off, half of a graph
             continue
         b = node._b
         if b is None:
