@@ -51,7 +51,7 @@ UNTOUCHED_FUNCTIONS = ("__repr__", "__str__", "_shown", "shown", "documentation"
 """Functions whose result is text for people."""
 
 REFUSING = ("plain", "number", "setting", "whole", "listed", "_count", "_betas", "_first", "_above_zero", "_same_keys",
-            "mode.tracer.read", "_checked_leaves", "self._refuse_several")  # fmt: skip
+            "look_at", "_checked_leaves", "self._refuse_several")  # fmt: skip
 """Functions that are told what a number was for, for their messages."""
 
 UNTOUCHED_KEYWORDS = ("ulp", "floor", "near", "domain", "note", "strict", *SPEED)

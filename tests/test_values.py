@@ -52,6 +52,7 @@ def test_what_a_value_tells():
     assert [type(v).__name__ for v in y.operands] == ["Value", "Constant"]
     assert y.local_grads == (3.0, math.exp(2.0))
     assert ag.sum([x, 2.0, x]).local_grads == (1.0, 1.0, 1.0)
+    assert (ag.Value(1.0).name, ag.Parameter(1.0).name, (x + 1.0).name) == ("", "", "")
     assert +y is y
     assert x.conjugate() is x
     assert f"{x}|{x:.2f}|{x:>6}" == "Value(2.0, name='x')|2.00|   2.0"
@@ -120,6 +121,7 @@ def test_a_trace_concerns_its_own_thread_alone():
         thread = threading.Thread(target=look)
         thread.start()
         thread.join()
+        assert repr(x) == f"{x}"  # to show itself is no look at the number
         if x > 0.0:
             ag.compile(lambda y: y * 2.0)(1.0)  # a trace within: the outer one goes on afterwards
         return x * x if x < 10.0 else x
