@@ -218,6 +218,23 @@ def test_the_settings_of_pieces():
                 make(wrong)
 
 
+def test_signs_and_decay_are_added():
+    g, w = np.array([1.0, 1.0, 1.0]), np.array([4.0, -4.0, 0.0])
+    assert optim.AddSign(0.5).update(g, {}, w)[0].tolist() == [1.5, 0.5, 1.0]
+    assert optim.AddDecay(0.5).update(g, {}, w)[0].tolist() == [3.0, -1.0, 1.0]
+    assert optim.AddSign([0.5, 0.25, 1.0]).update(g, {}, w)[0].tolist() == [1.5, 0.75, 1.0]
+
+
+def test_a_chain_of_ones_own_refuses_what_is_not_finite_too():
+    w = ag.Parameter(1.0)
+    optimizer = optim.Optimizer([w], 0.1)
+    w.grad = math.inf
+    with pytest.raises(ValueError, match=r"gradient of params\[0\] is inf"):
+        optimizer.step()
+    optim.Optimizer([w], 0.1, allow_nonfinite=True).step()
+    assert w.item() == -math.inf
+
+
 def test_a_piece_has_both_methods():
     w = ag.Parameter(1.0)
     for kept in ("start", "update"):

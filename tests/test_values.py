@@ -1,6 +1,7 @@
 """A Value as an object: what it tells, compares, refuses and hands on, and the n-ary functions' arguments."""
 
 import math
+import operator
 import threading
 
 import pytest
@@ -187,3 +188,13 @@ def test_forward_mode_where_something_is_not_finite():
 def test_the_slope_of_a_power_in_its_base(a, b, slope):
     assert (ag.Value(a) ** ag.Value(b)).local_grads[0] == pytest.approx(slope, rel=1e-13)
     assert (ag.Value(a) ** b).local_grads[0] == pytest.approx(slope, rel=1e-13)
+
+
+def test_every_comparison_is_watched_in_a_trace():
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        for way in (
+            lambda x, c=compare: x * 2.0 if c(x, 1.0) else -x,
+            lambda x, c=compare: x * 2.0 if c(1.0, x) else -x,
+        ):
+            f = ag.compile(way)
+            assert [f(t) for t in (0.5, 1.0, 2.0, 0.5)] == [way(t) for t in (0.5, 1.0, 2.0, 0.5)]
