@@ -433,7 +433,7 @@ class Trace:
     def _backward(self) -> bool:
         """Whether a backward pass has come to any of the units: until then a node has no gradient, not even 0."""
         units = self.z.values() if isinstance(self.z, dict) else chain.from_iterable(self.z)
-        return any(_has_gradient(z) for z in units)
+        return any(hasattr(z, "_grad") for z in units)
 
     def __repr__(self) -> str:
         def line(values: Iterable[Any]) -> str:
@@ -450,17 +450,6 @@ class Trace:
             delta = f" delta=[{line([z.grad for z in layer])}]" if known else ""
             lines.append(f"layer {i}: z=[{line(layer)}] a=[{line(a)}]{delta}")
         return "\n".join(lines)
-
-
-_grad_slot: Any = vars(Value)["_grad"]
-
-
-def _has_gradient(node: Value) -> bool:
-    try:
-        _grad_slot.__get__(node)
-    except AttributeError:
-        return False
-    return True
 
 
 class Neuron(Module):

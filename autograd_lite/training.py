@@ -265,9 +265,6 @@ class _Step:
         self._stepped(total)
         return costs, cost, predictions, norms
 
-    def begin(self) -> None:
-        """Before an epoch."""
-
     def write_back(self) -> None:
         """After an epoch, or where training stops: what the steps have changed is in the Values."""
 
@@ -314,9 +311,6 @@ class _CompiledStep(_Step):
         self.extra = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
         self.now: tuple[Any, Any] | None = None
         """Parameters and gradients that are ahead of the Values."""
-
-    def begin(self) -> None:
-        self.now = None
 
     def write_back(self) -> None:
         if self.now is not None:
@@ -370,7 +364,6 @@ def _epoch(
     penalties, weights = 0.0, 0
     norms = dict.fromkeys(step.groups, 0.0)
     steps = range(0, len(order), size)
-    step.begin()
     for first in steps:
         batch = [data[i] for i in order[first : first + size]]
         seen, penalty, outputs, lengths = step(batch)

@@ -306,7 +306,7 @@ MISTAKES = [
         'return 0.5 * _coefficient(coefficient, "l2") * functions.dot(ws, ws)',
     )),
     # --- training
-    *_slips("optim.py", "optim golden training interrupts", (
+    *_slips("optim.py", "optim golden training faults_training interrupts", (
         "a step up the gradient",
         "return w - self.lr * g, tuple(after)",
         "return w + self.lr * g, tuple(after)",

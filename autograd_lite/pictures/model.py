@@ -186,10 +186,7 @@ class Frames:
 
 def backward_value(node: Value) -> float | None:
     """The `.grad` of a node, None if no backward pass has ever set it."""
-    try:
-        return node._grad
-    except AttributeError:
-        return None
+    return getattr(node, "_grad", None)
 
 
 def has_backward(order: Sequence[Value], roots: Sequence[Value]) -> bool:
