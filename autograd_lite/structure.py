@@ -117,21 +117,24 @@ def _joiner(kind: type) -> Callable[[list[Any]], Any]:
 
 def rebuild(plan: Plan, numbers: Sequence[Any]) -> Any:
     """The thing that `flatten` took apart, with other numbers in it (or anything else in their places)."""
-    if plan == [NUMBER]:
-        return numbers[0]
+
+    def part(step: Any, where: slice) -> Any:
+        return numbers[where.start] if step is NUMBER else as_array(numbers[where], step)
+
+    return assembled(plan, part)
+
+
+def assembled(plan: Plan, part: Callable[[Any, slice], Any]) -> Any:
+    """What a plan lays out, made of `part(step, where)` for each number and array: a step and the places it takes."""
     built: list[Any] = []
     position = 0
     for step in plan:
-        if step is NUMBER:
-            built.append(numbers[position])
-            position += 1
-        elif isinstance(step, Group):
+        if isinstance(step, Group):
             start = len(built) - step.size
             built[start:] = [step.join(built[start:])]
         else:
-            size = prod(step)
-            built.append(as_array(numbers[position : position + size], step))
-            position += size
+            first, position = position, position + (1 if step is NUMBER else prod(step))
+            built.append(part(step, slice(first, position)))
     return built[0]
 
 

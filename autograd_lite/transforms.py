@@ -13,12 +13,11 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from math import prod
 from typing import Any
 
 from autograd_lite import functions, graph, sparsity
 from autograd_lite.diff import adjoints, graph_adjoints, graph_tangents, tangents
-from autograd_lite.structure import NUMBER, Group, Plan, as_array, flatten, rebuild
+from autograd_lite.structure import NUMBER, Group, Plan, as_array, assembled, flatten, rebuild
 from autograd_lite.value import Value, changed_mode, mode, shown
 
 Function = Callable[..., Any]
@@ -468,39 +467,23 @@ def _blocks(plan: Plan, form: Plan, table: Sequence[Sequence[Any]]) -> Any:
     outputs) + (shape of the argument); where it meets a sequence of numbers, nested lists of that.
     """
     arrays = any(step is not NUMBER and not isinstance(step, Group) for step in form)
-    built: list[Any] = []
-    row = 0
-    for step in plan:
-        if isinstance(step, Group):
-            start = len(built) - step.size
-            built[start:] = [step.join(built[start:])]
-            continue
-        size = 1 if step is NUMBER else prod(step)
-        rows = table[row : row + size]
-        row += size
+
+    def block(step: Any, where: slice) -> Any:
+        rows = table[where]
         if step is NUMBER:
-            built.append(rebuild(form, rows[0]))
-        elif arrays:
-            built.append(_joined(form, rows, step))
-        else:
-            built.append(as_array([rebuild(form, some) for some in rows], step).tolist())
-    return built[0]
+            return rebuild(form, rows[0])
+        return _joined(form, rows, step) if arrays else as_array([rebuild(form, row) for row in rows], step).tolist()
+
+    return assembled(plan, block)
 
 
 def _joined(form: Plan, rows: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
     """An array of outputs meets arrays, alone or in a sequence: a block in the place of each."""
-    built: list[Any] = []
-    column = 0
-    for step in form:
-        if isinstance(step, Group):
-            start = len(built) - step.size
-            built[start:] = [step.join(built[start:])]
-            continue
-        inner = () if step is NUMBER else step
-        size = prod(inner)
-        built.append(as_array([g for row in rows for g in row[column : column + size]], shape + inner))
-        column += size
-    return built[0]
+
+    def block(step: Any, where: slice) -> Any:
+        return as_array([g for row in rows for g in row[where]], shape + (() if step is NUMBER else step))
+
+    return assembled(form, block)
 
 
 def _shape(plan: Plan) -> tuple[int, ...] | None:
