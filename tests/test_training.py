@@ -676,13 +676,14 @@ def test_interrupted_anywhere_the_state_is_whole(tmp_path):
                     raise KeyboardInterrupt
             return tracer
 
+        outside = sys.gettrace()
         if countdown is not None:
             sys.settrace(tracer)
         try:
             history = ag.fit(model, X, y, optimizer=optimizer, epochs=2, batch_size=1, seed=0, patience=5,
                              checkpoint=tmp_path / "run.json")  # fmt: skip
         finally:
-            sys.settrace(None)
+            sys.settrace(outside)
         return history, ([p.item() for p in optimizer.params], optimizer.state_dict()), countdown
 
     def inside(frame):  # after fit has begun to train: before, nothing has changed and the interrupt goes through
