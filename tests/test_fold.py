@@ -212,6 +212,16 @@ def test_shared_subexpressions_are_computed_once():
     assert [x.size for x in program.plan(False).instructions if x.op == "exp"] == [1]
 
 
+def test_the_slope_of_what_is_computed_once_meets_the_sum_of_its_adjoints():
+    """Two nodes for one expression are one instruction: where its slope is infinite, eager's infinities of both signs
+    give NaN, and the instruction the derivative of the whole."""
+    w = ag.Parameter(0.0)
+    for factor, slope in ((2.0, math.inf), (1.0, 0.0)):  # sqrt(w), and 0
+        root = factor * ag.sqrt(w) - ag.sqrt(w)
+        assert math.isnan(ag.gradients(root, [w])[0])
+        assert fold(root, params=[w]).loss_and_grad([0.0])[1].tolist() == [slope]
+
+
 def test_a_recurrence_is_a_class_a_step():
     w = parameters(2)
     h = w[0]

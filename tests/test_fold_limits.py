@@ -59,6 +59,7 @@ def test_products_and_gradients_whose_sum_overflows_on_the_way():
     matrix = [[big, big, 0.0, -big], [1e108, 1e108, 3.0, 1e108]]
     forms = ag.compile(lambda a: ag.tanh(ag.mean([ag.dot(p, q) for p in a for q in a][1:3]) * 1e-308))
     assert close(forms(matrix), math.tanh(1.0))
+    assert math.isnan(ag.compile(ag.dot)([0.0, 1e308, 1e308], [math.inf, 1.0, 1.0]))
     mean = ag.compile(lambda x: w[0] * x, params=w, batch=True)
     rows = np.array([1e308, 1e308, -1e308, -1e308] * 3)
     assert mean.loss_and_grad([1.0, 1.0], rows)[1].tolist() == [0.0, 0.0]

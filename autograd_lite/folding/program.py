@@ -503,9 +503,10 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
     input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
     Values are those of the graph up to rounding: a sum of n terms is added in plain floats and in another order, within
     n * 1.1e-16 times the sum of their sizes (`ag.sum` of the graph is exactly rounded), and overflows only where its
-    result does; the sign of a zero may differ (a term `+ 0.0` is left out). Each step of a recurrence is an instruction
-    of its own, which takes about 0.3 ms to prepare and a few microseconds to run: a graph that is one long chain is
-    better left as it is.
+    result does; the sign of a zero may differ (a term `+ 0.0` is left out). An expression that comes twice is computed
+    once, and its gradient added up before it meets the slope: sqrt(w) - sqrt(w) has derivative 0 at 0, where the
+    graph has inf - inf. Each step of a recurrence is an instruction of its own, which takes about 0.3 ms to prepare and
+    a few microseconds to run: a graph that is one long chain is better left as it is.
 
     Args:
         value: the Value to compute, or a sequence of several.
