@@ -4,6 +4,7 @@ import itertools
 import math
 import pickle
 import random
+import sys
 import threading
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autograd_lite as ag
+from autograd_lite.folding.backends import kernels
 from autograd_lite.folding.program import fold
 from autograd_lite.rows import TABLE
 from autograd_lite.value import record
@@ -355,6 +357,19 @@ def test_a_primitive_of_the_users_own():
     same(ag.sum([cube(x) * x for x in w]), w)
 
 
+def test_a_slope_of_zero_meets_an_infinite_adjoint():
+    f = ag.primitive("first_of_both", "a + 0 * b", "1, 0")
+    try:
+        a, b = ag.Parameter(0.0), ag.Parameter(2.0)
+        root = ag.sqrt(f(a, b))
+        _, slopes = eager(root, [a, b])
+        assert close(fold(root, params=[a, b]).loss_and_grad([0.0, 2.0])[1], slopes)
+        assert slopes[0] == math.inf
+        assert math.isnan(slopes[1])
+    finally:
+        del TABLE["first_of_both"]
+
+
 # --- programs ---------------------------------------------------------------------------------------------
 
 
@@ -433,6 +448,14 @@ def test_the_listing_names_the_matrix_products():
     assert len(text.splitlines()) < 40
 
 
+def test_the_listing_names_literals_and_segments():
+    x = parameters(30)
+    means = ag.fold(ag.sum([ag.tanh(ag.mean(x[i : i + 2 + i % 3])) for i in range(6)]), params=x)
+    assert "literal 0.5 0.333333 0.25 0.5 ...\n" in str(means)
+    dots = ag.fold(ag.sum([ag.tanh(ag.dot(x[:n], x[n : 2 * n])) for n in range(1, 9)]), params=x)
+    assert "(8 segments of 36)" in str(dots)
+
+
 def test_single_precision_on_request():
     model, loss = small_model()
     found = ag.fold(loss, params=model.parameters(), dtype=np.float32)()
@@ -472,3 +495,24 @@ def test_a_slope_at_minus_zero_keeps_its_sign_in_a_folded_gradient_graph(f):
     slope = ag.gradients(f(x / -1.45), x, create_graph=True)
     assert slope.item() == -math.inf
     assert ag.fold(slope, inputs=[x])(0.0) == -math.inf
+
+
+def test_the_error_functions_without_scipy_are_those_of_math(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    monkeypatch.setattr(kernels, "_any_erfc", kernels._special("erfc"))
+    x = np.concatenate([np.linspace(-6.0, 27.0, 200), [math.inf, -math.inf, math.nan]])
+    for kernel, function in ((kernels._special("erf"), math.erf), (kernels.erfc, math.erfc)):
+        out = np.empty(len(x))
+        kernel(x, out)
+        assert np.array_equal(out, [function(v) for v in x], equal_nan=True)
+
+
+def test_root_of_an_exponent_that_is_the_same_for_all_rows():
+    """NumPy takes the square root there, which is NaN at -infinity and -0 at -0."""
+    e, w = ag.Parameter(0.5), ag.Parameter(2.0)
+    program = ag.compile(lambda x: [x**e * w], params=[e, w], batch=True)
+    rows = [-math.inf, -0.0, math.inf, 4.0]
+    (found,), _ = program.rows_and_grad([0.5, 2.0], rows)
+    assert found.tolist() == [math.inf, 0.0, math.inf, 4.0] == [(2.0 * ag.Value(x) ** e).item() for x in rows]
+    assert math.copysign(1.0, found[1]) == 1.0

@@ -10,6 +10,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.folding import pool
+from autograd_lite.folding.backends import in_range
 from tests.test_fold import close
 
 HUGE = [1e308, 1e308, -1e308]
@@ -75,6 +76,19 @@ def test_the_mean_of_a_batch_overflows_only_where_it_is_too_large(monkeypatch):
     signs = np.repeat([1.7e308, -1.7e308], 1500)
     slope = ag.compile(lambda x: w * x, params=[w], batch=True).loss_and_grad([1.0], signs)[1]
     assert close(slope, [0.0], scale=1.7e308)
+
+
+def test_wide_rows_overflow_only_where_their_sum_does():
+    x, y = np.full((3, 40), 1e154), np.full((3, 40), 1.1e154)
+    y[:, 20:] *= -1.0
+    y[1, 0] = 1.6e154
+    program = ag.compile(
+        lambda x, y: ag.sum([ag.tanh(ag.dot(list(a), list(b)) * 1e-308) for a, b in zip(x, y, strict=True)])
+    )
+    assert close(program(x, y), math.tanh(1.6 - 1.1))
+    with np.errstate(over="ignore"):
+        total = in_range.total([np.array([1.5e308, 1.0])] * 2 + [np.array([-1.5e308, 0.5])])
+    assert total.tolist() == [1.5e308, 2.5]
 
 
 def test_no_warning_leaves_a_run():

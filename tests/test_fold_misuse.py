@@ -78,7 +78,66 @@ def test_what_fold_and_compile_are_given():
         ag.fold(w * x, inputs=[[x, [x]]])
     with pytest.raises(ValueError, match="given twice"):
         ag.fold(w * x, inputs=[x, x])
+    with pytest.raises(
+        ValueError, match=r"fold: inputs\[0\] must be a Value or a regular array of Values; it is ragged"
+    ):
+        ag.fold(w * x, inputs=[[np.array([[x, w]]), np.array([[x]])]])
+    with pytest.raises(ValueError, match="fold: there is no value to compute"):
+        ag.fold([])
+    with pytest.raises(TypeError, match=r"compile: f must be a function, got float 3\.0"):
+        ag.compile(3.0)
     assert ag.fold(model([1.0, 2.0]), params=model).params == model.parameters()
+
+
+def test_batches_that_do_not_fit():
+    w = ag.Parameter(2.0)
+    program = ag.compile(lambda x, y: w * x * y[0] * y[1], params=[w], batch=True)
+    assert program([1.0, 2.0], np.ones((2, 2))) == 3.0
+    with pytest.raises(ValueError, match="argument 1 has 3 rows, the arguments before it 2"):
+        program([1.0, 2.0], np.ones((3, 2)))
+    for empty in (np.ones(0), []):
+        with pytest.raises(ValueError, match="at least one row"):
+            program(empty, np.ones((0, 2)))
+    assert w.grad == 0.0
+
+
+def test_what_a_folded_program_is_asked_for():
+    w, x = ag.Parameter(2.0), ag.Value(3.0)
+    program = ag.fold(w * x, inputs=[x])
+    assert repr(program).startswith("Program(3 instructions, 1 parameters, inputs [()]")
+    with pytest.raises(ValueError, match="argument 0 must have shape"):
+        program([1.0, 2.0])
+    with pytest.raises(TypeError, match="takes 1 arguments, got 2"):
+        program(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="rows_and_grad: the program needs a batch axis"):
+        program.rows_and_grad([1.0], 2.0)
+    alone = ag.fold(x * x, params=[], inputs=[x])
+    with pytest.raises(RuntimeError, match="the program has no parameters; value_and_grad"):
+        alone.loss_and_grad([], 2.0)
+    for wrong in ([], [1.0, 2.0]):
+        with pytest.raises(ValueError, match="theta: expected a vector of 1 numbers, got shape"):
+            program.theta = wrong
+    assert w.data == 2.0
+
+
+def test_what_a_compiled_function_knows_before_its_first_call():
+    w = ag.Parameter(2.0)
+    program = ag.compile(lambda x: w * x)
+    with pytest.raises(RuntimeError, match="after its first call; or give params="):
+        program.params  # noqa: B018
+    with pytest.raises(RuntimeError, match="call it once"):
+        program.plan()
+    assert program(3.0) == 6.0
+    assert program.params == [w]
+    with pytest.raises(ValueError, match="theta: expected a vector of 1 numbers, got shape"):
+        program.theta = [1.0, 2.0]
+
+
+def test_a_graph_of_more_kinds_of_steps_than_there_are_numbers_for(monkeypatch):
+    monkeypatch.setattr("autograd_lite.folding.scalars.WIDE", 8)
+    w = ag.Parameter(0.5)
+    with pytest.raises(ValueError, match="more than 8 classes; it repeats too little to be folded"):
+        ag.fold(ag.tanh(ag.exp(ag.sin(ag.cos(ag.atan(ag.sqrt(ag.log(w + 3.0))))))))
 
 
 # --- results ----------------------------------------------------------------------------------------------
@@ -125,6 +184,42 @@ def test_a_compiled_function_shows_what_it_is():
     assert repr(ag.compile(Callable())) == "Compiled(Callable Callable(), 0 programs)"
     assert repr(ag.compile(ag.exp)) == "Compiled(exp, 0 programs)"
     assert "partial" in repr(ag.compile(functools.partial(pow, 2.0)))
+
+
+def doubled_detached(x):
+    y = (x * 2.0).detach()
+    assert y.name == x.name
+    return x * y
+
+
+def test_a_compiled_function_is_pickled_with_its_traces():
+    program = ag.compile(doubled_detached)
+    assert program.value_and_grad(3.0) == (18.0, 6.0)
+    again = pickle.loads(pickle.dumps(program))
+    assert again.value_and_grad(4.0) == (32.0, 8.0)
+    assert repr(again) == repr(program)
+
+
+def test_a_value_that_is_detached_in_a_trace_keeps_its_name():
+    names = []
+
+    def f(x):
+        y = x * 2.0
+        y.name = "y"
+        names.append(y.detach().name)
+        return x * y.detach()
+
+    assert ag.compile(f).value_and_grad(3.0) == (18.0, 6.0)
+    assert names == ["y"]
+
+
+def test_rows_that_branch_differently_while_the_parameters_become_known():
+    """The first call finds the parameters; when it is traced again at those, it must still refuse."""
+    w = ag.Parameter(1.0)
+    program = ag.compile(lambda x: w * x if w * x > 0 else x, batch=True)
+    with pytest.raises(RuntimeError, match="its rows would take different branches"):
+        program.loss_and_grad([1.0], [1.0, -1.0])
+    assert program([1.0, 2.0]) == 1.5
 
 
 # --- parameters that are not known from the start ---------------------------------------------------------

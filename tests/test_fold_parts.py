@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.folding.backends.numpy_backend import prepare
 from autograd_lite.folding.backends.views import common, cut, pattern, table_view
 from autograd_lite.folding.contract import forms
+from autograd_lite.folding.lanes import Builder, Elements, on_lanes
+from autograd_lite.folding.plan import plan
 
 # --- index arrays as views ------------------------------------------------------------------------------
 
@@ -227,3 +230,102 @@ def test_a_gradient_in_every_second_leaf_of_a_product():
     y = ag.sum([ag.tanh(a * b) * (2.0 + i) for i, (a, b) in enumerate(product(x, x))])
     odd = ag.fold(y, inputs=[x[1::2]])
     assert odd.value_and_grad([v.item() for v in x[1::2]])[1].tolist() == pytest.approx(ag.gradients(y, x[1::2]))
+
+
+def test_rows_of_one_hash_are_told_apart(monkeypatch):
+    """Rows of operands are told from one another by a weighed sum; where the weights do not do it, none are equal."""
+    to, left, right = np.array(
+        [(i * 3 + j, i * 2 + t, j * 2 + t) for i in range(2) for j in range(3) for t in range(2)]
+    ).T
+
+    class Zeros:
+        def integers(self, low, high, size, dtype):
+            return np.zeros(size, dtype)
+
+    assert [form.what for form in forms(to, left, right)] == ["matmul"]
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Zeros())
+    found = list(forms(to, left, right))
+    x, y = np.arange(10.0), np.arange(10.0) ** 2
+    assert np.array_equal(added(found, x, y, 6), np.bincount(to, x[left] * y[right], 6))
+
+
+def test_blocks_of_many_shapes_are_rows():
+    terms, lane = [], 0
+    for b in range(10):
+        for i, j in product(range(b + 1), range(2)):
+            terms += [(lane, 2 * (20 * b + i) + t, 4 * b + 2 * j + t) for t in range(2)]
+            lane += 1
+    to, left, right = np.array(terms).T
+    found = list(forms(to, left, right))
+    assert [form.what for form in found] == ["rows"]
+    x, y = np.random.default_rng(3).normal(size=(2, 500))
+    assert np.allclose(added(found, x, y, lane), np.bincount(to, x[left] * y[right], lane), rtol=1e-14)
+
+
+def test_blocks_that_hang_together_by_a_long_chain_are_rows():
+    """Lane i multiplies rows i and i, or i and i + 1: one block, of which few products are there."""
+    pairs = [(i, j) for i in range(14) for j in (i, i + 1)]
+    to, left, right = np.array([(k, 3 * i + t, 3 * j + t) for k, (i, j) in enumerate(pairs) for t in range(3)]).T
+    x, y = np.random.default_rng(2).normal(size=(2, 60))
+    found = list(forms(to, left, right))
+    assert np.allclose(added(found, x, y, 28), np.bincount(to, x[left] * y[right], 28), rtol=1e-14)
+
+
+# --- operands whose patterns do not fit together ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_runs_that_do_not_nest_are_gathered(batch):
+    """Lanes that come in three runs of four meet lanes in two runs of six."""
+    rng = np.random.default_rng(0)
+    p = [ag.Parameter(v) for v in rng.normal(size=40)]
+    threes = [*range(4), *range(10, 14), *range(20, 24)]
+    twos = [*range(1, 7), *range(30, 36)]
+
+    def f(x):
+        return ag.sum([ag.tanh(ag.atan2(p[i], p[j]) * x) for i, j in zip(threes, twos, strict=True)])
+
+    program = ag.compile(f, params=p, batch=batch)
+    value, slopes = program.loss_and_grad(program.theta, np.ones(3) if batch else 1.0)
+    expected = f(1.0)
+    assert np.isclose(value, expected.item(), rtol=1e-14)
+    assert np.allclose(slopes, ag.gradients(expected, p), rtol=1e-13)
+
+
+@pytest.mark.parametrize("special", [0.5, np.inf])
+def test_ragged_gradients_over_a_batch(special):
+    """Parameter k is used k + 1 times: its gradient is a sum of as many products, each over all the rows."""
+    p = [ag.Parameter(0.1 * (k - 3)) for k in range(9)]
+
+    def f(x):
+        return ag.sum([ag.sin(p[k] * x[j]) for k in range(9) for j in range(k + 1)])
+
+    rows = np.random.default_rng(1).normal(size=(4, 9))
+    rows[2, 3] = special
+    program = ag.compile(f, params=p, batch=True)
+    _, slopes = program.loss_and_grad(program.theta, rows)
+    expected = np.array([ag.gradients(f(row.tolist()), p) for row in rows]).mean(0)
+    assert np.allclose(slopes, expected, rtol=1e-13, equal_nan=True)
+
+
+# --- rules of sequences -----------------------------------------------------------------------------------
+
+
+RULES = [
+    "sum([1.5 - x for x in xs])", "sum([x - max(xs) for x in xs])", "-sum(xs)", "2 + min(xs)", "sum(xs) - 1",
+    "sum([3 / x for x in xs])", "sum([x / norm(xs) for x in xs])", "sum([2 * x for x in xs]) * 3",
+    "sum([-x * x for x in xs])",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_of_a_sequence_on_lanes(rule):
+    """Everything that the language has between numbers, it has between lanes."""
+    groups = [[0.5], [-1.0, 2.0, 4.0], [3.0, -0.25]]
+    builder = Builder()
+    elements = Elements(builder, builder.leaf("theta", 6), np.array([1, 3, 2]))
+    found = on_lanes(rule, ("xs",))(elements)
+    (out,) = prepare(plan(builder.instructions, [found.ref]))({"theta": np.concatenate(groups)})
+    norm = lambda xs: sum(x * x for x in xs) ** 0.5  # noqa: E731
+    expected = [eval(rule, {"norm": norm, "xs": xs}) for xs in groups]
+    assert np.allclose(out, expected, rtol=1e-15)

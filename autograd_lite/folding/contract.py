@@ -80,23 +80,22 @@ def _uniform(lanes: Array, left: Array, right: Array | None, length: int, reduce
         yield Form("rows", lanes, lefts, None)
         return
     rights = right.reshape(n, length)
-    if length > 1 or reduces:
-        best: list[Form] = []
-        for by in (None, lefts, rights):
-            if by is None:
-                found = _blocks(lanes, lefts, rights)
-            else:
-                order = np.argsort(by, axis=1, kind="stable")
-                if (order == np.arange(length)).all():
-                    continue
-                found = _blocks(lanes, np.take_along_axis(lefts, order, 1), np.take_along_axis(rights, order, 1))
-            if found and (not best or _blocks_in(found) < _blocks_in(best)):
-                best = found
-            if best and _blocks_in(best) == 1:
-                break
-        if best:
-            yield from best
-            return
+    best: list[Form] = []
+    for by in (None, lefts, rights):
+        if by is None:
+            found = _blocks(lanes, lefts, rights)
+        else:
+            order = np.argsort(by, axis=1, kind="stable")
+            if (order == np.arange(length)).all():
+                continue
+            found = _blocks(lanes, np.take_along_axis(lefts, order, 1), np.take_along_axis(rights, order, 1))
+        if found and (not best or _blocks_in(found) < _blocks_in(best)):
+            best = found
+        if best and _blocks_in(best) == 1:
+            break
+    if best:
+        yield from best
+        return
     yield Form("rows", lanes, lefts, rights)
 
 

@@ -228,9 +228,6 @@ class Lanes:
     def __truediv__(self, other: Any) -> Any:
         return _apply("div", self, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
-        return _apply("div", other, self)
-
     def __neg__(self) -> Any:
         return _apply("neg", self)
 

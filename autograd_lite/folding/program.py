@@ -211,8 +211,6 @@ class Program:
             array = arguments.numbers(arg, f"program: argument {k}")
             got = array.shape
             if self._batch:
-                if not got or got[1:] != shape:
-                    raise ValueError(f"program: argument {k} must have shape (rows, {str(shape)[1:-1]}), got {got}")
                 if rows is not None and rows != got[0]:
                     raise ValueError(f"program: argument {k} has {got[0]} rows, the arguments before it {rows}")
                 rows = got[0]
@@ -221,8 +219,6 @@ class Program:
                 if got != shape:
                     raise ValueError(f"program: argument {k} must have shape {shape}, got {got}")
                 leaves[f"input {k}"] = array.ravel()
-        if rows == 0:
-            raise ValueError("program: the batch is empty")
         return leaves, rows
 
     def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:

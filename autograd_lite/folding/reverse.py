@@ -68,7 +68,6 @@ def _handed_on(
     builder: Builder, k: int, instruction: Instruction, adjoint: Ref, careful: bool, needed: list[bool]
 ) -> Iterable[tuple[int, Part]]:
     """What an instruction contributes to the adjoints of its operands."""
-    size = instruction.size
     if instruction.op == "sum":
         for part in instruction.parts:
             incoming = builder.pick(adjoint, part.to)
@@ -91,11 +90,9 @@ def _handed_on(
     kind = "_masked" if row.branch else "_chain"
     if row.variadic:
         elements = instruction.args[-1]
-        if needed[elements.source]:
-            partial, owner = _of_elements(builder, row, Ref(k, None), instruction, elements)
-            incoming = builder.pick(adjoint, owner)
-            to = builder.lanes_of(elements)
-            yield elements.source, _product(builder, kind, 1.0, to, incoming, partial)
+        partial, owner = _of_elements(builder, row, Ref(k, None), instruction, elements)
+        incoming = builder.pick(adjoint, owner)
+        yield elements.source, _product(builder, kind, 1.0, builder.lanes_of(elements), incoming, partial)
         return
     for slot, x in enumerate(instruction.args):
         if not isinstance(x, Ref) or not needed[x.source]:
@@ -105,10 +102,8 @@ def _handed_on(
         if isinstance(partial, float):
             if partial:
                 yield x.source, Part("plain", partial, to, adjoint, None)
-            elif careful and not row.branch:  # an infinite adjoint times 0 is NaN
-                yield x.source, Part(kind, 1.0, to, adjoint, builder.literal(np.zeros(size)))
         else:
-            factor, partial = _factor(builder, partial, size)
+            factor, partial = _factor(builder, partial)
             yield x.source, _product(builder, kind, factor, to, adjoint, partial)
 
 
@@ -150,7 +145,7 @@ def _partial(builder: Builder, row: Row, out: Ref, instruction: Instruction, slo
     return found.ref if isinstance(found, Lanes) else float(found)
 
 
-def _factor(builder: Builder, partial: Ref, size: int) -> tuple[float, Ref]:
+def _factor(builder: Builder, partial: Ref) -> tuple[float, Ref]:
     """(c, x) for a partial that is a finite number c times lanes x: the number goes along with the part."""
     instruction = builder.instructions[partial.source]
     if instruction.op == "mul" and instruction.slot < 0 and partial.lanes is None:

@@ -567,8 +567,6 @@ class Runner:
 
 def _suits_blas(view: Array) -> bool:
     """Whether BLAS can read the last two axes of a stack as they are."""
-    if view.ndim < 2:
-        return True
     item = view.itemsize
     (m, n), (s, t) = view.shape[-2:], view.strides[-2:]
     return bool((t == item and s >= n * item) or (s == item and t >= m * item))
@@ -733,9 +731,6 @@ class _Code:
             return self.value(yes if chosen else no, names, out)
         while _is_where(yes) and ast.dump(yes.args[2]) == ast.dump(no):  # where(p, where(q, a, b), b)
             further = self.value(yes.args[0], names)
-            if isinstance(further, float):
-                yes = yes.args[1] if further else no
-                continue
             chosen, yes = self.call(np.logical_and, (chosen, further), None, bool), yes.args[1]
         result = self.runner._temporary(self.shape) if out is None else out
         sides = []
