@@ -720,12 +720,11 @@ class _Code:
     def where(self, tree: ast.Call, names: dict[str, Any], out: Array | None) -> Any:
         """A choice; what only one side needs is computed if some lane takes that side."""
         condition, yes, no = tree.args
-        if isinstance(condition, ast.Compare) and isinstance(condition.ops[0], (ast.LtE, ast.GtE)):
+        if isinstance(condition, ast.Compare) and isinstance(condition.ops[0], ast.LtE):
             a, b = condition.left, condition.comparators[0]
             if ast.dump(b) == ast.dump(yes) and ast.dump(a) == ast.dump(no) and isinstance(yes, ast.Constant):
-                function = _maximum if isinstance(condition.ops[0], ast.LtE) else _minimum
                 x = self.value(a, names)
-                return self.call(function, (x, self.value(b, names)), out)  # where(a <= c, c, a)
+                return self.call(_maximum, (x, self.value(b, names)), out)  # where(a <= c, c, a)
         chosen = self.value(condition, names)
         if isinstance(chosen, float):
             return self.value(yes if chosen else no, names, out)
@@ -777,10 +776,6 @@ def _branch(condition: Array, steps_yes: list[Step], yes: Any, steps_no: list[St
 
 def _maximum(a: Any, b: Any, out: Array) -> None:
     np.maximum(a, b, out=out)  # by name: NumPy wants it so
-
-
-def _minimum(a: Any, b: Any, out: Array) -> None:
-    np.minimum(a, b, out=out)
 
 
 def _flat(a: Array, out: Array) -> None:
