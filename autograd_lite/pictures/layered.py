@@ -166,7 +166,11 @@ class _Layout:
                 at[i] = at[way[-1]]
         rows = self._sorted(at)
         best, fewest = rows, self._crossings(rows)
+        before: list[list[list[int]]] = [[], []]
         for sweep in range(SWEEPS):
+            if not fewest or rows == before[0]:  # nothing better is to come, or what came two sweeps ago
+                break
+            before = [before[1], rows]
             down = sweep % 2 == 0
             at = _places(rows, len(items))
             for row in rows if down else reversed(rows):
