@@ -65,9 +65,8 @@ def page(picture: Any, wholes: Sequence[Callable[[], Model]]) -> str:
             targets[f"{prefix}-frame{i}-title"] = where.get(around, 1)
             labels[f"{prefix}-frame{i}-title"] = f"Close {frame.title}"
             focus[f"{prefix}-frame{i}-title"] = boxes[where.get(around, 1), view.frames[i]]
-    data = json.dumps({"targets": targets, "labels": labels, "focus": focus, "views": len(views)})
-    parts = {"title": escape(picture.model.about), "views": "\n".join(views), "data": safe(data)}
-    return filled(file("page.html"), parts | {"style": file("page.css"), "script": file("page.js")})
+    data = {"targets": targets, "labels": labels, "focus": focus, "views": len(views)}
+    return document("page", picture.model.about, data, views="\n".join(views))
 
 
 def _views(wholes: Sequence[Callable[[], Model]]) -> list[tuple[int | None, Closed]]:
@@ -95,6 +94,12 @@ def _way(model: Model, frame: int | None) -> Iterator[int]:
     while frame is not None:
         yield frame
         frame = model.frames[frame].parent
+
+
+def document(name: str, title: str, data: Any, **parts: str) -> str:
+    """A page of its own: the body `name.html` with its parts, its style and script, and what the script reads."""
+    whole = {"title": escape(title), "body": filled(file(f"{name}.html"), parts), "data": safe(json.dumps(data))}
+    return filled(file("document.html"), whole | {"style": file(f"{name}.css"), "script": file(f"{name}.js")})
 
 
 def filled(text: str, parts: dict[str, str]) -> str:

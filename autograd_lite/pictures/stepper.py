@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import cached_property
 from html import escape
@@ -10,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from autograd_lite.pictures.page import file, filled, safe
+from autograd_lite.pictures.page import document
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.pictures.steps import Step, shown
 
@@ -48,14 +47,11 @@ class Stepper:
     @cached_property
     def html(self) -> str:
         """A page of its own: no network, no library; without scripts it shows the picture and the list of steps."""
-        title = escape(self.picture.model.about)
         items = "\n".join(f'<li class="{step.phase}">{escape(step.caption)}</li>' for step in self.steps)
         targets = [edge.target for edge in self.picture.model.edges]
         steps = [_plain(step) for step in self.steps]
-        data = json.dumps({"prefix": self.picture.prefix, "steps": steps, "targets": targets})
-        parts = {"title": title, "image": self.picture.image, "items": items, "data": safe(data)}
-        parts |= {"style": file("stepper.css"), "script": file("stepper.js")}
-        return filled(file("stepper.html"), parts)
+        data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
+        return document("stepper", self.picture.model.about, data, image=self.picture.image, items=items)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page or the moving picture to a file.
