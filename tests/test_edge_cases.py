@@ -322,3 +322,22 @@ def test_log_softmax_of_what_is_almost_certain():
     assert ag.log_softmax([1000.0, 0.0]) == [0.0, -1000.0]
     assert ag.log_softmax([inf, 0.0]) == [0.0, -inf]
     assert all(math.isnan(x) for x in ag.log_softmax([nan, 0.0]))
+
+
+POWERS = [
+    (1e104, 2.99), (1e100, 2.95), (1e100, 2.899), (1e-100, 3.1), (1e-110, 3.05), (1e-97, 2.99), (1e-300, 0.95),
+    (0.25, 511.5), (4.0, 507.25),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("a", "b"), POWERS)
+def test_the_slope_of_a_power_where_the_power_itself_is_at_the_end_of_the_floats(a, b):
+    """out * b / a keeps its digits where out has them; b * a**(b - 1) does where out is subnormal, 0 or infinite."""
+    with mp.workdps(50):
+        true = mp.mpf(b) * mp.mpf(a) ** (mp.mpf(b) - 1)
+        power = mp.mpf(a) ** mp.mpf(b)
+        slope = TABLE["pow"].evaluate(a, b)[1][0]
+        if not 1e-290 < power < 1e290:  # there the exponent b - 1 is rounded, by up to half an ulp of b, times log(a)
+            assert abs(slope - true) <= abs(true) * (2.0**-52 * (4 + abs(b) * abs(math.log(a)) / 2))
+        else:
+            assert abs(slope - true) <= 4 * math.ulp(float(true))
