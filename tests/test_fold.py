@@ -341,6 +341,25 @@ def test_zero_adjoints_in_matrix_products():
     same(ag.sum(kept), [w for row in W for w in row])
 
 
+def test_zero_adjoints_in_products_of_what_differs_by_row():
+    """Scores of pairs, -infinite in one row, where relu shuts them off: they hand nothing on."""
+    w, v = ([ag.Parameter(a + b * k) for k in range(6)] for a, b in ((-0.3, -0.4), (0.2, 0.1)))
+
+    def f(x, y, z):
+        q = [[w[2 * i] * x, w[2 * i + 1] * y] for i in range(3)]
+        k = [[v[2 * j] * z, v[2 * j + 1] * y] for j in range(3)]
+        scores = [[sum(a * b for a, b in zip(p, r, strict=True)) for r in k] for p in q]
+        return ag.sum([(i - 2.0 * j + 3.0) * ag.relu(scores[i][j]) for i in range(3) for j in range(3)])
+
+    program = ag.compile(f, params=[*w, *v], batch=True)
+    rows = [(0.5, 1.0, 0.3), (-0.7, 0.2, 0.4), (1.5, 0.3, math.inf), (-0.2, 0.5, 0.7)]
+    expected = np.array([ag.gradients(f(*map(ag.Value, row)), [*w, *v]) for row in rows])
+    assert not expected[2].any()
+    assert expected[1].all()
+    _, slopes = program.loss_and_grad(program.theta, *map(list, zip(*rows, strict=True)))
+    assert close(slopes, expected.mean(0))
+
+
 def test_a_nan_stays_where_it_is():
     w = [ag.Parameter(1.0), ag.Parameter(math.nan), ag.Parameter(2.0)]
     program = fold(ag.sum([x * x for x in w]))

@@ -292,19 +292,32 @@ def test_runs_that_do_not_nest_are_gathered(batch):
     assert np.allclose(slopes, ag.gradients(expected, p), rtol=1e-13)
 
 
+RAGGED = {
+    "both factors by row": lambda p, q, x: [ag.sin(p[k] * x[j]) for k in range(9) for j in range(k + 1)],
+    "one factor by row": lambda p, q, x: [ag.sin(x[j] + sum(p[k] * q[j] for k in range(j, 9))) for j in range(9)],
+    "no factor": lambda p, q, x: [ag.sin(x[j] + sum(p[k] for k in range(j, 9))) for j in range(9)],
+    "every second element": lambda p, q, x: [
+        ag.sin(p[k] * ag.sum(x[k * (k + 1) : (k + 1) * (k + 2) : 2])) for k in range(6)
+    ],
+}
+
+
 @pytest.mark.parametrize("special", [0.5, np.inf])
-def test_ragged_gradients_over_a_batch(special):
+@pytest.mark.parametrize("kind", RAGGED)
+def test_ragged_gradients_over_a_batch(kind, special):
     """Parameter k is used k + 1 times: its gradient is a sum of as many products, each over all the rows."""
-    p = [ag.Parameter(0.1 * (k - 3)) for k in range(9)]
+    p, q = ([ag.Parameter(c * (k - 3)) for k in range(9)] for c in (0.1, 0.3))
 
     def f(x):
-        return ag.sum([ag.sin(p[k] * x[j]) for k in range(9) for j in range(k + 1)])
+        return ag.sum(RAGGED[kind](p, q, x))
 
-    rows = np.random.default_rng(1).normal(size=(4, 9))
+    rows = np.random.default_rng(1).normal(size=(4, 42))
     rows[2, 3] = special
-    program = ag.compile(f, params=p, batch=True)
-    _, slopes = program.loss_and_grad(program.theta, rows)
-    expected = np.array([ag.gradients(f(row.tolist()), p) for row in rows]).mean(0)
+    program = ag.compile(f, params=[*p, *q], batch=True)
+    value, slopes = program.loss_and_grad(program.theta, rows)
+    outs = [f([ag.Value(v) for v in row]) for row in rows.tolist()]
+    assert np.allclose(value, np.mean([out.item() for out in outs]), rtol=1e-14, equal_nan=True)
+    expected = np.array([ag.gradients(out, [*p, *q]) for out in outs]).mean(0)
     assert np.allclose(slopes, expected, rtol=1e-13, equal_nan=True)
 
 
