@@ -349,7 +349,8 @@ def test_zero_adjoints_in_products_of_what_differs_by_row():
         q = [[w[2 * i] * x, w[2 * i + 1] * y] for i in range(3)]
         k = [[v[2 * j] * z, v[2 * j + 1] * y] for j in range(3)]
         scores = [[sum(a * b for a, b in zip(p, r, strict=True)) for r in k] for p in q]
-        return ag.sum([(i - 2.0 * j + 3.0) * ag.relu(scores[i][j]) for i in range(3) for j in range(3)])
+        found = ag.sum([(i - 2.0 * j + 3.0) * ag.relu(scores[i][j]) for i in range(3) for j in range(3)])
+        return found + ag.relu(w[0] * z)
 
     program = ag.compile(f, params=[*w, *v], batch=True)
     rows = [(0.5, 1.0, 0.3), (-0.7, 0.2, 0.4), (1.5, 0.3, math.inf), (-0.2, 0.5, 0.7)]
