@@ -456,3 +456,10 @@ def test_recording_costs_nothing_when_it_is_off():
     finally:
         hot["observe"] = original
     assert seen == []
+
+
+def test_an_operation_on_many_is_shortened_in_the_message_of_an_anomaly():
+    factors = [V(1e200, f"p{i}") for i in range(9)]
+    says = r"prod gave inf: overflow, .*\(operands: p0 = 1e\+200, .*p5 = 1e\+200, \.\.\. 3 more\), made at "
+    with ag.detect_anomaly(), pytest.raises(FloatingPointError, match=says):
+        ag.prod(factors)
