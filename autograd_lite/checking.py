@@ -208,18 +208,14 @@ def _differences(
     for _ in range(STEPS):
         (high, a), (low, b) = moved(step), moved(-step)
         (near_high, c), (near_low, d) = moved(step / 2), moved(-step / 2)
-        if c == d:
-            break
         for i in range(outputs):
             wide, near = (high[i] - low[i]) / (a - b), (near_high[i] - near_low[i]) / (c - d)
-            if not isfinite(wide + near):
-                if errors[i] == inf:
-                    best[i] = (near, inf, step)
-                continue
             rounding = 8 * EPSILON * max(abs(high[i]), abs(low[i])) / step
             error = abs(near - wide) + rounding
-            if error < errors[i]:
+            if isfinite(wide + near) and error < errors[i]:
                 errors[i], best[i] = error, ((4 * near - wide) / 3, error, step)
+            elif errors[i] == inf:
+                best[i] = (near, inf, step)
         settled = (e < inf and e <= 0.1 * tolerance * abs(d) for e, (d, _, _) in zip(errors, best, strict=True))
         if all(settled):
             break
@@ -239,8 +235,6 @@ def _reason(
     derivative: float,
     difference: float,
 ) -> str:
-    if not step:
-        return "f gives no number at any step's distance"
     low, high = (_traced(f, plans, [*x[:j], x[j] + by, *x[j + 1 :]]) for by in (-step, step))
     if isnan(derivative) or isnan(difference):
         bad = next((node for node in (*low, *high) if not isfinite(node._f)), None)

@@ -8,6 +8,7 @@ mechanisms.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from math import exp, inf, isfinite, log
 from typing import Any
 
@@ -284,18 +285,18 @@ class _Search:
     def _backward(self, spoiled: list[Value]) -> None:
         if not spoiled:
             return
-        for node in reversed(self.order):
-            g = self.adjoint[node]
-            if node.is_leaf or not isfinite(g):
-                continue
+        adjoint = self.adjoint
+        for node in takewhile(lambda node: isfinite(adjoint[node]), reversed(self.order)):
+            g = adjoint[node]
             for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node.local_grads, strict=True)):
                 if type(x) is not float and g != 0.0 and not isfinite(g * d):
                     self._found(
                         f"{_bad(g * d)} gradient", node, of_adjoint(node, slot, g), spoiled, "gradient not finite"
                     )
                     return
-        words = ("the contributions to one adjoint overflow, or are inf and -inf", "scale the loss")
-        self._found("infinite gradient", None, words, spoiled, "gradient not finite")
+        over = next(node for node in reversed(self.order) if not isfinite(adjoint[node]))
+        words = (f"what reaches {self._name(over)} is finite way by way, but not when added up", "scale the loss")
+        self._found("infinite gradient", over, words, spoiled, "gradient not finite")
 
     # -- gradients that are exactly 0
 
@@ -314,8 +315,7 @@ class _Search:
                 if type(x) is float or self.adjoint[x] != 0.0:
                     continue
                 if g == 0.0:
-                    if node in cause:
-                        cause.setdefault(x, cause[node])
+                    cause.setdefault(x, cause[node])
                 elif g * d == 0.0 or d == 0.0:
                     cause.setdefault(x, (node, slot))
                 else:
@@ -323,17 +323,15 @@ class _Search:
         groups: dict[Fault, list[Value]] = {}
         zeroed: Fault | None = None
         for p in zeros:
-            at, slot = cause.get(p, (None, 0))
-            if at is None:
-                key: Fault = (None, "zero gradient", "the gradient of the loss itself is 0", "start from backward(1.0)")
-            elif slot < 0:
+            at, slot = cause[p]
+            if slot < 0:
                 parts = cancelled[at]
                 if at in self.softmax:
                     groups.setdefault((self.softmax[at], *saturated_softmax()), []).append(p)
                     continue
                 shares = ", ".join(f"{part:+.4g}" for part in parts[:4]) + (", ..." if len(parts) > 4 else "")
                 what = f"what reaches {self._name(at)} by {len(parts)} ways adds up to 0: {shares}"
-                key = (at, "cancelled", what, "nothing, at a minimum; else break the symmetry between the paths")
+                key: Fault = (at, "cancelled", what, "nothing, at a minimum; else break the symmetry between the paths")
             else:
                 key = self._stopped(at, slot)
                 if key[1] == "dead relu" and self._alive_elsewhere(key[0]):
@@ -369,18 +367,21 @@ class _Search:
             chain, last = self.chain[node], log(abs(node.local_grads[slot] or 1.0))
             return self._vanished(chain.small_at or node, chain.size + last, chain.length + 1, "to 0 (underflow)")
         if kind == "dead relu" and numbers(node)[slot] == 0.0:
-            origin = self._origin_of_zero(graph.raw_operands(node)[slot])
+            effect = "keep a relu at 0, where it lets no gradient back"
+            origin = self._origin_of_zero(graph.raw_operands(node)[slot], effect)
             return (node, kind, mechanism, advice) if origin is None else origin
         if kind != "a factor of 0":
             return node, kind, mechanism, advice
-        others = [self._factor(node, slot)] if node.op in ("mul", "dot") else graph.raw_operands(node)
+        operands = graph.raw_operands(node)
+        pairs = node.op in ("mul", "dot")
+        others = [self._factor(node, slot)] if pairs else [*operands[:slot], *operands[slot + 1 :]]
         for other in others:
             if isinstance(other, Value) and other._f == 0.0:
                 shrunk, steps = self._shrinking(other)
                 if steps >= LONG_CHAIN:
                     what = f"a value that shrank over {steps:,} steps to 0 (underflow) multiplies it"
                     return shrunk, "vanishing chain", what, CHAIN_ADVICE
-                return self._origin_of_zero(other) or (
+                return self._origin_of_zero(other, "multiply what comes back by 0") or (
                     node,
                     kind,
                     f"it is multiplied by {self._name(other)} = 0",
@@ -394,8 +395,8 @@ class _Search:
         half = len(operands) // 2
         return operands[slot + half if slot < half else slot - half] if slot < 2 * half else 1.0
 
-    def _origin_of_zero(self, node: Any) -> Fault | None:
-        """What made this 0: a weight that is 0, or a relu that is off; None if it is neither."""
+    def _origin_of_zero(self, node: Any, effect: str) -> Fault | None:
+        """What made this 0: a weight that is 0 (with this effect), or a relu that is off; None if it is neither."""
         seen: set[Value] = set()
         stack = [node]
         watched = set(self.watched)
@@ -408,7 +409,7 @@ class _Search:
                 return (
                     node,
                     "zero initialisation",
-                    f"weights that are 0, such as {self._name(node)}, multiply what comes back by 0",
+                    f"weights that are 0, such as {self._name(node)}, {effect}",
                     "start the weights at random, small and different (as ag.MLP does); only biases may start at 0",
                 )
             if node.op == "relu" and numbers(node)[0] < 0.0:

@@ -555,7 +555,13 @@ def _positional(rule: Any, what: str) -> tuple[str, ...]:
         raise TypeError(f"primitive: {what} must be a function or an expression as text, got {shown(rule)}")
     import inspect  # slow to import, and needed here alone
 
-    parameters = inspect.signature(rule).parameters.values()
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except ValueError:  # a builtin that does not tell
+        raise TypeError(
+            f"primitive: {what} does not tell its arguments, got {shown(rule)}; put it into a function of your own, "
+            "such as lambda a: max(a, 0.0)"
+        ) from None
     if any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
         raise TypeError(f"primitive: {what} must take a fixed number of positional arguments")
     return tuple(p.name for p in parameters)

@@ -83,9 +83,7 @@ def _hypot(*xs: float) -> float:
 
 
 def _high(a: float) -> float:
-    """a rounded to 26 bits, so that its square is exact (Veltkamp's split)."""
-    if abs(a) > 1e290:
-        return a
+    """a (of moderate size) rounded to 26 bits, so that its square is exact (Veltkamp's split)."""
     c = 134217729.0 * a
     return c - (c - a)
 

@@ -191,7 +191,7 @@ def dense(outputs: Sequence[Any], inputs: Sequence[Value]) -> Any:
     for i, columns, derivatives in rows(outputs, inputs):
         if isinstance(columns, range):
             matrix[i] = derivatives
-        elif columns:
+        else:
             matrix[i, columns] = derivatives
     return matrix
 

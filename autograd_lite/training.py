@@ -14,7 +14,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -784,7 +783,7 @@ def fit_perceptron(
     history = History(_seed(seed, "Perceptron.fit"))
     signs = np.array(labels)
     try:
-        for epoch in count():
+        for epoch in range(limit + 1):
             margins = signs * unit._scores(rows)
             wrong = margins <= 0.0
             if epoch:
@@ -795,8 +794,7 @@ def fit_perceptron(
                 break
             if epoch == limit:
                 history.stopped = f"not separated within {limit} epochs"
-                break
-            if batch:
+            elif batch:
                 unit.step(rows, labels, rate)
             else:
                 _perceptron_epoch(unit, rows, signs, rate, _order(len(rows), history.seed, epoch, True))

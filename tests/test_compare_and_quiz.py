@@ -192,6 +192,21 @@ def test_misuse_of_a_quiz():
         ag.quiz(loss).check(A="6")
 
 
+def test_a_quiz_of_numbers_that_have_changed_is_refused():
+    w = ag.Parameter(3.0, name="w")
+    loss = w * 2.0
+    w.data = 4.0
+    with pytest.raises(ValueError, match=r"quiz: the data of a leaf under Value\(6.*\) has changed since; compute"):
+        ag.quiz(loss)
+    assert ag.quiz(w * 2.0).check(A=2.0) == {"A": True}
+
+
+def test_saving_a_quiz_writes_the_sheet(tmp_path):
+    quiz = ag.quiz(slides(), "f")
+    path = quiz.save(tmp_path / "sheet.svg")
+    assert path.read_text(encoding="utf-8") == quiz.picture.svg != quiz.solution().svg
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_in_quiz_and_comparison(name):
     loss = hostile_graph(HOSTILE[name])

@@ -324,6 +324,11 @@ def test_why_an_adjoint_is_not_finite(make, slot, adjoint, words):
         (("p", "nothing_known(a)", "1"), ValueError, "calls 'nothing_known'"),
         (("p", 3, "1"), TypeError, "forward must be a function or an expression"),
         (("p", lambda *a: 1.0, "1"), TypeError, "fixed number of positional arguments"),
+        (
+            ("p", max, "1"),
+            TypeError,
+            "forward does not tell its arguments, got builtin_function.*such as lambda a: max",
+        ),
         (("p", "a * b", "b, c"), ValueError, "partials uses 'c', which is no operand"),
         (("p", "a * b", "b"), ValueError, "1 derivatives for 2 operands"),
         (

@@ -33,6 +33,7 @@ def test_dead_relu_with_its_source_line():
     assert finding.node is y
     assert finding.source.file == __file__
     assert finding.source.text == "y = ag.relu(h)  # this line"
+    assert f"made at   {__file__}:" in str(finding)
     assert "-4" in finding.mechanism
     assert "leaky_relu" in finding.advice
     assert not ag.diagnose((w * 2.0 + b) * 1.0)
@@ -72,6 +73,34 @@ def test_zero_initialisation(activation):
     assert "at random" in finding.advice
 
 
+def test_a_relu_at_exactly_0():
+    w = P(0.0, "w")
+    finding = only(ag.relu(w * 2.0), "zero initialisation", w)
+    assert "keep a relu at 0" in finding.mechanism
+    w.data = 2.0
+    assert "the relu gets 0:" in only(ag.relu(w - 2.0), "dead relu", w).mechanism
+
+
+@pytest.mark.parametrize(
+    ("f", "kind", "says"),
+    [
+        (lambda a, b: a * b * 0.0, "a factor of 0", "what it is multiplied by is 0"),
+        (lambda a, b: ag.prod([a, b, V(0.0, "c")]), "a factor of 0", "multiplied by c = 0"),
+        (lambda a, b: ag.prod([a, b, ag.relu(V(-1.5))]), "dead relu", "the relu gets -1.5"),
+    ],
+)
+def test_where_a_factor_of_0_comes_from(f, kind, says):
+    a, b = P(3.0, "a"), P(1.0, "b")
+    assert says in only(f(a, b), kind, a, b).mechanism
+
+
+def test_a_zero_is_not_blamed_for_what_another_zero_does():
+    """In a product of three the weight that is 0 itself has a gradient of 0 because of its neighbour."""
+    a, c = P(0.0, "a"), V(0.0, "c")
+    for operands in ([a, 2.0, c], [c, 2.0, a]):
+        assert "multiplied by c = 0" in only(ag.prod(operands), "a factor of 0", a).mechanism
+
+
 def test_symmetric_initialisation():
     model = ag.MLP(2, [3, 1], activation="tanh", seed=0)
     for p in model.parameters():
@@ -81,6 +110,22 @@ def test_symmetric_initialisation():
     by_hand = [(P(0.3, f"w{i}"), P(0.1, f"b{i}")) for i in range(2)]
     loss = ag.sum([ag.tanh(w * 2.0 + b) for w, b in by_hand])
     only(loss, "symmetric initialisation", *by_hand[0], *by_hand[1])
+
+
+def test_symmetric_units_are_reported_once_for_all_examples():
+    model = ag.MLP(1, [2, 1], activation="tanh", seed=0)
+    for p in model.parameters():
+        p.data = 0.5
+    finding = only(ag.mean([(model([x]) - 1) ** 2 for x in (1.0, -2.0)]), "symmetric initialisation")
+    assert set(finding.parameters) == set(model.parameters()[:4])
+
+
+def test_inputs_that_are_equal_are_no_symmetric_initialisation():
+    """Where no Parameters are, the leaves are watched; which of them are weights is known if they are given."""
+    leaves = [V(0.1, "a"), V(0.1, "b")]
+    loss = ag.sum([ag.tanh(x + 1.0) for x in leaves])
+    assert not ag.diagnose(loss)
+    assert only(loss, "symmetric initialisation", *leaves, parameters=leaves)
 
 
 def test_exploding_and_vanishing_chains():
@@ -98,6 +143,9 @@ def test_exploding_and_vanishing_chains():
     finding = only(x, "vanishing chain")
     assert set(finding.parameters) == set(weights[: len(finding.parameters)])  # those far from the loss
     assert 25 < len(finding.parameters) < 40
+    report = str(only(x, "vanishing chain", parameters=weights))
+    assert str(only(x, "vanishing chain", parameters=weights[::-1])).split("suffers")[0] == report.split("suffers")[0]
+    assert "a product of 80 local gradients" in report  # the longest, whichever comes first
     w = x = P(3.0, "w")
     for _ in range(60):
         x = w * x
@@ -155,6 +203,12 @@ def test_saturated_softmax(far):
     assert not ag.diagnose(ag.softmax([P(0.0), P(2.0)])[1])
 
 
+def test_a_share_of_a_sum_is_no_softmax():
+    """A quotient by a sum is one only if the sum is one of exponentials."""
+    a, b = P(0.5, "a"), P(1.0, "b")
+    assert only(a / ag.sum([a, b]) * 1e-8, "small factor", a, b).node.op == "mul"
+
+
 def test_a_loss_on_logits_at_its_minimum_is_no_saturated_softmax():
     right = [P(0.0), P(37.0)]
     assert "softmax" not in {finding.kind.split()[-1] for finding in ag.diagnose(-ag.log_softmax(right)[1])}
@@ -194,6 +248,14 @@ def test_a_large_factor_is_shown_where_it_multiplies():
     assert "c * 1e+09" in only(y, "large factor", c).where
 
 
+def test_a_large_factor_is_where_it_was_large_first():
+    c, z = P(2.0, "c"), V(1e9, "z")
+    half = z * 0.5
+    assert only(c * half, "large factor", c).node is half  # smaller than what it was made of: nothing grew
+    assert only(c * (half + half), "large factor", c).node is half
+    assert only(c * (z * half), "large factor", c).node is z
+
+
 def test_gradients_that_are_not_finite():
     a = P(0.0, "a")
     root = ag.sqrt(a * 2.0)
@@ -201,6 +263,20 @@ def test_gradients_that_are_not_finite():
     assert finding.node is root
     assert "slope of sqrt at 0 is infinite" in finding.mechanism
     assert only(1 / P(1e-9), "steep").node.op == "div"
+
+
+def test_an_infinite_gradient_is_looked_for_beyond_what_is_in_order():
+    x, s = P(0.0, "x"), P(1.0, "s")
+    finding = only(2.0 * (ag.sqrt(x * x) + s), "infinite gradient", x)  # s, and a constant, come before the root
+    assert finding.node.op == "sqrt"
+
+
+def test_an_infinite_gradient_that_is_a_sum():
+    x, y = P(0.5, "x"), P(0.5, "y")
+    h = x * y
+    finding = only(h * 1e308 + h * 1e308, "infinite gradient", x, y)
+    assert finding.node is h
+    assert "finite way by way, but not when added up" in finding.mechanism
 
 
 def test_detached_and_unreachable():
@@ -262,6 +338,17 @@ def test_long_reports_are_shortened():
     diagnosis = ag.diagnose(ag.sum(model([1.0, 2.0])))
     assert len(diagnosis) == 30
     assert "and 25 more of the same kinds" in str(diagnosis)
+
+
+def test_a_long_operation_is_shortened_and_a_fault_without_a_place_names_none():
+    weights = [P(1e200 + k, f"weight {k}") for k in range(30)]
+    finding = only(ag.prod(weights), "infinite value", *weights)
+    assert finding.where.startswith("v31 = prod([weight 0, weight 1, ")
+    assert finding.where.endswith("]) = inf")
+    assert len(finding.where) == 155
+    report = str(only(V(1.0) * 3.0, "unreachable", weights[0], parameters=weights[:1]))
+    assert "first at" not in report
+    assert "suffers   weight 0: no gradient reaches it" in report
 
 
 def test_diagnose_refuses():
@@ -369,3 +456,10 @@ def test_recording_costs_nothing_when_it_is_off():
     finally:
         hot["observe"] = original
     assert seen == []
+
+
+def test_an_operation_on_many_is_shortened_in_the_message_of_an_anomaly():
+    factors = [V(1e200, f"p{i}") for i in range(9)]
+    says = r"prod gave inf: overflow, .*\(operands: p0 = 1e\+200, .*p5 = 1e\+200, \.\.\. 3 more\), made at "
+    with ag.detect_anomaly(), pytest.raises(FloatingPointError, match=says):
+        ag.prod(factors)

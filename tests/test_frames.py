@@ -1,5 +1,8 @@
 """Frames that open and close: what a closed one says, and the page in a real browser."""
 
+import json
+import re
+
 import pytest
 
 import autograd_lite as ag
@@ -79,6 +82,62 @@ def test_a_frame_that_takes_from_itself_through_another_is_drawn():
     assert "layer 1" in ag.draw(x, depth=1).svg
 
 
+def test_a_circle_of_frames_is_cut_once_and_what_follows_comes_after_it():
+    model = ag.MLP(1, [1, 1], activation="tanh", seed=0)
+    x = ag.Value(0.5, name="x")
+    for _ in range(2):
+        x = model([x])
+    made = ag.draw((x - 3.0) ** 2, depth=1).model
+    shown = titles(made)
+    assert shown[:3] == ["x", "layer 0", "layer 1"]
+    assert len(shown) == len(set(shown)) == 5
+    back = [(made.boxes[e.source].title, made.boxes[e.target].title) for e in made.edges if e.source > e.target]
+    assert back == [("layer 1", "layer 0")]
+
+
+def opens(html):
+    """For each view of a page what its boxes say they open."""
+    labels = json.loads(re.search(r'"labels": (\{[^}]*\})', html)[1])
+    found = {}
+    for place, label in labels.items():
+        if label.startswith("Open "):
+            found.setdefault(int(place.rsplit("-", 2)[1]), []).append(label.removeprefix("Open "))
+    return found
+
+
+def test_a_frame_too_large_for_a_view_does_not_open():
+    with ag.scope("wide"):
+        y = ag.Value(1.0)
+        for _ in range(130):
+            y = ag.tanh(y)
+    with ag.scope("narrow"):
+        y = y * 2.0
+    html = ag.draw(y).html
+    assert html.count('class="view"') == 3  # the picture, all closed, narrow open
+    assert opens(html) == {1: ["narrow"]}
+
+
+def test_a_page_has_so_many_views_and_no_more():
+    y = ag.Value(1.0)
+    for i in range(60):
+        with ag.scope(f"s{i}"):
+            y = ag.tanh(y * 1.01)
+    html = ag.draw(y).html
+    assert html.count('class="view"') == 49
+    found = opens(html)
+    assert found[1] == ["60 × s*"]
+    assert len(found) == 47  # the last one that opens has none after it
+    assert {label for labels in list(found.values())[1:] for label in labels} == {"59 × s*"}
+
+
+def test_a_page_opens_and_closes_the_folded_picture_where_the_closed_one_is_too_large():
+    model = ag.MLP(1, [1], activation="tanh", seed=0)
+    html = ag.draw(ag.sum([model([ag.Value(0.01 * k)]) for k in range(70)])).html
+    assert opens(html)[1] == ["MLP"]
+    first = re.search(r'<div class="view" id="view1" hidden>.*?</svg>', html, re.DOTALL)[0]
+    assert first.count('class="box') < 10
+
+
 def test_a_large_loss_with_frames_closed():
     model = ag.MLP(2, [4, 1], activation="tanh", seed=0)
     loss = ag.mean([ag.losses.hinge(model([i / 50, 1 - i / 50]), (-1) ** i) for i in range(50)])
@@ -112,8 +171,6 @@ def test_misuse_of_depth():
 
 
 def test_ids_of_a_page_are_unique():
-    import re
-
     found = re.findall(r' id="([^"]+)"', ag.draw(classifier()).html)
     assert len(found) == len(set(found))
 

@@ -194,3 +194,30 @@ def test_a_gradient_of_0_or_NaN_has_amounts_on_its_drawing():
     assert "(+nan)" in broken
     assert 'stroke-width="nan"' not in broken
     assert "(100%)" in ag.draw(3 * w, explain=w).svg
+
+
+def chain(w, factors):
+    x = w
+    for a, b in factors:
+        x = x * a + x * b
+    return x
+
+
+def test_paths_that_do_not_add_up_say_so():
+    """Two chains that are equal but for rounding: nothing is left of their difference but the rounding."""
+    rng = random.Random(0)
+    factors = [(rng.uniform(0.5, 1.5), rng.uniform(0.5, 1.5)) for _ in range(60)]
+    w = ag.Value(1.0, name="w")
+    found = ag.explain(chain(w, factors) - chain(w, factors[::-1]), w, top=2)
+    assert not found.agrees
+    assert str(found).splitlines()[-1].startswith("  the paths do not add up to the gradient: a sum in which large")
+    assert ag.explain(chain(w, factors) + chain(w, factors[::-1]), w, top=2).agrees
+
+
+def test_latex_of_a_long_path_and_of_many():
+    w = ag.Value(1.0, name="w")
+    text = ag.explain(chain(w, [(2.0, 0.5)] * 12), w, top=1)._repr_latex_()
+    assert r" \, \cdots \, " in text
+    assert r"1 \cdot 2 \cdot 1 \cdot 2 \cdot [256] \cdot 1 \cdot 2 \cdot 1 \cdot 2 \,=\, 4096" in text
+    assert r"&\;+ \underbrace{5.551 \cdot 10^{4}}_{\text{4{,}095 other paths}}" in text
+    assert text.count("{") == text.count("}")

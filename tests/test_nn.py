@@ -192,6 +192,8 @@ def test_state_dict_round_trip_and_refusals():
         (lambda: ag.MLP(2, [1], seed=0).predict([1, 2]), ValueError, r"two dimensions.*give \[x\]"),
         (lambda: ag.MLP(2, [1], seed=0).predict([[1, 2, 3]]), ValueError, "expected 2 inputs, X has 3"),
         (lambda: ag.MLP(2, [1], seed=0).predict(np.zeros((0, 2))), ValueError, "X is empty"),
+        (lambda: ag.MLP(2, [1], seed=0).predict(np.array([], dtype=object)), ValueError, "X is empty"),
+        (lambda: ag.MLP(2, [1], seed=0).predict(np.array("text")), TypeError, "X must be rows of real numbers"),
         (lambda: ag.Perceptron(1).step([[1.0]], [0], 0.1), ValueError, "labels are -1 or 1, label 0 is 0"),
         (lambda: ag.Perceptron(1).step([[1.0]], [1, 1], 0.1), ValueError, "1 examples but 2 labels"),
         (lambda: ag.Perceptron(1).step([[1.0]], [1], 0.0), ValueError, "lr must be above 0"),

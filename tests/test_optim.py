@@ -396,3 +396,14 @@ def test_what_a_piece_gives_is_checked(update, words):
         optimizer.step()
     assert [x.item() for x in p] == [1.0, 2.0]
     assert optimizer.steps == 0
+
+
+def test_a_state_that_is_not_finite_is_refused_unless_it_is_allowed():
+    optimizer, lax = optim.Adam(fresh(), 0.1), optim.Adam(fresh(), 0.1, allow_nonfinite=True)
+    state = optimizer.state_dict()
+    state["pieces"][0]["m"][0] = math.nan
+    with pytest.raises(ValueError, match=r"Adam\.load_state_dict: \w+\.m holds a number that is not finite"):
+        optimizer.load_state_dict(state)
+    assert optimizer.state_dict()["pieces"][0]["m"][0] == 0.0
+    lax.load_state_dict(state)
+    assert math.isnan(lax.state_dict()["pieces"][0]["m"][0])

@@ -4,11 +4,14 @@ import base64
 import builtins
 import contextlib
 import html
+import json
 import os
+import random
 import re
 import struct
 import subprocess
 import sys
+import types
 import xml.etree.ElementTree as ET
 from collections import Counter
 from itertools import pairwise
@@ -16,7 +19,9 @@ from itertools import pairwise
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.pictures import layout, paint
+from autograd_lite import graph
+from autograd_lite.pictures import layered, layout, paint, scene
+from autograd_lite.pictures.folded import folded, name_pattern
 from autograd_lite.pictures.layout import Plan
 from autograd_lite.pictures.text import printable, width
 
@@ -347,6 +352,70 @@ def test_without_graphviz_it_draws_all_the_same(monkeypatch):
     assert "digraph" in picture.dot
 
 
+ANSWER = {
+    "bb": "0,0,100,200",
+    "objects": [
+        {"name": "cluster_0", "bb": "10,0,90,60"},
+        {"name": "n0", "pos": "50,20"},
+        {"name": "n1", "pos": "50,180"},
+    ],
+    "edges": [{"pos": "50,20 50,180"}, {"id": "e0", "pos": "e,50,160 50,40 50,80 50,120 50,150", "lp": "60,100"}],
+}
+TWO = Plan([(20.0, 20.0), (20.0, 20.0)], [(0, 1, 9.0, 9.0)], [(None, 9.0)], [0, None], "BT")
+
+
+def answering(monkeypatch, answer):
+    """A `dot` command that says this."""
+    monkeypatch.setattr(layout.shutil, "which", lambda name: name)
+
+    def run(command, *, input, **options):
+        assert command == ["dot", "-Tjson"]
+        assert input.startswith(b"digraph {")
+        if isinstance(answer, Exception):
+            raise answer
+        return subprocess.CompletedProcess(command, 0, answer.encode())
+
+    monkeypatch.setattr(layout.subprocess, "run", run)
+
+
+def test_what_graphviz_says_is_read_upside_down(monkeypatch):
+    unplaced = {"objects": [*ANSWER["objects"], {"name": "a group without a place"}]}
+    answering(monkeypatch, json.dumps(ANSWER | unplaced))
+    placed = layout.by_command(TWO)
+    assert (placed.width, placed.height) == (100.0, 200.0)
+    assert placed.boxes == ((50.0, 180.0), (50.0, 20.0))
+    assert placed.frames == ((10.0, 140.0, 90.0, 200.0),)
+    (arrow,) = placed.arrows  # the edge without an id only keeps frames above each other
+    assert arrow.points == ((50.0, 160.0), (50.0, 120.0), (50.0, 80.0), (50.0, 50.0))
+    assert arrow.label == (60.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "{}", json.dumps(ANSWER | {"bb": "0,0"}), json.dumps(ANSWER | {"objects": [], "edges": []}), OSError("gone"),
+     subprocess.TimeoutExpired("dot", 60), subprocess.CalledProcessError(1, "dot")],
+    ids=["nothing", "no size", "half a size", "an edge short", "no start", "too long", "failed"],
+)  # fmt: skip
+def test_without_a_whole_answer_of_graphviz_we_draw_ourselves(answer, monkeypatch):
+    class AGraph:
+        def __init__(self, string):
+            assert string.startswith("digraph {")
+
+        def draw(self, format, prog):
+            if isinstance(answer, subprocess.SubprocessError):
+                raise ValueError(answer)
+            if isinstance(answer, OSError):
+                raise answer
+            return answer
+
+    answering(monkeypatch, answer)
+    monkeypatch.setitem(sys.modules, "pygraphviz", types.SimpleNamespace(AGraph=AGraph))
+    assert layout.by_command(TWO) is None
+    assert layout.by_pygraphviz(TWO) is None
+    flat = Plan(TWO.boxes, TWO.edges, [], [None, None], "BT")  # of frames we draw them ourselves anyway
+    assert layout.place(flat) == layout.by_ourselves(flat)
+
+
 # --- ids and determinism ---------------------------------------------------------------------------------
 
 
@@ -591,6 +660,13 @@ def test_png_without_a_painter_says_what_to_install(monkeypatch, tmp_path):
     assert not (tmp_path / "x.png").exists()
 
 
+def test_without_matplotlib_the_next_one_paints(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
+    monkeypatch.setattr(paint, "PAINTERS", [paint.by_matplotlib, lambda picture, form, dpi: b"painted otherwise"])
+    assert paint.by_matplotlib(ag.draw(slides()), "png", 72.0) is None
+    assert ag.draw(slides()).save(tmp_path / "x.png").read_bytes() == b"painted otherwise"
+
+
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"'x\.gif' must end in \.svg, \.png"):
         ag.draw(slides()).save(tmp_path / "x.gif")
@@ -730,13 +806,15 @@ def test_micrograds_moons_loss_draws_as_a_dozen_odd_boxes():
     parsed(picture)
 
 
-def test_the_steps_of_a_recurrence_are_one_box():
+@pytest.mark.parametrize("steps", [40, 10_000])
+def test_the_steps_of_a_recurrence_are_one_box(steps):
+    """Of 40 too, which are few enough for a box each, but for their numbers."""
     y = x = ag.Value(1.0, name="x")
-    for _ in range(10_000):
+    for _ in range(steps):
         y = y * 0.999
     picture = ag.draw(y)
     titles = [box.title for box in picture.model.boxes]
-    assert "… 9,998 more of this shape" in titles
+    assert f"… {steps - 2:,} more of this shape" in titles
     assert picture.model.boxes[-1].root
     assert any(edge.source == edge.target for edge in picture.model.edges)
     assert x.name in titles
@@ -763,6 +841,105 @@ def test_every_scalar_is_in_one_box():
 
     model = ag.draw(loss, fold=True).model
     assert sum(box.count for box in model.boxes if not box.literal) == len(order(loss))
+
+
+@pytest.mark.parametrize("direction", ["BT", "LR"])
+def test_steps_that_take_from_themselves_have_loops_beside_their_box(direction, monkeypatch):
+    monkeypatch.setattr(layout, "ENGINES", [])
+    y = ag.Value(1.0, name="x")
+    for _ in range(100):
+        y = ag.maximum(y, y)
+    picture = ag.draw(y, direction=direction)
+    loops = [i for i, edge in enumerate(picture.model.edges) if edge.source == edge.target]
+    assert len(loops) == 2
+    place = {group.id: group.shapes for group in picture.scene.groups}
+    labels = []
+    for i in loops:
+        rect = place[f"box{picture.model.edges[i].source}"][0]
+        curve, ground, _ = place[f"edge{i}"]
+        for x, y in (curve.points[0], curve.head[0]):
+            if direction == "BT":
+                assert 0.0 <= x - (rect.x + rect.width) < 4.0
+                assert rect.y < y < rect.y + rect.height
+            else:
+                assert 0.0 <= y - (rect.y + rect.height) < 4.0
+                assert rect.x < x < rect.x + rect.width
+        labels.append(ground)
+        assert ground.x >= rect.x + rect.width or ground.y >= rect.y + rect.height
+        assert ground.x + ground.width <= picture.scene.width
+        assert ground.y + ground.height <= picture.scene.height
+    one, other = labels
+    assert one.x + one.width <= other.x or one.y + one.height <= other.y
+
+
+def test_a_recurrence_through_frames_keeps_no_frame_above_the_other():
+    chain = [(0, 1), (1, 2), (2, 3), (0, 2)]
+    boxes, edges = [(40.0, 20.0)] * 4, [(a, b, 0.0, 0.0) for a, b in chain]
+    around = Plan(boxes, edges, [(None, 9.0), (None, 9.0)], [0, 1, 0, 1], "BT")
+    assert layout.stacking(around) == []
+    assert len(layout.by_ourselves(around).arrows) == 4
+    assert layout.stacking(Plan(boxes, edges, around.frames, [0, 0, 1, 1], "BT")) == [(0, 2), (1, 2)]
+
+
+@pytest.mark.parametrize("title", [20.0, 200.0])
+def test_frames_that_nothing_pulls_together_stand_side_by_side(title):
+    plan = Plan([(40.0, 20.0)] * 2, [], [(None, title)] * 2, [0, 1], "BT")
+    (_, top, right, _), (left, other, _, _) = layout.by_ourselves(plan).frames
+    assert 0.0 < left - right < 60.0
+    assert top == other
+
+
+def test_no_frame_lies_over_another_or_over_a_box_of_another():
+    """Titles are often wider than what is in a frame."""
+    for seed in range(60):
+        rng = random.Random(seed)
+        frames = []
+        for i in range(rng.randrange(1, 6)):
+            frames.append((rng.choice([None, *range(i)]), rng.choice([20.0, 60.0, 150.0, 250.0])))
+        inside = [*range(len(frames)), *(rng.choice([None, *range(len(frames))]) for _ in range(rng.randrange(8)))]
+        rng.shuffle(inside)
+        boxes = [(rng.choice([30.0, 60.0, 100.0]), 20.0) for _ in inside]
+        pairs = [(a, b) for b in range(len(boxes)) for a in range(b) if rng.random() < 2 / len(boxes)]
+        edges = [(a, b, *rng.choice([(0.0, 0.0), (30.0, 14.0)])) for a, b in pairs]
+        placed = layout.by_ourselves(Plan(boxes, edges, frames, inside, "BT"))
+
+        around = [{None}]  # for each frame itself and those around it; None last
+        for i, (parent, _) in enumerate(frames):
+            around.insert(i, {i} | around[-1 if parent is None else parent])
+        corners = [
+            (x - w / 2, y - h / 2, x + w / 2, y + h / 2) for (x, y), (w, h) in zip(placed.boxes, boxes, strict=True)
+        ]
+        things = [*zip(placed.frames, around[:-1], strict=True)]
+        for i, frame in enumerate(inside):
+            things.append((corners[i], around[-1 if frame is None else frame] | {("box", i)}))
+        for i, (a, of_a) in enumerate(things):
+            for b, of_b in things[:i]:
+                across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+                assert of_a < of_b or of_b < of_a or min(across, down) < 0.5, (seed, a, b)
+
+
+def test_an_edge_past_very_many_rows_runs_straight(monkeypatch):
+    chain = [(i, i + 1, 9.0, 9.0) for i in range(6)]
+    plan = Plan([(40.0, 20.0)] * 7, [*chain, (0, 6, 9.0, 9.0)], [], [None] * 7, "BT")
+    round_about = layered.layered(plan)
+    monkeypatch.setattr(layered, "MOST_POINTS", 3)
+    straight = layered.layered(plan)
+    assert len(straight.arrows[-1].points) < len(round_about.arrows[-1].points) / 2
+    assert [arrow.points for arrow in straight.arrows[:-1]] != []
+    for placed in (straight, round_about):
+        start, end = placed.arrows[-1].points[0], placed.arrows[-1].points[-1]
+        assert start[1] == placed.boxes[0][1] - 10.0
+        assert end[1] == placed.boxes[6][1] + 10.0
+        assert abs(start[0] - placed.boxes[0][0]) < 20.0
+        assert abs(end[0] - placed.boxes[6][0]) < 20.0
+
+
+def test_the_head_of_an_arrow_looks_back_past_points_that_are_too_near():
+    points, (tip, *_) = scene._headed(((0.0, 10.0), (9.0, 10.0), (9.5, 10.2), (10.0, 10.0)), 0.0, 4.0)
+    assert points[-1] == (6.0, 10.0)  # along the way from the first point, not from the last but one
+    assert tip == (10.0, 10.0)
+    points, _ = scene._headed(((10.0, 10.1),) * 3 + ((10.0, 10.0),), 0.0, 4.0)
+    assert points[-1] == (10.0, 14.0)  # no way to speak of: up, as most edges go
 
 
 def test_fold_true_folds_a_small_graph():
@@ -802,6 +979,17 @@ def test_a_graph_without_any_likeness_still_folds():
     for i in range(300):
         v = functions[(i * i + i // 7) % 8](v * x + (v if i % 3 else x))
     assert len(ag.draw(v).model.boxes) <= 60
+    order = graph.order(v)
+    sizes = {most: len(folded(order, [v], most, False).boxes) for most in (30, 20, 1)}
+    assert sizes == {30: 27, 20: 11, 1: 11}  # of one shape; of one primitive, and there are no fewer
+
+
+def test_names_too_long_to_compare_have_no_pattern():
+    long = "w" * 250
+    assert name_pattern([long + "1", long + "2"]) == ""
+    assert name_pattern(["w1", long + "2"]) == ""
+    total = ag.sum([ag.Parameter(0.1 * i, name=f"{long}{i}") for i in range(100)])
+    assert [box.note for box in ag.draw(total).model.boxes if box.count == 100] == [""]
 
 
 def test_one_leaf_used_very_often():

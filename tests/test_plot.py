@@ -285,3 +285,29 @@ def test_what_cannot_be_drawn_is_refused_by_name(error, message, plot):
 def test_sizes_at_the_ends_of_the_floats(init):
     ax = ag.plot.activations(ag.MLP(2, [3, 1], activation="relu", init=init)([1.0, 2.0]))
     assert all(0.0 <= x <= 1e308 for x in ax.get_xlim())
+
+
+def test_contours_without_a_start_have_no_path():
+    ax = ag.plot.contours(bowl, x=(-1, 1), y=(-2, 2), resolution=9)
+    assert (len(ax.lines), ax.get_legend()) == (0, None)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-1.0, 1.0), (-2.0, 2.0))
+
+
+def test_a_function_that_does_not_tell_its_arguments_is_tried():
+    path = ag.plot.contours(max, start=(1.0, 0.0), steps=1, resolution=5).lines[0].get_xydata()
+    np.testing.assert_allclose(path, [[1.0, 0.0], [0.99, 0.0]])
+
+
+def test_layers_of_one_name_are_told_apart_by_what_is_around_them():
+    one, two = (ag.MLP(1, [n, 1], activation="tanh", seed=0) for n in (3, 2))
+    with ag.scope("encoder"):
+        code = one([1.0])
+    with ag.scope("decoder"):
+        loss = two([code])
+    found = list(medians(ag.plot.activations(loss)))
+    assert found == [f"{part} / MLP / layer {i}" for part in ("encoder", "decoder") for i in (0, 1)]
+
+
+def test_a_model_without_parameters_has_no_slice():
+    with pytest.raises(ValueError, match=r"Module.* has no parameters"):
+        ag.plot.loss_slice(ag.Module(), lambda m: 1.0)

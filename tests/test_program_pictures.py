@@ -1,5 +1,6 @@
 """ag.draw(program) and print(program): the instructions as boxes and as lines."""
 
+import random
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -134,6 +135,30 @@ def test_what_a_program_has_not_is_refused():
             ag.draw(program, **options)
     with pytest.raises(ValueError, match="direction"):
         ag.draw(program, direction="TB")
+
+
+def test_instructions_of_many_kinds_share_a_box_by_what_they_do():
+    rng = random.Random(0)
+    functions = [ag.sin, ag.exp, ag.tanh, ag.atan, ag.cosh, ag.sigmoid, ag.relu, ag.softplus]
+    w = [ag.Parameter(0.1 * k + 0.2) for k in range(4)]
+    h = w
+    for _ in range(30):  # layers of 2 to 5 lanes, each unit of 2 to 4 of those before
+        f, taken = rng.choice(functions), h[: rng.randrange(2, 5)]
+        h = [f(ag.sum([x * (0.1 * rng.randrange(1, 4)) for x in taken])) for _ in range(rng.randrange(2, 6))]
+    program = ag.fold(ag.sum(h), params=w)
+    plan = program.plan()
+    picture = ag.draw(program)
+    assert len(plan.instructions) > 140
+    assert len(picture.model.boxes) <= 30
+    assert sum(box.count for box in picture.model.boxes) == len(plan.instructions)
+    tanhs = [x for x in plan.instructions if x.op == "tanh" and x.slot < 0]
+    assert [box.count for box in picture.model.boxes if box.symbol == "tanh"] == [len(tanhs)]
+
+
+def test_a_number_that_the_gradient_alone_takes_is_a_leaf_of_neither_frame():
+    w = ag.Parameter(0.5)
+    model = ag.draw(ag.fold(w + 0.0, params=[w])).model
+    assert [(box.title, box.frame) for box in model.boxes if box.title == "numbers"] == [("numbers", None)]
 
 
 def test_runs_lie_apart():

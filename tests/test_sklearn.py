@@ -1,6 +1,8 @@
 """The scikit-learn estimators: scikit-learn's own checks, and what its users do with them."""
 
+import importlib
 import pickle
+import sys
 import warnings
 
 import numpy as np
@@ -158,3 +160,20 @@ def test_the_penalty_is_watched_and_reported(solver):
 def test_max_iter_is_refused_with_its_range(value, error):
     with pytest.raises(error, match=r"MLPClassifier: max_iter must be (at least 1|a whole number)"):
         MLPClassifier(max_iter=value).fit([[0.0], [1.0]], [0, 1])
+
+
+def test_the_adaptive_rate_ends_training_when_it_is_too_small():
+    X, y = np.zeros((4, 1)), np.zeros(4)  # nothing to learn: no epoch is better than the one before
+    model = MLPRegressor((), solver="sgd", learning_rate="adaptive", learning_rate_init=1e-4, n_iter_no_change=2,
+                         alpha=0.0, max_iter=100, random_state=0).fit(X, y)  # fmt: skip
+    assert model.history_.stopped == "the learning rate fell below 1e-6"
+    rates = list(dict.fromkeys(model.history_.learning_rate))
+    assert rates == pytest.approx([1e-4, 2e-5, 4e-6, 8e-7])
+    assert model.n_iter_ < 15
+
+
+def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
+    monkeypatch.delitem(sys.modules, "autograd_lite.sklearn")
+    with pytest.raises(ImportError, match=r'needs scikit-learn 1\.6 or later: pip install "autograd_lite\[sklearn\]"'):
+        importlib.import_module("autograd_lite.sklearn")

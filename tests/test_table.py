@@ -5,6 +5,7 @@ definition in tests/domains.py.
 """
 
 import math
+import re
 from itertools import product
 
 import pytest
@@ -99,3 +100,10 @@ def test_higher_derivatives(row, order):
             bound = 1e-10 * abs(true) + 1e-13 * lower
             if got != true and not abs(got - true) <= bound:
                 assert not is_smooth(row.name, point, orders), (point, slots, got, true)
+
+
+def test_a_row_shows_its_rules():
+    assert repr(TABLE["mul"]) == "mul(a, b) = a * b, partials b, a"
+    assert repr(TABLE["prod"]) == "prod(*xs) = prod(xs), partials products_of_others(xs)"
+    ag.primitive("table_shown", lambda a: a, lambda a: 1.0)
+    assert re.fullmatch(r"table_shown\(a\) = \w+, partials \w+", repr(TABLE["table_shown"]))

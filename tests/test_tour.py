@@ -76,3 +76,17 @@ def test_readme_commands_are_what_ci_runs():
         ".venv/bin/python -m pytest",
     ]
     assert "sh install" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_an_interrupted_tour_says_where_the_rest_is(tmp_path, monkeypatch, capsys):
+    from autograd_lite import __main__ as program
+
+    def interrupted(out):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "small_network", interrupted)
+    assert program.main(["--out", str(tmp_path / "here")]) == 130
+    said = capsys.readouterr()
+    assert f"Interrupted. What was finished is in {tmp_path / 'here'}." in said.err
+    assert "All of it" not in said.out
+    assert (tmp_path / "here" / "loss.svg").exists()

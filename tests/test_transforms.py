@@ -1,6 +1,7 @@
 """grad, jvp, vjp, jacobian, hessian, hvp: forms of arguments, nesting, and what they refuse."""
 
 import math
+import sys
 from collections import namedtuple
 from fractions import Fraction
 
@@ -554,3 +555,35 @@ def test_blocks_within_a_graph_hold_values():
 def test_kinds_of_arrays_that_are_refused_by_their_name(x, says):
     with pytest.raises(TypeError, match=says):
         ag.grad(lambda v: v[0])(x())
+
+
+def test_sparse_without_scipy_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
+    with pytest.raises(ImportError, match=r"hessian\(sparse=True\) needs SciPy: pip install scipy, or leave sparse"):
+        ag.hessian(banded, sparse=True)([1.0, 2.0, 3.0])
+    assert len(ag.hessian(banded)([1.0, 2.0, 3.0])) == 3
+
+
+@pytest.mark.parametrize(("outputs", "walk"), [(300, "forward_rows"), (40, "vector_rows")])
+def test_inputs_that_nothing_depends_on_when_rows_are_taken_together(outputs, walk, monkeypatch):
+    """An input that is not used, and one that a single output uses; both walks, and the rows one by one."""
+    inputs = [ag.Value(0.1 * i + 0.5) for i in range(4 if walk == "forward_rows" else 40)]
+    shared = ag.sum([ag.sin(x) for x in inputs[2:] for _ in range(10)])
+    results = [shared * float(k) for k in range(1, outputs)] + [inputs[1] * 7.0]
+    taken = []
+    original = getattr(sparsity._Linear, walk)
+    monkeypatch.setattr(sparsity._Linear, walk, lambda self, left: taken.append(left) or original(self, left))
+    found = sparsity.dense(results, inputs)
+    assert taken
+    expected = np.zeros((outputs, len(inputs)))
+    expected[:-1, 2:] = np.outer(np.arange(1, outputs), [10 * math.cos(x.item()) for x in inputs[2:]])
+    expected[-1, 1] = 7.0
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_an_array_without_axes_may_hold_a_value():
+    assert ag.jacobian(lambda x: [np.array(x * 2.0, dtype=object), x])(3.0) == [2.0, 1.0]
+
+
+def test_hvp_of_a_function_that_does_not_tell_its_arguments():
+    assert ag.hvp(max, (3.0, 5.0), (1.0, 1.0)) == (0.0, 0.0)  # of the one sequence

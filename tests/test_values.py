@@ -2,6 +2,7 @@
 
 import math
 import operator
+import pickle
 import threading
 
 import pytest
@@ -198,3 +199,35 @@ def test_every_comparison_is_watched_in_a_trace():
         ):
             f = ag.compile(way)
             assert [f(t) for t in (0.5, 1.0, 2.0, 0.5)] == [way(t) for t in (0.5, 1.0, 2.0, 0.5)]
+
+
+def test_a_scope_shows_what_is_around_it():
+    with ag.scope("outer"), ag.scope("inner"):
+        y = ag.Value(1.0) * 2.0
+    assert repr(y.scope) == "Scope(outer / inner)"
+
+
+def test_the_package_lists_what_it_loads_later():
+    listed = dir(ag)
+    assert {"Value", "MLP", "fit", "plot", "lookup"} <= set(listed)
+    assert listed == sorted(set(listed))
+    with pytest.raises(AttributeError, match="module 'autograd_lite' has no attribute 'tensor'"):
+        _ = ag.tensor
+
+
+def test_an_interrupt_while_nodes_are_gathered_for_a_copy_forgets_them(monkeypatch):
+    x = ag.Value(3.0)
+    y = ag.exp(x) * x
+    order = ag.graph.order
+
+    def interrupted(*roots, done):
+        order(*roots, done=done)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ag.graph, "order", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pickle.dumps(y)
+    twin = pickle.loads(pickle.dumps(y))  # not of operands that are taken for saved
+    assert [node.op for node in order(twin)] == ["", "exp", "mul"]
+    assert twin.item() == y.item()

@@ -230,8 +230,10 @@ class _Layout:
             if item.frames:
                 found.append((left(item.frames[-1]), i, first + item.size[0] / 2))
                 found.append((i, right(item.frames[-1]), PAD + item.size[0] / 2))
-        for frame, (parent, title) in enumerate(self.plan.frames):
-            found.append((left(frame), right(frame), 2 * PAD + (0.0 if self.turned else title)))
+        for frame, (parent, _) in enumerate(self.plan.frames):
+            found.append((left(frame), right(frame), self._wide(frame)))
+            if not self.turned:
+                found.append((self.leftmost[frame], right(frame), self._titled(frame)))
             if parent is not None:
                 found.append((left(parent), left(frame), first))
                 found.append((right(frame), right(parent), PAD))
@@ -247,6 +249,25 @@ class _Layout:
                 found.append((before, after, half + other + (gap if half and other else BESIDE)))
         return found
 
+    def _wide(self, frame: int) -> float:
+        """What the title of a frame needs across, where it runs across."""
+        return 2 * PAD + (0.0 if self.turned else self.plan.frames[frame][1])
+
+    def _titled(self, frame: int) -> float:
+        """How far the title of a frame reaches beyond the middle of the item at its left."""
+        item = self.items[self.leftmost[frame]]
+        return self._wide(frame) - item.size[0] / 2 - PAD * (len(item.frames) - item.frames.index(frame))
+
+    def _leftmost(self, rows: list[list[int]]) -> list[int]:
+        """For each frame the item in it that stands first in its row, counted from the middle of the rows."""
+        places = _places(rows, len(self.items))
+        inside: list[list[int]] = [[] for _ in self.around]
+        for i, item in enumerate(self.items):
+            if item.size[0]:
+                for frame in item.frames:
+                    inside[frame].append(i)
+        return [min(members, key=places.__getitem__) for members in inside]
+
     def _across(self, rows: list[list[int]]) -> tuple[Vector, Vector]:
         """The middle of each item, and the two sides of each frame.
 
@@ -258,6 +279,7 @@ class _Layout:
         size = n + 2 * len(self.around)
         following: list[list[tuple[int, float]]] = [[] for _ in range(size)]
         waiting = [0] * size
+        self.leftmost = self._leftmost(rows)
         distances = self._constraints(rows)
         for a, b, d in distances:
             following[a].append((b, d))
@@ -322,9 +344,8 @@ class _Layout:
                 if item.frames and item.frames[-1] == frame and item.size[0]:
                     sides[2 * frame] = min(sides[2 * frame], at[i] - item.size[0] / 2 - first)
                     sides[2 * frame + 1] = max(sides[2 * frame + 1], at[i] + item.size[0] / 2 + PAD)
-            parent, title = self.plan.frames[frame]
-            if not self.turned:
-                sides[2 * frame + 1] = max(sides[2 * frame + 1], sides[2 * frame] + title + 2 * PAD)
+            parent, _ = self.plan.frames[frame]
+            sides[2 * frame + 1] = max(sides[2 * frame + 1], sides[2 * frame] + self._wide(frame))
             if parent is not None:
                 sides[2 * parent] = min(sides[2 * parent], sides[2 * frame] - first)
                 sides[2 * parent + 1] = max(sides[2 * parent + 1], sides[2 * frame + 1] + PAD)
@@ -344,6 +365,8 @@ class _Layout:
         for (a, b), d in sorted(beside.items()):
             left, right = members[(a - n) // 2], members[(b - n) // 2]
             end = max(where[i] + items[i].size[0] / 2 for i in left) + PAD
+            if not self.turned:
+                end = max(end, where[self.leftmost[(a - n) // 2]] + self._titled((a - n) // 2))
             start = min(where[i] - items[i].size[0] / 2 for i in right) - PAD
             short = (d - (start - end)) / 2
             if short > 0.0:

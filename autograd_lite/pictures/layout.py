@@ -83,11 +83,8 @@ def place(plan: Plan) -> Placed:
     edges = [(a, b) for a, b, _, _ in plan.edges if a < b]
     depth = depths(len(plan.boxes), edges)
     ours = plan.frames or sum(depth[a] - depth[b] for a, b in edges) > LONGEST_EDGES
-    for engine in [by_ourselves, *ENGINES] if ours else ENGINES:
-        placed = engine(plan)
-        if placed is not None:
-            return _narrowed(plan, placed)
-    raise AssertionError("our own layout is always there")
+    placed = None if ours else next(filter(None, (engine(plan) for engine in ENGINES)), None)
+    return _narrowed(plan, placed or by_ourselves(plan))
 
 
 def _narrowed(plan: Plan, placed: Placed) -> Placed:
@@ -147,14 +144,15 @@ def by_command(plan: Plan) -> Placed | None:
     return _read(done.stdout, plan)
 
 
-def by_ourselves(plan: Plan) -> Placed | None:
-    """The small layered layout of layered.py."""
+def by_ourselves(plan: Plan) -> Placed:
+    """The small layered layout of layered.py, which is always there."""
     from autograd_lite.pictures.layered import layered
 
     return layered(plan)
 
 
-ENGINES: list[Callable[[Plan], Placed | None]] = [by_pygraphviz, by_command, by_ourselves]
+ENGINES: list[Callable[[Plan], Placed | None]] = [by_pygraphviz, by_command]
+"""What is asked before our own layout; None where it is not there, or fails."""
 
 
 # --- the question to Graphviz, and its answer ---------------------------------------------------------
@@ -214,11 +212,9 @@ def stacking(plan: Plan) -> list[tuple[int, int]]:
     for a, b, _, _ in plan.edges:
         if a >= b:
             continue  # a step back, in a folded recurrence
-        for x, y in zip(units[a], units[b], strict=False):
-            if x != y:
-                links.setdefault((x, y), set()).add(a)
-                break
-            takes_inside.add((b, x))
+        shared = next(n for n, (x, y) in enumerate(zip(units[a], units[b], strict=False)) if x != y)
+        takes_inside.update((b, frame) for frame in units[a][:shared])
+        links.setdefault((units[a][shared], units[b][shared]), set()).add(a)
     if not _acyclic(links):
         return []  # a recurrence through frames
     bottoms: dict[int, list[int]] = {}

@@ -88,8 +88,7 @@ def _paint(axes: Any, shape: Rect | Curve | Text, order: float) -> None:
         axes.add_patch(
             PathPatch(line, fill=False, edgecolor=shape.stroke, linewidth=shape.thick, linestyle=style, zorder=order)
         )
-        if shape.head is not None:
-            axes.add_patch(Polygon(shape.head, closed=True, facecolor=shape.stroke, linewidth=0, zorder=order))
+        axes.add_patch(Polygon(shape.head, closed=True, facecolor=shape.stroke, linewidth=0, zorder=order))
     else:
         axes.text(
             shape.x,

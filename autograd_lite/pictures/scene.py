@@ -52,8 +52,8 @@ class Curve:
 
     points: tuple[Point, ...]
     stroke: str
+    head: tuple[Point, Point, Point]
     dashed: bool = False
-    head: tuple[Point, Point, Point] | None = None
     thick: float = 1.2
 
 
@@ -195,7 +195,7 @@ def _edge(i: int, edge: Edge, arrow: Arrow, model: Model) -> Group:
     thick = 1.2 if edge.share is None else 1.6 + 3.0 * min(abs(edge.share), 1.0)
     points, head = _headed(arrow.points, 3.0 if model.boxes[edge.target].root else 1.5, HEAD + 1.8 * (thick - 1.2))
     x, y = arrow.label
-    curve = Curve(points, colour, edge.idle, head, thick)
+    curve = Curve(points, colour, head, edge.idle, thick)
     if not edge.label:
         return Group(f"edge{i}", "edge", edge.about, (curve,))
     wide = width(edge.label, SMALL) + 2

@@ -56,8 +56,6 @@ def _shape(shape: Rect | Curve | Text) -> str:
         dash = ' stroke-dasharray="4 3"' if shape.dashed else ""
         thick = _n(shape.thick)
         line = f'<path d="M{first}C{" ".join(rest)}" fill="none" stroke="{shape.stroke}" stroke-width="{thick}"{dash}/>'
-        if shape.head is None:
-            return line
         corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in shape.head)
         return f'{line}<polygon points="{corners}" fill="{shape.stroke}"/>'
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
