@@ -6,6 +6,8 @@ from itertools import product
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.folding.classes import classes, units
+from autograd_lite.graph import order
 
 BINARY = {
     "sub": lambda a, b: a - b,
@@ -67,3 +69,28 @@ def test_a_folded_picture_shows_where_constants_come_in():
     assert set(numbers) == {(3.0, 3.0), (2.0, 21.0)}
     assert sorted(edge.source for edge in model.edges if edge.constant) == sorted(numbers.values())
     assert all(edge.count == 20 for edge in model.edges if edge.constant)
+
+
+def test_sums_as_units():
+    """A tree of additions is one unit: without the 0 of a running sum, with every other constant."""
+    x, y = ag.Value(2.0), ag.Value(3.0)
+    for root, op, terms, size in (
+        (x + y, "add", 2, 1),
+        (sum([x, y]), "sum", 2, 2),
+        (1.0 + x + y, "sum", 3, 2),
+        (1.0 + x, "add", 2, 1),
+        (x * y + x + 0.5 * y, "sum", 3, 4),
+        (ag.sum([x, y, 1.0]) + x, "sum", 4, 2),
+    ):
+        unit = units(order(root))[-1]
+        assert (unit.op, len(unit.terms), unit.size) == (op, terms, size)
+        assert sum(math.prod(unit.operands[i].number for i in term) for term in unit.terms) == root.item()
+
+
+def test_the_operands_of_a_dot_product_in_a_unit():
+    x, w, b = ([ag.Value(v) for v in some] for some in ((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), (7.0,)))
+    roles = [slot.role for slot in units(order(ag.dot(x, w, bias=b[0])))[-1].operands]
+    assert roles == ["x"] * 3 + ["y"] * 3 + ["bias"]
+    graph = units(order(ag.dot(x, w), ag.dot(w, x), ag.dot(x[::-1], w)))
+    kinds = ["x" if unit.node in x else "w" for unit in graph]
+    assert classes(graph, kinds)[-3:] == [2, 3, 2]
