@@ -8,15 +8,32 @@ is to be run again with others. On floats alone a loss is a float.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import inf, nan
 from typing import Any
 
 from autograd_lite import functions
-from autograd_lite.value import Value, plain, shown
+from autograd_lite.value import Value, mode, plain, shown
 
 __all__ = [
     "absolute_error", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
     "half_squared_error", "hinge", "huber", "l1", "l2", "mean_squared_error", "perceptron", "squared_error",
 ]  # fmt: skip
+
+Kind = tuple[str, Callable[[Any], Any]]
+"""What targets are, in words, and what is 1 for a target that is one."""
+
+
+def _is_sign(t: Any) -> Any:
+    return functions.equal(t * t, 1.0)
+
+
+def _is_probability(t: Any) -> Any:
+    return functions.greater_equal(t, 0.0) * functions.less_equal(t, 1.0)
+
+
+SIGNS: Kind = ("labels are -1 or 1", _is_sign)
+PROBABILITIES: Kind = ("targets are 0 or 1 (or probabilities between)", _is_probability)
+
 
 # --- regression ---------------------------------------------------------------------------------------
 
@@ -177,7 +194,7 @@ def hinge(prediction: Any, target: Any) -> Any:
 
     Source: Stanford CS221, linear classification with hinge loss.
     """
-    return _total([functions.relu(1.0 - p * y) for p, y in _pairs(prediction, target, "hinge", _sign)])
+    return _total([functions.relu(1.0 - p * y) for p, y in _pairs(prediction, target, "hinge", SIGNS)])
 
 
 def perceptron(prediction: Any, target: Any) -> Any:
@@ -202,7 +219,7 @@ def perceptron(prediction: Any, target: Any) -> Any:
 
     Source: Hajij, The Backpropagation Algorithm: error(w, b), the sum of it over the examples.
     """
-    return _total([functions.relu(-(p * y)) for p, y in _pairs(prediction, target, "perceptron", _sign)])
+    return _total([functions.relu(-(p * y)) for p, y in _pairs(prediction, target, "perceptron", SIGNS)])
 
 
 def binary_cross_entropy(prediction: Any, target: Any) -> Any:
@@ -228,7 +245,7 @@ def binary_cross_entropy(prediction: Any, target: Any) -> Any:
         >>> ag.gradients(ag.losses.binary_cross_entropy(p, 1), p)
         -4.0
     """
-    pairs = _pairs(prediction, target, "binary_cross_entropy", _probability)
+    pairs = _pairs(prediction, target, "binary_cross_entropy", PROBABILITIES)
     return _total([_mixed(t, p, _minus_log, _minus_log1m) for p, t in pairs])
 
 
@@ -263,7 +280,7 @@ def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Any:
         >>> ag.gradients(ag.losses.binary_cross_entropy_with_logits(z, 1), z)
         -0.5
     """
-    pairs = _pairs(prediction, target, "binary_cross_entropy_with_logits", _probability)
+    pairs = _pairs(prediction, target, "binary_cross_entropy_with_logits", PROBABILITIES)
     return _total([_mixed(t, z, _minus_log_sigmoid, functions.softplus) for z, t in pairs])
 
 
@@ -288,7 +305,8 @@ def cross_entropy(logits: Any, target: Any) -> Any:
 
     Args:
         logits: K scores.
-        target: a label, 0 to K - 1, or K probabilities that add up to 1.
+        target: a label, 0 to K - 1, or K probabilities that add up to 1. A row of a program whose label is none
+            of these has loss and gradient NaN.
 
     Returns:
         A Value, or a float if nothing is a Value.
@@ -313,8 +331,8 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     z = [_operand(x, f"cross_entropy: logit {i}") for i, x in enumerate(_listed(logits))]
     if not z:
         raise ValueError("cross_entropy: there are no logits")
-    if isinstance(target, Value):  # stays live: t_k is 1 where the label is k
-        return _from_distribution(z, [functions.equal(target, float(k)) for k in range(len(z))])
+    if isinstance(target, Value):
+        return _of_live_class(z, target)
     if not isinstance(target, Iterable) or getattr(target, "ndim", 1) == 0:
         return _of_class(z, _label(target, len(z)))
     t = [_operand(x, f"cross_entropy: target {k}") for k, x in enumerate(_listed(target))]
@@ -336,6 +354,16 @@ def _of_class(z: list[Any], k: int) -> Any:
     if not others:
         return functions.logsumexp(z) - z[k]
     return functions.softplus((others[0] if len(others) == 1 else functions.logsumexp(others)) - z[k])
+
+
+def _of_live_class(z: list[Any], target: Value) -> Any:
+    """The same for a label that may become another one, in a program; NaN for one that is no class."""
+    if mode.tracer is None:
+        _label(target._f, len(z))
+    hits = [functions.equal(target, float(k)) for k in range(len(z))]
+    own = functions.sum([functions.where(hit, x, 0.0) for hit, x in zip(hits, z, strict=True)])
+    others = functions.logsumexp([functions.where(hit, -inf, x) for hit, x in zip(hits, z, strict=True)])
+    return functions.softplus(others - own) * functions.where(functions.sum(hits), 1.0, nan)
 
 
 def _from_distribution(z: list[Any], t: list[Any]) -> Any:
@@ -421,9 +449,7 @@ def _coefficient(x: Any, who: str) -> float:
 # --- predictions and targets --------------------------------------------------------------------------------
 
 
-def _pairs(
-    prediction: Any, target: Any, name: str, check: Callable[[float, str], None] | None = None
-) -> list[tuple[Any, Any]]:
+def _pairs(prediction: Any, target: Any, name: str, kind: Kind | None = None) -> list[tuple[Any, Any]]:
     """Predictions with their targets, each a Value or a float; lengths must agree."""
     predictions, targets = _listed(prediction), _listed(target)
     if len(predictions) != len(targets):
@@ -434,21 +460,19 @@ def _pairs(
         (_operand(p, f"{name}: prediction {i}"), _operand(t, f"{name}: target {i}"))
         for i, (p, t) in enumerate(zip(predictions, targets, strict=True))
     ]
-    if check is not None:
-        for _, t in pairs:
-            if not isinstance(t, Value):
-                check(t, name)
-    return pairs
+    return pairs if kind is None else [(p, _checked(t, kind, name)) for p, t in pairs]
 
 
-def _sign(label: float, name: str) -> None:
-    if label not in (-1.0, 1.0):
-        raise ValueError(f"{name}: labels are -1 or 1, got {label:g}")
-
-
-def _probability(target: float, name: str) -> None:
-    if not 0.0 <= target <= 1.0:
-        raise ValueError(f"{name}: targets are 0 or 1 (or probabilities between), got {target:g}")
+def _checked(target: Any, kind: Kind, name: str) -> Any:
+    """A target if it is one; a Value, which may become another number in a program, gives NaN where it is none."""
+    what, holds = kind
+    if not isinstance(target, Value):
+        if holds(target) != 1.0:
+            raise ValueError(f"{name}: {what}, got {target:g}")
+        return target
+    if mode.tracer is None:
+        _checked(target._f, kind, name)
+    return target * functions.where(holds(target), 1.0, nan)
 
 
 def _squares(prediction: Any, target: Any, name: str) -> list[Any]:

@@ -266,8 +266,11 @@ FLOATS.update(
 SOFTMAX = "last(top := _stop(max(xs)), parts := [_expdiff(x, top) for x in xs], ratios(parts, sum(parts)))"
 LOG_SOFTMAX = (
     "last(top := _stop(max(xs)), down := [_shift(x, top) for x in xs], "
-    "rest := log1p(sum([*[_expdiff(x, top) for x in xs], -1])), [d - rest for d in down])"
+    "own := [where(equal(x, top), expm1(_shift(x, top)), _expdiff(x, top)) for x in xs], "
+    "rest := log1p(sum([*own, relu(sum([equal(x, top) for x in xs]) - 1)])), [d - rest for d in down])"
 )
+# Of log(sum exp) the 1 of the largest is left to log1p; where several are largest, all but one of them are counted by
+# the relu, which is no part of the sum: a plain one would lose the small terms between 1 and -1.
 LOGSUMEXP = "last(top := max(xs), top + log(sum([_expdiff(x, top) for x in xs])))"
 
 REAL, POSITIVE, UNIT = (-inf, inf), (0.0, inf), (-1.0, 1.0)
@@ -281,7 +284,7 @@ _ROWS = (
     Row("div",        "/",     "a b",       "a / b",                                      "equal(out, out) / b, -out / b", "The true quotient a / b. (equal(out, out) is 1, and NaN for 0 / 0.)"),
     Row("neg",        "-",     "a",         "-a",                                         "-1",                         "The negative -a."),
     Row("pow",        "**",    "a b",       "a ** b",
-        "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), where(b == floor(b), b * a ** (b - 1), where(out > 1e-290, where(out < 1e290, b * out / a, b * a ** (b - 1)), b * a ** (b - 1)))),"
+        "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), where(b == floor(b), b * a ** (b - 1), b * _lowered(a, b, 1))),"
         "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))",                                                       "The power a ** b over the reals.", domain=(POSITIVE, REAL)),
     Row("exp",        "exp",   "a",         "exp(a)",                                     "out",                        "The exponential of a."),
     Row("expm1",      "expm1", "a",         "expm1(a)",                                   "exp(a)",                     "exp(a) - 1, exact near 0."),
@@ -345,6 +348,10 @@ _ROWS = (
     Row("_chain",     "*",     "a b",       "where(a == 0, 0, a * b)",                    "b, a",                       "adjoint times local gradient; an adjoint of 0 contributes 0.", branch=True),
     Row("_masked",    "*",     "a b",       "where(a == 0, 0, where(b == 0, 0, a * b))",  "b, a",                       "the same where the local gradient may be that of a branch not taken: either of 0 contributes 0.", branch=True),
     Row("_stop",      "stop",  "a",         "a",                                          "flat(out)",                  "a as a constant.", flat=True),
+    Row("_lowered",   "**",    "a b c",
+        "where(a ** c > 1e-290, where(a ** c < 1e290, where(a ** b > 1e-290, where(a ** b < 1e290, a ** b / a ** c, a ** (b - c)), a ** (b - c)), a ** (b - c)), a ** (b - c))",
+        "(b - c) * _lowered(a, b, c + 1), where(a == 0, where(b < c, -inf, 0 * out), out * log(a)), where(a == 0, where(b < c, inf, 0 * out), -out * log(a))",
+                                                                                                                        "a ** (b - c), which does not feel the rounding of b - c.", domain=(POSITIVE, REAL, (0.0, 3.0))),
     Row("_shift",     "-",     "a b",       "where(a == b, 0, a - b)",                    "1, -1",                      "a - b, and 0 where they are equal, infinities included."),
     Row("_expdiff",   "exp",   "a b",       "_expdiff(a, b)",                             "out, -out",                  "exp(a - b), the rounding of a - b made good."),
     Row("_logistic",  "σ",     "a b",       "where(a >= b - 700, 1 / (1 + _expdiff(b, a)), _expdiff(a, b))", "out * _logistic(b, a), -out * _logistic(b, a)", "sigmoid(a - b), the rounding of a - b made good."),

@@ -87,6 +87,7 @@ DEFINITIONS = {
     "_chain": lambda a, b: a * b,
     "_masked": lambda a, b: a * b,
     "_stop": lambda a: a,
+    "_lowered": lambda a, b, c: a ** (b - c),
     "_shift": lambda a, b: a - b,
     "_expdiff": lambda a, b: mp.exp(a - b),
     "_logistic": lambda a, b: 1 / (1 + mp.exp(b - a)),
@@ -94,7 +95,7 @@ DEFINITIONS = {
     "_ndtr": lambda a: erfc(-a / mp.sqrt(2)) / 2,
 }
 
-CHOICES = {("_gauss", "s"): (0.5, 1.0)}
+CHOICES = {("_gauss", "s"): (0.5, 1.0), ("_lowered", "c"): (1.0, 2.0, 3.0)}
 """Operands that take only some values."""
 
 CONSTANT = {"_stop"}

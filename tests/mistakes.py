@@ -30,8 +30,7 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 
 
 _IN_BASE = (
-    "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), where(b == floor(b), b * a ** (b - 1), where(out > 1e-290, "
-    "where(out < 1e290, b * out / a, b * a ** (b - 1)), b * a ** (b - 1))))"
+    "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), where(b == floor(b), b * a ** (b - 1), b * _lowered(a, b, 1)))"
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -167,8 +166,8 @@ MISTAKES = [
         f'{_IN_EXPONENT}, {_IN_BASE}"',
     ), (
         "the factor b forgotten in the derivative of a whole power",
-        "where(b == floor(b), b * a ** (b - 1), where(out",
-        "where(b == floor(b), a ** (b - 1), where(out",
+        "where(b == floor(b), b * a ** (b - 1), b * _low",
+        "where(b == floor(b), a ** (b - 1), b * _low",
     ), (
         "0 ** 0 has the derivative NaN",
         "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), ",

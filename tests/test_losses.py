@@ -190,3 +190,44 @@ def test_refusals(call, error, words):
     with pytest.raises(error) as caught:
         call()
     assert words in str(caught.value)
+
+
+# --- targets that a program is fed ---------------------------------------------------------------------------
+
+FED = [
+    (losses.hinge, 0.5, (1.0, -1.0), (0.0, 2.0, math.nan, math.inf)),
+    (losses.perceptron, 0.5, (1.0, -1.0), (0.0, 0.5)),
+    (losses.binary_cross_entropy, 0.25, (0.0, 1.0, 0.3), (2.0, -0.1, math.nan)),
+    (losses.binary_cross_entropy_with_logits, 5.0, (0.0, 1.0, 0.3), (2.0, -1.0, math.inf)),
+    (losses.cross_entropy, [0.3, -1.0, 2.0], (0.0, 1.0, 2.0), (3.0, -1.0, 0.5, math.nan)),
+]
+
+
+@pytest.mark.parametrize(("loss", "x", "right", "wrong"), FED, ids=lambda f: getattr(f, "__name__", ""))
+def test_a_target_that_is_none_is_refused_and_makes_a_row_of_a_program_nan(loss, x, right, wrong):
+    program = ag.compile(loss, batch=True)
+    for t in right:
+        value, slopes = ag.value_and_grad(lambda x, t=t: loss(x, t))(x)
+        found, by_row = program.value_and_grad([x], [t])
+        live, live_slopes = ag.value_and_grad(lambda x, t=t: loss(x, ag.Value(t)))(x)
+        assert found == pytest.approx(value, rel=1e-14)
+        assert by_row[0].tolist() == pytest.approx(slopes, rel=1e-14)
+        assert live == pytest.approx(value, rel=1e-15)
+        assert live_slopes == pytest.approx(slopes, rel=1e-15)
+    for t in wrong:
+        for target in (t, ag.Value(t)):
+            with pytest.raises(ValueError, match=r"label|targets are"):
+                loss(x, target)
+        value, slopes = program.value_and_grad([x, x], [t, right[0]])
+        assert math.isnan(value)
+        assert np.isnan(slopes[0]).all()
+        assert np.isfinite(slopes[1]).all()
+
+
+@pytest.mark.parametrize("margin", [30.0, 37.0, 100.0, 700.0])
+def test_a_sure_prediction_keeps_its_digits_in_a_program(margin):
+    small = math.exp(-margin)
+    value, (slopes,) = ag.compile(losses.cross_entropy, batch=True).value_and_grad([[margin, 0.0]], [0.0])
+    assert value == pytest.approx(math.log1p(small), rel=1e-14)
+    assert slopes.tolist() == pytest.approx([-small / (1.0 + small), small / (1.0 + small)], rel=1e-14)
+    assert ag.compile(ag.log_softmax)([margin, 0.0])[0] == pytest.approx(-math.log1p(small), rel=1e-14)
