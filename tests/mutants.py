@@ -427,13 +427,16 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
     chosen = [mutant for file, tree in trees.items() for mutant in Finder(file, tree).found]
     everything = len(chosen)
     chosen = [m for m in chosen if options.only in f" {m.line} {m.scope} {m.before}"]
+    if not chosen:
+        raise SystemExit(f"{name}: no mutant has {options.only!r} in its line, function or text")
     if options.sample and options.sample < len(chosen):
         chosen = sorted(random.Random(options.seed).sample(chosen, options.sample), key=lambda m: (m.file, m.line))
     if options.list:
         print(*chosen, f"{name}: {len(chosen)} of {everything} mutants", sep="\n")
         return 0, 0
     stages = [[f"tests/test_{x}.py" for x in stage.split()] for stage in TESTS.get(name, "").split(",")]
-    cpu = 1.3 * sum(map(trial.baseline, stages)) + 3.0
+    tables = [["tests/test_table.py"]] if name == "ops.py" else []
+    cpu = 2.0 * sum(map(trial.baseline, tables + stages)) + 3.0
     survivors, hung = [], 0
     with tqdm(total=len(chosen), desc=name, unit="mutant") as bar:
         for mutant in chosen:
@@ -443,7 +446,9 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
             with trial.changed(mutant.file, text + "\n"):
                 first = [first_tests(mutant, trees[name])] if name == "ops.py" else []
                 found = trial.run(first + stages, cpu)
-            hung += found.what == "hangs"
+            if found.what == "hangs":
+                hung += 1
+                bar.write(f"by time   {mutant}")
             if found.what == "passed":
                 survivors.append(mutant)
                 bar.write(f"survived  {mutant}")

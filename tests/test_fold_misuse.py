@@ -50,7 +50,7 @@ def test_a_numpy_number_and_a_float_are_one_kind():
     assert "1 program)" in repr(program)
 
 
-@pytest.mark.parametrize("argnum", [(0, 1), 0.0, "0", None])
+@pytest.mark.parametrize("argnum", [(0, 1), 0.0, "0", None, True])
 def test_argnum_is_one_whole_number(argnum):
     with pytest.raises(TypeError, match="argnum must be a whole number"):
         ag.compile(lambda x, y: x * y).value_and_grad(1.0, 2.0, argnum=argnum)

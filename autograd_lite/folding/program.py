@@ -324,6 +324,8 @@ class Program:
         """
         self._refuse_several("value_and_grad")
         try:
+            if isinstance(argnum, bool):
+                raise TypeError
             argnum = index(argnum)
         except TypeError:
             raise TypeError(

@@ -317,7 +317,8 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     Args:
         f: takes numbers and arrays of them, as Values, and returns a Value or a flat sequence of Values and numbers. An
             array reaches it as an object array of that shape, anything else as nested lists.
-        params: the parameters: a Module or a sequence; None for every Parameter that f reaches.
+        params: the parameters: a Module or a sequence; None for every Parameter that f reaches when it is traced. Only
+            of a Module is it noticed that a parameter has been replaced by another.
         batch: f is one example; every argument gets a leading batch axis, and results and gradients are means.
         dtype: what the program computes in, float64, or float32 on request.
 
