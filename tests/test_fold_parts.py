@@ -336,7 +336,7 @@ def test_a_rule_of_a_sequence_on_lanes(rule):
     """Everything that the language has between numbers, it has between lanes."""
     groups = [[0.5], [-1.0, 2.0, 4.0], [3.0, -0.25]]
     builder = Builder()
-    elements = Elements(builder, builder.leaf("theta", 6), np.array([1, 3, 2]))
+    elements = Elements(builder, builder.leaf("theta", 6, False), np.array([1, 3, 2]))
     found = on_lanes(rule, ("xs",))(elements)
     (out,) = prepare(plan(builder.instructions, [found.ref]))({"theta": np.concatenate(groups)})
     norm = lambda xs: sum(x * x for x in xs) ** 0.5  # noqa: E731

@@ -123,7 +123,7 @@ class Builder:
             self._made[key] = place  # when it is there: an interrupt must not leave the place to another one
         return Ref(place, None)
 
-    def leaf(self, name: str, size: int, batched: bool = False) -> Ref:
+    def leaf(self, name: str, size: int, batched: bool) -> Ref:
         """A leaf: numbers that are bound when the program runs."""
         return self.add(Instruction("leaf", size, name=name, batched=batched))
 

@@ -33,6 +33,8 @@ Array = Any
 
 CHUNK_BYTES = 1 << 21
 """A batch is worked through in pieces whose arrays take about this much, so that they stay in the cache."""
+LEAST_ROWS = 256
+"""A piece has at least so many rows."""
 
 
 class GuardChanged(RuntimeError):
@@ -236,7 +238,7 @@ class Program:
             self._check_guards(found)
             return found
         outputs = folded.outputs(wanted)
-        piece = max(CHUNK_BYTES // (8 * max(folded.widths[wanted], 1)), 256)
+        piece = max(CHUNK_BYTES // (8 * max(folded.widths[wanted], 1)), LEAST_ROWS)
         if rows <= 2 * piece:
             piece = rows
         pieces: list[Any] = [[] for _ in outputs]
