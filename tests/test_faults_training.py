@@ -150,7 +150,7 @@ def test_fault_25_a_gradient_that_is_not_finite_is_refused_before_anything_is_wr
         optimizer.step()
         p[1].grad = bad
         before = [x.data for x in p], [x.grad for x in p], optimizer.state_dict()
-        refuses(ValueError, ["params[1] (b)", repr(bad), "allow_nonfinite"], optimizer.step)
+        refuses(ValueError, ["the gradient of params[1] (b)", repr(bad), "allow_nonfinite"], optimizer.step)
         assert repr(([x.data for x in p], [x.grad for x in p], optimizer.state_dict())) == repr(before)
         through = rule(p, allow_nonfinite=True)
         through.step()
