@@ -349,7 +349,7 @@ class Optimizer:
         lr: the learning rate, at least 0, which may be set between steps; or a schedule, a function of the
             number of steps taken.
         pieces: what turns gradients into updates, first to last; see `Piece`.
-        allow_nonfinite: take a step with gradients that are NaN or infinite, instead of refusing.
+        allow_nonfinite: take a step from or to numbers that are NaN or infinite, instead of refusing.
 
     Raises:
         TypeError: params are no leaves, or lr is no number.
@@ -453,7 +453,8 @@ class Optimizer:
         """Change every parameter that is not frozen by its gradient; all of them or none.
 
         Raises:
-            ValueError: a gradient is NaN or infinite (unless allow_nonfinite); nothing was changed.
+            ValueError: a gradient is NaN or infinite, or would make a parameter or an entry of the state so, as the
+                square of 1e200 does (unless allow_nonfinite); nothing was changed.
         """
         import numpy as np
 
@@ -472,14 +473,12 @@ class Optimizer:
             g = np.where(live, g, 0.0)
         if not self.allow_nonfinite and not np.isfinite(g).all():
             i = int(np.flatnonzero(~np.isfinite(g))[0])
-            p = self.params[i]
-            which = f"params[{i}] ({p.name})" if p.name else f"params[{i}]"
             raise ValueError(
-                f"{type(self).__name__}.step: the gradient of {which} is {g[i]}; "
+                f"{type(self).__name__}.step: the gradient of {self._which(i)} is {g[i]}; "
                 "no parameter was changed (allow_nonfinite=True lets it through)"
             )
         steps, states = self._state
-        with np.errstate(over="ignore", invalid="ignore"):  # squares of 1e200, or what allow_nonfinite let through
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow is looked for below, unless it is allowed
             numbers, after = self.advance(w, g, states)
         if some_frozen:  # neither they nor what is remembered of them may change
             numbers = np.where(live, numbers, w)
@@ -487,7 +486,37 @@ class Optimizer:
                 {k: np.where(live, x, old[k]) if isinstance(x, np.ndarray) else x for k, x in new.items()}
                 for new, old in zip(after, states, strict=True)
             )
+        if not self.allow_nonfinite:
+            for piece, old, new in zip(self.pieces, states, after, strict=True):
+                for key, x in new.items():
+                    self._no_overflow(f"{type(piece).__name__}.{key}", old.get(key), x, g)
+            self._no_overflow("", w, numbers, g)
         return numbers, map(_set_state, (self,), ((steps + 1, after),))
+
+    def _no_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:
+        """Refuse numbers of a state's entry, or of the parameters, that were finite and are not after the step."""
+        import numpy as np
+
+        if not isinstance(new, (float, np.ndarray)) or getattr(new, "dtype", np.dtype(float)).kind != "f":
+            return  # a count, or whatever else a piece of one's own remembers
+        if np.isfinite(new).all():
+            return
+        known = isinstance(old, (int, float, np.ndarray)) and np.shape(old) == np.shape(new)
+        bad = np.flatnonzero(~np.isfinite(new) & (np.isfinite(old) if known else True))
+        if not bad.size:
+            return
+        i, what = int(bad[0]), entry
+        after = f"with gradients up to {np.abs(g).max()}"
+        if np.shape(new) == g.shape:
+            what, after = f"{entry} of {self._which(i)}" if entry else self._which(i), f"with the gradient {g[i]}"
+        raise ValueError(
+            f"{type(self).__name__}.step: {what} would become {np.ravel(new)[i]} {after}; no parameter was changed "
+            "(a smaller lr or clip_norm= may keep it finite, allow_nonfinite=True lets it through)"
+        )
+
+    def _which(self, i: int) -> str:
+        name = self.params[i].name
+        return f"params[{i}] ({name})" if name else f"params[{i}]"
 
     def state_dict(self) -> dict[str, Any]:
         """The learning rate (None under a schedule), the steps taken and what each piece remembers, in plain lists."""
@@ -606,7 +635,7 @@ class SGD(Optimizer):
         l2: the slides' penalty l2 * sum w^2, which adds 2 l2 w to the gradient.
         clip_value: keep each component of the gradient within [-clip_value, clip_value].
         clip_norm: scale the gradient down to this norm where it is longer.
-        allow_nonfinite: take a step with gradients that are NaN or infinite, instead of refusing.
+        allow_nonfinite: take a step from or to numbers that are NaN or infinite, instead of refusing.
 
     Raises:
         TypeError: params are no leaves, or a setting is no number.

@@ -371,8 +371,11 @@ def _path(f: Callable[[Any, Any], Any], start: Sequence[float], make: Any, steps
         height.backward()
         if not all(np.isfinite(v.grad) for v in p):
             raise ValueError(f"plot.contours: the path of {name!r} left the floats at step {len(points)}; lower its lr")
-        with np.errstate(over="ignore"):  # refused above, in the next round
-            optimizer.step()
+        try:
+            with np.errstate(over="ignore"):  # refused by our optimizers, and of others above, in the next round
+                optimizer.step()
+        except ValueError as error:
+            raise ValueError(f"plot.contours: the path of {name!r}, step {len(points)}: {error}") from error
         points.append([x.data for x in p])
     return np.array(points)
 

@@ -12,9 +12,11 @@ import hashlib
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from math import inf
+from os import PathLike
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,7 @@ def fit(
 
     Args:
         model: a Module, or any function of one example that computes with the Values in `parameters`.
-        X: examples, shape (n, d), or (n,) for a function of one number.
+        X: examples, shape (n, d), or (n,) for a function of one number; a generator is read into a list.
         y: targets, shape (n,) or (n, k).
         loss: a function of (prediction, target) such as `ag.losses.hinge`, or the name of one there.
         optimizer: an Optimizer, or a function that makes one from the parameters; SGD with lr=0.01 otherwise.
@@ -137,7 +139,7 @@ def fit(
         patience: stop after so many epochs without a better validation loss (training loss, without validation).
         min_delta: by how much it has to be better.
         restore_best: with `patience`, end with the weights of the best epoch.
-        checkpoint: a path to which the state is written after every epoch.
+        checkpoint: a path to which the state is written after every epoch, in a directory that there is.
         resume: a checkpoint to go on from, or True for the one at `checkpoint` if it exists. The rest of the
             arguments must be as they were; then the result is as if nothing had come between.
         compiled: whether to run the loss and its gradient as a program on arrays (`ag.compile`): the same numbers up to
@@ -149,10 +151,18 @@ def fit(
         A History. Ctrl-C ends the training and gives the history so far; parameters are those after a whole step.
 
     Raises:
-        TypeError: an argument is of the wrong kind, or the model has no parameters.
+        TypeError: an argument is of the wrong kind, the loss or penalty is no Value, the model has no parameters, or
+            (after an epoch) a metric gives no number.
         ValueError: there is no data, lengths differ, a number of X or y is NaN or infinite (with the row), a setting is
-            out of its range, a gradient is not finite, the optimizer has none of the model's parameters, or a
-            checkpoint belongs to another training or is damaged.
+            out of its range, the optimizer has none of the model's parameters, two metrics have one name, a checkpoint
+            belongs to another training or is damaged; or, at a step, a gradient or what it makes of a parameter is
+            not finite.
+        OSError: there is no directory for `checkpoint` (FileNotFoundError), or no file to resume from.
+        RuntimeError: with `compiled`, a batch whose examples would take different ways through the model.
+
+        Arguments and data are refused before the first step. What can be found only later (a gradient or an update
+        that is not finite, a branch, an error of a metric, a callback or the disk) leaves parameters, their gradients
+        and the optimizer as they are after the last whole step.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
@@ -165,9 +175,13 @@ def fit(
     Source: the backpropagation slides, NEURALNETTRAIN, mini-batch gradient descent and its stopping conditions;
     the weight-update slides, batch and incremental mode.
     """
+    if checkpoint is not None:
+        _check_path(checkpoint)
     path = checkpoint if resume is True else resume
     if resume is True and path is None:
         raise ValueError("fit: resume=True needs the path of a checkpoint")
+    if path not in (None, False) and not isinstance(path, (str, PathLike)):
+        raise TypeError(f"fit: resume must be the path of a checkpoint, or True for checkpoint=, got {shown(path)}")
     goes_on = resume not in (None, False) and not (resume is True and not Path(path).exists())
     found = _read_checkpoint(path) if goes_on else None
     if found and seed not in (None, found["seed"]):
@@ -188,7 +202,7 @@ def fit(
         None if patience is None else whole(patience, "fit: patience"),
         setting(min_delta, "fit: min_delta", 0.0),
     )
-    _try_targets(model, loss, data, held)
+    _try_out(model, loss, penalty, data, held)
     run = Run(model, optimizer, history)
     keep_best = patience is not None and restore_best
     told = {
@@ -268,9 +282,14 @@ class _Step:
         """After an epoch, or where training stops: what the steps have changed is in the Values."""
 
     def _stepped(self, total: Any) -> None:
-        """Take the step with this gradient."""
+        """Take the step with this gradient; where it is refused, the gradients stay those of the step before."""
+        before = [p._grad for p in self.optimizer.params]
         _at_once(map(_set_grad, self.optimizer.params, total.tolist()))
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except Exception:
+            _at_once(map(_set_grad, self.optimizer.params, before))
+            raise
 
     def _differentiated(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
         """(loss of each example, penalty, prediction of each example, gradient)."""
@@ -282,12 +301,12 @@ class _Step:
         for x, target in batch:
             prediction = self.model(x)
             error = self.loss(prediction, target)
-            total += _slopes(error, share, parameters, "the loss")
+            total = _sum(total, _slopes(error, share, parameters, "the loss"))
             costs.append(error._f)
             predictions.append(_numbers(prediction))
         if self.penalty is not None:
             extra = self.penalty(self.model)
-            total += _slopes(extra, 1.0, parameters, "the penalty")
+            total = _sum(total, _slopes(extra, 1.0, parameters, "the penalty"))
             cost = extra._f
         return costs, cost, predictions, total
 
@@ -340,17 +359,29 @@ class _CompiledStep(_Step):
         if self.extra is None:
             return costs, 0.0, predictions, total
         cost, slope = self.extra.loss_and_grad(theta)
-        return costs, cost, predictions, total + slope
+        return costs, cost, predictions, _sum(total, slope)
 
 
 def _slopes(root: Any, gradient: float, parameters: Sequence[Value], what: str) -> list[float]:
+    _check_value(root, what)
+    found = adjoints(root, gradient).get
+    return [found(p, 0.0) for p in parameters]
+
+
+def _check_value(root: Any, what: str) -> None:
     if not isinstance(root, Value):
         raise TypeError(
             f"fit: {what} is {shown(root)} and no Value: the model must compute with its parameters, by the "
             "operators and functions of this package"
         )
-    found = adjoints(root, gradient).get
-    return [found(p, 0.0) for p in parameters]
+
+
+def _sum(total: Any, slopes: Any) -> Any:
+    """Gradients added up; of one that overflows the step tells, by the name of its parameter, and not NumPy."""
+    import numpy as np
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return total + slopes
 
 
 def _epoch(
@@ -381,7 +412,7 @@ def _epoch(
     }
     if measures:
         targets = [data[i][1] for i in order]
-        row["metrics"] = {name: float(measure(predictions, targets)) for name, measure in measures.items()}
+        row["metrics"] = {name: measure(predictions, targets) for name, measure in measures.items()}
     return row
 
 
@@ -403,7 +434,7 @@ def _validate(
     targets = [target for _, target in held]
     added: dict[str, Any] = {"validation_loss": total / len(held)}
     if measures:
-        on_held = {f"validation_{name}": float(measure(outputs, targets)) for name, measure in measures.items()}
+        on_held = {f"validation_{name}": measure(outputs, targets) for name, measure in measures.items()}
         added["metrics"] = {**row["metrics"], **on_held}
     return added
 
@@ -478,6 +509,18 @@ def _loss(loss: Any) -> Callable[[Any, Any], Any]:
     return loss  # type: ignore[no-any-return]
 
 
+def _check_path(checkpoint: Any) -> None:
+    """A file that can be written as far as can be seen: the first checkpoint comes after a whole epoch."""
+    if not isinstance(checkpoint, (str, PathLike)):
+        raise TypeError(f"fit: checkpoint must be a path, got {shown(checkpoint)}")
+    path = Path(realpath(checkpoint))
+    if path.is_dir():
+        raise IsADirectoryError(f"fit: checkpoint must be the path of a file, {str(checkpoint)!r} is a directory")
+    if not path.parent.is_dir():
+        wrong = NotADirectoryError if path.parent.exists() else FileNotFoundError
+        raise wrong(f"fit: checkpoint={str(checkpoint)!r}: {str(path.parent)!r} is no directory; make it first")
+
+
 def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"fit: callbacks must be a list of functions of a Run, got {shown(callbacks)}")
@@ -539,13 +582,20 @@ def _data(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
     """Examples with their targets as plain numbers and lists; all finite."""
     import numpy as np
 
+    X, y = _listed(X, f"{who}: X must be examples, shape (n, d) or (n,)"), _listed(y, f"{who}: y must be targets")
     if np.iscomplexobj(X) if hasattr(X, "shape") else any(isinstance(x, complex) for x in X):
         raise TypeError(f"{who}: X must hold real numbers, got complex ones; give real and imaginary parts as columns")
     flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
-    rows = np.asarray(X, dtype=float) if flat else as_rows(X, who)
+    rows = np.asarray(X) if flat else as_rows(X, who)
+    if rows.dtype.kind not in "biuf":  # objects, one by one, so that a refusal says which
+        rows = np.array([plain(x, f"{who}: X[{i}]") for i, x in enumerate(X)])
+    rows = rows.astype(float)
     if not rows.size:
         raise ValueError(f"{who}: there are no examples, X has shape {rows.shape}")
-    targets = np.asarray(y)
+    try:
+        targets = np.asarray(y)
+    except ValueError:
+        raise ValueError(f"{who}: y must have shape (n,) or (n, k), its rows are not of one length") from None
     if targets.dtype.kind not in "biuf":
         raise TypeError(f"{who}: targets must be numbers, got {targets.dtype} with y[0] = {shown(next(iter(y)))}")
     if targets.ndim not in (1, 2):
@@ -558,6 +608,17 @@ def _data(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
             i = int(np.flatnonzero(bad)[0])
             raise ValueError(f"{who}: row {i} of {name} is not finite: {array[i]}")
     return list(zip(rows.tolist(), targets.tolist(), strict=True))
+
+
+def _listed(given: Any, what: str) -> Any:
+    """Data that can be gone through more than once: a list of what a generator yields, also where it is a row."""
+    try:
+        rows = None if isinstance(given, (str, bytes, Mapping, Set)) else iter(given)
+    except TypeError:
+        rows = None
+    if rows is None:
+        raise TypeError(f"{what}, got {shown(given)}")
+    return given if hasattr(given, "shape") else [list(row) if isinstance(row, Iterator) else row for row in rows]
 
 
 def _split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any], list[Any] | None]:
@@ -587,7 +648,13 @@ def _metrics(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Calla
             f"fit: metrics must be names, functions of (predictions, targets) or a dict of them, got {shown(metrics)}"
         )
     if not isinstance(metrics, Mapping):
-        metrics = {m if isinstance(m, str) else getattr(m, "__name__", f"metric {i}"): m for i, m in enumerate(metrics)}
+        metrics = list(metrics)
+        names = [m if isinstance(m, str) else getattr(m, "__name__", f"metric {i}") for i, m in enumerate(metrics)]
+        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if twice is not None:
+            places = " and ".join(f"metrics[{i}]" for i, name in enumerate(names) if name == twice)
+            raise ValueError(f"fit: {places} are both called {twice!r}; give a dict of them by name")
+        metrics = dict(zip(names, metrics, strict=True))
     found: dict[str, Callable[..., float]] = {}
     for name, metric in metrics.items():
         if metric == "accuracy":
@@ -596,7 +663,7 @@ def _metrics(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Calla
             metric = _Accuracy(0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5, signed)
         if not callable(metric):
             raise TypeError(f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {shown(metric)}")
-        found[name] = _OnArrays(metric)
+        found[name] = _OnArrays(name, metric)
     return found
 
 
@@ -609,17 +676,21 @@ class _Accuracy:
 
 
 class _OnArrays:
-    def __init__(self, metric: Callable[..., float]) -> None:
-        self.metric = metric
+    def __init__(self, name: str, metric: Callable[..., float]) -> None:
+        self.name, self.metric = name, metric
 
     def __call__(self, predictions: Any, targets: Any) -> float:
         import numpy as np
 
-        return self.metric(np.array(predictions), np.array(targets))
+        found = self.metric(np.array(predictions), np.array(targets))
+        try:
+            return plain(found, f"fit: metric {self.name!r}")
+        except TypeError:
+            raise TypeError(f"fit: metric {self.name!r} returned {shown(found)}, and no number") from None
 
 
-def _try_targets(model: Any, loss: Any, *parts: Sequence[tuple[Any, Any]] | None) -> None:
-    """Every target once against one prediction, so that a label that cannot be is refused before any step."""
+def _try_out(model: Any, loss: Any, penalty: Any, *parts: Sequence[tuple[Any, Any]] | None) -> None:
+    """Every target once against one prediction, and the penalty, so that what cannot be is refused before any step."""
     seen: set[Any] = set()
     with no_grad():
         for data in parts:
@@ -632,9 +703,12 @@ def _try_targets(model: Any, loss: Any, *parts: Sequence[tuple[Any, Any]] | None
                     continue
                 seen.add(key)
                 try:
-                    loss(prediction, target)
-                except (TypeError, ValueError) as error:
-                    raise type(error)(f"fit: row {i}, target {target}: {error}") from error
+                    error = loss(prediction, target)
+                except (TypeError, ValueError) as refused:
+                    raise type(refused)(f"fit: row {i}, target {target}: {refused}") from refused
+                _check_value(error, "the loss")
+        if penalty is not None:
+            _check_value(penalty(model), "the penalty")
 
 
 # --- checkpoints ----------------------------------------------------------------------------------------------

@@ -354,6 +354,10 @@ MISTAKES = [
         "if not self.allow_nonfinite and not np.isfinite(g).all():",
         "if False:",
     ), (
+        "a step that makes numbers infinite",
+        "        if np.isfinite(new).all():\n",
+        "        if True:\n",
+    ), (
         "a parameter given twice stepped twice",
         "            if id(p) not in seen:\n",
         "            if True:\n",
@@ -407,6 +411,10 @@ MISTAKES = [
         "zero_grad forgotten between batches",
         "_at_once(map(_set_grad, self.optimizer.params, total.tolist()))",
         "_at_once(map(_set_grad, self.optimizer.params, [p._grad + t for p, t in zip(self.optimizer.params, total.tolist())]))",  # noqa: E501
+    ), (
+        "the gradients of a step that was refused",
+        "            _at_once(map(_set_grad, self.optimizer.params, before))\n",
+        "            pass\n",
     ), (
         "validation examples trained on",
         "kept = sorted(order[held:])",

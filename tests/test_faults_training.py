@@ -150,12 +150,18 @@ def test_fault_25_a_gradient_that_is_not_finite_is_refused_before_anything_is_wr
         optimizer.step()
         p[1].grad = bad
         before = [x.data for x in p], [x.grad for x in p], optimizer.state_dict()
-        refuses(ValueError, ["params[1] (b)", repr(bad), "allow_nonfinite"], optimizer.step)
+        refuses(ValueError, ["the gradient of params[1] (b)", repr(bad), "allow_nonfinite"], optimizer.step)
         assert repr(([x.data for x in p], [x.grad for x in p], optimizer.state_dict())) == repr(before)
         through = rule(p, allow_nonfinite=True)
         through.step()
         assert p[0].data != before[0][0]
         assert not math.isfinite(p[1].data)
+        p[1].data, p[1].grad = 2.0, 1.7e308  # finite, and a step with it is not
+        optimizer = rule(p, clip_value=1e308)
+        optimizer.lr = 1e10
+        before = [x.data for x in p], optimizer.state_dict()
+        refuses(ValueError, ["params[1] (b)", "would become", "allow_nonfinite"], optimizer.step)
+        assert ([x.data for x in p], optimizer.state_dict()) == before
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

@@ -151,3 +151,38 @@ def test_a_step_of_ones_own_is_taken():
     w = ag.Parameter(1.0)
     ag.fit(lambda x: w * x, [1.0, 2.0], [0.0, 0.0], optimizer=Signs([w], 0.25), epochs=2, batch_size=2, compiled=True)
     assert w.data == 0.5
+
+
+def test_a_batch_that_branches_leaves_all_as_after_the_last_whole_step():
+    X = [0.1 * i for i in range(12)]
+    found = []
+    for compiled, n in ((True, 12), (False, 8)):
+        w = ag.Parameter(0.5)
+        w.grad = 7.0
+        sgd = ag.optim.SGD([w], lr=0.1, momentum=0.9)
+
+        def fit(w=w, sgd=sgd, compiled=compiled, n=n):
+            return ag.fit(lambda x: w * x if x < 0.85 else -w * x, X[:n], [2.0 * x for x in X[:n]], optimizer=sgd,
+                          epochs=1, batch_size=4, shuffle=False, compiled=compiled)  # fmt: skip
+
+        if compiled:
+            with pytest.raises(RuntimeError, match="compile: a branch depends on an argument"):
+                fit()
+        else:
+            fit()
+        found.append([w.data, w.grad, sgd.steps, *sgd.state_dict()["pieces"][0]["velocity"]])
+    assert found[0] == pytest.approx(found[1])
+    assert found[0][2] == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_of_ones_own_that_refuses_leaves_the_gradients(compiled):
+    class Refusing(ag.optim.SGD):
+        def step(self):
+            raise ArithmeticError
+
+    w = ag.Parameter(1.0)
+    w.grad = 7.0
+    with pytest.raises(ArithmeticError):
+        ag.fit(lambda x: w * x, [1.0], [0.0], optimizer=Refusing([w], 0.25), epochs=1, compiled=compiled)
+    assert (w.data, w.grad) == (1.0, 7.0)

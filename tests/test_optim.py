@@ -407,3 +407,80 @@ def test_a_state_that_is_not_finite_is_refused_unless_it_is_allowed():
     assert optimizer.state_dict()["pieces"][0]["m"][0] == 0.0
     lax.load_state_dict(state)
     assert math.isnan(lax.state_dict()["pieces"][0]["m"][0])
+
+
+# --- numbers that overflow in a step --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "gradient", "words"),
+    [
+        (optim.Adam, 1e200, r"Adam\.step: Moments\.v of params\[1\] \(p1\) would become inf with the gradient 1e\+200"),
+        (optim.AdamW, -1e160, r"Moments\.v of params\[1\] \(p1\) would become inf with the gradient -1e\+160"),
+        (optim.RMSprop, 1e200, r"RMSprop\.step: DivideByMeanSquare\.cache of params\[1\]"),
+        (optim.Adagrad, 1e200, r"Adagrad\.step: DivideByAllSquares\.cache of params\[1\]"),
+        (lambda p, **more: optim.SGD(p, 1e308, **more), 10.0, r"SGD\.step: params\[1\] \(p1\) would become -inf with"),
+        (lambda p, **more: optim.SGD(p, 1e-3, momentum=0.9, **more), 1.7e308, r"Momentum\.velocity of params\[1\]"),
+    ],
+)
+def test_a_step_that_overflows_is_refused_before_anything_is_written(rule, gradient, words):
+    p = fresh()
+    optimizer = rule(p)
+    p[0].grad, p[1].grad = 0.0, min(gradient, 1e308)
+    if gradient == 1.7e308:  # one such gradient is within range, the second is not
+        optimizer.step()
+        p[1].grad = gradient
+    before = [x.item() for x in p], [x.grad for x in p], optimizer.state_dict()
+    with pytest.raises(ValueError, match=words + r".*no parameter was changed \(a smaller lr or clip_norm= may"):
+        optimizer.step()
+    vectors = np.array(before[0]), np.array(before[1])
+    with pytest.raises(ValueError, match=words):
+        optimizer.stepped(*vectors)
+    assert ([x.item() for x in p], [x.grad for x in p], optimizer.state_dict()) == before
+    p[1].grad = 1.0
+    optimizer.lr = 0.1
+    optimizer.step()  # and goes on where it was
+    assert p[1].item() < before[0][1]
+    lax = rule(fresh(), allow_nonfinite=True)
+    for q in lax.params:
+        q.grad = gradient
+    lax.step()
+    lax.step()
+    assert "inf" in str([[x.item() for x in lax.params], lax.state_dict()])
+
+
+@pytest.mark.parametrize("rule", [optim.Adam, optim.Adagrad, optim.RMSprop])
+def test_clipping_takes_a_gradient_whose_square_overflows(rule):
+    p = fresh()
+    optimizer = rule(p, clip_norm=1.0)
+    p[0].grad = 1e200
+    optimizer.step()
+    assert p[0].item() < 1.0
+    p[0].grad = 0.0
+    optimizer.step()
+    assert np.isfinite([x.item() for x in p]).all()
+
+
+def test_what_was_not_finite_before_the_step_is_no_overflow():
+    """A parameter set to infinity, frozen or not, and what a piece of one's own may remember."""
+
+    class Watching:
+        def start(self, n):
+            return {"lowest": math.inf, "told": "", "sum": 0.0}
+
+        def update(self, g, state, w):
+            return g, {"lowest": min(state["lowest"], 1e9), "told": "yes", "sum": state["sum"] + float(abs(g).max())}
+
+    p = fresh()
+    p[0].data, p[0].frozen = math.nan, True
+    optimizer = optim.Optimizer(p, 0.5, Watching())
+    p[1].grad = 1e308
+    optimizer.lr = 1e-300
+    optimizer.step()
+    p[0].frozen, p[0].data = False, math.inf
+    p[1].grad = 1.0
+    optimizer.step()
+    assert p[0].item() == math.inf
+    p[1].grad = 1.79e308
+    with pytest.raises(ValueError, match=r"Optimizer\.step: Watching\.sum would become inf with gradients up to"):
+        optimizer.step()

@@ -449,6 +449,25 @@ def test_memory_stays_flat():
         ({"penalty": 0.1}, TypeError, "penalty must be a function of the model"),
         ({"X": np.ones((4, 1)) * 1j}, TypeError, "X must hold real numbers"),
         ({"X": [1j, 0.0, 1.0, 2.0]}, TypeError, "X must hold real numbers"),
+        ({"X": None}, TypeError, "fit: X must be examples, shape (n, d) or (n,), got NoneType None"),
+        ({"X": {1: 2}}, TypeError, "fit: X must be examples"),
+        ({"X": [None] * 4}, TypeError, "fit: X[0]: expected a real number, got NoneType None"),
+        ({"y": None}, TypeError, "fit: y must be targets, got NoneType None"),
+        ({"y": [[1.0], [1.0, 2.0], [1.0], [1.0]]}, ValueError, "fit: y must have shape (n,) or (n, k), its rows"),
+        ({"validation": (None, LINE[1])}, TypeError, "fit: validation: X must be examples"),
+        ({"checkpoint": 3}, TypeError, "fit: checkpoint must be a path, got int 3"),
+        ({"checkpoint": "no/such/dir/x"}, FileNotFoundError, "fit: checkpoint='no/such/dir/x': "),
+        ({"checkpoint": f"{__file__}/x"}, NotADirectoryError, "is no directory; make it first"),
+        ({"checkpoint": "."}, IsADirectoryError, "fit: checkpoint must be the path of a file, '.' is a directory"),
+        ({"checkpoint": 3, "resume": True}, TypeError, "fit: checkpoint must be a path"),
+        ({"resume": 3}, TypeError, "fit: resume must be the path of a checkpoint, or True"),
+        ({"metrics": [lambda p, t: 1.0, "accuracy", lambda p, t: 2.0]}, ValueError,
+         "fit: metrics[0] and metrics[2] are both called '<lambda>'; give a dict"),
+        *[({**change, "compiled": compiled}, TypeError, words) for compiled in (False, True) for change, words in (
+            ({"loss": lambda p, t: 1.0}, "fit: the loss is float 1.0 and no Value"),
+            ({"loss": lambda p, t: t * 1.0}, "fit: the loss is float 1.0 and no Value"),
+            ({"penalty": lambda m: 1.0}, "fit: the penalty is float 1.0 and no Value"),
+        )],
     ],
     ids=lambda x: str(x)[:40],
 )  # fmt: skip
@@ -481,6 +500,65 @@ def test_an_exploding_gradient_is_refused_by_name_before_it_is_written():
         ag.fit(model, [[1e200], [1.0]], [1.0, 1.0], optimizer=lambda p: optim.SGD(p, 1e10), epochs=100, batch_size=1,
                callbacks=[lambda run: seen.append(state(model))])  # fmt: skip
     assert all(math.isfinite(p) for p in state(model))
+
+
+def test_a_generator_of_rows_is_taken_as_a_list():
+    rows, one, two = ([x * x] for x in (0.0, 1.0, 2.0)), ag.MLP(1, [1], seed=0), ag.MLP(1, [1], seed=0)
+    history = ag.fit(one, rows, iter([1.0, 2.0, 3.0]), epochs=2, seed=0)
+    assert history.loss == ag.fit(two, [[0.0], [1.0], [4.0]], [1.0, 2.0, 3.0], epochs=2, seed=0).loss
+    assert ag.fit(one, (iter(row) for row in LINE[0]), LINE[1], epochs=1, seed=0).loss
+
+
+@pytest.mark.parametrize("given", ["a", None, np.zeros(3)])
+def test_a_metric_that_gives_no_number_is_named(given):
+    model, words = ag.MLP(1, [1], seed=0), r"fit: metric 'speed' returned .*, and no number"
+    with pytest.raises(TypeError, match=words):
+        ag.fit(model, *LINE, epochs=2, metrics={"one": lambda p, t: np.float32(1.0), "speed": lambda p, t: given})
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("x", [(1e200, 1e200), (1.0, 1e200)])
+def test_a_refused_step_leaves_gradients_parameters_and_optimizer_as_after_the_last_whole_step(x, compiled):
+    """Also at the first step, where there was none; a plain step on the Values says what is right after one."""
+    model, twin = (ag.MLP(1, [1], init=0.5) for _ in range(2))
+    sgd, other = (optim.SGD(m.parameters(), 0.1, momentum=0.5) for m in (model, twin))
+    for p in model.parameters() + twin.parameters():
+        p.grad = 7.0
+    if x[0] == 1.0:
+        other.zero_grad()
+        losses.squared_error(twin([1.0]), 2.0).backward()
+        other.step()
+    with pytest.raises(ValueError, match=r"SGD\.step: the gradient of params\[0\] .* is -?inf"):
+        ag.fit(model, [[x[0]], [x[1]]], [2.0, 3.0], optimizer=sgd, epochs=3, batch_size=1, shuffle=False,
+               compiled=compiled)  # fmt: skip
+    assert state(model) == pytest.approx(state(twin))
+    assert [p.grad for p in model.parameters()] == pytest.approx([p.grad for p in twin.parameters()])
+    assert sgd.steps == other.steps
+    assert sgd.state_dict()["pieces"][0]["velocity"] == pytest.approx(other.state_dict()["pieces"][0]["velocity"])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_update_that_overflows_is_refused_in_fit(compiled):
+    w = ag.Parameter(1.0)
+    rule = optim.Adam([w], 0.1)
+    with pytest.raises(ValueError, match=r"Adam\.step: Moments\.v of params\[0\] would become inf"):
+        ag.fit(lambda x: w * x, [1.0, 1e200], [0.0, 0.0], loss=lambda p, t: p + t, optimizer=rule, epochs=1,
+               batch_size=1, shuffle=False, compiled=compiled)  # fmt: skip
+    assert w.data == pytest.approx(0.9)
+    assert w.grad == 1.0
+    assert rule.steps == 1
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gradient_that_overflows_when_it_is_added_up_is_told_by_the_step(compiled):
+    """And not by a warning of NumPy's, which is an error here."""
+    arguments = {"loss": lambda p, t: p * 2.0 + t, "epochs": 1, "batch_size": 2, "compiled": compiled}
+    w = ag.Parameter(0.1)
+    with pytest.raises(ValueError, match=r"the gradient of params\[0\] is inf"):
+        ag.fit(lambda x: w * x, [1.5e308, 1.5e308], [0.0, 0.0], parameters=[w], **arguments)
+    with pytest.raises(ValueError, match=r"the gradient of params\[0\] is inf"):
+        ag.fit(lambda x: w * x, [1.5e308], [0.0], parameters=[w], **arguments, penalty=lambda m: w * 1.5e308)
+    assert w.data == 0.1
 
 
 # --- twice the same, and taken up again -----------------------------------------------------------------------
