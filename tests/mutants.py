@@ -33,7 +33,7 @@ from tqdm import tqdm
 from tests.trial import PACKAGE, Trial
 
 TESTS = {
-    "ops.py": "edge_cases branches, golden values transforms numpy losses fold",
+    "ops.py": "edge_cases branches, golden values transforms numpy losses, table, fold",
     "rows.py": "edge_cases golden, faults_graph transforms files fold table",
     "graph.py": "golden micrograd edge_cases, faults_graph modes transforms insight",
     "value.py": "values golden micrograd numpy, edge_cases faults_graph modes nn compile insight",
@@ -418,7 +418,7 @@ def first_tests(mutant: Mutant, table: ast.Module) -> list[str]:
     names += [name for name, row in text.items() if word.search(row) and name not in names]
     cases = [f"{test}[{name}]" for name in names for test in ("test_value", "test_local_derivatives")]
     cases += [f"test_higher_derivatives[{order}-{name}]" for name in names for order in (2, 3)]
-    return [f"tests/test_table.py::{case}" for case in cases] or ["tests/test_table.py"]
+    return [f"tests/test_table.py::{case}" for case in cases]
 
 
 def _is_row(node: ast.AST) -> bool:
@@ -446,8 +446,7 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
         print(*chosen, f"{name}: {len(chosen)} of {everything} mutants", sep="\n")
         return 0, 0
     stages = [[f"tests/test_{x}.py" for x in stage.split()] for stage in TESTS.get(name, "").split(",")]
-    tables = [["tests/test_table.py"]] if name == "ops.py" else []
-    cpu = 2.0 * sum(map(trial.baseline, tables + stages)) + 3.0
+    cpu = 2.0 * sum(map(trial.baseline, stages)) + 3.0
     survivors, hung = [], 0
     with tqdm(total=len(chosen), desc=name, unit="mutant") as bar:
         for mutant in chosen:
@@ -455,8 +454,8 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
             text = ast.unparse(ast.fix_missing_locations(trees[mutant.file]))
             mutant.swap(old)
             with trial.changed(mutant.file, text + "\n"):
-                first = [first_tests(mutant, trees[name])] if name == "ops.py" else []
-                found = trial.run(first + stages, cpu)
+                first = first_tests(mutant, trees[name]) if name == "ops.py" else []
+                found = trial.run([first, *stages] if first else stages, cpu)
             if found.what == "hangs":
                 hung += 1
                 bar.write(f"by time   {mutant}")
