@@ -685,11 +685,11 @@ def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
     for layer in layers:
         weights = np.array([[p._f for p in neuron.w] for neuron in layer.neurons])
         rows = rows @ weights.T + np.array([neuron.b._f for neuron in layer.neurons])
-        activate = layer.neurons[0]._activate
-        if activate is not None:
-            with no_grad():
-                numbers = [_number(activate(z)) for z in rows.ravel().tolist()]
-            rows = np.array(numbers, dtype=float).reshape(rows.shape)
+        with no_grad():
+            for j, neuron in enumerate(layer.neurons):  # each its own: one of them may have been replaced
+                activate = neuron._activate
+                if activate is not None:
+                    rows[:, j] = [_number(activate(z)) for z in rows[:, j].tolist()]
     return rows[:, 0] if rows.shape[1] == 1 else rows
 
 

@@ -179,6 +179,13 @@ def test_the_repr_of_a_model_whose_parts_were_changed_shows_them():
     assert repr(model) == "MLP(0, [], activation='tanh')"
 
 
+def test_predict_gives_each_neuron_its_own_activation():
+    model = ag.MLP(2, [3, 2], "tanh", seed=0)
+    model.layers[0].neurons[1], model.layers[1].neurons[0] = ag.Neuron(2, "relu", seed=1), ag.Neuron(3, "exp", seed=2)
+    for x in ([1.0, 2.0], [-1.0, 0.5]):
+        assert model.predict([x])[0].tolist() == pytest.approx([out.item() for out in model(x)], rel=1e-14)
+
+
 def test_zero_grad_and_accumulation():
     model = ag.MLP(2, [3, 1], "tanh", seed=0)
     model([1.0, 2.0]).backward()
