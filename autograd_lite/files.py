@@ -21,7 +21,7 @@ from typing import Any
 
 from autograd_lite.nn import MLP, Layer, Module, Network, Neuron, Perceptron, activation_name
 from autograd_lite.optim import Optimizer
-from autograd_lite.value import shown
+from autograd_lite.value import Parameter, Scope, shown
 
 __all__ = ["load", "save"]
 
@@ -43,7 +43,8 @@ PARTS: dict[str, dict[str, Any]] = {  # of each kind of payload, and their types
 def save(obj: Any, path: Any) -> None:
     """Write a module, the state of an optimizer, or a state dict to a file.
 
-    The file is replaced at once: whatever happens, the path holds the old file or the new one, whole.
+    The file is replaced at once: whatever happens, the path holds the old file or the new one, whole. What `load`
+    would refuse or give back as something else is refused before that.
 
     Args:
         obj: an MLP, Layer, Neuron, Perceptron or Network, which `load` gives back as such; an Optimizer, of
@@ -51,8 +52,9 @@ def save(obj: Any, path: Any) -> None:
         path: a file name.
 
     Raises:
-        TypeError: obj is nothing of the kind, or has a part that only code could describe.
-        ValueError: a number is NaN or infinite.
+        TypeError: obj is nothing of the kind, or has a part that only code could describe, or a key that is no string.
+        ValueError: a number is NaN or infinite, or a module was changed after it was made, so that its constructor
+            makes another: by a layer more, another activation, weights shared.
         OSError: the file cannot be written.
 
     Example:
@@ -62,8 +64,9 @@ def save(obj: Any, path: Any) -> None:
         >>> twin, twin.state_dict() == model.state_dict()
         (MLP(2, [3, 1], activation='relu'), True)
     """
+    target = _file(path, "save: path")
     if isinstance(obj, Optimizer):
-        write("optimizer", obj.state_dict(), path)
+        _replace(target, _text("optimizer", obj.state_dict())[0])
     elif isinstance(obj, Module):
         name = type(obj).__name__
         if type(obj) is not MODULES.get(name):
@@ -71,9 +74,9 @@ def save(obj: Any, path: Any) -> None:
                 f"save: {name} is a module of your own, and a file runs no code: save {name}.state_dict(), "
                 "and give what load returns to the load_state_dict of a new one"
             )
-        write("module", _described(obj), path)
+        _replace(target, _module_text(obj))
     elif isinstance(obj, Mapping):
-        write(_kind(obj), dict(obj), path)
+        _replace(target, _text(_kind(obj), obj)[0])
     else:
         raise TypeError(f"save: expected a module, an optimizer or a state_dict, got {shown(obj)}")
 
@@ -90,6 +93,7 @@ def load(path: Any) -> Any:
 
     Raises:
         ValueError: the file is damaged or not ours, with what is wrong with it.
+        TypeError: the path is no file name.
         OSError: it cannot be read.
 
     Example:
@@ -97,7 +101,7 @@ def load(path: Any) -> Any:
         >>> ag.save(optimizer, "adam.json")
         >>> optimizer.load_state_dict(ag.load("adam.json"))
     """
-    kind, payload = _read(path)
+    kind, payload = _read(path, "load: path")
     return _module(payload, path) if kind == "module" else payload
 
 
@@ -106,9 +110,35 @@ def load(path: Any) -> Any:
 
 def write(kind: str, payload: Mapping[str, Any], path: Any) -> None:
     """Write a payload of plain lists, dicts, numbers and strings; the file is replaced at once."""
+    _replace(_file(path, "fit: checkpoint"), _text(kind, payload)[0])
+
+
+def _text(kind: str, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The text of a file, and its payload as it is read back, which must be what was given."""
     content = _outward(payload, kind)
+    _check_plain(content)
     _check_parts(kind, content, "save")
-    text = _document({"format": FORMAT, "version": VERSION, "kind": kind, "payload": content})
+    try:
+        text = _document({"format": FORMAT, "version": VERSION, "kind": kind, "payload": content})
+        _, back = _parsed(text.encode("ascii"), "the file")
+    except ValueError as error:
+        raise ValueError(f"save: load would refuse this, and nothing was written: {error}") from None
+    found = _outward(back, kind)
+    for key, value in content.items():
+        if key not in found or found[key] != value:
+            raise ValueError(f"save: load would give {key!r} back as something else, and nothing was written")
+    return text, back
+
+
+def _file(path: Any, what: str) -> Path:
+    try:
+        return Path(path)
+    except TypeError:
+        raise TypeError(f"{what}: expected a file name, a str or a pathlib.Path, got {shown(path)}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a text in the place of a file, at once."""
     target = Path(os.path.realpath(path))
     there = target.stat().st_mode & 0o777 if target.exists() else None  # a new file gets what the process's mask leaves
     beside = target.with_name(f".{target.name[:50]}.{token_hex(8)}.tmp")
@@ -132,7 +162,7 @@ def write(kind: str, payload: Mapping[str, Any], path: Any) -> None:
 
 def read(path: Any, kind: str) -> dict[str, Any]:
     """The payload of a file of one kind; ValueError says what is wrong with the file."""
-    found, payload = _read(path)
+    found, payload = _read(path, "fit: resume")
     if found != kind:
         raise ValueError(f"{path}: expected a file of the kind {kind!r}, this one is of the kind {found!r}")
     return payload
@@ -169,8 +199,8 @@ def _sync_directory(directory: Path) -> None:
             os.close(handle)
 
 
-def _read(path: Any) -> tuple[str, dict[str, Any]]:
-    return _parsed(Path(path).read_bytes(), path)
+def _read(path: Any, what: str) -> tuple[str, dict[str, Any]]:
+    return _parsed(_file(path, what).read_bytes(), path)
 
 
 def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
@@ -205,7 +235,7 @@ def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
     return kind, payload
 
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.S)  # one that never ends is one too: so the search stays linear
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)  # one that never ends is one too: so the search stays linear
 
 
 def _depth(text: str) -> int:
@@ -253,8 +283,7 @@ _WORDS = {"nan": nan, "inf": inf, "-inf": -inf}
 def _outward(payload: Mapping[str, Any], kind: str) -> dict[str, Any]:
     found = dict(payload)
     if kind == "checkpoint":
-        found["history"] = [_mapped(row, lambda x: x if isfinite(x) else repr(x)) for row in payload["history"]]
-    _all_finite({key: value for key, value in found.items() if key != "history"})
+        found["history"] = [_mapped(row, lambda x: x if isfinite(x) else repr(float(x))) for row in payload["history"]]
     return found
 
 
@@ -276,14 +305,21 @@ def _mapped(row: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, A
     }
 
 
-def _all_finite(payload: Any) -> None:
-    stack: list[tuple[str, Any]] = [("", payload)]
+def _check_plain(payload: Any) -> None:
+    """Refuse, by its name, what JSON has no word for."""
+    stack: list[tuple[str, Any, int]] = [("the state", payload, 2)]  # the document is around it
     while stack:
-        name, thing = stack.pop()
-        if isinstance(thing, Mapping):
-            stack.extend((str(key), value) for key, value in thing.items())
-        elif isinstance(thing, (list, tuple)):
-            stack.extend((name, value) for value in thing)
+        name, thing, depth = stack.pop()
+        if isinstance(thing, (dict, list)):
+            if depth > DEEPEST:
+                raise ValueError(f"save: {name} is nested more than {DEEPEST} deep; nothing was written")
+            if isinstance(thing, list):
+                stack.extend((name, value, depth + 1) for value in thing)
+                continue
+            for key, value in thing.items():
+                if not isinstance(key, str):
+                    raise TypeError(f"save: the key {key!r} in {name} is {shown(key)}; in a file names are strings")
+                stack.append((key, value, depth + 1))
         elif isinstance(thing, float) and not isfinite(thing):
             raise ValueError(f"save: {name} is {thing}; a file holds finite numbers, and nothing was written")
         elif not (thing is None or isinstance(thing, (bool, int, float, str))):
@@ -330,17 +366,81 @@ CONFIGS: dict[str, Callable[[Any], dict[str, Any]]] = {
 MODULES: dict[str, Any] = {"MLP": MLP, "Layer": Layer, "Neuron": Neuron, "Perceptron": Perceptron, "Network": Network}
 
 
-def _module(payload: dict[str, Any], path: Any) -> Module:
-    """The module of a payload, made by its constructor and given its parameters."""
+def _module_text(module: Any) -> str:
+    """The text of a module, from which its like is made; ValueError says what is not as its constructor makes it."""
     try:
-        name, config, parameters = payload["type"], dict(payload["config"]), payload["parameters"]
-        if name not in MODULES:
-            raise ValueError(f"unknown module {name!r}; known are {', '.join(MODULES)}")
-        if _size(name, config) != len(parameters):  # before anything is made: a size is only a number
-            raise ValueError(f"{len(parameters)} parameters do not make {name} of {config}")
-        if name == "Network" and isinstance(config["activation"], list):
-            config["activation"] = dict(config["activation"])
-        made: Module = MODULES[name](**config, init=0.0)
+        described = _described(module)
+    except (AttributeError, IndexError) as error:  # a layer that is none, or no layer at all
+        raise _changed(module, error) from None
+    text, payload = _text("module", described)
+    try:
+        made = _made(payload)
+    except ValueError as error:
+        raise _changed(module, error) from None
+    if change := _difference(module, made):
+        raise _changed(module, f"{change} in {made!r}")
+    return text
+
+
+def _changed(module: Module, what: Any) -> ValueError:
+    name = type(module).__name__
+    return ValueError(
+        f"save: this {name} was changed after it was made, and load would not give it back: {what}; "
+        "save its state_dict(), and give what load returns to the load_state_dict of one changed in the same way"
+    )
+
+
+def _difference(module: Module, made: Module) -> str:
+    """Where a module is not what its constructor made, but for numbers: the first place in words, or nothing."""
+    names = {id(p): name for name, p in module.named_parameters()}
+    stack: list[tuple[str, Any, Any]] = [("", module, made)]
+    while stack:
+        name, a, b = stack.pop()
+        inner: list[tuple[str, Any, Any]] = []
+        if isinstance(b, Parameter):
+            same = type(a) is Parameter and names.get(id(a)) == name
+        elif isinstance(b, (Module, dict, list, tuple)):
+            same = type(a) is type(b)
+            mine, wanted = _inside(a) if same else {}, _inside(b)
+            same &= isinstance(b, Module) or list(mine) == list(wanted)  # a module may have more: a note of the user's
+            inner = [((name + key).removeprefix("."), mine.get(key), x) for key, x in wanted.items()]
+        elif isinstance(b, Scope):  # for pictures
+            same = True
+        elif callable(b):  # what an activation runs
+            same = callable(a) and getattr(a, "__code__", a) == getattr(b, "__code__", b)
+        else:
+            same = (activation_name(a) if callable(a) else a) == b
+        if not same:
+            other = names.get(id(a), name)
+            return f"{name} is {shown(a) if other == name else other}, and {shown(b)}"
+        stack.extend(reversed(inner))
+    return ""
+
+
+def _inside(thing: Any) -> dict[str, Any]:
+    """What a module or a container holds, by what it adds to a name."""
+    if isinstance(thing, Module):
+        return {f".{key}": x for key, x in vars(thing).items()}
+    return {f"[{key!r}]": x for key, x in (thing.items() if isinstance(thing, dict) else enumerate(thing))}
+
+
+def _made(payload: Mapping[str, Any]) -> Module:
+    """The module that the constructor makes from a payload, before it has its parameters."""
+    name, config, parameters = payload["type"], dict(payload["config"]), payload["parameters"]
+    if name not in MODULES:
+        raise ValueError(f"unknown module {name!r}; known are {', '.join(MODULES)}")
+    if _size(name, config) != len(parameters):  # before anything is made: a size is only a number
+        raise ValueError(f"{len(parameters)} parameters do not make {name} of {config}")
+    if name == "Network" and isinstance(config["activation"], list):
+        config["activation"] = dict(config["activation"])
+    made: Module = MODULES[name](**config, init=0.0)
+    return made
+
+
+def _module(payload: dict[str, Any], path: Any) -> Module:
+    """The module of a payload, with its parameters."""
+    try:
+        made, parameters = _made(payload), payload["parameters"]
         made.load_state_dict(parameters)
         by_name = dict(made.named_parameters())
         for key in payload["frozen"]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, product
+from itertools import chain, pairwise, product
 from math import isfinite, sqrt
 from operator import index
 from typing import TYPE_CHECKING, Any
@@ -224,21 +224,34 @@ class Module:
         raise TypeError(f"{type(self).__name__} defines no __call__")
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(name, parameter) for each parameter, in the order of definition; a name tells where it is kept."""
-        seen: set[int] = set()
+        """(name, parameter) for each parameter, in the order of definition; a name tells where it is kept.
+
+        Raises:
+            ValueError: two parameters have the same name, so that a state or a file would hold one of them.
+        """
+        names: set[str] = set()
+        for name, parameter in self._places():
+            if name in names:
+                raise ValueError(
+                    f"{type(self).__name__}: two parameters are called {name!r}; keep one of them under another name"
+                )
+            names.add(name)
+            yield name, parameter
+
+    def _places(self) -> Iterator[tuple[str, Parameter]]:
+        """Each parameter with where it is first met."""
+        seen: set[int] = set()  # what counts once: parameters, and containers, for a list may contain itself
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             name, thing = stack.pop()
+            if id(thing) in seen:
+                continue
+            seen.add(id(thing))
             if isinstance(thing, Parameter):
-                if id(thing) not in seen:
-                    seen.add(id(thing))
-                    yield name, thing
+                yield name, thing
                 continue
             inner: list[tuple[str, Any]] = []
             if isinstance(thing, Module):
-                if id(thing) in seen:
-                    continue
-                seen.add(id(thing))
                 inner = [(f"{name}.{key}" if name else key, x) for key, x in vars(thing).items()]
             elif isinstance(thing, dict):
                 inner = [(f"{name}[{key!r}]", x) for key, x in thing.items()]
@@ -345,7 +358,7 @@ class Module:
             parameter.name = f"{prefix}{name}"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.parameters())} parameters)"
+        return f"{type(self).__name__}({len(list(self._places()))} parameters)"
 
 
 def _is_bias(name: str) -> bool:
@@ -570,7 +583,15 @@ class Layer(Module):
         return _forward_rows([self], X)
 
     def __repr__(self) -> str:
-        return f"Layer({self.n_in}, {self.n_out}{_shown_activation(self.activation)})"
+        neuron = f"Neuron({self.n_in}{_shown_activation(self.activation)})"
+        text = f"Layer({self.n_in}, {self.n_out}{_shown_activation(self.activation)})"
+        return _made_of(self.neurons, [neuron] * len(self.neurons) if len(self.neurons) == self.n_out else [], text)
+
+
+def _made_of(parts: Sequence[Any], wanted: list[str], text: str) -> str:
+    """The text of a module, or a list of its parts where they are not those that its constructor makes."""
+    found = [repr(part) for part in parts]
+    return text if found == wanted else f"{text.partition('(')[0]} of [{_some(found)}]"
 
 
 class MLP(Module):
@@ -643,11 +664,15 @@ class MLP(Module):
         return _forward_rows(self.layers, X)
 
     def __repr__(self) -> str:
-        sizes = [layer.n_out for layer in self.layers]
-        return (
-            f"MLP({self.layers[0].n_in}, {sizes}{_shown_activation(self.activation)}"
-            f"{_shown_activation(self.output_activation, 'output_activation')})"
-        )
+        sizes = [getattr(layer, "n_out", 0) for layer in self.layers]
+        n_in = getattr(self.layers[0], "n_in", 0) if self.layers else 0
+        last, hidden = _shown_activation(self.output_activation), _shown_activation(self.activation)
+        wanted = [
+            f"Layer({a}, {b}{last if i == len(sizes) else hidden})"
+            for i, (a, b) in enumerate(pairwise([n_in, *sizes]), 1)
+        ]
+        out = _shown_activation(self.output_activation, "output_activation")
+        return _made_of(self.layers, wanted, f"MLP({n_in}, {sizes}{hidden}{out})")
 
 
 def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
@@ -660,11 +685,11 @@ def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
     for layer in layers:
         weights = np.array([[p._f for p in neuron.w] for neuron in layer.neurons])
         rows = rows @ weights.T + np.array([neuron.b._f for neuron in layer.neurons])
-        activate = layer.neurons[0]._activate
-        if activate is not None:
-            with no_grad():
-                numbers = [_number(activate(z)) for z in rows.ravel().tolist()]
-            rows = np.array(numbers, dtype=float).reshape(rows.shape)
+        with no_grad():
+            for j, neuron in enumerate(layer.neurons):  # each its own: one of them may have been replaced
+                activate = neuron._activate
+                if activate is not None:
+                    rows[:, j] = [_number(activate(z)) for z in rows[:, j].tolist()]
     return rows[:, 0] if rows.shape[1] == 1 else rows
 
 

@@ -240,8 +240,8 @@ MISTAKES = [
         "rows @ weights.reshape(weights.shape[::-1])",
     ), (
         "a shared parameter listed twice",
-        "                if id(thing) not in seen:\n",
-        "                if True:\n",
+        "            if id(thing) in seen:\n",
+        "            if id(thing) in seen and not isinstance(thing, Parameter):\n",
     ), (
         "Glorot's bound from n_in alone",
         "sqrt(6.0 / (n_in + n_out))",

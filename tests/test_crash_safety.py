@@ -19,7 +19,7 @@ import json, os, random, signal, sys, time
 import autograd_lite as ag
 path, times = sys.argv[1], int(sys.argv[2])
 folder, rng = os.path.dirname(path), random.Random(0)
-states = [{f"w{i}": i / (3 + k) for i in range(3000)} for k in range(2)]
+states = [{f"w{i}": i / (3 + k) for i in range(300)} for k in range(2)]
 ag.save(states[0], path)
 whole = [0, 0]
 inside = left = 0

@@ -103,6 +103,209 @@ def test_what_cannot_be_saved_leaves_the_old_file(make, error, words, tmp_path):
     assert os.listdir(tmp_path) == ["file.json"]
 
 
+def changed(change, make=lambda: ag.MLP(2, [3, 1], activation="tanh", seed=1)):
+    model = make()
+    change(model)
+    return model
+
+
+def first(model):
+    return model.layers[0].neurons[0]
+
+
+def tie(model):
+    model.layers[0].neurons[0].w[0] = model.layers[0].neurons[1].w[0]
+
+
+def tie_and_add(model):
+    tie(model)
+    model.extra = ag.Parameter(1.0)
+
+
+def tie_the_last(model):
+    """All names are there, each once and in order; but one is kept elsewhere."""
+    model.layers[1].neurons[0].b = first(model).b
+    setattr(model, "layers[1].neurons[0].b", ag.Parameter(1.0))
+
+
+def a_network():
+    return ag.Network([(1, 3), (2, 3), (3, 4)], {3: "tanh"}, bias=True, seed=0)
+
+
+class OwnParameter(ag.Parameter):
+    pass
+
+
+CHANGED = {
+    "another layer": (lambda m: m.layers.__setitem__(0, ag.Layer(2, 3, "sigmoid", seed=4)), "layers[0].activation is str 'sigmoid', and str 'tanh' in MLP(2, [3, 1], activation='tanh')"),  # noqa: E501
+    "a layer more": (lambda m: m.layers.append(ag.Layer(1, 1, None)), "layers[1].activation is NoneType None, and str 'tanh'"),  # noqa: E501
+    "a layer fewer": (lambda m: m.layers.pop(), "layers[0].activation is str 'tanh', and NoneType None"),
+    "another last layer": (lambda m: m.layers.__setitem__(1, ag.Layer(3, 1, "tanh")), "layers[1].activation"),
+    "no layer": (lambda m: m.layers.clear(), "list index out of range"),
+    "a neuron for a layer": (lambda m: m.layers.__setitem__(1, ag.Neuron(3, None)), "'n_out'"),
+    "widths that do not fit": (lambda m: m.layers.__setitem__(1, ag.Layer(2, 1, None)), "12 parameters do not make"),
+    "another neuron": (lambda m: m.layers[0].neurons.__setitem__(1, ag.Neuron(2, "relu")), "layers[0].neurons[1].activation is str 'relu'"),  # noqa: E501
+    "a perceptron": (lambda m: m.layers[1].neurons.__setitem__(0, ag.Perceptron(3)), "layers[1].neurons[0] is Perceptron Perceptron(3), and Neuron Neuron(3)"),  # noqa: E501
+    "the name of an activation": (lambda m: setattr(first(m), "activation", "relu"), "neurons[0].activation is str 'relu'"),  # noqa: E501
+    "what an activation runs": (lambda m: setattr(first(m), "_activate", ag.relu), "neurons[0]._activate is"),
+    "a function of one's own": (lambda m: setattr(first(m), "_activate", lambda z: z), "neurons[0]._activate is"),
+    "the activation of all": (lambda m: setattr(m, "activation", "relu"), "layers[0].activation is str 'tanh'"),
+    "a name that is none": (lambda m: setattr(m, "activation", "nonsense"), "unknown activation 'nonsense'"),
+    "a size": (lambda m: setattr(m.layers[0], "n_in", 10**18), "13 parameters do not make MLP"),
+    "a size inside": (lambda m: setattr(first(m), "n_in", 3), "layers[0].neurons[0].n_in is int 3, and int 2"),
+    "tied weights": (tie, "12 parameters do not make MLP"),
+    "tied weights and one more": (tie_and_add, "layers[0].neurons[1].w[0] is layers[0].neurons[0].w[0], and Parameter"),
+    "one tied, one of its name": (tie_the_last, "layers[1].neurons[0].b is layers[0].neurons[0].b, and Parameter"),
+    "a shared layer": (lambda m: m.layers.insert(1, ag.Layer(3, 3, "tanh")) or m.layers.insert(1, m.layers[1]), "25 parameters"),  # noqa: E501
+    "a shared neuron": (lambda m: m.layers[0].neurons.__setitem__(0, m.layers[0].neurons[1]), "10 parameters"),
+    "a parameter more": (lambda m: setattr(m, "extra", ag.Parameter(1.0)), "14 parameters"),
+    "no parameter": (lambda m: first(m).w.__setitem__(0, ag.Value(1.0)), "12 parameters"),
+    "a parameter of one's own": (lambda m: setattr(first(m), "b", OwnParameter(1.0)), "layers[0].neurons[0].b is OwnParameter"),  # noqa: E501
+    "a tuple": (lambda m: setattr(first(m), "w", tuple(first(m).w)), "layers[0].neurons[0].w is tuple"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_a_model_that_its_constructor_would_not_make_is_refused(what, tmp_path):
+    """It would load as another, or not at all. The old file stays; the state_dict, as the message says, is saved."""
+    change, words = CHANGED[what]
+    path, model = tmp_path / "file.json", changed(change)
+    ag.save({"w": 1.0}, path)
+    with pytest.raises(
+        ValueError, match=r"this MLP was changed after it was made.*; save its state_dict\(\)"
+    ) as caught:
+        ag.save(model, path)
+    assert words in str(caught.value)
+    assert ag.load(path) == {"w": 1.0}
+    assert os.listdir(tmp_path) == ["file.json"]
+    ag.save(model.state_dict(), path)
+    twin = changed(change)
+    twin.load_state_dict(ag.load(path))
+    assert twin.state_dict() == model.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "words"),
+    [
+        (lambda: ag.Layer(2, 2, seed=0), lambda m: m.neurons.__setitem__(0, ag.Neuron(2, "tanh")), "neurons[0].act"),
+        (lambda: ag.Layer(2, 2, None), lambda m: m.neurons.__setitem__(0, ag.Perceptron(2)), "neurons[0] is Perceptr"),
+        (lambda: ag.Layer(2, 2, seed=0), lambda m: m.neurons.pop(), "3 parameters do not make Layer"),
+        (lambda: ag.Neuron(2, seed=0), lambda m: m.w.append(ag.Parameter(1.0)), "4 parameters do not make Neuron"),
+        (lambda: ag.Neuron(2, seed=0), lambda m: setattr(m, "activation", "tanh"), "_activate is function"),
+        (lambda: ag.Perceptron(2), lambda m: setattr(m, "_activate", ag.tanh), "_activate is function"),
+        (a_network, lambda m: m.w.update({(1, 3): m.w[2, 3]}), "4 parameters do not make Network"),
+        (a_network, lambda m: m._activate.update({4: ag.tanh}), "_activate[4] is function"),
+        (a_network, lambda m: m.activation.update({4: "tanh"}), "_activate[4] is NoneType"),
+        (a_network, lambda m: m.edges.reverse(), "_into is dict"),
+    ],
+)
+def test_so_is_a_part_or_a_network(make, change, words, tmp_path):
+    model = changed(change, make)
+    with pytest.raises(ValueError, match="was changed after it was made") as caught:
+        ag.save(model, tmp_path / "file.json")
+    assert words in str(caught.value)
+    assert not os.listdir(tmp_path)
+
+
+def test_what_was_changed_into_what_a_constructor_makes_is_saved(tmp_path):
+    model = ag.MLP(2, [3, 3, 1], activation="tanh", seed=0)
+    model.layers[0] = ag.Layer(2, 5, activation=ag.tanh, seed=1)
+    model.layers[1:] = [ag.Layer(5, 1, None, seed=2)]
+    first(model).w[0] = ag.Parameter(0.25)
+    model.note = "of Monday"
+    for part in (model, model.layers[0], first(model)):
+        ag.save(part, tmp_path / "file.json")
+        twin = ag.load(tmp_path / "file.json")
+        assert type(twin) is type(part)
+        assert twin.state_dict() == part.state_dict()
+        X = [[0.5, -1.0], [2.0, 0.25]]
+        assert twin.predict(X).tolist() == part.predict(X).tolist()
+
+
+def test_a_primitive_defined_anew_since_is_no_change(tmp_path):
+    """The model runs the new one, as one made now would."""
+    ag.primitive("anew_for_files", "exp(a)", "out")
+    model = ag.Neuron(1, "anew_for_files", seed=0)
+    ag.primitive("anew_for_files", "exp(2 * a)", "2 * out")
+    ag.save(model, tmp_path / "file.json")
+    assert ag.load(tmp_path / "file.json")([0.5]).item() == model([0.5]).item()
+
+
+def nested(depth):
+    thing = 1.0
+    for _ in range(depth):
+        thing = [thing]
+    return thing
+
+
+def loop():
+    state = {}
+    state["self"] = [state]
+    return state
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: {1: 1.0, "1": 2.0}, TypeError, "the key 1 in the state is int 1; in a file names are strings"),
+        (lambda: {1: 2.0}, TypeError, "the key 1 in"),
+        (lambda: {None: 1.0}, TypeError, "the key None in"),
+        (lambda: {"x": {"y": 1.0, 2.5: 1.0}}, TypeError, "the key 2.5 in x"),
+        (lambda: {"x": 10**50}, ValueError, "load would refuse this.*51 digits"),
+        (lambda: {"x": 10**5000}, ValueError, "load would refuse this"),
+        (lambda: {"x": nested(31)}, ValueError, "x is nested more than 32 deep"),
+        (lambda: {"x": nested(100_000)}, ValueError, "x is nested more than 32 deep"),
+        (loop, ValueError, "self is nested"),
+        (lambda: {"x": (1.0, 2.0)}, TypeError, r"x is tuple \(1.0, 2.0\)"),
+        (lambda: {"x": "\ud83d\ude00"}, ValueError, "'x' back as something else"),
+        (lambda: {"\ud83d\ude00": 1.0}, ValueError, "back as something else"),
+        (lambda: {"history": math.nan}, ValueError, "history is nan"),
+    ],
+)  # fmt: skip
+def test_a_state_that_load_would_refuse_or_change_is_refused(make, error, words, tmp_path):
+    path = tmp_path / "file.json"
+    ag.save({"w": 1.0}, path)
+    with pytest.raises(error, match=words):
+        ag.save(make(), path)
+    assert ag.load(path) == {"w": 1.0}
+    assert os.listdir(tmp_path) == ["file.json"]
+
+
+def test_what_is_just_within_the_limits_comes_back(tmp_path):
+    state = {"x": nested(30), "n": 10**39, "e": "\U0001f600", "\ud83d": -0.0, "t": True, "none": None}
+    ag.save(state, tmp_path / "file.json")
+    assert ag.load(tmp_path / "file.json") == state
+
+
+def test_a_checkpoint_that_could_not_be_resumed_is_refused(tmp_path):
+    path = tmp_path / "file.json"
+    with pytest.raises(ValueError, match=r"load would refuse this.*51 digits"):
+        ag.fit(ag.MLP(1, [1]), [[1.0]], [1.0], epochs=1, seed=10**50, checkpoint=path)
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"file.json"])
+def test_a_path_that_is_none_is_refused_by_its_name(path):
+    model = ag.MLP(1, [1], seed=0)
+    for what, act in (
+        ("save: path", lambda: ag.save(model, path)),
+        ("save: path", lambda: ag.save(model.state_dict(), path)),
+        ("load: path", lambda: ag.load(path)),
+        ("fit: resume", lambda: ag.fit(model, [[1.0]], [1.0], resume=path or 4)),
+        ("fit: checkpoint", lambda: ag.fit(model, [[1.0]], [1.0], epochs=1, checkpoint=path or 4)),
+    ):
+        with pytest.raises(TypeError, match=f"{what}: expected a file name, a str or a pathlib.Path, got "):
+            act()
+
+
+def test_a_save_that_reads_back_stays_quick(tmp_path):
+    model = ag.MLP(99, [50, 60, 30, 1], seed=0)
+    ag.save(model, tmp_path / "file.json")  # 10,000 parameters: about 0.1 s
+    start = time.perf_counter()
+    ag.save(model, tmp_path / "file.json")
+    assert time.perf_counter() - start < 5
+
+
 # --- damage ------------------------------------------------------------------------------------------------
 
 

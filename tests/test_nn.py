@@ -132,6 +132,60 @@ def test_a_shared_parameter_counts_once():
     assert tied.first.b.item() == -1.0
 
 
+def test_a_list_that_contains_itself_is_looked_through_once():
+    class Loop(ag.Module):
+        def __init__(self):
+            self.list = [ag.Parameter(1.0)]
+            self.list.append(self.list)
+            self.dict = {"list": self.list, "b": ag.Parameter(2.0)}
+            self.dict["self"] = self.dict
+            self.array = np.array([ag.Parameter(3.0), None], dtype=object)
+            self.array[1] = self.array
+            self.self = self
+
+    assert Loop().state_dict() == {"list[0]": 1.0, "dict['b']": 2.0, "array[0]": 3.0}
+
+
+def test_two_parameters_of_one_name_are_refused():
+    """A state would hold one of them."""
+    model = ag.MLP(1, [1], seed=0)
+    setattr(model, "layers[0].neurons[0].b", ag.Parameter(5.0))
+    for act in (model.state_dict, lambda: model.load_state_dict({}), lambda: ag.fit(model, [[1.0]], [1.0], epochs=1)):
+        with pytest.raises(ValueError, match=r"MLP: two parameters are called 'layers\[0\]\.neurons\[0\]\.b'"):
+            act()
+
+    class Own(ag.Module):
+        def __init__(self):
+            self.table = {"a": ag.Parameter(1.0)}
+            setattr(self, "table['a']", ag.Parameter(2.0))
+
+    assert repr(Own()) == "Own(2 parameters)"
+
+
+def test_the_repr_of_a_model_whose_parts_were_changed_shows_them():
+    model = ag.MLP(2, [3, 1], activation="tanh", seed=0)
+    assert repr(model) == "MLP(2, [3, 1], activation='tanh')"
+    model.layers[0].neurons[1] = ag.Neuron(2, "relu")
+    layer = "Layer of [Neuron(2, activation='tanh'), Neuron(2, activation='relu'), Neuron(2, activation='tanh')]"
+    assert repr(model) == f"MLP of [{layer}, Layer(3, 1)]"
+    model.layers[0] = ag.Layer(2, 3, "sigmoid")
+    assert repr(model) == "MLP of [Layer(2, 3, activation='sigmoid'), Layer(3, 1)]"
+    model.layers[0] = ag.Layer(2, 3, "tanh")
+    model.layers.append(ag.Layer(1, 1, None))
+    assert repr(model) == "MLP of [Layer(2, 3, activation='tanh'), Layer(3, 1), Layer(1, 1)]"
+    model.layers[:2] = []
+    assert repr(model) == "MLP(1, [1], activation='tanh')"
+    model.layers.pop()
+    assert repr(model) == "MLP(0, [], activation='tanh')"
+
+
+def test_predict_gives_each_neuron_its_own_activation():
+    model = ag.MLP(2, [3, 2], "tanh", seed=0)
+    model.layers[0].neurons[1], model.layers[1].neurons[0] = ag.Neuron(2, "relu", seed=1), ag.Neuron(3, "exp", seed=2)
+    for x in ([1.0, 2.0], [-1.0, 0.5]):
+        assert model.predict([x])[0].tolist() == pytest.approx([out.item() for out in model(x)], rel=1e-14)
+
+
 def test_zero_grad_and_accumulation():
     model = ag.MLP(2, [3, 1], "tanh", seed=0)
     model([1.0, 2.0]).backward()
