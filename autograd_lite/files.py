@@ -64,7 +64,7 @@ def save(obj: Any, path: Any) -> None:
         >>> twin, twin.state_dict() == model.state_dict()
         (MLP(2, [3, 1], activation='relu'), True)
     """
-    target = _file(path, "save: path")
+    target = path_of(path, "save: path")
     if isinstance(obj, Optimizer):
         _replace(target, _text("optimizer", obj.state_dict())[0])
     elif isinstance(obj, Module):
@@ -110,7 +110,7 @@ def load(path: Any) -> Any:
 
 def write(kind: str, payload: Mapping[str, Any], path: Any) -> None:
     """Write a payload of plain lists, dicts, numbers and strings; the file is replaced at once."""
-    _replace(_file(path, "fit: checkpoint"), _text(kind, payload)[0])
+    _replace(path_of(path, "fit: checkpoint"), _text(kind, payload)[0])
 
 
 def _text(kind: str, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -130,7 +130,8 @@ def _text(kind: str, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return text, back
 
 
-def _file(path: Any, what: str) -> Path:
+def path_of(path: Any, what: str) -> Path:
+    """The path that an argument is; a TypeError that says what it was for where it is none."""
     try:
         return Path(path)
     except TypeError:
@@ -200,7 +201,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _read(path: Any, what: str) -> tuple[str, dict[str, Any]]:
-    return _parsed(_file(path, what).read_bytes(), path)
+    return _parsed(path_of(path, what).read_bytes(), path)
 
 
 def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from math import inf
-from os import PathLike
 from os.path import realpath
 from pathlib import Path
 from typing import Any
@@ -180,8 +179,8 @@ def fit(
     path = checkpoint if resume is True else resume
     if resume is True and path is None:
         raise ValueError("fit: resume=True needs the path of a checkpoint")
-    if path not in (None, False) and not isinstance(path, (str, PathLike)):
-        raise TypeError(f"fit: resume must be the path of a checkpoint, or True for checkpoint=, got {shown(path)}")
+    if path not in (None, False):
+        files.path_of(path, "fit: resume")
     goes_on = resume not in (None, False) and not (resume is True and not Path(path).exists())
     found = _read_checkpoint(path) if goes_on else None
     if found and seed not in (None, found["seed"]):
@@ -511,9 +510,7 @@ def _loss(loss: Any) -> Callable[[Any, Any], Any]:
 
 def _check_path(checkpoint: Any) -> None:
     """A file that can be written as far as can be seen: the first checkpoint comes after a whole epoch."""
-    if not isinstance(checkpoint, (str, PathLike)):
-        raise TypeError(f"fit: checkpoint must be a path, got {shown(checkpoint)}")
-    path = Path(realpath(checkpoint))
+    path = Path(realpath(files.path_of(checkpoint, "fit: checkpoint")))
     if path.is_dir():
         raise IsADirectoryError(f"fit: checkpoint must be the path of a file, {str(checkpoint)!r} is a directory")
     if not path.parent.is_dir():

@@ -298,14 +298,6 @@ def test_a_path_that_is_none_is_refused_by_its_name(path):
             act()
 
 
-def test_a_save_that_reads_back_stays_quick(tmp_path):
-    model = ag.MLP(99, [50, 60, 30, 1], seed=0)
-    ag.save(model, tmp_path / "file.json")  # 10,000 parameters: about 0.1 s
-    start = time.perf_counter()
-    ag.save(model, tmp_path / "file.json")
-    assert time.perf_counter() - start < 5
-
-
 # --- damage ------------------------------------------------------------------------------------------------
 
 
