@@ -41,7 +41,7 @@ TESTS = {
     "functions.py": "values golden edge_cases, micrograd numpy faults_graph nn stubs",
     "optim.py": "optim corners, golden training files",
     "folding": "fold_classes fold_parts listing, fold_arrays, fold compile fold_misuse, "
-    "fold_limits rebinding program_faults fit_compiled, faults_programs program_pictures pictures",
+    "fold_limits rebinding program_faults fit_compiled, faults_programs program_pictures",
 }
 """The tests of a module, those that fail soonest first: stages, separated by commas. Without an entry, the suite."""
 
