@@ -410,7 +410,7 @@ def l2(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
 
     Source: the backpropagation slides, regularization. The optimizers' `l2=` gives the same gradient.
     """
-    ws = list(parameters)
+    ws = _weights(parameters, "l2")
     return _coefficient(coefficient, "l2") * functions.dot(ws, ws)
 
 
@@ -436,7 +436,13 @@ def l1(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
         >>> penalty.item(), ag.gradients(penalty, w)
         (2.0, [0.5, -0.5])
     """
-    return _coefficient(coefficient, "l1") * functions.sum([abs(w) for w in parameters])
+    return _coefficient(coefficient, "l1") * functions.sum([abs(w) for w in _weights(parameters, "l1")])
+
+
+def _weights(parameters: Any, who: str) -> list[Any]:
+    if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+        raise TypeError(f"{who}: expected a sequence of Values, such as model.weights(), got {shown(parameters)}")
+    return list(parameters)
 
 
 def _coefficient(x: Any, who: str) -> float:

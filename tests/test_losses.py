@@ -231,3 +231,10 @@ def test_a_sure_prediction_keeps_its_digits_in_a_program(margin):
     assert value == pytest.approx(math.log1p(small), rel=1e-14)
     assert slopes.tolist() == pytest.approx([-small / (1.0 + small), small / (1.0 + small)], rel=1e-14)
     assert ag.compile(ag.log_softmax)([margin, 0.0])[0] == pytest.approx(-math.log1p(small), rel=1e-14)
+
+
+@pytest.mark.parametrize("penalty", [losses.l1, losses.l2])
+@pytest.mark.parametrize("wrong", [ag.Value(1.0), 3.0, None])
+def test_a_penalty_on_what_is_no_sequence_is_refused(penalty, wrong):
+    with pytest.raises(TypeError, match=rf"{penalty.__name__}: expected a sequence of Values, such as model\.weights"):
+        penalty(wrong, 1.0)
