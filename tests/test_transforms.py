@@ -587,3 +587,13 @@ def test_an_array_without_axes_may_hold_a_value():
 
 def test_hvp_of_a_function_that_does_not_tell_its_arguments():
     assert ag.hvp(max, (3.0, 5.0), (1.0, 1.0)) == (0.0, 0.0)  # of the one sequence
+
+
+def test_a_stale_node_is_refused_in_forward_mode_too():
+    w = ag.Value(2.0)
+    y = w * w
+    slope = ag.grad(lambda x: ag.jvp(lambda z: y * z * z, (x,), (1.0,))[1])
+    assert slope(3.0) == 8.0
+    w.data = 5.0
+    with pytest.raises(RuntimeError, match=r"has changed since .*compute the expression again"):
+        slope(3.0)
