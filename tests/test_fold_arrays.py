@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.folding.backends.numpy_backend import Runner
 from tests.test_fold import close
 
 UNARY = [ag.tanh, ag.sin, ag.softplus, ag.sigmoid, ag.atan, lambda x: x * 0.5, lambda x: -x, lambda x: x * x, abs]
@@ -213,3 +214,21 @@ def test_random_array_programs(way, special):
         for (value, gradient), (value_expected, gradient_expected) in pairs:
             assert close(value, value_expected, scale=1e3), seed
             assert close(gradient, gradient_expected, scale=1e3), seed
+
+
+@pytest.mark.parametrize("way", [compiled, batched, folded], ids=lambda way: way.__name__)
+def test_nothing_is_read_before_it_is_written(way, monkeypatch):
+    """Buffers that begin as NaN, as memory may: lanes that no term reaches are 0, and no result has a trace of them."""
+    empty = Runner._empty
+
+    def spoiled(runner, *args):
+        array = empty(runner, *args)
+        if array.dtype.kind == "f":
+            array.fill(math.nan)
+        return array
+
+    monkeypatch.setattr(Runner, "_empty", spoiled)
+    for seed in range(1000, 1040):  # structures that no other test has made runners for
+        for found, (value, gradient) in way(ArrayProgram(seed)):
+            assert close(found[0], value, scale=1e3), seed
+            assert close(found[1], gradient, scale=1e3), seed

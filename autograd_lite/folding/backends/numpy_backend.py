@@ -306,13 +306,7 @@ class Runner:
         rank = {"matmul": 0, "rows": 1, "segments": 2, "each": 3}
         work = [(form, part) for part, found in zip(x.parts, its_forms, strict=True) for form in found]
         work.sort(key=lambda item: (rank[item[0].what], -item[0].to.size))
-        written = np.zeros(x.size, bool)
-        reached = np.zeros(x.size, bool)
-        for form, _ in work:
-            reached[form.to.ravel()] = True
-        if not reached.all():
-            self._do(out.fill, 0.0)
-            written[~reached] = True
+        written = np.zeros(x.size, bool)  # a lane that none reaches keeps the 0 that buffers begin with
         for form, part in work:
             lanes = form.to.ravel()
             seen = written[lanes]
