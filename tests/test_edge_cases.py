@@ -358,3 +358,20 @@ def test_higher_derivatives_of_a_power_keep_their_digits(a, b):
 def test_the_second_derivative_of_a_root_overflows_to_infinity():
     assert ag.grad(ag.grad(lambda x: x**0.5))(1e-250) == -inf
     assert ag.grad(ag.grad(lambda x: x**0.1))(1e-300) == -inf
+
+
+@pytest.mark.parametrize(("xs", "total"), [
+    ([1e308, 1e308, -1e308], 1e308), ([1e308, 1e308, -1e308, -1e308, 1.0], 1.0), ([1e308, 1e308], inf),
+    ([-1e308, -1e308, 5e307], -1.5e308), ([1e308, 1e308, -inf], -inf), ([1e308, 1e308, inf, -inf], nan),
+    ([1.5e308, 1.5e308, -1.6e308, 0.25], 1.4e308),
+])  # fmt: skip
+def test_a_sum_is_right_where_it_overflows_on_the_way(xs, total):
+    found, mean = ag.sum([Value(x) for x in xs]).item(), ag.mean([Value(x) for x in xs]).item()
+    assert found == total or (math.isnan(found) and math.isnan(total))
+    if math.isfinite(total):
+        assert mean == total / len(xs)
+
+
+def test_a_mean_is_finite_where_its_sum_is_not():
+    assert ag.mean([Value(1.7e308)] * 3).item() == pytest.approx(1.7e308, rel=1e-15)
+    assert ag.mean([Value(inf), 1e308, 1e308]).item() == inf
