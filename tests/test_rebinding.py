@@ -162,3 +162,30 @@ def test_a_literal_that_goes_to_every_neuron_stays_one():
         X = rng.normal(size=(8, 2)).tolist()
         program = ag.fold(ag.sum([1.0 * model(x) * (1.0 if x[0] > 0 else -1.0) for x in X]), params=model.parameters())
     assert "matmul" in str(program)
+
+
+ALIKE = {
+    "the right operand": (lambda x: x[0] / x[1], lambda x: x[0] / x[2]),
+    "the left operand": (lambda x: x[1] / x[0], lambda x: x[2] / x[0]),
+    "an element": (lambda x: ag.max([x[0], x[1], -3.0]), lambda x: ag.max([x[2], x[1], -3.0])),
+    "the operand of one": (lambda x: ag.sin(x[0]), lambda x: ag.sin(x[1])),
+    "which sum a term is in": (
+        lambda x: (x[0] + x[1] + x[2]) * (x[0] + x[1]), lambda x: (x[0] + x[1] + x[1]) * (x[0] + x[2])
+    ),
+    "a product in a sum": (lambda x: x[0] * x[1] + x[2] * x[2], lambda x: x[0] * x[2] + x[2] * x[1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ALIKE)
+def test_graphs_that_differ_in_one_place_alone(what):
+    """The second of two graphs of one size and one set of operations is not taken for the first."""
+    numbers = [0.3, -1.2, 0.8]
+    for f in (*ALIKE[what], *ALIKE[what]):
+        x = [ag.Parameter(v) for v in numbers]
+        same = ag.atan2(ag.atan2(x[0], x[1]), x[2])  # it meets the leaves in their order
+        for roots in ([same * f(x)], [same, f(x)], [f(x) + same, f(x)]):
+            program = ag.fold(roots, params=x)
+            assert program() == pytest.approx([y.item() for y in roots], rel=1e-15)
+        root = same * f(x)
+        slopes = ag.fold(root, params=x).loss_and_grad(numbers)[1]
+        assert slopes.tolist() == pytest.approx(ag.gradients(root, x), rel=1e-14)
