@@ -364,3 +364,29 @@ def test_a_module_sees_the_parameters_in_an_array():
     assert program(1.0) == model(1.0).item()
     program.backward(1.0)
     assert model.w[0, 0].grad == 1.0
+
+
+def test_an_array_of_parameters_that_is_replaced_is_noticed():
+    class Weighted(ag.Module):
+        def __init__(self):
+            self.w = np.array([ag.Parameter(1.0), ag.Parameter(2.0)])
+
+        def __call__(self, x):
+            return ag.sum([w * x for w in self.w])
+
+    model = Weighted()
+    program = ag.compile(model, params=model)
+    assert program(2.0) == 6.0
+    model.w = np.array([ag.Parameter(10.0), ag.Parameter(20.0)])
+    assert program(2.0) == 60.0
+    assert program.loss_and_grad([1.0, 1.0], 3.0)[1].tolist() == [3.0, 3.0]
+    model.w = np.array([ag.Parameter(1.0)])
+    assert program(2.0) == 2.0
+
+
+def test_the_first_call_may_be_at_parameters_of_another_truth():
+    w = ag.Parameter(0.0)
+    program = ag.compile(lambda x: w * x if w else x - 1.0)
+    assert program.loss_and_grad([2.0], 3.0)[0] == 6.0
+    assert program(3.0) == 2.0
+    assert w.data == 0.0
