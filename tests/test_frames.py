@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 
 import pytest
 
@@ -18,6 +19,12 @@ def classifier():
     loss = ag.losses.hinge(model([ag.Value(0.5, name="x1"), ag.Value(-1.0, name="x2")]), 1)
     loss.backward()
     return loss
+
+
+@cache
+def drawn():
+    """Its picture, whose page takes seconds to make."""
+    return ag.draw(classifier())
 
 
 def titles(model):
@@ -171,7 +178,7 @@ def test_misuse_of_depth():
 
 
 def test_ids_of_a_page_are_unique():
-    found = re.findall(r' id="([^"]+)"', ag.draw(classifier()).html)
+    found = re.findall(r' id="([^"]+)"', drawn().html)
     assert len(found) == len(set(found))
 
 
@@ -187,7 +194,7 @@ def test_open_and_close_by_mouse_and_by_keyboard(browser, tmp_path):
             "[...document.querySelectorAll('.view:not([hidden]) g.box > text.title')].map(t => t.textContent)"
         )
 
-    with opened(browser, ag.draw(classifier()).save(tmp_path / "x.html")) as page:
+    with opened(browser, drawn().save(tmp_path / "x.html")) as page:
         assert "272 parameters" not in seen()
         assert "256 parameters" in seen()
         page.click("#none")
