@@ -142,7 +142,7 @@ def test_pictures_drawn_and_dropped(show):
         loss.backward()
         show(loss)
 
-    assert growth(one, 15, 8) < 300
+    assert growth(one, 25, 10) < 300
 
 
 # --- cycles ---------------------------------------------------------------------------------------------------
