@@ -462,7 +462,7 @@ MISTAKES = [
         "    if False:\n",
     )),
     # --- fold
-    *_slips("folding/scalars.py", "fold fold_classes compile", (
+    *_slips("folding/scalars.py", "fold fold_classes compile fold_arrays", (
         "lanes merged that differ in their second operand",
         "packed = lane[columns[0]] if len(columns) == 1 else (lane[columns[0]] << 31) + lane[columns[1]]",
         "packed = lane[columns[0]]",
