@@ -11,7 +11,6 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
 import weakref
 from decimal import Decimal
 from fractions import Fraction
@@ -23,6 +22,7 @@ import autograd_lite as ag
 from autograd_lite.rows import TABLE
 from autograd_lite.value import Value, hot
 from autograd_lite.watching import source_of
+from tests.threads import in_threads
 
 MILLION = 1_000_000
 
@@ -251,16 +251,7 @@ def test_fault_12_threads_that_share_leaves():
                 faults.append("another thread's no_grad")
             loss.backward()
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    in_threads(work, range(workers))
     assert not faults
     assert shared.grad == pytest.approx(rounds * sum(p.data + 2.0 for p in own), rel=1e-12)
     assert [p.grad for p in own] == [rounds * 0.5] * workers

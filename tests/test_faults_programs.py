@@ -1,13 +1,13 @@
 """Faults and bad input met by programs: lines 35 to 39 of the table in docs/RELIABILITY.md (40: test_interrupts.py)."""
 
 import math
-import sys
 import threading
 
 import numpy as np
 import pytest
 
 import autograd_lite as ag
+from tests.threads import in_threads
 
 
 def test_fault_35_another_branch_another_shape_another_type_is_traced_anew_or_refused():
@@ -89,16 +89,7 @@ def test_fault_37_a_program_called_from_several_threads_is_right():
             if not np.allclose([*found, slope], [*expected[k], tanh * (1 - tanh * tanh)], rtol=1e-12, atol=1e-15):
                 faults.append((k, found, slope))
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(before)
+    in_threads(work, range(4))
     assert not faults
     assert [p.data for p in w] == [0.5, -0.25]
 

@@ -5,7 +5,6 @@ import math
 import pickle
 import random
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from autograd_lite.folding.backends import kernels
 from autograd_lite.folding.program import fold
 from autograd_lite.rows import TABLE
 from autograd_lite.value import record
+from tests.threads import in_threads
 
 
 def eager(root, leaves):
@@ -453,11 +453,7 @@ def test_threads_share_a_program():
             if value != expected[k][0] or (gradient != expected[k][1]).any():
                 wrong.append(k)
 
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, range(4))
     assert not wrong
 
 

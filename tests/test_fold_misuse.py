@@ -12,6 +12,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.rows import TABLE
+from tests.threads import in_threads
 
 # --- arguments --------------------------------------------------------------------------------------------
 
@@ -260,11 +261,7 @@ def test_two_threads_that_trace_at_once():
         return a * x if x > 0 else b * x
 
     program = ag.compile(f)
-    threads = [threading.Thread(target=program, args=(x,)) for x in (1.0, -1.0)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(program, (1.0, -1.0))
     slopes = {p: g for x in (1.0, -1.0) for p, g in zip(program.params, program.loss_and_grad(program.theta, x)[1],
               strict=True) if g}  # fmt: skip
     assert slopes == {a: 1.0, b: -1.0}

@@ -3,7 +3,6 @@
 import copy
 import pickle
 import sys
-import threading
 from linecache import getline
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.folding import program as programs
 from tests.test_fold import close
+from tests.threads import in_threads
 
 
 class Interrupted(KeyboardInterrupt):
@@ -96,8 +96,6 @@ def test_a_first_use_in_many_threads():
     *_, compiled, X, y = model_and_programs()
     theta = compiled.theta
     expected = compiled.loss_and_grad(theta, X, y)
-    old = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
     wrong = []
 
     def use(program):
@@ -108,16 +106,8 @@ def test_a_first_use_in_many_threads():
         except BaseException as error:  # handed to the thread that checks
             wrong.append(error)
 
-    try:
-        for _ in range(30):
-            program = pickle.loads(pickle.dumps(compiled._latest))
-            threads = [threading.Thread(target=use, args=(program,)) for _ in range(6)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-    finally:
-        sys.setswitchinterval(old)
+    for _ in range(30):
+        in_threads(use, [pickle.loads(pickle.dumps(compiled._latest))] * 6)
     assert not wrong
 
 
