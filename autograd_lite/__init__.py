@@ -7,85 +7,56 @@
     >>> f"{y:.4f} {x.grad:.4f}"
     '4.9093 3.5839'
 
-What a name is for: value.py (Value, Parameter), functions.py (exp, maximum, sum, ...), diff.py
-(backward, gradients), transforms.py (grad, jacobian, hessian, ...), nn.py (networks), losses.py,
-optim.py, training.py (fit), files.py (save, load), pictures/ (draw, tape, step, quiz), plot.py,
-folding/ (fold, compile, lookup).
+The stages, each built on those before it: engine/ (Value, the table of primitives, backward), derivatives/ (grad,
+jacobian, hessian, ...), insight/ (explain, diagnose), folding/ (fold, compile), pictures/ (draw, step, quiz, tape);
+and beside them nn/, losses.py, optim/, training/ (fit), files.py (save, load), plot.py and sklearn.py.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograd_lite import functions as _functions
-from autograd_lite.diff import gradients as gradients
-from autograd_lite.value import Parameter as Parameter
-from autograd_lite.value import Value as Value
-from autograd_lite.value import no_grad as no_grad
-from autograd_lite.value import scope as scope
-
-if TYPE_CHECKING:  # `X as X` is how a type checker is told that a name is public
-    from autograd_lite import losses as losses
-    from autograd_lite import nn as nn
-    from autograd_lite import optim as optim
-    from autograd_lite import plot as plot
-    from autograd_lite.checking import gradcheck as gradcheck
-    from autograd_lite.diagnosis import diagnose as diagnose
-    from autograd_lite.files import load as load
-    from autograd_lite.files import save as save
-    from autograd_lite.folding.lookup import lookup as lookup
-    from autograd_lite.folding.program import Program as Program
-    from autograd_lite.folding.program import fold as fold
-    from autograd_lite.folding.tracing import compile as compile
-    from autograd_lite.insight import explain as explain
-    from autograd_lite.nn import MLP as MLP
-    from autograd_lite.nn import Layer as Layer
-    from autograd_lite.nn import Module as Module
-    from autograd_lite.nn import Network as Network
-    from autograd_lite.nn import Neuron as Neuron
-    from autograd_lite.nn import Perceptron as Perceptron
-    from autograd_lite.pictures import draw as draw
-    from autograd_lite.pictures import quiz as quiz
-    from autograd_lite.pictures import step as step
-    from autograd_lite.pictures import tape as tape
-    from autograd_lite.signatures import *  # noqa: F403
-    from autograd_lite.training import History as History
-    from autograd_lite.training import fit as fit
-    from autograd_lite.transforms import grad as grad
-    from autograd_lite.transforms import hessian as hessian
-    from autograd_lite.transforms import hvp as hvp
-    from autograd_lite.transforms import jacobian as jacobian
-    from autograd_lite.transforms import jvp as jvp
-    from autograd_lite.transforms import value_and_grad as value_and_grad
-    from autograd_lite.transforms import vjp as vjp
-    from autograd_lite.watching import detect_anomaly as detect_anomaly
-    from autograd_lite.watching import record_source as record_source
+from autograd_lite.derivatives.reverse import gradients
+from autograd_lite.engine import functions as _functions
+from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.scopes import scope
+from autograd_lite.engine.value import Parameter, Value
 
 __version__ = "0.1.0"
 
 _HOME = {
-    **dict.fromkeys(_functions.__all__, "functions"),
-    "gradcheck": "checking",
-    "diagnose": "diagnosis",
-    "explain": "insight",
-    **dict.fromkeys(("detect_anomaly", "record_source"), "watching"),
-    **dict.fromkeys(("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"), "transforms"),
-    **dict.fromkeys(("MLP", "Layer", "Module", "Network", "Neuron", "Perceptron"), "nn"),
-    **dict.fromkeys(("History", "fit"), "training"),
-    **dict.fromkeys(("load", "save"), "files"),
-    **dict.fromkeys(("draw", "quiz", "step", "tape"), "pictures"),
-    **dict.fromkeys(("Program", "fold"), "folding.program"),
-    "compile": "folding.tracing",
-    "lookup": "folding.lookup",
+    "engine.value": "Parameter Value",
+    "engine.modes": "no_grad",
+    "engine.scopes": "scope",
+    "engine.functions": " ".join(_functions.__all__),
+    "engine.custom": "primitive",
+    "engine.lookup": "lookup",
+    "derivatives.reverse": "gradients",
+    "derivatives.transforms": "grad hessian hvp jacobian jvp value_and_grad vjp",
+    "derivatives.checking": "gradcheck",
+    "insight.explanation": "explain",
+    "insight.diagnosis": "diagnose",
+    "insight.anomaly": "detect_anomaly record_source source_of",
+    "folding.program": "Program fold",
+    "folding.tracing": "compile",
+    "pictures.drawing": "draw",
+    "pictures.stepper": "step",
+    "pictures.quizzes": "quiz",
+    "pictures.listing": "tape",
+    "nn": "MLP Layer Module Network Neuron Perceptron",
+    "training": "History fit",
+    "files": "load save",
 }
-"""Where to find what is loaded when it is first asked for; importing the package stays quick."""
+"""The public names by the module where they live; what is not imported above is loaded when it is first asked for,
+which keeps the import short. Type checkers read __init__.pyi, which tools/make_stubs.py writes from this."""
 _MODULES = ("losses", "nn", "optim", "plot")
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
-__all__ = ["Parameter", "Value", "gradients", "no_grad", "scope", *_HOME, *_MODULES]  # noqa: PLE0604
+__all__ = [*_MODULE_OF, *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        found = getattr(import_module(f"autograd_lite.{_HOME[name]}"), name)
+    if name in _MODULE_OF:
+        found = getattr(import_module(f"autograd_lite.{_MODULE_OF[name]}"), name)
     elif name in _MODULES:
         found = import_module(f"autograd_lite.{name}")
     else:

@@ -19,16 +19,26 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from autograd_lite.nn import MLP, Layer, Module, Network, Neuron, Perceptron, activation_name
-from autograd_lite.optim import Optimizer
-from autograd_lite.value import Parameter, Scope, shown
+from autograd_lite.engine.checks import shown
+from autograd_lite.engine.scopes import Scope
+from autograd_lite.engine.value import Parameter
+from autograd_lite.nn.layers import MLP, Layer, Neuron, activation_name
+from autograd_lite.nn.module import Module
+from autograd_lite.nn.network import Network
+from autograd_lite.nn.perceptron import Perceptron
+from autograd_lite.optim.optimizer import Optimizer
 
 __all__ = ["load", "save"]
 
+
 FORMAT, VERSION = "autograd_lite", 1
+
 DEEPEST = 32  # nesting: what we write has at most 8
+
 LONGEST = 40  # digits of a whole number: a seed may be long
+
 NOTHING = type(None)
+
 PARTS: dict[str, dict[str, Any]] = {  # of each kind of payload, and their types
     "module": {"type": (str,), "config": (dict,), "parameters": (dict,), "frozen": (list,)},
     "optimizer": {"rule": (str,), "lr": (float, int, NOTHING), "steps": (int,), "pieces": (list,)},
@@ -364,6 +374,7 @@ CONFIGS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "Perceptron": lambda m: {"n_in": m.n_in},
     "Network": _network_config,
 }
+
 MODULES: dict[str, Any] = {"MLP": MLP, "Layer": Layer, "Neuron": Neuron, "Perceptron": Perceptron, "Network": Network}
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 __all__ = ["History"]
 
+
 INTERRUPTED = "interrupted"
+
 SEPARATED = "every example is classified"
 
 
@@ -121,7 +123,7 @@ class History:
             ImportError: Matplotlib is not installed.
             ValueError: no epoch was completed.
         """
-        from autograd_lite.plot import losses  # late: that module needs nn, and nn this one
+        from autograd_lite.plot import losses
 
         axes = losses(self, ax=axes, log=log)
         if self.validation_loss:

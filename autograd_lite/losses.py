@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterable
 from math import inf, nan
 from typing import Any
 
-from autograd_lite import functions
-from autograd_lite.value import Value, mode, plain, shown
+from autograd_lite.engine import functions
+from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.modes import mode
+from autograd_lite.engine.value import Value
 
 __all__ = [
     "absolute_error", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
     "half_squared_error", "hinge", "huber", "l1", "l2", "mean_squared_error", "perceptron", "squared_error",
 ]  # fmt: skip
+
 
 Kind = tuple[str, Callable[[Any], Any]]
 """What targets are, in words, and what is 1 for a target that is one."""
@@ -32,6 +35,7 @@ def _is_probability(t: Any) -> Any:
 
 
 SIGNS: Kind = ("labels are -1 or 1", _is_sign)
+
 PROBABILITIES: Kind = ("targets are 0 or 1 (or probabilities between)", _is_probability)
 
 

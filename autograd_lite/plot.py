@@ -10,22 +10,29 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite import graph
-from autograd_lite.diff import adjoints
-from autograd_lite.nn import as_rows
-from autograd_lite.optim import SGD
-from autograd_lite.pictures.text import printable
-from autograd_lite.value import Parameter, Scope, Value, no_grad, plain, set_numbers, shown
+from autograd_lite.data import as_rows
+from autograd_lite.engine import graph
+from autograd_lite.engine.atomic import set_numbers
+from autograd_lite.engine.backward import adjoints
+from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.notation import printable
+from autograd_lite.engine.scopes import Scope
+from autograd_lite.engine.value import Parameter, Value
+from autograd_lite.optim.rules import SGD
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
+
 __all__ = ["activations", "contours", "decision_boundary", "gradients", "loss_slice", "losses", "update_ratios"]
+
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, which colour-blind readers tell apart."""
+
 MARKERS = "osD^v<>"
 
 
@@ -492,7 +499,7 @@ def _plain_frame(ax: Any) -> Any:
 
 def _layers(loss: Value, who: str, parameters: bool) -> dict[str, list[Value]]:
     """By layer, inputs first: what comes out of its neurons (used outside of them), or their parameters."""
-    from autograd_lite.pictures.model import paths
+    from autograd_lite.pictures.diagrams.diagram import paths
 
     if not isinstance(loss, Value):
         raise TypeError(f"plot.{who}: expected a Value, the root of a graph, got {shown(loss)}")

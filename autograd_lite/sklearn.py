@@ -15,6 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite import losses, optim
+from autograd_lite.engine.checks import whole
+from autograd_lite.engine.value import Value
+from autograd_lite.nn.layers import MLP
+from autograd_lite.nn.perceptron import Perceptron
+from autograd_lite.training.fitting import LAST, fit
+from autograd_lite.training.run import Run
+
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning
@@ -26,17 +34,16 @@ except ImportError as error:
         'autograd_lite.sklearn needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]"'
     ) from error
 
-from autograd_lite import losses, optim
-from autograd_lite.nn import MLP, Perceptron
-from autograd_lite.schedules import whole
-from autograd_lite.training import LAST, Run, fit
-from autograd_lite.value import Value
 
 __all__ = ["MLPClassifier", "MLPRegressor", "PerceptronClassifier"]
 
+
 Array = np.ndarray[Any, Any]
+
 ACTIVATIONS = {"identity": None, "logistic": "sigmoid"}  # scikit-learn's names where ours differ
+
 SOLVERS = ("sgd", "adam", "adamw", "adagrad", "rmsprop")
+
 RATES = ("constant", "invscaling", "adaptive")
 
 

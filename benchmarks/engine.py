@@ -20,7 +20,7 @@ import micrograd.engine
 import micrograd.nn
 
 import autograd_lite as ag
-from autograd_lite import graph
+from autograd_lite.engine import graph
 from benchmarks.measure import publish, side_by_side, table
 
 

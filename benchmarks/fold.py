@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 import autograd_lite as ag
-from autograd_lite import graph
-from autograd_lite.folding import program as programs
+from autograd_lite.engine import graph
+from autograd_lite.folding import structures as programs
 from benchmarks.engine import demo, moons, scalar_mlp
 from benchmarks.measure import publish, table
 

@@ -9,7 +9,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import files, optim
-from tests import fuzz_loader
+from tools import fuzz_loader
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the writer that is killed is a fork, which Windows lacks")
 
@@ -160,7 +160,7 @@ def test_fault_29_whatever_is_not_the_file_that_was_written_is_refused(what, tmp
 
 
 def test_a_fuzzed_file_is_refused_or_is_what_save_writes(tmp_path):
-    """A short run of the fuzzer; `python -m tests.fuzz_loader --minutes 10` is a long one."""
+    """A short run of the fuzzer; `python -m tools.fuzz_loader --minutes 10` is a long one."""
     fuzz_loader.fuzz(tmp_path, 250, 0)
     assert fuzz_loader.COUNTS["refused"] > 50
 

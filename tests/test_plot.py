@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.diff import adjoints
-from autograd_lite.pictures.text import printable
-from tests.test_pictures import HOSTILE
+from autograd_lite.engine.backward import adjoints
+from autograd_lite.engine.notation import printable
+from tests.pictures.test_pictures import HOSTILE
 
 matplotlib = pytest.importorskip("matplotlib", reason="plots need Matplotlib, extra `viz`")
 matplotlib.use("Agg")

@@ -120,7 +120,7 @@ def test_predict_makes_no_graph_and_needs_no_parameters_to_be_values(monkeypatch
     X, y = load_iris(return_X_y=True)
     model = MLPClassifier((4,), max_iter=3, random_state=0).fit(X, y)
     twin = pickle.loads(pickle.dumps(model))
-    monkeypatch.setattr(ag.nn, "record", None)  # what a node of a graph is made by
+    monkeypatch.setattr(ag.nn.layers, "record", None)  # what a node of a graph is made by
     assert (twin.predict(X) == model.predict(X)).all()
     warnings.simplefilter("error")
     assert model.predict_proba(X * 1e3).min() >= 0.0

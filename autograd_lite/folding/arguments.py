@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.value import Value, number, shown
+from autograd_lite.engine.checks import number, shown
+from autograd_lite.engine.value import Value
 
 Array = Any
+
 _FLOAT = np.dtype(float)
 
 

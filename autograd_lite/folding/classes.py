@@ -15,9 +15,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autograd_lite.graph import raw_operands
+from autograd_lite.engine.graph import raw_operands
 
 Node = Any
+
 CONSTANT = -1
 """Stands for an operand that is a bare float, where an index into the units would."""
 

@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_lite.folding.contract import Form
-from autograd_lite.folding.lanes import Instruction, Part, Ref
+from autograd_lite.folding.contractions import Form
+from autograd_lite.folding.instructions import Instruction, Part, Ref
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.reverse import sources
 
 Array = Any
+
 MOST_LINES = 60
+
 MOST_TERMS = 12
 
 
@@ -119,7 +121,7 @@ def shown_ref(ref: Ref) -> str:
     """An operand: %3 for all lanes of it in order, %3[7] and %3[0:16] for some, %3[1,600 lanes] for any others.
 
     Example:
-        >>> from autograd_lite.folding.lanes import Ref
+        >>> from autograd_lite.folding.instructions import Ref
         >>> from autograd_lite.folding.listing import shown_ref
         >>> [shown_ref(Ref(3, lanes)) for lanes in (None, np.array([7]), np.arange(16), np.array([5, 5]))]
         ['%3', '%3[7]', '%3[0:16]', '%3[2 lanes]']
@@ -146,6 +148,7 @@ class Run(NamedTuple):
 
 
 LONGEST_PERIOD = 64
+
 WORTH = 12
 """Instructions that shortening a run must save."""
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.folding.contract import Form, forms
-from autograd_lite.folding.lanes import Instruction, Part, Ref
-from autograd_lite.rows import TABLE
+from autograd_lite.engine.rules import TABLE
+from autograd_lite.folding.contractions import Form, forms
+from autograd_lite.folding.instructions import Instruction, Part, Ref
 
 Array = Any
 

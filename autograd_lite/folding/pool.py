@@ -15,11 +15,14 @@ from typing import Any
 from weakref import WeakSet
 
 KEPT_BYTES = 1 << 27
+
 KEPT = 4
 """So many kinds of run keep their runners however large they are, so that a few large ones do not drive each other
 out at every call."""
 
+
 _clock = itertools.count().__next__
+
 _lock = threading.Lock()
 
 

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from autograd_lite.rows import TABLE
-from autograd_lite.value import Parameter
+from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.value import Parameter
 
 if TYPE_CHECKING:
-    from autograd_lite.folding.scalars import Scan
+    from autograd_lite.folding.scan import Scan
+
 
 Array = Any
+
 TUPLE = -1
 """In place of the position of a second operand: the operands are in a tuple."""
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.folding.lanes import Builder, Elements, Instruction, Lanes, Part, Ref, on_lanes
-from autograd_lite.rows import TABLE, Row
+from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.folding.instructions import Builder, Elements, Instruction, Lanes, Part, Ref, on_lanes
 
 Array = Any
 

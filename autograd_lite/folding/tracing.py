@@ -14,20 +14,25 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite import graph
+from autograd_lite.engine import graph
+from autograd_lite.engine.atomic import set_numbers
+from autograd_lite.engine.checks import shown
+from autograd_lite.engine.modes import changed_mode, traced
+from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.value import Constant, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.program import GuardChanged, Program, checked_dtype, make
-from autograd_lite.rows import TABLE
-from autograd_lite.value import Constant, Parameter, Value, changed_mode, record, set_numbers, shown, traced
 
 Array = Any
 
 
 MOST_TRACES = 32
 """So many ways through a function are kept for each shape of its arguments: those that were traced last."""
+
 FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
+
 TESTS = {"less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge}
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from autograd_lite.pictures.formula import Labels, formula, mixed
-from autograd_lite.pictures.model import backward_value, has_backward
-from autograd_lite.pictures.text import TOOLTIP_NAME, few, number, printable
-from autograd_lite.value import Value
+from autograd_lite.engine import graph
+from autograd_lite.engine.notation import TOOLTIP_NAME, Labels, few, formula, mixed, number, printable
+from autograd_lite.engine.value import Value
+from autograd_lite.pictures.arguments import roots_of
+from autograd_lite.pictures.diagrams.diagram import backward_value, has_backward
 
 LONGEST = 200
 """Lines that a tape has before its middle is left out."""
+
 ENDS = 20
 """Lines that are then shown at each end."""
+
 
 WIDEST = 60
 """Characters of a formula that the columns after it give way to."""
@@ -66,3 +69,31 @@ def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:
         local,
         f"name={name!r}" if name and printable(node.name) != labels[node] else "",
     )
+
+
+def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:
+    """A computation graph as text: one line a node, leaf to root, with f, g and the local gradients.
+
+    Args:
+        loss: the Value at the root, or several in a sequence.
+        full: show every line; else the middle of a tape of more than 200 lines is left out.
+
+    Returns:
+        A Tape: `str()` of it is the text, and it shows itself as that.
+
+    Raises:
+        TypeError: loss is no Value.
+
+    Example:
+        >>> w, x = ag.Parameter(3.0, name="w"), ag.Value(2.0, name="x")
+        >>> loss = (w * x - 5) ** 2
+        >>> loss.backward()
+        >>> ag.tape(loss)
+        w = Parameter(3)   f=3   g=4
+        x = Value(2)       f=2   g=6
+        v3 = w * x         f=6   g=2   local=(2, 3)
+        v4 = v3 - 5        f=1   g=2   local=(1, -1)
+        v5 = v4 ** 2       f=1   g=1   local=(2, 0)
+    """
+    roots = roots_of(loss, "tape")
+    return Tape(graph.order(*roots), roots, full)

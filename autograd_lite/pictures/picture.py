@@ -13,14 +13,14 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from autograd_lite.pictures.model import Model
-from autograd_lite.value import plain
+from autograd_lite.engine.checks import plain
+from autograd_lite.pictures.diagrams.diagram import Model
+from autograd_lite.pictures.writers.scene import SMALLEST
 
 _numbers = count(1)
+
 SHARPNESS = 2.0
 """Pixels of a .png for one of the picture."""
-SMALLEST = 0.7
-"""How small a narrow page may make a picture before it scrolls: smaller it could not be read."""
 
 
 class Picture:
@@ -53,28 +53,28 @@ class Picture:
     @cached_property
     def scene(self) -> Any:
         """The picture as shapes at their places."""
-        from autograd_lite.pictures.scene import scene
+        from autograd_lite.pictures.writers.scene import scene
 
         return scene(self.model, self.direction)
 
     @cached_property
     def svg(self) -> str:
         """The picture as SVG text."""
-        from autograd_lite.pictures.svg import svg
+        from autograd_lite.pictures.writers.svg import svg
 
         return svg(self.scene, self.prefix)
 
     @cached_property
     def dot(self) -> str:
         """The picture in DOT, the language of Graphviz."""
-        from autograd_lite.pictures.dot_text import dot_text
+        from autograd_lite.pictures.writers.dot import dot_text
 
         return dot_text(self.model, self.direction)
 
     @cached_property
     def html(self) -> str:
         """A page of its own, in which frames open and close; without scripts it shows the picture."""
-        from autograd_lite.pictures.page import page
+        from autograd_lite.pictures.writers.page import page
 
         return page(self, self._wholes)
 
@@ -109,7 +109,7 @@ class Picture:
         if form in ("svg", "dot", "html"):
             target.write_text(getattr(self, form), encoding="utf-8")
         elif form in ("png", "pdf"):
-            from autograd_lite.pictures.paint import painted
+            from autograd_lite.pictures.writers.raster import painted
 
             target.write_bytes(painted(self, form, scale))
         else:

@@ -8,18 +8,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autograd_lite.graph import raw_operands
-from autograd_lite.pictures.formula import Labels, formula
-from autograd_lite.pictures.model import Model
+from autograd_lite.engine import graph
+from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.graph import raw_operands
+from autograd_lite.engine.notation import Labels, formula
+from autograd_lite.engine.rules import Row
+from autograd_lite.engine.value import Value
+from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, count_of, staleness
+from autograd_lite.pictures.diagrams.diagram import Model
 from autograd_lite.pictures.picture import SHARPNESS, Picture
 from autograd_lite.pictures.steps import Places, places
-from autograd_lite.rows import Row
-from autograd_lite.value import Value, plain, shown
+
+if TYPE_CHECKING:
+    from autograd_lite.pictures.diagrams.diagram import Model
+
 
 TOLERANCE = 5e-3
 """How far an answer may be off, relative to the number: three digits are enough."""
+
 HIDE = {"f": "forward values", "g": "backward values", "local": "local gradients"}
 
 
@@ -202,3 +210,57 @@ def _letters(i: int) -> str:
         i, rest = divmod(i - 1, 26)
         text = chr(65 + rest) + text
     return text
+
+
+def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 0, direction: str = "BT") -> Quiz:
+    """A picture with blanks to fill in: forward values, backward values or local gradients.
+
+    Args:
+        loss: the Value at the root.
+        hide: "f", "g" or "local".
+        count: how many blanks; None for all that there can be.
+        seed: which are chosen; one seed, one sheet, so that a class has the same.
+        direction: where the root goes: "BT" on top, "LR" to the right.
+
+    Returns:
+        A Quiz: it shows itself in a notebook and has `.blanks`, `.check(A=6.0)`, `.hint("A")` and `.solution()`.
+
+    Raises:
+        TypeError: loss is no Value, or count no whole number.
+        ValueError: hide is none of the three, the graph is a leaf or has more than 60 boxes, count is below 1, or
+            the data of a leaf has changed since loss was computed.
+
+    Example:
+        >>> a = ag.Value(3.0, name="a")
+        >>> b = a ** 2
+        >>> b.name = "b"
+        >>> quiz = ag.quiz(b ** 2)
+        >>> quiz
+        Fill in the backward values:
+        A. g(a) = ?
+        B. g(b) = ?
+        >>> quiz.check(A=108, B=18)
+        {'A': True, 'B': True}
+    """
+    from autograd_lite.engine.backward import adjoints
+    from autograd_lite.pictures.diagrams.diagram import model
+
+    if not isinstance(loss, Value):
+        raise TypeError(f"quiz: expected a Value (the root of a graph), got {shown(loss)}")
+    if hide not in HIDE:
+        raise ValueError(f"quiz: hide must be 'f', 'g' or 'local', got {shown(hide)}")
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+        raise TypeError(f"quiz: count must be a whole number of blanks, got {shown(count)}")
+    if count is not None and count < 1:
+        raise ValueError(f"quiz: count must be at least 1, got {count}")
+    check_direction(direction, "quiz")
+    order = graph.order(loss)
+    if count_of(order) > FOLD_OVER:
+        raise ValueError(
+            f"quiz: {count_of(order):,} boxes are too many for a sheet ({FOLD_OVER}); take a smaller example, "
+            "or an inner Value"
+        )
+    stale = staleness(order)
+    if stale is not None:
+        raise ValueError(f"quiz: the data of a leaf under {stale!r} has changed since; compute the loss again")
+    return quiz_of(order, model(order, [loss], adjoint=adjoints(loss)), hide, count, seed, direction)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from autograd_lite.pictures.page import document
+from autograd_lite.engine import graph
+from autograd_lite.engine.checks import shown
+from autograd_lite.engine.value import Value
+from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, count_of, staleness, uncollected
+from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
-from autograd_lite.pictures.steps import Step, shown
+from autograd_lite.pictures.steps import Step
+from autograd_lite.pictures.steps import shown as shown_as
+from autograd_lite.pictures.writers.page import document
 
 CONTROLS = 210.0
 """Pixels of a page that captions and buttons take."""
+
 TALLEST = 760.0
 """Pixels of a notebook that the page takes at most; a taller picture scrolls."""
 
@@ -40,7 +48,7 @@ class Stepper:
     @cached_property
     def animated(self) -> str:
         """The picture as SVG that moves by itself, without a script, also inside an <img>."""
-        from autograd_lite.pictures.animated import animated
+        from autograd_lite.pictures.writers.animated import animated
 
         return animated(self.picture, self.steps)
 
@@ -102,8 +110,78 @@ def _plain(step: Step) -> dict[str, Any]:
         "phase": step.phase,
         "caption": step.caption,
         "part": step.part,
-        "fills": {str(box): shown(x) for box, x in step.fills.items()},
+        "fills": {str(box): shown_as(x) for box, x in step.fills.items()},
         "box": step.box,
         "edge": step.edge,
-        "plus": None if step.plus is None else shown(step.plus),
+        "plus": None if step.plus is None else shown_as(step.plus),
     }
+
+
+def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Stepper:
+    """Backpropagation step by step, to play, scrub and read: forward, backward, and the update of the parameters.
+
+        g(operand) += g(node) * local gradient,   w <- w - lr * g(w)
+
+    The pass is computed afresh, from gradients of 0; no `.grad`, parameter or optimizer is changed.
+
+    Args:
+        loss: the Value at the root.
+        optimizer: what would change the parameters, such as `ag.optim.SGD`; None leaves the update out.
+        direction: where the root goes: "BT" on top, "LR" to the right.
+
+    Returns:
+        A Stepper: it shows itself in a notebook and has `.steps`, `.html` and `.save(path)`. A graph of more
+        than 60 boxes is stepped through folded, a box or an edge a step.
+
+    Raises:
+        TypeError: loss is no Value, or optimizer is none.
+        ValueError: an unknown direction, or the data of a leaf has changed since loss was computed.
+
+    Example:
+        >>> w = ag.Parameter(3.0, name="w")
+        >>> stepper = ag.step(w * w, ag.optim.SGD([w], lr=0.1))
+        >>> for step in stepper.steps:
+        ...     print(step.phase, "|", step.caption)
+        forward | The leaves are given: w = 3
+        forward | v2 = w * w = 3 * 3 = 9
+        backward | g(v2) = d(v2)/d(v2) = 1
+        backward | g(w) += g(v2) * d(v2)/d(w) = 1 * 3 = 3
+        backward | g(w) += g(v2) * d(v2)/d(w) = 1 * 3 = 3; with what it had, g(w) = 3 + 3 = 6
+        update | w <- w - lr * g(w) = 3 - 0.1 * 6 = 2.4
+        update | With the new parameters v2 = 5.76; it was 9
+
+    Source: Stanford CS221, "Machine learning: backpropagation", forward and backward values.
+    """
+
+    from autograd_lite.engine.backward import adjoints
+    from autograd_lite.pictures.diagrams.diagram import model
+    from autograd_lite.pictures.diagrams.grouped import folded
+    from autograd_lite.pictures.steps import box_steps, folded_update, node_steps
+
+    if not isinstance(loss, Value):
+        raise TypeError(f"step: expected a Value (the root of a graph), got {shown(loss)}")
+    if optimizer is not None and (
+        isinstance(optimizer, type) or not (hasattr(optimizer, "params") and hasattr(optimizer, "step"))
+    ):
+        raise TypeError(
+            f"step: optimizer must be one of ag.optim, such as ag.optim.SGD([w], lr=0.1), got {shown(optimizer)}"
+        )
+    check_direction(direction, "step")
+    order = graph.order(loss)
+    stale = staleness(order)
+    if stale is not None:
+        raise ValueError(
+            f"step: the data of a leaf has changed since the loss was computed ({stale!r} would be another now); "
+            "compute the loss again"
+        )
+    adjoint = adjoints(loss)
+    if count_of(order) > FOLD_OVER:
+        with uncollected():
+            made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
+        steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
+        return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), steps)
+    steps = node_steps(order, optimizer)
+    made = model(order, [loss], adjoint=adjoint)
+    after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}
+    boxes = tuple(replace(b, note=f"→ {shown_as(after[i])}") if i in after else b for i, b in enumerate(made.boxes))
+    return Stepper(Picture(replace(made, boxes=boxes), direction, lambda: str(Tape(order, [loss]))), steps)

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from autograd_lite.graph import raw_operands
-from autograd_lite.pictures.formula import Labels, assignment
-from autograd_lite.pictures.model import Box, Model
-from autograd_lite.pictures.text import few, number, numbers, printable
-from autograd_lite.value import Value
+from autograd_lite.engine.graph import raw_operands
+from autograd_lite.engine.notation import Labels, assignment, few, number, numbers, printable
+from autograd_lite.engine.value import Value
+from autograd_lite.pictures.diagrams.diagram import Box, Model
 
 LONGEST = 300
 """Characters of a caption of a folded picture: a dot product of hundreds is left out in the middle."""
+
 Number = float | tuple[float, float]
 """What a box shows: a number, or for a box that stands for many the smallest and the largest."""
 

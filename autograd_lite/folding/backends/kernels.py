@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.ops import SQRT1_2, SQRT1_2_LOW, TWO_OVER_SQRT_PI
+from autograd_lite.engine.kernels import SQRT1_2, SQRT1_2_LOW, TWO_OVER_SQRT_PI
 
 Array = Any
 
@@ -162,6 +162,7 @@ def _special(name: str) -> Callable[..., None]:
 
 
 erf, _any_erfc = _special("erf"), _special("erfc")
+
 
 KERNELS: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin",

@@ -15,26 +15,33 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from autograd_lite.folding.backends.in_range import Term, mend_mean, mend_sum
+from autograd_lite.engine.kernels import CONSTANTS
+from autograd_lite.engine.rules import FLOATS, TABLE, Row
 from autograd_lite.folding.backends.kernels import KERNELS, has_nan, matrix_product, product
-from autograd_lite.folding.backends.views import chunk, common, cut, pattern, strided, table_view
-from autograd_lite.folding.contract import Form
-from autograd_lite.folding.lanes import Instruction, Part, Ref
+from autograd_lite.folding.backends.overflow import Term, mend_mean, mend_sum
+from autograd_lite.folding.backends.strides import chunk, common, cut, pattern, strided, table_view
+from autograd_lite.folding.contractions import Form
+from autograd_lite.folding.instructions import Instruction, Part, Ref
 from autograd_lite.folding.plan import Plan
-from autograd_lite.ops import CONSTANTS
-from autograd_lite.rows import FLOATS, TABLE, Row
 
 Array = Any
+
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
+
 BINARY: dict[type, Callable[..., Any]] = {ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply}
+
 TESTS: dict[type, Callable[..., Any]] = {
     ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater, ast.GtE: np.greater_equal, ast.Eq: np.equal,
 }  # fmt: skip
+
 WIDE = 32
+
 SUMMING = ("add", "subtract", "reduce", "matmul")
 """What NumPy calls the functions that sum (`reduceat` among them)."""
+
 FEW = 32
 """Rows of so few products are added up by BLAS, as a product with ones, at half the time of einsum."""
+
 NAMED_TESTS = {"less": ast.Lt, "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE, "equal": ast.Eq}
 
 

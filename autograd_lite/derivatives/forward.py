@@ -1,0 +1,121 @@
+"""Forward mode: tangents of a graph from the leaves up, as numbers or as Values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from autograd_lite.derivatives.reverse import added_up, chain_product, graph_adjoints, partial_values, refuse_stale
+from autograd_lite.engine import functions, graph
+from autograd_lite.engine.backward import adjoints
+from autograd_lite.engine.graph import MANY
+from autograd_lite.engine.value import Value
+
+# --- forward mode ------------------------------------------------------------------------------------
+
+
+def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
+    """Directional derivatives of the Values that roots were computed from, by one walk from the leaves up.
+
+    t(node) = sum over the operand slots of local gradient * t(operand)
+
+    A local gradient of exactly 0 contributes 0 whatever the tangent (never 0 * inf): the mirror of what the
+    backward pass does with an adjoint of 0. Where a root's tangent still is not finite, the backward pass
+    decides, so that both modes give the same.
+
+    Args:
+        roots: the Values whose derivatives are asked for.
+        seeds: the tangents to start from, by Value; 0 for every other leaf.
+
+    Returns:
+        The tangent of every node that depends on a seed; what is missing has tangent 0.
+
+    Example:
+        >>> from autograd_lite.derivatives.forward import tangents
+        >>> x, y = ag.Value(3.0), ag.Value(5.0)
+        >>> z = x * y
+        >>> tangents([z], {x: 1.0, y: 10.0})[z]
+        35.0
+    """
+    nodes = graph.order(*roots)
+    tangent: dict[Any, float] = dict(seeds)
+    get = tangent.get
+    for node in nodes:
+        a = node._a
+        if a is None or node in seeds:
+            continue
+        b = node._b
+        if b is None:
+            t = get(a)
+            if t is not None:
+                tangent[node] = node._da * t
+        elif b is MANY:
+            parts = [d * t for x, d in zip(a, node._da, strict=True) if (t := get(x)) is not None]
+            if parts:
+                tangent[node] = sum(parts)
+        else:
+            t, s = get(a), get(b)
+            if t is not None:
+                tangent[node] = node._da * t if s is None else node._da * t + node._db * s
+            elif s is not None:
+                tangent[node] = node._db * s
+    if not isfinite(sum(get(root, 0.0) for root in roots)):
+        return _careful_tangents(nodes, roots, seeds)
+    return tangent
+
+
+def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
+    """The same walk where something is not finite."""
+    tangent = dict(seeds)
+    for node in nodes:
+        if node._row is None or node in seeds:
+            continue
+        slots = zip(graph.raw_operands(node), node._local_grads, strict=True)
+        parts = [0.0 if d == 0.0 else d * tangent[x] for x, d in slots if type(x) is not float and x in tangent]
+        if parts:
+            tangent[node] = sum(parts)
+    for root in roots:
+        if not isfinite(tangent.get(root, 0.0)):
+            adjoint = adjoints(root)
+            tangent[root] = sum(g * t for x, t in seeds.items() if (g := adjoint.get(x, 0.0)))
+    return tangent
+
+
+def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
+    """`tangents` as Values (floats where they are constant), which can be differentiated again.
+
+    Where any tangent on the way is not finite the backward pass decides, not only where a root's is: a factor of 0
+    would hide a NaN here, and the next derivative would find it.
+
+    Args:
+        roots: the Values whose derivatives are asked for.
+        seeds: the tangents to start from, floats or Values, by Value.
+
+    Returns:
+        The tangent of every node that depends on a seed; what is missing has tangent 0 for every input.
+    """
+    nodes = graph.order(*roots)
+    refuse_stale(nodes, seeds)
+    tangent = dict(seeds)
+    finite = True
+    for node in nodes:
+        row = node._row
+        if row is None or node in seeds:
+            continue
+        operands = graph.raw_operands(node)
+        slots = [i for i, x in enumerate(operands) if type(x) is not float and x in tangent]
+        if not slots:
+            continue
+        partials = partial_values(row, operands, node, slots)
+        used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
+        if used:
+            t = tangent[node] = added_up([chain_product(d, tangent[operands[i]], row.branch) for i, d in used])
+            finite = finite and isfinite(t._f if isinstance(t, Value) else t)
+    if not finite:
+        for root in roots:
+            adjoint = graph_adjoints(root, list(seeds), seeds)
+            tangent[root] = functions.sum(
+                chain_product(g, t, False) for g, t in zip(adjoint, seeds.values(), strict=True)
+            )
+    return tangent

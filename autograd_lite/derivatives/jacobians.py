@@ -1,0 +1,216 @@
+"""All derivatives of many Values in many others: the rows of a Jacobian, by the cheapest of four walks.
+
+The outputs share one graph, which is first written down as its local gradients alone. Going back from a single output
+visits only what that output was computed from, so where every output depends on a few nodes, as in a
+banded Hessian, the rows together cost about one pass. Where every output depends on nearly everything, the
+rows are taken together instead: one walk, in which an adjoint (or a tangent, going forward) is a vector
+with a lane for each row (or column). The choice is made while going, from the number of nodes that the rows
+so far have visited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import ceil, isfinite
+from typing import Any
+
+from autograd_lite.engine import graph
+from autograd_lite.engine.backward import adjoints
+from autograd_lite.engine.value import Value
+
+LANES = 256
+"""The rows or columns that one walk takes together: few enough that the vectors of a graph stay in memory."""
+
+
+SCALAR, VECTOR = 0.4, 4.0
+"""What a node costs in a walk of floats and in one of vectors, in microseconds, roughly."""
+
+
+SAMPLE = 16
+"""After how many rows the choice is looked at again."""
+
+
+Rows = Iterator[tuple[int, Any, Any]]
+
+
+class _Linear:
+    """The graph below some outputs as linear steps, operands first, without what no input reaches.
+
+    Attributes:
+        edges: for each node that depends on an input (place, local gradient) of the operands that do. A step such
+            as `greater` depends on nothing: left in, it would tie every row of a mean to all its terms.
+        at: the places of the outputs, None where one depends on no input.
+        inputs: the places of the inputs, None where nothing depends on one.
+    """
+
+    def __init__(self, outputs: Sequence[Any], inputs: Sequence[Value]) -> None:
+        place: dict[Value, int] = {}
+        self.edges: list[Sequence[tuple[int, float]]] = []
+        self.outputs, self.leaves = outputs, inputs
+        wanted = set(inputs)
+        for node in graph.order(*(y for y in outputs if isinstance(y, Value))):
+            row = node._row
+            steps: Sequence[tuple[int, float]] = ()
+            if node not in wanted:
+                if row is None:
+                    continue
+                steps = [
+                    (place[x], d)
+                    for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True)
+                    if type(x) is not float and x in place and not (row.flat and d == 0.0)
+                ]
+                if not steps:
+                    continue
+            place[node] = len(self.edges)
+            self.edges.append(steps)
+        self.at = [place.get(y) if isinstance(y, Value) else None for y in outputs]
+        self.inputs = [place.get(x) for x in inputs]
+        self.column = {i: j for j, i in enumerate(self.inputs) if i is not None}
+
+    def row(self, root: int) -> dict[int, float]:
+        """The adjoints of the nodes below one, by place."""
+        edges = self.edges
+        seen, stack = {root}, [root]
+        while stack:
+            for i, _ in edges[stack.pop()]:
+                if i not in seen:
+                    seen.add(i)
+                    stack.append(i)
+        adjoint = dict.fromkeys(seen, 0.0)
+        adjoint[root] = 1.0
+        for i in sorted(seen, reverse=True):
+            g = adjoint[i]
+            for j, d in edges[i]:
+                adjoint[j] += g * d
+        return adjoint
+
+    def vector_rows(self, left: Sequence[int]) -> Rows:
+        """Rows taken together by the backward pass: an adjoint holds d(output)/d(node) for a lane an output."""
+        import numpy as np
+
+        for start in range(0, len(left), LANES):
+            batch = left[start : start + LANES]
+            adjoint: dict[int, Any] = {}
+            for lane, k in enumerate(batch):
+                adjoint.setdefault(self.at[k], np.zeros(len(batch)))[lane] = 1.0  # type: ignore[arg-type]
+            with np.errstate(all="ignore"):
+                for i in range(max(adjoint), -1, -1):
+                    steps = self.edges[i]
+                    g = adjoint.pop(i, None) if steps else None
+                    if g is None:
+                        continue
+                    for j, d in steps:
+                        if j in adjoint:
+                            adjoint[j] += d * g
+                        else:
+                            adjoint[j] = d * g
+                block = np.zeros((len(self.inputs), len(batch)))
+                for j, place in enumerate(self.inputs):
+                    if place in adjoint:
+                        block[j] = adjoint[place]
+            yield from self.finite(block.T, batch)
+
+    def forward_rows(self, left: Sequence[int]) -> Rows:
+        """Columns taken together by forward mode: a tangent holds d(node)/d(input) for a lane an input."""
+        import numpy as np
+
+        roots = [self.at[k] for k in left]
+        block: Any = np.zeros((len(left), len(self.inputs)))
+        lanes = 1 if SCALAR * len(self.inputs) < VECTOR else LANES
+        with np.errstate(all="ignore"):
+            for start in range(0, len(self.inputs), lanes):
+                some = self.inputs[start : start + lanes]
+                units = [1.0] if lanes == 1 else np.eye(len(some))
+                tangent: dict[Any, Any] = {
+                    place: unit for place, unit in zip(some, units, strict=True) if place is not None
+                }
+                for i, steps in enumerate(self.edges):
+                    parts = [d * tangent[j] for j, d in steps if j in tangent]
+                    if parts:
+                        tangent[i] = sum(parts[1:], parts[0])
+                for k, root in enumerate(roots):
+                    if root in tangent:
+                        block[k, start : start + len(some)] = tangent[root]
+        yield from self.finite(block, left)
+
+    def finite(self, block: Any, batch: Sequence[int]) -> Rows:
+        """The rows of a block; one that is not finite is done again by itself, by the rules for 0 * inf."""
+        columns = range(len(self.inputs))
+        for k, row in zip(batch, block, strict=True):
+            yield (k, columns, row) if isfinite(row.sum()) else self.careful(k)
+
+    def careful(self, k: int) -> tuple[int, Any, Any]:
+        """One row by the backward pass of diff.py."""
+        adjoint = adjoints(self.outputs[k])
+        return k, range(len(self.leaves)), [adjoint.get(x, 0.0) for x in self.leaves]
+
+
+def rows(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
+    """The rows of d(outputs)/d(inputs), in any order.
+
+    Args:
+        outputs: Values, and floats where an output is constant.
+        inputs: leaves.
+
+    Yields:
+        (row, columns, derivatives): two sequences of one length. What is missing is 0.
+    """
+    linear = _Linear(outputs, inputs)
+    left = [k for k, place in enumerate(linear.at) if place is not None]
+    size = len(linear.edges)
+    forward_cost = _forward_cost(size, len(inputs))
+    forward = forward_cost < _vector_cost(size, len(left))
+    visited = done = 0
+    while left:
+        together = forward_cost if forward else _vector_cost(size, len(left))
+        if done and together < SCALAR * visited / done * len(left):
+            yield from (linear.forward_rows if forward else linear.vector_rows)(left)
+            return
+        for k in left[:SAMPLE]:
+            adjoint = linear.row(linear.at[k])  # type: ignore[arg-type]
+            visited += len(adjoint)
+            if isfinite(sum(adjoint.values())):
+                found = [(linear.column[i], g) for i, g in adjoint.items() if i in linear.column]
+                yield k, [j for j, _ in found], [g for _, g in found]
+            else:
+                yield linear.careful(k)
+        done += len(left[:SAMPLE])
+        left = left[SAMPLE:]
+
+
+def _vector_cost(size: int, lanes: int) -> float:
+    return VECTOR * size * ceil(lanes / LANES)
+
+
+def _forward_cost(size: int, lanes: int) -> float:
+    return min(SCALAR * size * lanes, _vector_cost(size, lanes))
+
+
+def dense(outputs: Sequence[Any], inputs: Sequence[Value]) -> Any:
+    """The Jacobian as an array of shape (number of outputs, number of inputs)."""
+    import numpy as np
+
+    matrix = np.zeros((len(outputs), len(inputs)))
+    for i, columns, derivatives in rows(outputs, inputs):
+        if isinstance(columns, range):
+            matrix[i] = derivatives
+        else:
+            matrix[i, columns] = derivatives
+    return matrix
+
+
+def sparse(outputs: Sequence[Any], inputs: Sequence[Value], what: str) -> Any:
+    """The Jacobian as a scipy.sparse.csr_array; nothing of its full size is ever made."""
+    try:
+        from scipy.sparse import coo_array
+    except ImportError:
+        raise ImportError(f"{what}(sparse=True) needs SciPy: pip install scipy, or leave sparse=False") from None
+    at: tuple[list[int], list[int]] = ([], [])
+    entries: list[float] = []
+    for i, columns, derivatives in rows(outputs, inputs):
+        for j, d in zip(columns, derivatives, strict=True):
+            if d != 0.0:
+                at[0].append(i)
+                at[1].append(j)
+                entries.append(d)
+    return coo_array((entries, at), shape=(len(outputs), len(inputs)), dtype=float).tocsr()

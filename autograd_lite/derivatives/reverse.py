@@ -1,0 +1,149 @@
+"""Derivatives of a graph: the backward pass, as numbers or as a graph.
+
+The reverse sweep goes through the nodes from the root to the leaves in topological order and hands
+each adjoint on, g(operand) += g(node) * local gradient. With `create_graph` the same sweep is done
+in Values, with each row's partials evaluated anew, so that a gradient can be differentiated again.
+Forward mode goes the other way over the same nodes, from the leaves up, with the tangents beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from math import isfinite
+from typing import Any
+
+from autograd_lite.engine import functions, graph
+from autograd_lite.engine.backward import adjoints
+from autograd_lite.engine.checks import shown
+from autograd_lite.engine.modes import look_at
+from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.engine.value import Value, listed, record
+
+
+def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
+    """The derivatives of one Value in others, as numbers or as Values; no `.grad` is touched.
+
+    Args:
+        y: the Value to differentiate.
+        xs: a Value of its graph, leaf or not, or a sequence of them.
+        create_graph: return Values, which can be differentiated again.
+
+    Returns:
+        A list with dy/dx for each x, or for a single x the derivative itself: floats, or Values
+        with create_graph. It is 0 for an x that y does not depend on.
+
+    Raises:
+        TypeError: y or an x is no Value.
+        RuntimeError: with create_graph, if the data of a leaf has changed since the graph was built.
+
+    Example:
+        >>> x = ag.Value(2.0)
+        >>> y = x ** 3
+        >>> dy = ag.gradients(y, x, create_graph=True)
+        >>> dy.item(), ag.gradients(dy, x)
+        (12.0, 12.0)
+    """
+    single = isinstance(xs, Value)
+    wanted = [xs] if single else listed(xs, "gradients", "xs", "expected a Value or a sequence of Values")
+    if not isinstance(y, Value):
+        raise TypeError(f"gradients: y must be a Value, got {shown(y)}")
+    if create_graph:
+        found = [_own(g) for g in graph_adjoints(y, wanted)]
+        return found[0] if single else found
+    look_at(y, "gradients(create_graph=False)")
+    adjoint = adjoints(y)
+    numbers = [adjoint.get(x, 0.0) for x in wanted]
+    return numbers[0] if single else numbers
+
+
+def _own(g: Any) -> Value:
+    """A derivative as a Value of its own: not a leaf of the graph, which naming or setting it would change."""
+    if not isinstance(g, Value):
+        return Value(g)
+    return g if g._row is not None else g * 1.0
+
+
+def graph_adjoints(root: Value, wanted: Sequence[Value], fresh: Collection[Value] = ()) -> list[Any]:
+    """The adjoints of the wanted Values as Values (floats where they are constant).
+
+    Args:
+        root: the Value to differentiate.
+        wanted: the Values to differentiate it in.
+        fresh: leaves that cannot have changed since the graph was built, which saves a look at their users.
+    """
+    nodes = graph.order(root)
+    refuse_stale(nodes, fresh)
+    needed = set(wanted)  # and whatever leads to one of them
+    for node in nodes:
+        if any(x in needed for x in graph.raw_operands(node) if type(x) is not float):
+            needed.add(node)
+    parts: dict[Value, list[Any]] = {root: [1.0]}
+    adjoint: dict[Value, Any] = {}
+    for node in reversed(nodes):
+        if node not in needed or node not in parts:
+            continue
+        adjoint[node] = g = added_up(parts.pop(node))
+        row = node._row
+        if row is None:
+            continue
+        operands = graph.raw_operands(node)
+        slots = [i for i, x in enumerate(operands) if type(x) is not float and x in needed]
+        for i, d in zip(slots, partial_values(row, operands, node, slots), strict=True):
+            if type(d) is float and d == 0.0 and (row.branch or isfinite(g if type(g) is float else g._f)):
+                continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
+            parts.setdefault(operands[i], []).append(chain_product(g, d, row.branch))
+    return [adjoint.get(x, 0.0) for x in wanted]
+
+
+def chain_product(first: Any, second: Any, branch: bool) -> Any:
+    """first * second, and 0 where the first is 0, whatever the second; for a branch the other way round too."""
+    row = TABLE["_masked" if branch else "_chain"]
+    if type(first) is float and type(second) is float:
+        return row.value(first, second)
+    for factor, other in ((first, second), (second, first)):
+        if type(factor) is float and factor == 1.0:
+            return other
+        if type(factor) is float and factor == -1.0:
+            return -other
+    return record(row, (first, second))
+
+
+def added_up(parts: list[Any]) -> Any:
+    """The sum of the contributions to an adjoint."""
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1] if len(parts) == 2 else functions.sum(parts)
+
+
+def partial_values(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
+    """A row's local derivatives in some of its operands, as Values."""
+    if row.flat:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
+        return [node if d != d else d for d in map(node._local_grads.__getitem__, slots)]
+    if not isinstance(row.partials, str):
+        found = row.partials(*operands, node)
+        return [found[i] for i in slots]
+    if row.variadic:
+        found = _rule(row, 0)(operands, node)
+        return [found[i] for i in slots]
+    return [_rule(row, i)(*operands, node) for i in slots]
+
+
+def _rule(row: Row, slot: int) -> Callable[..., Any]:
+    """The function of the operands and `out` that gives one partial; compiled once for each row."""
+    if slot not in row.rules:
+        row.rules[slot] = functions.on_values(row.partial_texts()[slot], *row.operands, "out")
+    return row.rules[slot]
+
+
+def refuse_stale(nodes: Iterable[Value], fresh: Collection[Value] = ()) -> None:
+    """Derivatives that are graphs evaluate the operands anew: refuse if a leaf is not what it was."""
+    for node in nodes:
+        operands = graph.raw_operands(node)
+        leaves = [x for x in operands if type(x) is not float and x._row is None and x not in fresh]
+        if node._row is None or not leaves:
+            continue
+        numbers = [x if type(x) is float else x._f for x in operands]
+        value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
+        if repr((value, tuple(local))) != repr((node._f, node._local_grads)):
+            raise RuntimeError(
+                f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "
+                f"it was computed (leaves: {', '.join(map(repr, leaves))}); compute the expression again"
+            )

@@ -1,0 +1,87 @@
+"""What users pass in: numbers made floats, settings held to their bounds, and how a message describes the rest."""
+
+from __future__ import annotations
+
+import math
+from math import inf
+from numbers import Rational, Real
+from operator import index
+from sys import modules
+from typing import Any
+
+
+def setting(x: Any, what: str, low: float, high: float = inf) -> float:
+    """A number in [low, high), or a refusal that says what it was for."""
+    value = plain(x, what)
+    if not low <= value < high:  # also NaN, and infinity
+        bounds = f"at least {low:g}" if high == inf else f"in [{low:g}, {high:g})"
+        raise ValueError(f"{what} must be {bounds} and finite, got {value:g}")
+    return value
+
+
+def whole(n: Any, what: str, low: int = 1) -> int:
+    """A whole number of at least `low`, or a refusal that says what it was for."""
+    try:
+        count = index(n)
+    except TypeError:
+        raise TypeError(f"{what} must be a whole number, got {shown(n)}") from None
+    if count < low:
+        raise ValueError(f"{what} must be at least {low}, got {count}")
+    return count
+
+
+def is_array(x: Any) -> bool:
+    """Whether x is a NumPy array with an axis (one without is a number); does not import NumPy."""
+    numpy = modules.get("numpy")  # an array can only come from there
+    return numpy is not None and isinstance(x, numpy.ndarray) and x.ndim > 0
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def number(x: Any) -> Any:
+    """x as a float if it is a real number of any kind (0-d arrays included), else NotImplemented."""
+    if type(x) is float:
+        return x
+    if type(x) is int or isinstance(x, Real) or _is_decimal(x):
+        try:
+            value = float(x)
+        except OverflowError:
+            value = math.inf
+        if math.isinf(value) and (isinstance(x, Rational) or "inf" not in str(x).lower()):
+            message = f"this {type(x).__name__} is too large for a float (1.8e308); divide it first"
+            raise OverflowError(message)
+        return value
+    if getattr(x, "ndim", None) == 0 and hasattr(x, "item"):
+        item = x.item()
+        return NotImplemented if item is x else number(item)
+    return NotImplemented
+
+
+def _is_decimal(x: Any) -> bool:
+    decimal = modules.get("decimal")  # a Decimal can only come from there
+    return decimal is not None and isinstance(x, decimal.Decimal)
+
+
+def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar") -> float:
+    """x as a float; TypeError says what it was for."""
+    try:
+        value = number(x)
+    except OverflowError as error:
+        raise OverflowError(f"{what}: {error}") from None
+    if value is NotImplemented:
+        if hasattr(x, "_f"):  # a Value, a class of a later file
+            hint = "take its number with .item(), or a leaf without history with .detach()"
+        elif getattr(x, "ndim", 0):
+            hint = "on arrays use NumPy's function of that name, which applies ours to each element"
+        raise TypeError(f"{what}: expected a real number, got {shown(x)}; {hint}")
+    return value  # type: ignore[no-any-return]
+
+
+def shown(x: Any) -> str:
+    """A short description of any object for an error message: its type, and itself if that is short."""
+    try:
+        text = repr(x)
+    except Exception:  # of an integer of 5,000 digits, or of an object whose repr fails: name its type at least
+        return type(x).__name__
+    return f"{type(x).__name__} {text}" if len(text) <= 60 else type(x).__name__

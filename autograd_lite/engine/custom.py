@@ -1,0 +1,137 @@
+"""`ag.primitive`: rows that users add to the table."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from keyword import iskeyword
+from typing import Any
+
+from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.functions import VALUES, make_function, on_values
+from autograd_lite.engine.rules import TABLE, Row, define
+from autograd_lite.engine.value import Value
+
+# --- rows of the user's own -----------------------------------------------------------------------------
+
+
+def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None) -> Callable[..., Any]:
+    """Add a primitive of your own to the table; it is then drawn, checked and differentiated like ours.
+
+    Args:
+        name: an identifier that no primitive of the library has.
+        forward: its result: a function of floats, or an expression as text ("a * exp(a)").
+        partials: its local derivatives, one an operand: a function of the operands (and of `out`, the result,
+            if it takes one argument more) that returns a tuple, or one number for one operand; or expressions
+            as text, separated by commas. Written with operators and functions of this library they
+            serve derivatives of every order.
+        symbol: what pictures write in the box; the name unless told otherwise.
+
+    Returns:
+        A function of Values and floats.
+
+    Raises:
+        TypeError: a rule is neither text nor a function of a fixed number of positional arguments.
+        ValueError: the name is taken or no identifier, or forward and partials do not fit together.
+
+    Example:
+        >>> cube = ag.primitive("cube", lambda a: a * a * a, lambda a: 3 * a * a)
+        >>> x = ag.Value(2.0)
+        >>> cube(x).item(), ag.gradients(cube(x), x)
+        (8.0, 12.0)
+    """
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name.startswith("_"):
+        raise ValueError(f"primitive: name must be an identifier without a leading underscore, got {shown(name)}")
+    if symbol is not None and not isinstance(symbol, str):
+        raise TypeError(f"primitive: symbol must be a string, got {shown(symbol)}")
+    if isinstance(forward, str):
+        operands = _free_names(forward, f"primitive {name!r}: forward")
+        forward = on_values(forward, *operands)
+    else:
+        operands = _positional(forward, "forward")
+    if not operands:
+        raise ValueError(f"primitive {name!r}: forward has no operand")
+    row = Row(
+        name,
+        symbol or name,
+        " ".join(operands),
+        _checked_forward(name, forward),
+        _checked_partials(name, partials, operands),
+        f"The user's primitive {name}.",
+        builtin=False,
+    )
+    return make_function(define(row))
+
+
+def _free_names(text: str, what: str) -> tuple[str, ...]:
+    """The names in a rule that are no function or constant of the language; ValueError if it is no expression."""
+    try:
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    except SyntaxError as error:
+        raise ValueError(f"{what}: {text!r} is no expression ({error.msg})") from None
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not _known(node.func.id):
+            raise ValueError(f"{what}: {text!r} calls {node.func.id!r}, which is no primitive of the table")
+    found = (node.id for node in nodes if isinstance(node, ast.Name))
+    return tuple(dict.fromkeys(name for name in found if not _known(name)))
+
+
+def _known(name: str) -> bool:
+    return name in VALUES or name in TABLE
+
+
+def _positional(rule: Any, what: str) -> tuple[str, ...]:
+    if not callable(rule):
+        raise TypeError(f"primitive: {what} must be a function or an expression as text, got {shown(rule)}")
+    import inspect  # slow to import, and needed here alone
+
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except ValueError:  # a builtin that does not tell
+        raise TypeError(
+            f"primitive: {what} does not tell its arguments, got {shown(rule)}; put it into a function of your own, "
+            "such as lambda a: max(a, 0.0)"
+        ) from None
+    if any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
+        raise TypeError(f"primitive: {what} must take a fixed number of positional arguments")
+    return tuple(p.name for p in parameters)
+
+
+def _checked_forward(name: str, forward: Callable[..., Any]) -> Callable[..., float]:
+    def checked(*numbers: float) -> float:
+        return plain(forward(*numbers), f"primitive {name!r}: the result of forward")
+
+    return checked
+
+
+def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Callable[..., tuple[Any, ...]]:
+    """The partials as one function of the operands and `out` that returns a tuple of the right length."""
+    n = len(operands)
+    if isinstance(partials, str):
+        unknown = [
+            x for x in _free_names(f"({partials},)", f"primitive {name!r}: partials") if x not in (*operands, "out")
+        ]
+        if unknown:
+            raise ValueError(
+                f"primitive {name!r}: partials uses {unknown[0]!r}, which is no operand ({', '.join(operands)})"
+            )
+        given = len(ast.parse(f"({partials.strip()},)", mode="eval").body.elts)  # type: ignore[attr-defined]
+        if given != n:
+            raise ValueError(
+                f"primitive {name!r}: partials has {given} derivatives for {n} operands ({', '.join(operands)})"
+            )
+        partials = on_values(f"({partials},)" if n > 1 else partials, *operands, "out")
+    takes = len(_positional(partials, "partials"))
+    if takes not in (n, n + 1):
+        raise ValueError(
+            f"primitive {name!r}: partials takes {takes} arguments; it gets {n} operands, and out if it takes {n + 1}"
+        )
+
+    def checked(*arguments: Any) -> tuple[Any, ...]:
+        found = partials(*arguments[:takes])
+        found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
+        if len(found) != n:
+            raise ValueError(f"primitive {name!r}: partials gave {len(found)} derivatives for {n} operands")
+        return tuple(x if isinstance(x, Value) else plain(x, f"primitive {name!r}: a partial") for x in found)
+
+    return checked

@@ -1,0 +1,493 @@
+"""The table of primitives as operators, methods and functions of Values and floats.
+
+Every function here is made from its row, or checks its arguments and records a row: nothing states a
+rule a second time. Type checkers read signatures.pyi, which tools/make_stubs.py writes from the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from typing import Any
+
+from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.kernels import CONSTANTS, HELPERS
+from autograd_lite.engine.primitives import LOG_SOFTMAX, SOFTMAX
+from autograd_lite.engine.rules import TABLE, Row, float_text, names_in, value_text
+from autograd_lite.engine.value import Value, hot, record
+
+# --- code made from rows: a primitive with its rule written out, since this is the hot path -----------
+
+UNARY = """
+def {function}({a}):
+    if isinstance({a}, Value):
+        node = new(Value)
+        node._row = row_{name}
+        node._a = {a}
+        node._b = None
+        {a} = {a}._f
+        node._f = out = {forward}
+        node._da = {partials[0]}
+        return observe(node) if special else node
+    return value_{name}(plain({a}, {name!r}))
+"""
+
+
+OPERATOR = """
+def {function}({this}, {other}):
+    if isinstance({other}, Value):
+        node = new(Value)
+        node._a = {a}
+        node._b = {b}
+        {other} = {other}._f
+    else:
+        if type({other}) is not float:
+            {other} = number({other})
+            if {other} is NotImplemented:
+                return {other}
+        node = new(Value)
+        node._a = {a}
+        node._b = {b}
+    {this} = {this}._f
+    node._row = row_{name}
+    node._f = out = {forward}
+    node._da = {partials[0]}
+    node._db = {partials[1]}
+    return observe(node) if special else node
+"""
+
+
+FUNCTION = """
+def {function}({signature}):
+    if {any_value}:
+        return record(row_{name}, ({operands},))
+    return value_{name}({numbers})
+"""
+
+
+def make(template: str, row: Row, function: str, **names: Any) -> Callable[..., Any]:
+    """The function that a template makes of a row."""
+    hot[f"row_{row.name}"], hot[f"value_{row.name}"] = row, row.value
+    partials = [float_text(text) for text in row.partial_texts()]
+    forward = float_text(row.forward) if isinstance(row.forward, str) else ""
+    made: dict[str, Any] = {}
+    source = template.format(function=function, name=row.name, forward=forward, partials=partials, **names)
+    exec(compile(source, f"<primitive {row.name}>", "exec"), hot, made)
+    return _signed(made[function], row)
+
+
+def make_operator(row: Row, function: str, reflected: bool = False) -> Callable[..., Any]:
+    """A binary operator, or its reflected form, in which the right operand is the Value."""
+    a, b = row.operands
+    this, other = (b, a) if reflected else (a, b)
+    return make(OPERATOR, row, function, a=a, b=b, this=this, other=other)
+
+
+def make_function(row: Row) -> Callable[..., Any]:
+    """The public function of a row of fixed arity, on Values and floats in any mixture."""
+    names = row.operands
+    if len(names) == 1 and isinstance(row.forward, str):
+        return make(UNARY, row, row.name, a=names[0])
+    required = len(names) - len(row.defaults)
+    checked = [f"plain({x}, {f'{row.name}: {x}'!r})" for x in names]
+    return make(
+        FUNCTION,
+        row,
+        row.name,
+        signature=", ".join([*names[:required], *map("{}={!r}".format, names[required:], row.defaults)]),
+        any_value=" or ".join(f"isinstance({x}, Value)" for x in names),
+        operands=", ".join(f"{x} if isinstance({x}, Value) else {c}" for x, c in zip(names, checked, strict=True)),
+        numbers=", ".join(checked),
+    )
+
+
+def _signed(function: Callable[..., Any], row: Row) -> Callable[..., Any]:
+    """Give a made function its home and its documentation."""
+    function.__module__ = __name__
+    function.__doc__ = documentation(row)
+    return function
+
+
+def documentation(row: Row) -> str:
+    """The docstring of a row: what it is, its formula, its derivatives, an example worked out on the spot."""
+    rule = row.forward if isinstance(row.forward, str) else "a rule of your own"
+    lines = [row.about or f"The primitive {row.name}.", ""]
+    lines += [f"    {row.name}({', '.join(row.operands)}) = {rule}"]
+    lines += [f"    d/d{x} = {text}" for x, text in zip(row.operands, row.partial_texts(), strict=False)]
+    lines += ["", "Args:", *(f"    {x}: a Value or a real number." for x in row.operands)]
+    lines += ["", "Returns:", "    A Value if an operand is one, else a float.", "", "Raises:"]
+    lines += ["    TypeError: an operand is neither a Value nor a real number."]
+    if row.builtin and isinstance(row.forward, str):
+        sample = [example_point(interval) for interval in row.domain]
+        out, gradients = row.evaluate(*sample)
+        lines += ["", "Example:", f"    >>> ag.{row.name}({', '.join(map(repr, sample))})", f"    {out!r}"]
+        x = row.operands[0]
+        lines += [f"    >>> {x} = ag.Value({sample[0]!r})"]
+        call = ", ".join([x, *map(repr, sample[1:])])
+        lines += [f"    >>> ag.gradients(ag.{row.name}({call}), {x})", f"    {gradients[0]!r}"]
+    return "\n".join(lines)
+
+
+def example_point(interval: tuple[float, float]) -> float:
+    """A plain point inside an interval."""
+    low, _ = interval
+    return low + 0.5 if low > -math.inf else 0.5
+
+
+OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "div": "truediv", "pow": "pow"}
+
+FUNCTIONS = [row.name for row in TABLE.values() if not row.variadic and row.name not in (*OPERATORS, "neg")]
+"""The rows that are functions of a fixed number of operands."""
+
+
+METHODS = {name: name for name in FUNCTIONS if len(TABLE[name].operands) - len(TABLE[name].defaults) == 1} | {
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arcsinh": "asinh",
+    "arccosh": "acosh",
+    "arctanh": "atanh",
+    "arctan2": "atan2",
+    "hypot": "hypot",
+    "logaddexp": "logaddexp",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "clamp": "clamp",
+    "__neg__": "neg",
+    "__abs__": "abs",
+    "__floor__": "floor",
+    "__ceil__": "ceil",
+}
+"""Methods of Value: functions of one operand, by the names too under which NumPy looks for them on the
+elements of an object array, and a few more."""
+
+
+def __getattr__(name: str) -> Any:
+    """Make a function when it is first asked for."""
+    if name not in TABLE or TABLE[name].variadic:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    function = globals()[name] = make_function(TABLE[name])
+    return function
+
+
+def _function(name: str) -> Any:
+    return globals().get(name) or __getattr__(name)
+
+
+class _Method:
+    """A method of Value that is made when it is first used, and then takes this object's place."""
+
+    def __init__(self, name: str, make: Callable[[], Callable[..., Any]]) -> None:
+        self.name, self.make = name, make
+
+    def __get__(self, value: Any, kind: type) -> Any:
+        function = self.make()
+        setattr(Value, self.name, function)
+        return function.__get__(value, kind)
+
+
+for _name, _primitive in METHODS.items():
+    setattr(Value, _name, _Method(_name, partial(_function, _primitive)))
+
+for _primitive, _python in OPERATORS.items():
+    for _reflected, _prefix in ((False, ""), (True, "r")):
+        _name = f"__{_prefix}{_python}__"
+        setattr(Value, _name, _Method(_name, partial(make_operator, TABLE[_primitive], _name, _reflected)))
+
+
+# --- n-ary: one sequence -----------------------------------------------------------------------------
+
+
+def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[Any, ...], bool]:
+    """(operands, whether one is a Value) of a primitive of one sequence."""
+    if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
+        raise TypeError(f"{name}: takes one sequence of Values and numbers, got {shown(xs)}")
+    found = tuple(x if type(x) is float or isinstance(x, Value) else _element(x, name, i) for i, x in enumerate(xs))
+    if not found and not empty:
+        raise ValueError(f"{name}: the sequence is empty; it needs at least one element")
+    return found, any(type(x) is not float for x in found)
+
+
+def _element(x: Any, name: str, i: int) -> float:
+    """An element of a sequence as a float; one that is an array itself is refused with the way out."""
+    if getattr(x, "ndim", 0):
+        arrays = f"np.{name}(xs) adds or multiplies arrays of Values, and " if name in ("sum", "prod") else ""
+        raise TypeError(
+            f"{name}: element {i} must be a number, and it is an array of shape {getattr(x, 'shape', '?')}; {arrays}"
+            f"ag.{name.partition(':')[0]} takes one sequence of numbers: np.ravel(xs) is one"
+        )
+    return plain(x, f"{name}: element {i}")
+
+
+def _n_ary(name: str, xs: Iterable[Any], empty: bool = False) -> Any:
+    operands, graph = _operands(xs, name, empty)
+    return record(TABLE[name], operands) if graph else float(TABLE[name].value(operands))
+
+
+def sum(xs: Iterable[Any]) -> Any:
+    """The sum of a sequence as one node, exactly rounded.
+
+        sum(xs) = x1 + ... + xn,  d/dxi = 1
+
+    In a folded program it is a plain sum of floats; `fold` states the bound.
+
+    Args:
+        xs: Values and real numbers; an empty sequence gives 0.0.
+
+    Returns:
+        A Value if an element is one, else a float.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+
+    Example:
+        >>> ag.sum([1.0, ag.Value(2.0), 3.0])
+        Value(6.0, op='sum')
+    """
+    return _n_ary("sum", xs, empty=True)
+
+
+def prod(xs: Iterable[Any]) -> Any:
+    """The product of a sequence as one node.
+
+        prod(xs) = x1 ... xn,  d/dxi = the product of the others
+
+    Args:
+        xs: Values and real numbers; an empty sequence gives 1.0.
+
+    Returns:
+        A Value if an element is one, else a float.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+
+    Example:
+        >>> ag.prod([2.0, ag.Value(0.0), 3.0]).local_grads
+        (0.0, 6.0, 0.0)
+    """
+    return _n_ary("prod", xs, empty=True)
+
+
+def mean(xs: Iterable[Any]) -> Any:
+    """The arithmetic mean of a sequence as one node.
+
+        mean(xs) = (x1 + ... + xn) / n,  d/dxi = 1 / n
+
+    Args:
+        xs: Values and real numbers, at least one.
+
+    Returns:
+        A Value if an element is one, else a float.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        ValueError: xs is empty.
+
+    Example:
+        >>> ag.mean([1.0, ag.Value(2.0), 6.0])
+        Value(3.0, op='mean')
+    """
+    return _n_ary("mean", xs)
+
+
+def max(xs: Iterable[Any]) -> Any:
+    """The largest element of a sequence as one node; `maximum` takes two operands.
+
+        max(xs),  d/dxi = 1 / k for each of the k largest, 0 for the rest
+
+    Args:
+        xs: Values and real numbers, at least one.
+
+    Returns:
+        A Value if an element is one, else a float.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        ValueError: xs is empty.
+
+    Example:
+        >>> ag.max([1.0, ag.Value(3.0), 3.0]).local_grads
+        (0.0, 0.5, 0.5)
+    """
+    return _n_ary("max", xs)
+
+
+def min(xs: Iterable[Any]) -> Any:
+    """The smallest element of a sequence as one node; `minimum` takes two operands.
+
+        min(xs),  d/dxi = 1 / k for each of the k smallest, 0 for the rest
+
+    Args:
+        xs: Values and real numbers, at least one.
+
+    Returns:
+        A Value if an element is one, else a float.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        ValueError: xs is empty.
+
+    Example:
+        >>> ag.min([1.0, ag.Value(3.0)]).item()
+        1.0
+    """
+    return _n_ary("min", xs)
+
+
+def norm(xs: Iterable[Any]) -> Any:
+    """The Euclidean norm of a sequence as one node, without overflow on the way.
+
+        norm(xs) = sqrt(x1^2 + ... + xn^2),  d/dxi = xi / norm(xs), 0 at the origin
+
+    Args:
+        xs: Values and real numbers, at least one.
+
+    Returns:
+        A Value if an element is one, else a float.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        ValueError: xs is empty.
+
+    Example:
+        >>> ag.norm([ag.Value(3.0), 4.0])
+        Value(5.0, op='norm')
+    """
+    return _n_ary("norm", xs)
+
+
+def logsumexp(xs: Iterable[Any]) -> Any:
+    """The logarithm of a sum of exponentials as one node, without overflow.
+
+        logsumexp(xs) = log(exp(x1) + ... + exp(xn)),  d/dxi = softmax(xs)[i]
+
+    Args:
+        xs: Values and real numbers, at least one.
+
+    Returns:
+        A Value if an element is one, else a float.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        ValueError: xs is empty.
+
+    Example:
+        >>> ag.logsumexp([ag.Value(1000.0), 1000.0]).local_grads
+        (0.5, 0.5)
+    """
+    return _n_ary("logsumexp", xs)
+
+
+def dot(xs: Iterable[Any], ys: Iterable[Any], bias: Any = None) -> Any:
+    """The dot product of two sequences, plus a bias if one is given, as one node.
+
+        dot(xs, ys, bias) = x1 y1 + ... + xn yn + bias,  d/dxi = yi, d/dyi = xi, d/dbias = 1
+
+    Args:
+        xs, ys: Values and real numbers, as many in the one as in the other.
+        bias: a Value, a real number, or None.
+
+    Returns:
+        A Value if an element is one, else a float. Its operands are the x, then the y, then the bias.
+
+    Raises:
+        TypeError: an argument is no sequence, or an element is neither a Value nor a real number.
+        ValueError: the lengths differ.
+
+    Example:
+        >>> ag.dot([ag.Value(3.0), ag.Value(1.0)], [1.0, 2.0], bias=0.5).item()
+        5.5
+    """
+    left, _ = _operands(xs, "dot: xs", empty=True)
+    right, _ = _operands(ys, "dot: ys", empty=True)
+    if len(left) != len(right):
+        raise ValueError(f"dot: xs has {len(left)} elements and ys has {len(right)}; they must be as many")
+    return _n_ary("dot", left + right if bias is None else (*left, *right, bias), empty=True)
+
+
+def softmax(xs: Iterable[Any]) -> list[Any]:
+    """The exponentials of a sequence, scaled to add up to 1; without overflow.
+
+        softmax(xs)[i] = exp(xi) / (exp(x1) + ... + exp(xn))
+
+    Args:
+        xs: Values and real numbers, at least one.
+
+    Returns:
+        A list: Values if an element of xs is one, else floats.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        ValueError: xs is empty.
+
+    Example:
+        >>> ag.softmax([1000.0, 1000.0])
+        [0.5, 0.5]
+    """
+    return _list_rule(SOFTMAX)(_operands(xs, "softmax")[0])  # type: ignore[no-any-return]
+
+
+def log_softmax(xs: Iterable[Any]) -> list[Any]:
+    """The logarithms of softmax, without loss where that underflows.
+
+        log_softmax(xs)[i] = xi - logsumexp(xs)
+
+    Args:
+        xs: Values and real numbers, at least one.
+
+    Returns:
+        A list: Values if an element of xs is one, else floats.
+
+    Raises:
+        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        ValueError: xs is empty.
+
+    Example:
+        >>> ag.log_softmax([0.0, 1000.0])
+        [-1000.0, 0.0]
+    """
+    return _list_rule(LOG_SOFTMAX)(_operands(xs, "log_softmax")[0])  # type: ignore[no-any-return]
+
+
+# --- the language of rows on Values -------------------------------------------------------------------
+
+
+def _where(condition: Any, a: Callable[[], Any], b: Callable[[], Any]) -> Any:
+    """`where` in a rule: if the condition is a constant, only the side that it takes is made."""
+    if isinstance(condition, Value):
+        return _function("where")(condition, a(), b())
+    return b() if condition == 0.0 else a() if condition == condition else math.nan
+
+
+def _div(a: Any, b: Any) -> Any:
+    """a / b by the operator of Values, or on two constants by the kernel, which does not raise."""
+    return hot["div"](a, b) if a.__class__ is float and b.__class__ is float else a / b
+
+
+def _pow(a: Any, b: Any) -> Any:
+    """a ** b, likewise."""
+    return hot["pow"](a, b) if a.__class__ is float and b.__class__ is float else a**b
+
+
+VALUES: dict[str, Any] = {**CONSTANTS, **HELPERS, "where": _where, "div": _div, "pow": _pow, "flat": lambda out: 0.0}
+"""What a name in a rule means on Values (and on floats beside them); functions join when first needed."""
+
+
+def on_values(text: str, *names: str) -> Callable[..., Any]:
+    """The function of these names that evaluates a rule on Values and floats."""
+    code = value_text(text)
+    for name in names_in(code) & TABLE.keys() - VALUES.keys():
+        VALUES[name] = _function(name)
+    return eval(f"lambda {', '.join(names)}: {code}", VALUES)  # type: ignore[no-any-return]
+
+
+@cache
+def _list_rule(text: str) -> Callable[..., Any]:
+    return on_values(text, "xs")
+
+
+__all__ = [  # noqa: PLE0604
+    *(name for name in FUNCTIONS if name[0] != "_"),
+    "dot", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod", "softmax", "sum",
+]  # fmt: skip

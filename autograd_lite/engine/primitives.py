@@ -1,0 +1,118 @@
+"""The table of primitives: every operation the engine knows, one row each.
+
+Everything reads these rows: the eager forward pass and its local gradients, derivatives that are
+graphs, the tests, the documentation, the pictures. The language that they are written in is in
+rows.py. Above the table stand the float kernels: the C library's functions made total, so that
+NaN in gives NaN, poles give infinities and nothing raises.
+
+What does not live here: nodes, graphs, walks.
+"""
+
+from __future__ import annotations
+
+from autograd_lite.engine.kernels import inf
+from autograd_lite.engine.rules import TABLE, Row
+
+SOFTMAX = "last(top := _stop(max(xs)), parts := [_expdiff(x, top) for x in xs], ratios(parts, sum(parts)))"
+
+LOG_SOFTMAX = (
+    "last(top := _stop(max(xs)), down := [_shift(x, top) for x in xs], "
+    "own := [where(equal(x, top), expm1(_shift(x, top)), _expdiff(x, top)) for x in xs], "
+    "rest := log1p(sum([*own, relu(sum([equal(x, top) for x in xs]) - 1)])), [d - rest for d in down])"
+)
+
+# Of log(sum exp) the 1 of the largest is left to log1p; where several are largest, all but one of them are counted by
+# the relu, which is no part of the sum: a plain one would lose the small terms between 1 and -1.
+LOGSUMEXP = "last(top := max(xs), top + log(sum([_expdiff(x, top) for x in xs])))"
+
+
+REAL, POSITIVE, UNIT = (-inf, inf), (0.0, inf), (-1.0, 1.0)
+
+
+# fmt: off
+_ROWS = (
+    # name           symbol   operands     result                                        partials, one an operand
+    Row("add",        "+",     "a b",       "a + b",                                      "1, 1",                       "The sum a + b."),
+    Row("sub",        "-",     "a b",       "a - b",                                      "1, -1",                      "The difference a - b."),
+    Row("mul",        "*",     "a b",       "a * b",                                      "b, a",                       "The product a b."),
+    Row("div",        "/",     "a b",       "a / b",                                      "equal(out, out) / b, -out / b", "The true quotient a / b. (equal(out, out) is 1, and NaN for 0 / 0.)"),
+    Row("neg",        "-",     "a",         "-a",                                         "-1",                         "The negative -a."),
+    Row("pow",        "**",    "a b",       "a ** b",
+        "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), where(b == floor(b), b * a ** (b - 1), b * _lowered(a, b, 1))),"
+        "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))",                                                       "The power a ** b over the reals.", domain=(POSITIVE, REAL)),
+    Row("exp",        "exp",   "a",         "exp(a)",                                     "out",                        "The exponential of a."),
+    Row("expm1",      "expm1", "a",         "expm1(a)",                                   "exp(a)",                     "exp(a) - 1, exact near 0."),
+    Row("log",        "log",   "a",         "log(a)",                                     "where(a < 0, out, 1 / (a + 0.0))",         "The natural logarithm of a.", domain=POSITIVE),
+    Row("log2",       "log2",  "a",         "log2(a)",                                    "where(a < 0, out, 1 / (LN2 * (a + 0.0)))", "The logarithm of a to base 2.", domain=POSITIVE),
+    Row("log10",      "log10", "a",         "log10(a)",                                   "where(a < 0, out, 1 / (LN10 * (a + 0.0)))", "The logarithm of a to base 10.", domain=POSITIVE),
+    Row("log1p",      "log1p", "a",         "log1p(a)",                                   "where(a < -1, out, 1 / (1 + a))",          "log(1 + a), exact near 0.", domain=(-1.0, inf)),
+    Row("sqrt",       "sqrt",  "a",         "sqrt(a)",                                    "0.5 / (out + 0.0)",          "The square root of a.", domain=POSITIVE),
+    Row("cbrt",       "cbrt",  "a",         "cbrt(a)",                                    "1 / (3 * out * out)",        "The real cube root of a."),
+    Row("sin",        "sin",   "a",         "sin(a)",                                     "cos(a)",                     "The sine of a, in radians."),
+    Row("cos",        "cos",   "a",         "cos(a)",                                     "-sin(a)",                    "The cosine of a, in radians."),
+    Row("tan",        "tan",   "a",         "tan(a)",                                     "1 + out * out",              "The tangent of a, in radians."),
+    Row("asin",       "asin",  "a",         "asin(a)",                                    "1 / sqrt((1 - a) * (1 + a))",              "The angle in radians whose sine is a.", domain=UNIT),
+    Row("acos",       "acos",  "a",         "acos(a)",                                    "-1 / sqrt((1 - a) * (1 + a))",             "The angle in radians whose cosine is a.", domain=UNIT),
+    Row("atan",       "atan",  "a",         "atan(a)",                                    "1 / hypot(1, a) / hypot(1, a)", "The angle in radians whose tangent is a."),
+    Row("sinh",       "sinh",  "a",         "sinh(a)",                                    "cosh(a)",                    "The hyperbolic sine of a."),
+    Row("cosh",       "cosh",  "a",         "cosh(a)",                                    "sinh(a)",                    "The hyperbolic cosine of a."),
+    Row("tanh",       "tanh",  "a",         "tanh(a)",                                    "4 * sigmoid(2 * a) * sigmoid(-2 * a)",     "The hyperbolic tangent of a."),
+    Row("asinh",      "asinh", "a",         "asinh(a)",                                   "1 / hypot(1, a)",            "The inverse hyperbolic sine of a."),
+    Row("acosh",      "acosh", "a",         "acosh(a)",                                   "1 / (sqrt(a - 1) * sqrt(a + 1))",          "The inverse hyperbolic cosine of a.", domain=(1.0, inf)),
+    Row("atanh",      "atanh", "a",         "atanh(a)",                                   "where(abs(a) > 1, out, 1 / ((1 - a) * (1 + a)))", "The inverse hyperbolic tangent of a.", domain=UNIT),
+    Row("sigmoid",    "σ",     "a",         "where(a > -700, 1 / (1 + exp(-a)), exp(a))", "out * sigmoid(-a)",          "The logistic function 1 / (1 + exp(-a))."),
+    Row("log_sigmoid", "log σ", "a",        "where(a >= 0, -log1p(exp(-a)), a - log1p(exp(a)))", "sigmoid(-a)",         "The logarithm of sigmoid(a)."),
+    Row("softplus",   "softplus", "a",      "where(a >= 0, a + log1p(exp(-a)), log1p(exp(a)))", "sigmoid(a)",           "log(1 + exp(a)), a smooth relu."),
+    Row("relu",       "relu",  "a",         "where(a <= 0, 0, a)",                        "greater(a, 0)",              "max(a, 0).", branch=True),
+    Row("leaky_relu", "leaky_relu", "a slope", "where(a > 0, a, slope * a)",
+        "where(a > 0, 1, where(a < 0, slope, clamp(slope, 0, 1) + 0 * a)), where(a > 0, 0, a)",                         "a where positive, slope a elsewhere.", defaults=(0.01,)),
+    Row("elu",        "elu",   "a alpha",   "where(a > 0, a, alpha * expm1(a))",
+        "where(a > 0, 1, where(a < 0, alpha * exp(a), clamp(alpha, 0, 1) + 0 * a)), where(a > 0, 0, expm1(a))",         "a where positive, alpha (exp(a) - 1) elsewhere.", defaults=(1.0,), domain=(REAL, (-1000.0, 1000.0))),
+    Row("silu",       "silu",  "a",         "where(a > -700, a / (1 + exp(-a)), a * exp(a))", "sigmoid(a) * (1 + a * sigmoid(-a))", "a sigmoid(a), also called swish.", floor=(0.0, 1e-15), near=(-2.0, 0.0), note="silu' crosses 0 at -1.278"),
+    Row("gelu",       "gelu",  "a",         "a * _ndtr(a)",                               "_ndtr(a) + RSQRT_2PI * a * _gauss(a, 0.5)", "a times the normal distribution function of a.", ulp=(4.0, 4.0), floor=(0.0, 1e-15), near=(-2.0, 0.0), note="erfc of the C library; gelu' crosses 0 at -0.752"),
+    Row("erf",        "erf",   "a",         "erf(a)",                                     "TWO_OVER_SQRT_PI * _gauss(a, 1)",          "The error function of a."),
+    Row("erfc",       "erfc",  "a",         "erfc(a)",                                    "-TWO_OVER_SQRT_PI * _gauss(a, 1)",         "1 - erf(a), exact in the tail.", ulp=(6.0, 4.0), note="the C library's erfc"),
+    Row("sign",       "sign",  "a",         "where(a > 0, 1, where(a < 0, -1, a))",       "flat(out)",                  "-1, 0 or 1.", flat=True),
+    Row("abs",        "abs",   "a",         "abs(a)",                                     "sign(a)",                    "The absolute value of a."),
+    Row("floor",      "floor", "a",         "floor(a)",                                   "flat(out)",                  "The largest whole number not above a.", flat=True),
+    Row("ceil",       "ceil",  "a",         "ceil(a)",                                    "flat(out)",                  "The smallest whole number not below a.", flat=True),
+    Row("greater",    ">",     "a b",       "greater(a, b)",                              "flat(out), flat(out)",       "1 where a > b, else 0.", flat=True),
+    Row("greater_equal", ">=", "a b",       "greater_equal(a, b)",                        "flat(out), flat(out)",       "1 where a >= b, else 0.", flat=True),
+    Row("less",       "<",     "a b",       "less(a, b)",                                 "flat(out), flat(out)",       "1 where a < b, else 0.", flat=True),
+    Row("less_equal", "<=",    "a b",       "less_equal(a, b)",                           "flat(out), flat(out)",       "1 where a <= b, else 0.", flat=True),
+    Row("equal",      "==",    "a b",       "equal(a, b)",                                "flat(out), flat(out)",       "1 where a == b, else 0.", flat=True),
+    Row("where",      "where", "condition a b", "where(condition == 0, b, where(condition == condition, a, nan))",
+        "0, where(condition == 0, 0, where(condition == condition, 1, nan)), where(condition == 0, 1, flat(condition))", "a where the condition is not 0, b where it is.", branch=True),
+    Row("maximum",    "max",   "a b",       "where(a >= b, a, where(b >= a, b, a + b))",  "greater(a, b) + 0.5 * equal(a, b), greater(b, a) + 0.5 * equal(a, b)", "The larger of a and b.", branch=True),
+    Row("minimum",    "min",   "a b",       "where(a <= b, a, where(b <= a, b, a + b))",  "less(a, b) + 0.5 * equal(a, b), less(b, a) + 0.5 * equal(a, b)",       "The smaller of a and b.", branch=True),
+    Row("clamp",      "clamp", "a low high", "minimum(maximum(a, low), high)",
+        "greater(a, low) * less(a, high), less(a, low) * less_equal(low, high), greater(maximum(a, low), high)",        "a, kept between low and high; high where they cross.", branch=True),
+    Row("atan2",      "atan2", "a b",       "atan2(a, b)",                                "b / hypot(a, b) / hypot(a, b), -a / hypot(a, b) / hypot(a, b)", "The angle in radians of the point (b, a)."),
+    Row("hypot",      "hypot", "a b",       "hypot(a, b)",                                "where(out == 0, 0, a / out), where(out == 0, 0, b / out)", "sqrt(a^2 + b^2) without overflow."),
+    Row("logaddexp",  "logaddexp", "a b",   "where(a == b, a + LN2, where(a > b, a + log1p(exp(b - a)), b + log1p(exp(a - b))))", "_logistic(a, b), _logistic(b, a)", "log(exp(a) + exp(b)) without overflow.", floor=(1e-15, 0.0), near=(-1.0, 1.0), note="the result crosses 0 where a and b are between -0.7 and 0"),
+    Row("sum",        "sum",   "*xs",       "sum(xs)",                                    "[1] * len(xs)",              "The sum, exactly rounded."),
+    Row("prod",       "prod",  "*xs",       "prod(xs)",                                   "products_of_others(xs)",     "The product."),
+    Row("mean",       "mean",  "*xs",       "mean(xs)",                                   "[1 / len(xs)] * len(xs)",    "The arithmetic mean."),
+    Row("max",        "max",   "*xs",       "max(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The largest; ties share the gradient.", branch=True),
+    Row("min",        "min",   "*xs",       "min(xs)",                                    "ratios((hits := [equal(x, out) for x in xs]), sum(hits))", "The smallest; ties share the gradient.", branch=True),
+    Row("norm",       "norm",  "*xs",       "norm(xs)",                                   "[where(out == 0, 0, x / out) for x in xs]", "The Euclidean norm."),
+    Row("logsumexp",  "logsumexp", "*xs",   LOGSUMEXP,                                    SOFTMAX,                      "log(exp(x1) + ... + exp(xn)) without overflow.", floor=(1e-15, 0.0), near=(-5.0, 1.0), note="the result crosses 0 where the largest x is between -log n and 0; a little above, 1 is added to what is small"),
+    Row("dot",        "dot",   "*xs",       "dot(xs)",                                    "pair_partials(xs)",          "x1 y1 + ... + xn yn, plus a bias if there is one.", note="summed as it stands, for speed: relative to |x1 y1| + ... + |xn yn|"),
+    # internal: what the rows above are differentiated into
+    Row("_chain",     "*",     "a b",       "where(a == 0, 0, a * b)",                    "b, a",                       "adjoint times local gradient; an adjoint of 0 contributes 0.", branch=True),
+    Row("_masked",    "*",     "a b",       "where(a == 0, 0, where(b == 0, 0, a * b))",  "b, a",                       "the same where the local gradient may be that of a branch not taken: either of 0 contributes 0.", branch=True),
+    Row("_stop",      "stop",  "a",         "a",                                          "flat(out)",                  "a as a constant.", flat=True),
+    Row("_lowered",   "**",    "a b c",
+        "where(a ** c > 1e-290, where(a ** c < 1e290, where(a ** b > 1e-290, where(a ** b < 1e290, a ** b / a ** c, a ** (b - c)), a ** (b - c)), a ** (b - c)), a ** (b - c))",
+        "(b - c) * _lowered(a, b, c + 1), where(a == 0, where(b < c, -inf, 0 * out), out * log(a)), where(a == 0, where(b < c, inf, 0 * out), -out * log(a))",
+                                                                                                                        "a ** (b - c), which does not feel the rounding of b - c.", domain=(POSITIVE, REAL, (0.0, 3.0))),
+    Row("_shift",     "-",     "a b",       "where(a == b, 0, a - b)",                    "1, -1",                      "a - b, and 0 where they are equal, infinities included."),
+    Row("_expdiff",   "exp",   "a b",       "_expdiff(a, b)",                             "out, -out",                  "exp(a - b), the rounding of a - b made good."),
+    Row("_logistic",  "σ",     "a b",       "where(a >= b - 700, 1 / (1 + _expdiff(b, a)), _expdiff(a, b))", "out * _logistic(b, a), -out * _logistic(b, a)", "sigmoid(a - b), the rounding of a - b made good."),
+    Row("_gauss",     "gauss", "a s",       "_gauss(a, s)",                               "-2 * s * a * out, -a * a * out",           "exp(-s a^2); s is 1 or 1/2.", domain=((-26.0, 26.0), (0.5, 1.0))),
+    Row("_ndtr",      "Φ",     "a",         "_ndtr(a)",                                   "RSQRT_2PI * _gauss(a, 0.5)", "The normal distribution function.", ulp=(3.0, 4.0), note="erfc of the C library"),
+)
+
+# fmt: on
+
+TABLE.update({row.name: row for row in _ROWS})

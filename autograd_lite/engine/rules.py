@@ -1,0 +1,246 @@
+"""The language of the table: text rules, and the Row that holds them.
+
+A row's `forward` says what a primitive computes and its `partials` the local derivative in each
+operand, in plain arithmetic, the operands' names, `out` (the result) and other primitives.
+`where(condition, x, y)` chooses, and only there may `<`, `<=`, `>`, `>=` and `==` stand. On floats
+it evaluates the side that is taken; on Values it is the primitive `where`, so that the choice
+stays live. The rows themselves are in ops.py.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+inf = math.inf
+
+
+TABLE: dict[str, Row] = {}
+"""Every primitive by name: ops.py fills it, `ag.primitive` adds to it."""
+
+
+FLOATS: dict[str, Any] = {}
+"""What a name in a rule means on floats: ops.py puts the kernels here, and each row is added by its name
+when a rule first needs it. (Code is made when it is first used: that keeps the import short.)"""
+
+
+# --- text to code ---------------------------------------------------------------------------------
+
+COMPARISONS = {ast.Gt: "greater", ast.GtE: "greater_equal", ast.Lt: "less", ast.LtE: "less_equal", ast.Eq: "equal"}
+
+_TESTS = {name: test for test, name in COMPARISONS.items()}
+
+
+class _Floats(ast.NodeTransformer):
+    """Row text as Python on floats: `where` takes one side, division and powers do not raise."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Constant(float(node.value)) if type(node.value) is int else node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow):
+            return _call("pow", node.left, node.right)
+        if isinstance(node.op, ast.Div) and not isinstance(node.right, ast.Constant):
+            return _call("div", node.left, node.right)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "where":
+            return ast.IfExp(*node.args)
+        if name in _TESTS:  # 1 if it holds, 0 if not, NaN when either side is
+            left, right = node.args
+            ordered = ast.BoolOp(ast.And(), [ast.Compare(x, [ast.Eq()], [x]) for x in (left, right)])
+            test = ast.Compare(left, [_TESTS[name]()], [right])
+            no = ast.IfExp(ordered, ast.Constant(0.0), ast.Name("nan", ast.Load()))
+            return ast.IfExp(test, ast.Constant(1.0), no)
+        return node
+
+
+class _Values(ast.NodeTransformer):
+    """Row text as Python on Values: a comparison is the primitive of that name.
+
+    An operand may be a constant, so division and powers of two floats may come up, and do not raise; and a
+    choice may be settled, so both sides of a `where` wait until they are called for.
+    """
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.Constant(float(node.value)) if type(node.value) is int else node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Pow):
+            return _call("pow", node.left, node.right)
+        if isinstance(node.op, ast.Div):
+            return _call("div", node.left, node.right)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "where":
+            no_arguments = ast.arguments([], [], None, [], [], None, [])
+            node.args[1:] = [ast.Lambda(no_arguments, side) for side in node.args[1:]]
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        return _call(COMPARISONS[type(node.ops[0])], node.left, node.comparators[0])
+
+
+def _call(name: str, *arguments: ast.expr) -> ast.Call:
+    return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+
+
+def float_text(text: str) -> str:
+    """Row text as the Python expression that evaluates it on floats."""
+    written_out = {"where", *_TESTS}
+    for name in names_in(text) & TABLE.keys() - FLOATS.keys() - written_out:
+        _ = TABLE[name].value
+    return ast.unparse(ast.fix_missing_locations(_Floats().visit(ast.parse(text, mode="eval"))))
+
+
+def value_text(text: str) -> str:
+    """Row text as the Python expression that evaluates it on Values."""
+    return ast.unparse(ast.fix_missing_locations(_Values().visit(ast.parse(text, mode="eval"))))
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+Interval = tuple[float, float]
+
+Rule = str | Callable[..., Any]
+
+
+class Row:
+    """One primitive: what it computes, its local derivatives, and what is promised of them.
+
+    Args:
+        name: the public name (a leading underscore: internal, used by other rows).
+        symbol: what a picture writes in the box.
+        operands: their names, separated by blanks; `*xs` for a primitive of one sequence.
+        forward: the text of the result, or a function of floats.
+        partials: the texts of the local derivatives, one an operand, separated by commas (for `*xs`
+            one text that gives a list), or a function of the operands and `out` that gives a tuple.
+        about: one line of documentation.
+        domain: for each operand the interval where accuracy is promised and tested; one for all of them.
+        ulp: bounds of the result and of a local derivative, in units in the last place; for `*xs` of n operands
+            times n / 2. Where the result or a factor in it is subnormal, the rounding of that comes on top.
+        floor: the absolute errors allowed beside them where an operand lies in `near`: around a zero crossing
+            that is not at 0.
+        near: see `floor`.
+        note: the reason, where `ulp` is not (2, 4) or there is a floor.
+        flat: piecewise constant; its derivative is 0 wherever there is one. Nothing goes through it, so it is a
+            `branch` too.
+        branch: chooses among operands; one that is not chosen gets nothing, whatever arrives.
+        defaults: values of the trailing operands that may be left out.
+        builtin: one of ours; a user's own row may be defined anew.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        symbol: str,
+        operands: str,
+        forward: Rule,
+        partials: Rule,
+        about: str,
+        *,
+        domain: Interval | tuple[Interval, ...] = (-inf, inf),
+        ulp: tuple[float, float] = (2.0, 4.0),
+        floor: tuple[float, float] = (0.0, 0.0),
+        near: Interval = (-inf, inf),
+        note: str = "",
+        flat: bool = False,
+        branch: bool = False,
+        defaults: tuple[float, ...] = (),
+        builtin: bool = True,
+    ) -> None:
+        self.name, self.symbol, self.about, self.note = name, symbol, about, note
+        self.variadic = operands.startswith("*")
+        self.operands = tuple(operands.lstrip("*").split())
+        self.forward, self.partials = forward, partials
+        self.domain: tuple[Interval, ...] = domain if isinstance(domain[0], tuple) else (domain,) * len(self.operands)
+        self.ulp, self.floor, self.near, self.flat = ulp, floor, near, flat
+        self.branch = branch or flat
+        self.defaults, self.builtin = defaults, builtin
+        self.rules: dict[int, Callable[..., Any]] = {}  # partials on Values, compiled when first needed
+
+    def __repr__(self) -> str:
+        arguments = "*xs" if self.variadic else ", ".join(self.operands)
+        return f"{self.name}({arguments}) = {_shown(self.forward)}, partials {_shown(self.partials)}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return lookup, (self.name,)
+
+    @cached_property
+    def value(self) -> Callable[..., Any]:
+        """The result on floats (for `*xs`, on one sequence of them)."""
+        if not isinstance(self.forward, str):
+            return self.forward
+        made = FLOATS[f"value_{self.name}"] = on_floats(self.forward, *self.operands)
+        FLOATS.setdefault(self.name, made)
+        return made
+
+    @cached_property
+    def evaluate(self) -> Callable[..., Any]:
+        """(result, local gradients) on floats."""
+        forward, partials = self.value, self.partials
+        if not isinstance(partials, str):
+
+            def evaluate(*numbers: float) -> tuple[float, tuple[float, ...]]:
+                out = forward(*numbers)
+                return out, partials(*numbers, out)
+
+            return evaluate
+        gradients = ", ".join(self.partial_texts())
+        both = f"last(out := {self.forward}, (out, {gradients if self.variadic else f'({gradients},)'}))"
+        return on_floats(both, *self.operands)
+
+    def partial_texts(self) -> tuple[str, ...]:
+        """The texts of the partials, one an operand (one in all for `*xs`, none for a rule that is a function)."""
+        if not isinstance(self.partials, str):
+            return ()
+        if self.variadic:
+            return (self.partials,)
+        body = ast.parse(f"({self.partials},)", mode="eval").body
+        assert isinstance(body, ast.Tuple)
+        return tuple(ast.unparse(part) for part in body.elts)
+
+
+def _shown(rule: Rule) -> str:
+    return rule if isinstance(rule, str) else getattr(rule, "__name__", "a function")
+
+
+def on_floats(text: str, *names: str) -> Callable[..., Any]:
+    """The function of these names that evaluates a rule on floats."""
+    return eval(f"lambda {', '.join(names)}: {float_text(text)}", FLOATS)  # type: ignore[no-any-return]
+
+
+def names_in(text: str) -> set[str]:
+    """The names that a rule uses."""
+    return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
+
+
+def lookup(name: str) -> Row:
+    """The row called `name`; KeyError tells how to add one."""
+    try:
+        return TABLE[name]
+    except KeyError:
+        raise KeyError(
+            f"no primitive {name!r} in the table; if it is one of your own, define it with "
+            f"ag.primitive({name!r}, ...) before loading"
+        ) from None
+
+
+def define(row: Row) -> Row:
+    """Add a row of the user's own; one of ours is refused, an earlier one of theirs is replaced."""
+    known = TABLE.get(row.name)
+    if known is not None and known.builtin:
+        raise ValueError(f"primitive: {row.name!r} is a primitive of autograd_lite already; choose another name")
+    TABLE[row.name] = row
+    return row

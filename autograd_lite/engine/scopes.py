@@ -1,0 +1,70 @@
+"""Scopes: the named regions of a graph that pictures draw as frames."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from autograd_lite.engine.checks import shown
+from autograd_lite.engine.modes import changed_mode, mode
+
+SomeNode = TypeVar("SomeNode", bound=Any)
+
+
+class Scope:
+    """A named region of a graph, drawn as a frame: a module, or a block of one's own.
+
+    Args:
+        name: what the frame says.
+        parent: the scope around it, or None.
+    """
+
+    __slots__ = ("name", "parent")
+
+    def __init__(self, name: str, parent: Scope | None = None) -> None:
+        self.name, self.parent = name, parent
+
+    def path(self) -> tuple[Scope, ...]:
+        """This scope and those around it, outermost first."""
+        scopes: list[Scope] = []
+        here: Scope | None = self
+        while here is not None:
+            scopes.append(here)
+            here = here.parent
+        return tuple(reversed(scopes))
+
+    def __repr__(self) -> str:
+        return "Scope(" + " / ".join(scope.name for scope in self.path()) + ")"
+
+
+def scope(name: str) -> Any:
+    """Draw what this block records inside a frame of this name; blocks may nest.
+
+    Args:
+        name: what the frame says.
+
+    Example:
+        >>> x = ag.Value(2.0, name="x")
+        >>> with ag.scope("square"):
+        ...     y = x * x
+        >>> "square" in ag.draw(y).svg
+        True
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"scope: name must be a string, got {shown(name)}")
+    return changed_mode(scope=Scope(name, mode.scope))
+
+
+def stamp(node: SomeNode, scope: Scope) -> SomeNode:
+    """Put a new node into a module's scope, inside the block that is open around it if there is one."""
+    if node._row is not None:
+        node._scope = scope if mode.scope is None else _inside(mode.scope, scope)
+    return node
+
+
+@lru_cache(maxsize=4096)
+def _inside(outer: Scope, inner: Scope) -> Scope:
+    here = outer
+    for scope in inner.path():
+        here = Scope(scope.name, here)
+    return here

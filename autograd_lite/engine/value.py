@@ -1,0 +1,385 @@
+"""Value and Parameter: a node of the computation graph, and how one is recorded.
+
+A node holds what it computed: its result, its operands in order and the local gradient of each
+operand slot, at the point where it was evaluated. The operators are made from the table of
+primitives; the functions (`exp`, `maximum`, ...) are in functions.py, derivatives in diff.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autograd_lite.engine import graph
+from autograd_lite.engine.checks import number, plain, shown
+from autograd_lite.engine.copying import Ancestors, rebuilt, saving_now
+from autograd_lite.engine.graph import MANY
+from autograd_lite.engine.modes import changed_mode, look_at, mode, tracing
+from autograd_lite.engine.rules import FLOATS, Row
+from autograd_lite.engine.scopes import Scope
+
+if TYPE_CHECKING:  # what functions.py adds to Value, as type checkers see it
+    from autograd_lite.engine.signatures import _Methods
+else:
+    _Methods = object
+
+
+new = object.__new__
+
+
+def observe(node: Value) -> Value:
+    """What becomes of a new node when some context is open: called only while one is."""
+    if not mode.recording:
+        return Value(node._f) if mode.tracer is None else mode.tracer.detach(node)
+    if mode.scope is not None:
+        node._scope = mode.scope
+    if mode.watchers:
+        with changed_mode(tracer=None):  # what we look at ourselves is not what the traced function does
+            for watch in mode.watchers:
+                watch(node)
+    return node
+
+
+# --- the node ---------------------------------------------------------------------------------------
+
+
+class Value(_Methods):
+    """A number that remembers how it was computed.
+
+    A Value made by hand is a leaf. Arithmetic on Values makes new ones, each with its operands and
+    the local gradient d(result)/d(operand) of each operand slot. `backward` on the last one then
+    gives every Value of the graph its g_i = d(loss)/d(f_i).
+
+    Args:
+        data: any real number; kept as a float.
+        name: what pictures and messages call it.
+
+    Raises:
+        TypeError: data is not a real number (a complex, a string, a list, another Value).
+        OverflowError: data is an integer too large for a float.
+
+    Example:
+        >>> a, b = ag.Value(2.0, name="a"), ag.Value(3.0, name="b")
+        >>> c = a * b + a
+        >>> c.backward()
+        >>> c.item(), a.grad, b.grad
+        (8.0, 4.0, 2.0)
+    """
+
+    # _f result, _grad gradient, _row primitive (None: a leaf), _a _b operands (see graph.py), _da _db their
+    # local gradients (_da a list when _b is MANY). A new node leaves _grad, _name and _scope unset, which saves
+    # their stores in the hot path; the properties read them. (A __getattr__ would do it in one place, but a
+    # class that has one loses the interpreter's fast reads of every slot: half of the time of a backward pass.)
+    __slots__ = ("__weakref__", "_a", "_b", "_da", "_db", "_f", "_grad", "_name", "_row", "_scope")
+
+    _f: float
+    _grad: float
+    _row: Row | None
+    _a: Any
+    _b: Any
+    _da: Any
+    _db: Any
+    _name: str
+    _scope: Scope | None
+
+    def __init__(self, data: Any, name: str = "") -> None:
+        self._f = data if type(data) is float else plain(data, type(self).__name__)
+        self._grad = 0.0
+        self._row = self._a = self._b = None
+        if name != "":
+            self.name = name
+
+    # -- what it is
+
+    @property
+    def data(self) -> float:
+        """The forward value f_i. A leaf's may be set; a graph already built keeps what it recorded."""
+        if tracing:
+            look_at(self, "the data")
+        return self._f
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        if tracing:
+            look_at(self, "setting the data")
+        if self._row is not None:
+            raise RuntimeError(
+                f"data: {self!r} is the result of an operation and cannot be set; "
+                "change a leaf and compute again, or take .detach()"
+            )
+        self._f = plain(data, "data")
+
+    @property
+    def grad(self) -> float:
+        """The backward value g_i = d(root)/d(f_i); 0.0 before any backward pass.
+
+        A leaf's adds up over passes (set it to 0, or call `zero_grad`, between steps); an
+        interior node's is that of the last pass.
+        """
+        if tracing:
+            look_at(self, "the grad")
+        return getattr(self, "_grad", 0.0)
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._grad = plain(grad, "grad", "set it to 0.0 to clear it")
+
+    @property
+    def name(self) -> str:
+        """What pictures and messages call this Value; "" if it has no name."""
+        return getattr(self, "_name", "")
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        name = "" if name is None else name
+        if not isinstance(name, str):
+            raise TypeError(f"name: expected a string, got {shown(name)}")
+        self._name = name
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope that it was recorded in, which pictures draw as a frame around it; None outside of any."""
+        return getattr(self, "_scope", None)
+
+    @property
+    def op(self) -> str:
+        """The name of the primitive that made it, "" for a leaf."""
+        return "" if self._row is None else self._row.name
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """The operands in order, one for each slot (`a * a` has two); a literal shows as a constant leaf."""
+        return tuple(Constant(x) if type(x) is float else x for x in graph.raw_operands(self))
+
+    @property
+    def local_grads(self) -> tuple[float, ...]:
+        """d(this)/d(operand) for each operand slot, at the point where it was computed."""
+        if tracing:
+            look_at(self, "local_grads")
+        return self._local_grads
+
+    @property
+    def _local_grads(self) -> tuple[float, ...]:
+        if self._row is None:
+            return ()
+        if self._b is None:
+            return (self._da,)
+        return tuple(self._da) if self._b is MANY else (self._da, self._db)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was made by hand rather than computed."""
+        return self._row is None
+
+    def conjugate(self) -> Value:
+        """Itself: a real number is its own conjugate (NumPy's `std` and `var` ask for it)."""
+        return self
+
+    def item(self) -> float:
+        """The number, as a float."""
+        if tracing:
+            look_at(self, "item()")
+        return self._f
+
+    def detach(self) -> Value:
+        """A new leaf of the same number and name: nothing flows back through it."""
+        if tracing and mode.tracer is not None:
+            return mode.tracer.detach(self)  # type: ignore[no-any-return]
+        return Value(self._f, self.name)
+
+    def backward(self, gradient: float = 1.0) -> None:
+        """Compute g_i = d(self)/d(f_i) for every Value that this one was computed from.
+
+        g(operand) += g(node) * local gradient, from the root to the leaves in topological order.
+        Leaves add the result to their `.grad`; interior nodes take it as theirs. All or nothing:
+        an interrupted pass leaves every `.grad` as it was.
+
+        Args:
+            gradient: the gradient of self to start from.
+
+        Raises:
+            TypeError: gradient is not a real number.
+
+        Example:
+            >>> x = ag.Value(3.0)
+            >>> (x * x).backward()
+            >>> x.grad
+            6.0
+
+        Source: Stanford CS221, "Machine learning: backpropagation", forward and backward values.
+        """
+        from autograd_lite.engine.backward import backward
+
+        backward(self, gradient)
+
+    # -- how it shows itself
+
+    def __repr__(self) -> str:
+        parts = [repr(self._f)]
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        if self._row is not None:
+            parts.append(f"op={self._row.name!r}")
+        if grad := getattr(self, "_grad", 0.0):
+            parts.append(f"grad={grad!r}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __format__(self, spec: str) -> str:
+        if spec and tracing:
+            look_at(self, "the text")
+        return format(self._f, spec) if spec else repr(self)
+
+    # -- what a float can do that a Value may not, or only with care
+
+    def __bool__(self) -> bool:
+        if tracing and mode.tracer is not None:
+            return mode.tracer.guard("bool", (self,), self._f != 0.0)  # type: ignore[no-any-return]
+        return self._f != 0.0
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "float() and the functions of math would drop the gradient of this Value: "
+            "use .item() for the number, or ag.exp and its kind in place of math.exp"
+        )
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __lt__(self, other: Any) -> bool:
+        return _compared(other, self._f.__lt__, "less", self)
+
+    def __le__(self, other: Any) -> bool:
+        return _compared(other, self._f.__le__, "less_equal", self)
+
+    def __gt__(self, other: Any) -> bool:
+        return _compared(other, self._f.__gt__, "greater", self)
+
+    def __ge__(self, other: Any) -> bool:
+        return _compared(other, self._f.__ge__, "greater_equal", self)
+
+    # -- copies and pickles: see Ancestors
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if tracing:
+            look_at(self, "a copy")
+        grad = getattr(self, "_grad", 0.0)
+        if self._row is None:
+            fields: tuple[Any, ...] = (None, self._f, grad, self.name, self.scope)
+        else:
+            ancestors = None if self in saving_now.nodes else Ancestors(self)
+            computed = (self._row, self._a, self._b, self._da, getattr(self, "_db", None))
+            fields = (ancestors, self._f, grad, self.name, self.scope, *computed)
+        return rebuilt, (type(self), *fields), self._attributes()
+
+    def _attributes(self) -> Any:
+        """What subclasses add, in the form that pickle sets by itself."""
+        return self.__dict__ if type(self).__dictoffset__ else None
+
+    # -- operators: made from the table below, named here for readers and type checkers
+
+    __add__: Callable[[Value, Any], Value]
+    __radd__: Callable[[Value, Any], Value]
+    __sub__: Callable[[Value, Any], Value]
+    __rsub__: Callable[[Value, Any], Value]
+    __mul__: Callable[[Value, Any], Value]
+    __rmul__: Callable[[Value, Any], Value]
+    __truediv__: Callable[[Value, Any], Value]
+    __rtruediv__: Callable[[Value, Any], Value]
+    __pow__: Callable[[Value, Any], Value]
+    __rpow__: Callable[[Value, Any], Value]
+    __neg__: Callable[[Value], Value]
+    __abs__: Callable[[Value], Value]
+    __floor__: Callable[[Value], Value]
+    __ceil__: Callable[[Value], Value]
+
+
+def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value) -> bool:
+    value = other._f if isinstance(other, Value) else number(other)
+    if value is NotImplemented:
+        return NotImplemented  # type: ignore[no-any-return]
+    outcome = test(value)
+    if tracing and mode.tracer is not None:
+        operands = this, other if isinstance(other, Value) else value
+        return mode.tracer.guard(name, operands, outcome)  # type: ignore[no-any-return]
+    return outcome
+
+
+class Parameter(Value):
+    """A leaf that training may change; a Value in every other way.
+
+    Args:
+        data: any real number; kept as a float.
+        name: what pictures and messages call it.
+
+    Attributes:
+        frozen: set it to True to keep optimizers from changing it.
+
+    Example:
+        >>> w = ag.Parameter(0.1, name="w")
+        >>> w
+        Parameter(0.1, name='w')
+    """
+
+    __slots__ = ("frozen",)
+
+    def __init__(self, data: Any, name: str = "") -> None:
+        super().__init__(data, name)
+        self.frozen = False
+
+    def _attributes(self) -> Any:
+        return super()._attributes(), {"frozen": self.frozen}
+
+
+class Constant(Value):
+    """How a literal operand shows itself: in `x * 3` the 3. Pictures tint it as a constant."""
+
+    __slots__ = ()
+
+
+def listed(xs: Any, who: str, name: str, wanted: str) -> list[Value]:
+    """A sequence of Values as a list; TypeError says what `who` wanted, or which element of `name` is none."""
+    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
+        raise TypeError(f"{who}: {wanted}, got {shown(xs)}")
+    found = list(xs)
+    for i, x in enumerate(found):
+        if not isinstance(x, Value):
+            raise TypeError(f"{who}: element {i} of {name} must be a Value, got {shown(x)}")
+    return found
+
+
+# --- recording ---------------------------------------------------------------------------------------
+
+
+def record(row: Row, operands: tuple[Any, ...], numbers: Sequence[float] | None = None) -> Value:
+    """The node of a primitive applied to operands, Values and floats, at least one of them a Value.
+
+    Args:
+        row: the primitive.
+        operands: one for each slot.
+        numbers: their data, where the caller has it already.
+    """
+    if numbers is None:
+        numbers = [x if type(x) is float else x._f for x in operands]
+    node = new(Value)
+    node._row = row
+    if row.variadic:
+        node._f, node._da = row.evaluate(numbers)
+        node._a, node._b = operands, MANY
+    else:
+        node._f, gradients = row.evaluate(*numbers)
+        if len(operands) == 1:
+            node._a, node._b, node._da = operands[0], None, gradients[0]
+        elif len(operands) == 2:
+            node._a, node._b = operands
+            node._da, node._db = gradients
+        else:
+            node._a, node._b, node._da = operands, MANY, gradients
+    return observe(node) if hot["special"] else node
+
+
+hot = FLOATS
+
+hot.update(special=0, Value=Value, new=new, number=number, plain=plain, observe=observe, record=record)
+"""The globals of the code that functions.py makes from the table: the float kernels and these. `special`
+counts the contexts that are open (no_grad, scope, ...), in any thread: while it is 0, a new node
+needs no second look."""

@@ -1,0 +1,299 @@
+"""Instructions on lanes: what a fold consists of, and the Builder that collects them.
+
+An instruction does one thing to `size` lanes: it is a leaf (theta, an input, the constants), a primitive applied
+lane by lane, a sum, or a reduction of groups of elements. Its operands are Refs: another instruction and which of
+its lanes. A sum is a list of Parts, each of which adds left * right (or left alone) to the lanes `to`. All of it
+is plain data. Equal instructions are made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_lite.engine.kernels import CONSTANTS, HELPERS
+from autograd_lite.engine.rules import TABLE, Row, names_in, value_text
+
+Array = Any
+
+
+class Ref(NamedTuple):
+    """Lanes of an instruction: its number, and an index array, or None for all of them in order."""
+
+    source: int
+    lanes: Array | None
+
+
+class Part(NamedTuple):
+    """What a sum adds to some of its lanes: out[to] += factor * left * right, a lane of `to` as often as it occurs.
+
+    Args:
+        kind: "plain" for left alone, or the product: "mul", "_chain" (0 where left is), "_masked" (0 where either is).
+        factor: a number that is part of the structure.
+        to: the lanes of the sum.
+        left, right: as many lanes as `to` has.
+    """
+
+    kind: str
+    factor: float
+    to: Array
+    left: Ref
+    right: Ref | None
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One step of a program.
+
+    Args:
+        op: "leaf", "literal", "sum", "=" (the first argument, with the derivative of the row `name`), or the name of
+            a row.
+        size: how many lanes it has.
+        args: its operands, Refs or numbers.
+        parts: for a sum.
+        name: of a leaf; of the row for "="; "mean" for a sum times the shares of its terms.
+        slot: -1 for the row's result, else which of its partials it computes.
+        counts: for a reduction how many elements each lane has.
+        values: of a literal.
+        batched: whether each lane has a value for each row of a batch.
+    """
+
+    op: str
+    size: int
+    args: tuple[Any, ...] = ()
+    parts: tuple[Part, ...] = ()
+    name: str = ""
+    slot: int = -1
+    counts: Array | None = None
+    values: Array | None = None
+    batched: bool = False
+
+
+NO_ROWS = ("leaf", "literal", "=")
+"""Instructions that are named after no row."""
+
+
+REDUCTIONS = ("max", "min", "norm")
+"""Rows of one sequence that are instructions of their own: the others are written in these, sums and elementwise."""
+
+
+class Builder:
+    """Instructions so far, each made once."""
+
+    def __init__(self) -> None:
+        self.instructions: list[Instruction] = []
+        self._made: dict[Any, int] = {}
+        self._indices: dict[bytes, Array] = {}
+
+    def index(self, index: Array) -> Array:
+        """One object for equal index arrays."""
+        index = np.ascontiguousarray(index, dtype=np.int64)
+        return self._indices.setdefault(index.tobytes(), index)
+
+    def pick(self, ref: Ref, lanes: Array) -> Ref:
+        """Some lanes of a Ref."""
+        index = lanes if ref.lanes is None else ref.lanes[lanes]
+        size = self.instructions[ref.source].size
+        if len(index) == size and (size < 2 or (index[0] == 0 and np.array_equal(index, np.arange(size)))):
+            return Ref(ref.source, None)
+        return Ref(ref.source, self.index(index))
+
+    def lanes_of(self, ref: Ref) -> Array:
+        """The index array of a Ref, written out."""
+        return np.arange(self.instructions[ref.source].size) if ref.lanes is None else ref.lanes
+
+    def batched(self, *refs: Any) -> bool:
+        """Whether one of these has a batch axis."""
+        return any(isinstance(ref, Ref) and self.instructions[ref.source].batched for ref in refs)
+
+    def _token(self, x: Any) -> Any:
+        return (x.source, id(x.lanes)) if isinstance(x, Ref) else repr(x)
+
+    def add(self, instruction: Instruction, key: Any = None) -> Ref:
+        """Append an instruction, or find the one that is made already."""
+        known = self._made.get(key)
+        if known is not None:
+            return Ref(known, None)
+        self.instructions.append(instruction)
+        place = len(self.instructions) - 1
+        if key is not None:
+            self._made[key] = place  # when it is there: an interrupt must not leave the place to another one
+        return Ref(place, None)
+
+    def leaf(self, name: str, size: int, batched: bool) -> Ref:
+        """A leaf: numbers that are bound when the program runs."""
+        return self.add(Instruction("leaf", size, name=name, batched=batched))
+
+    def literal(self, values: Array) -> Ref:
+        """Numbers that are part of the structure; one lane if they are all equal."""
+        values = np.asarray(values, float)
+        if len(values) > 1 and (values == values[0]).all():
+            one = self.literal(values[:1])
+            return Ref(one.source, self.index(np.zeros(len(values), np.int64)))
+        return self.add(Instruction("literal", len(values), values=values), ("literal", values.tobytes()))
+
+    def op(self, name: str, size: int, args: tuple[Any, ...], slot: int = -1) -> Ref:
+        """A primitive lane by lane (or one of its partials); args are Refs of `size` lanes, or numbers."""
+        key = (name, slot, size, *map(self._token, args))
+        return self.add(Instruction(name, size, args, slot=slot, batched=self.batched(*args)), key)
+
+    def mean(self, total: Ref, counts: Array) -> Ref:
+        """Sums over the numbers of their terms; named, so that a sum beyond the range of floats can be made good."""
+        shares = self.literal(1.0 / counts)  # the derivative of a mean, whatever the elements are
+        key = ("mean", self._token(total), self._token(shares))
+        instruction = Instruction("mul", len(counts), (total, shares), name="mean", batched=self.batched(total))
+        return self.add(instruction, key)
+
+    def sum(self, size: int, parts: Sequence[Part], batched: bool | None = None) -> Ref:
+        """A sum; one that only renames or multiplies lanes is no instruction of its own."""
+        merged: dict[Any, Part] = {}
+        for part in parts:
+            right = self._token(part.right) if part.right else None
+            key = (part.kind, self.index(part.to).tobytes(), self._token(part.left), right)
+            if key in merged:
+                part = part._replace(factor=part.factor + merged[key].factor)
+            merged[key] = part._replace(to=self.index(part.to))
+        parts = list(merged.values())
+        any_batched = any(self.batched(part.left, part.right) for part in parts)
+        batched = any_batched if batched is None else batched
+        if len(parts) == 1 and any_batched == batched:
+            part = parts[0]
+            lane = np.full(size, -1)
+            lane[part.to] = np.arange(len(part.to))
+            if len(part.to) == size and size and lane.min() >= 0:  # each lane gets one term
+                left = self.pick(part.left, lane)
+                if part.right is not None:
+                    left = self.op(part.kind, size, (left, self.pick(part.right, lane)))
+                if part.factor == -1.0:
+                    return self.op("neg", size, (left,))
+                return left if part.factor == 1.0 else self.op("mul", size, (left, part.factor))
+        return self.add(
+            Instruction("sum", size, parts=tuple(parts), batched=batched), ("sum", size, batched, *merged.keys(),
+            *(part.factor for part in parts))
+        )  # fmt: skip
+
+    def sequence(self, row: Row, elements: Ref, counts: Array) -> Ref:
+        """A primitive of one sequence, on groups of elements that stand side by side."""
+        if row.name == "prod":
+            count = int(counts[0])
+            columns = [
+                Lanes(self, self.pick(elements, np.arange(len(counts)) * count + k), len(counts)) for k in range(count)
+            ]
+            out: Any = 1.0
+            for column in columns:
+                out = column if isinstance(out, float) else out * column
+            found = out.ref
+        elif row.name in REDUCTIONS:
+            instruction = Instruction(row.name, len(counts), (elements,), counts=counts, batched=self.batched(elements))
+            return self.add(instruction, (row.name, counts.tobytes(), self._token(elements)))
+        else:
+            assert isinstance(row.forward, str)
+            found = on_lanes(row.forward, row.operands)(Elements(self, elements, counts)).ref
+        key = ("=", row.name, self._token(found), self._token(elements), counts.tobytes())
+        instruction = Instruction("=", len(counts), (found, elements), name=row.name, counts=counts,
+                                  batched=self.batched(elements))  # fmt: skip
+        return self.add(instruction, key)
+
+
+# --- the language of rows on lanes ---------------------------------------------------------------------
+
+
+class Lanes:
+    """Lanes in an expression: operators on it emit instructions. With an `owner`, elements of groups."""
+
+    def __init__(self, builder: Builder, ref: Ref, size: int, owner: Array | None = None) -> None:
+        self.builder, self.ref, self.size, self.owner = builder, ref, size, owner
+
+    def __add__(self, other: Any) -> Any:
+        return _apply("add", self, other)
+
+    def __sub__(self, other: Any) -> Any:
+        return _apply("sub", self, other)
+
+    def __mul__(self, other: Any) -> Any:
+        return self if other.__class__ is float and other == 1.0 else _apply("mul", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _apply("add", other, self)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _apply("sub", other, self)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self if other.__class__ is float and other == 1.0 else _apply("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _apply("div", self, other)
+
+    def __neg__(self) -> Any:
+        return _apply("neg", self)
+
+
+class Elements:
+    """The sequence `xs` of a rule: iterating over it gives one thing, that stands for every element."""
+
+    def __init__(self, builder: Builder, ref: Ref, counts: Array) -> None:
+        self.builder, self.ref, self.counts = builder, ref, counts
+        self.owner = np.repeat(np.arange(len(counts)), counts)
+
+    def __iter__(self) -> Any:
+        return iter([Lanes(self.builder, self.ref, len(self.owner), self.owner)])
+
+
+def _apply(name: str, *args: Any) -> Any:
+    """A primitive on lanes and numbers; a number for each group goes to all its elements."""
+    some = [x for x in args if isinstance(x, Lanes)]
+    if not some:
+        return TABLE[name].value(*args)
+    if name == "pow" and args[1].__class__ is float and args[1] == 1.0:
+        return args[0]
+    wide = next((x for x in some if x.owner is not None), some[0])
+    refs: list[Any] = []
+    for x in args:
+        if isinstance(x, Lanes) and x.owner is None and wide.owner is not None:
+            refs.append(x.builder.pick(x.ref, wide.owner))
+        else:
+            refs.append(x.ref if isinstance(x, Lanes) else float(x))
+    return Lanes(wide.builder, wide.builder.op(name, wide.size, tuple(refs)), wide.size, wide.owner)
+
+
+def _where(condition: Any, a: Callable[[], Any], b: Callable[[], Any]) -> Any:
+    if isinstance(condition, Lanes):
+        return _apply("where", condition, a(), b())
+    return b() if condition == 0.0 else a() if condition == condition else np.nan
+
+
+def _sum(xs: Any) -> Any:
+    x = next(iter(xs))
+    assert x.owner is not None
+    size = int(x.owner[-1]) + 1
+    ref = x.builder.sum(size, [Part("plain", 1.0, x.owner, x.ref, None)])
+    return Lanes(x.builder, ref, size)
+
+
+def _reduction(name: str) -> Callable[..., Any]:
+    def reduce(xs: Elements) -> Lanes:
+        return Lanes(xs.builder, xs.builder.sequence(TABLE[name], xs.ref, xs.counts), len(xs.counts))
+
+    return reduce
+
+
+def _named(name: str) -> Any:
+    special = {**CONSTANTS, **HELPERS, "where": _where, "sum": _sum, **{x: _reduction(x) for x in REDUCTIONS}}
+    special["_stop"] = lambda x: x  # what a rule emits is not differentiated again
+    if name in special:
+        return special[name]
+    return lambda *args: _apply(name, *args)
+
+
+@cache
+def on_lanes(text: str, names: tuple[str, ...]) -> Callable[..., Any]:
+    """The function of these names that evaluates a rule on lanes."""
+    code = value_text(text)
+    namespace = {name: _named(name) for name in names_in(code) if name in TABLE or name in CONSTANTS or name in HELPERS}
+    namespace.update(div=lambda a, b: _apply("div", a, b), pow=lambda a, b: _apply("pow", a, b))
+    return eval(f"lambda {', '.join(names)}: {code}", namespace)  # type: ignore[no-any-return]

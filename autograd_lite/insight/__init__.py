@@ -1,0 +1,1 @@
+"""What a gradient means: explained, diagnosed, and watched as it is computed."""

@@ -1,0 +1,153 @@
+"""Watching a graph while it is built: the source line of each node, and the first one that is not finite.
+
+Both look at new nodes through `mode.watchers` (value.py), so they cost nothing while no such block is open.
+The lines are kept beside the nodes, in a table that forgets a node when it goes.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from autograd_lite.engine.functions import VALUES
+from autograd_lite.engine.modes import changed_mode, mode
+from autograd_lite.engine.value import Value, hot
+from autograd_lite.insight.remedies import of_adjoint, of_value
+
+_sources: WeakKeyDictionary[Value, tuple[str, int]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Source:
+    """The line of a program that made a node.
+
+    Attributes:
+        file: its file, or what stands for one in a notebook.
+        line: the number of the line, from 1.
+        text: the line itself, "" where it cannot be read any more.
+    """
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        cell = "ipykernel_" in self.file or self.file.startswith("<ipython-input")  # a file that no one can open
+        where = f"notebook cell, line {self.line}" if cell else f"{self.file}:{self.line}"
+        return where + (f": {self.text}" if self.text else "")
+
+
+def source_of(node: Value) -> Source | None:
+    """The line that made a node, if it was made inside `record_source` or `detect_anomaly`.
+
+    Args:
+        node: a Value.
+
+    Returns:
+        A Source with `file`, `line` and `text`; None for a node made elsewhere.
+
+    Example:
+        >>> with ag.record_source():
+        ...     y = ag.sqrt(ag.Value(4.0))
+        >>> ag.source_of(y).text
+        'y = ag.sqrt(ag.Value(4.0))'
+    """
+    found = _sources.get(node)
+    return None if found is None else Source(*found, linecache.getline(*found).strip())
+
+
+def record_source() -> Any:
+    """Within this block every new node remembers the line of your program that made it.
+
+    `diagnose` and the errors of `detect_anomaly` show it. Outside such a block it costs nothing.
+
+    Returns:
+        A context manager, which is also a decorator. It acts on the thread that opens it.
+
+    Example:
+        >>> with ag.record_source():
+        ...     y = ag.log(ag.Value(0.0))
+        >>> ag.source_of(y).text
+        'y = ag.log(ag.Value(0.0))'
+    """
+    return changed_mode(watchers=_with(_remember))
+
+
+def detect_anomaly() -> Any:
+    """Within this block, stop at the first node that turns NaN or infinite, forward or backward.
+
+    A result that is worse than every operand (NaN from numbers, infinite from finite ones), or a contribution
+    to a gradient that is not finite where the adjoint was, raises at once. The message names the
+    operation, its operands, the line that made it, and what to write instead. A compiled or folded program keeps no
+    nodes: where its result or its gradient is not finite though its numbers are, the message says just that.
+
+    Returns:
+        A context manager, which is also a decorator. It acts on the thread that opens it, and records source
+        lines as `record_source` does.
+
+    Raises:
+        FloatingPointError: inside the block, as described.
+
+    Example:
+        >>> with ag.detect_anomaly():
+        ...     ag.log(ag.Value(0.0, name="p"))
+        Traceback (most recent call last):
+        ...
+        FloatingPointError: detect_anomaly: log gave -inf: log of 0 (operands: p = 0.0), made at ...
+    """
+    return changed_mode(watchers=_with(_remember, _check_value), on_adjoint=_check_adjoint)
+
+
+def _with(*watchers: Any) -> tuple[Any, ...]:
+    return mode.watchers + tuple(watch for watch in watchers if watch not in mode.watchers)
+
+
+def _remember(node: Value) -> None:
+    frame = sys._getframe(2)
+    while frame.f_back is not None and _is_ours(frame.f_globals):
+        frame = frame.f_back
+    _sources[node] = frame.f_code.co_filename, frame.f_lineno
+
+
+def _is_ours(names: dict[str, Any]) -> bool:
+    module = names.get("__name__") or ""
+    return module.partition(".")[0] == "autograd_lite" or names is hot or names is VALUES
+
+
+def badness(x: float) -> int:
+    """0 for a finite number, 1 for an infinity, 2 for NaN."""
+    return 0 if isfinite(x) else 1 if x == x else 2
+
+
+def _check_value(node: Value) -> None:
+    if not isfinite(node._f) and badness(node._f) > max(badness(x.item()) for x in node.operands):
+        why, instead = of_value(node)
+        raise FloatingPointError(f"detect_anomaly: {node.op} gave {node._f!r}: {why} {_about(node)}; {instead}")
+
+
+def _check_adjoint(node: Value, slot: int, adjoint: float, total: float) -> None:
+    """Called by the backward pass for each contribution, where something is not finite."""
+    local = node.local_grads[slot]
+    why, instead = of_adjoint(node, slot, adjoint)
+    raise FloatingPointError(
+        f"detect_anomaly: going back through {node.op}, adjoint {adjoint!r} * local gradient {local!r} makes the "
+        f"gradient of {_called(node.operands[slot], slot)} {total!r}: {why} {_about(node)}; {instead}"
+    )
+
+
+def _about(node: Value) -> str:
+    operands = node.operands
+    shown = ", ".join(_called(x, i) for i, x in enumerate(operands[:6]))
+    if len(operands) > 6:
+        shown += f", ... {len(operands) - 6} more"
+    source = source_of(node)
+    name = f", result {node.name!r}" if node.name else ""
+    return f"(operands: {shown}{name})" + (f", made at {source}" if source is not None else "")
+
+
+def _called(x: Value, slot: int) -> str:
+    return f"{x.name or f'operand {slot}'} = {x.item()!r}"

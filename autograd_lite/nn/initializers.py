@@ -1,0 +1,116 @@
+"""How weights begin: uniform, normal, glorot, he."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from math import sqrt
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+from autograd_lite.engine.checks import plain, shown
+
+if TYPE_CHECKING:
+    pass
+
+
+# --- how weights begin ------------------------------------------------------------------------------
+
+Initializer = Callable[[int, int, Any], float]
+"""(inputs, outputs, random generator) -> one weight."""
+
+
+def uniform(epsilon: float = 0.1) -> Initializer:
+    """Weights from the uniform distribution over (-epsilon, epsilon).
+
+    Args:
+        epsilon: half the width.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> neuron = ag.Neuron(3, init=ag.nn.uniform(0.5), seed=0)
+        >>> all(abs(w.item()) < 0.5 for w in neuron.w)
+        True
+
+    Source: the training procedure NEURALNETTRAIN of the backpropagation slides, RAND(-epsilon, epsilon).
+    """
+    return lambda n_in, n_out, rng: rng.uniform(-epsilon, epsilon)
+
+
+def normal(std: float = 0.1) -> Initializer:
+    """Weights from the normal distribution of mean 0.
+
+    Args:
+        std: its standard deviation.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> ag.Neuron(3, init=ag.nn.normal(0.01), seed=0).n_in
+        3
+    """
+    return lambda n_in, n_out, rng: rng.gauss(0.0, std)
+
+
+def glorot() -> Initializer:
+    """Weights uniform over (-a, a) with a = sqrt(6 / (n_in + n_out)), which keeps sigmoid and tanh out of saturation.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> ag.Layer(3, 3, activation="tanh", init=ag.nn.glorot(), seed=0).n_out
+        3
+
+    Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010.
+    """
+    return lambda n_in, n_out, rng: rng.uniform(-1.0, 1.0) * sqrt(6.0 / (n_in + n_out))
+
+
+def he() -> Initializer:
+    """Weights normal with standard deviation sqrt(2 / n_in), which keeps the scale through layers of relu.
+
+    Returns:
+        An initializer, for `init=`.
+
+    Example:
+        >>> ag.Layer(3, 3, init=ag.nn.he(), seed=0).n_out
+        3
+
+    Source: He, Zhang, Ren and Sun, Delving deep into rectifiers, 2015.
+    """
+    return lambda n_in, n_out, rng: rng.gauss(0.0, sqrt(2.0 / n_in))
+
+
+INITIALIZERS: dict[str, Callable[..., Initializer]] = {"uniform": uniform, "normal": normal, "glorot": glorot, "he": he}
+
+RECTIFIERS = ("relu", "leaky_relu", "elu", "silu", "gelu", "softplus")
+
+
+def initializer(init: Any, activation: Any) -> Initializer:
+    """The initializer that a name, a number or a function stands for; by the activation where none is given."""
+    if init is None:
+        return he() if activation in RECTIFIERS else glorot()
+    if isinstance(init, str):
+        if init not in INITIALIZERS:
+            raise ValueError(f"init: unknown initializer {init!r}; known are {', '.join(INITIALIZERS)}")
+        return INITIALIZERS[init]()
+    if callable(init):
+        return init  # type: ignore[no-any-return]
+    constant = plain(init, "init", "give a name, a function of (n_in, n_out, rng), or a number for every weight")
+    return lambda n_in, n_out, rng: constant
+
+
+def generator(seed: Any) -> Any:
+    """A random generator: `random` itself without a seed, so that random.seed() governs it; one given as it is."""
+    if seed is None:
+        return random
+    if seed is random or isinstance(seed, random.Random):
+        return seed
+    try:
+        return random.Random(index(seed))
+    except TypeError:
+        raise TypeError(f"seed: expected a whole number, a random.Random or None, got {shown(seed)}") from None

@@ -1,0 +1,317 @@
+"""Neuron, Layer and MLP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from operator import index
+from typing import TYPE_CHECKING, Any
+
+from autograd_lite.data import as_rows
+from autograd_lite.engine import functions
+from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.scopes import Scope, stamp
+from autograd_lite.engine.value import Parameter, Value, record
+from autograd_lite.nn.initializers import generator, initializer
+from autograd_lite.nn.module import Module, neat, some
+from autograd_lite.nn.trace import Trace
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+# --- activations --------------------------------------------------------------------------------------
+
+
+def checked_activation(activation: Any, what: str = "activation") -> Callable[[Any], Any] | None:
+    """The function of an activation given by name or as a function; None for none."""
+    if activation is None:
+        return None
+    if callable(activation):
+        return activation  # type: ignore[no-any-return]
+    if not isinstance(activation, str):
+        raise TypeError(f"{what}: expected a name, a function of one Value or None, got {shown(activation)}")
+    if activation in ("linear", "identity"):
+        return None
+    if activation in TABLE and activation in activations():
+        if TABLE[activation].builtin:
+            return getattr(functions, activation)  # type: ignore[no-any-return]
+        return functions.make_function(TABLE[activation])  # one of the user's own, which may have been defined anew
+    raise ValueError(
+        f"{what}: unknown activation {activation!r}; known are {', '.join(activations())}, None, 'linear' "
+        "or 'identity' for none, or any function of one Value"
+    )
+
+
+def activations() -> list[str]:
+    """The names that may stand for an activation: the primitives of one operand, ours and the user's."""
+    rows = (row for row in TABLE.values() if row.name[0] != "_" and not row.variadic)
+    return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
+
+
+def activation_name(g: Any) -> str | None:
+    """The name by which an activation can be found again, in a file; TypeError for a function of the user's own."""
+    if g is None or isinstance(g, str):
+        return g
+    name = getattr(g, "__name__", "")
+    if name in activations() and getattr(functions, name) is g:
+        return name
+    raise TypeError(
+        f"save: the activation {shown(g)} is a function of your own, and a file runs no code; define it with "
+        "ag.primitive and give the layer its name, or save the state_dict()"
+    )
+
+
+def _count(n: Any, what: str) -> int:
+    try:
+        count = index(n)
+    except TypeError:
+        raise TypeError(f"{what}: expected a whole number, got {shown(n)}") from None
+    if count < 1:
+        raise ValueError(f"{what}: must be at least 1, got {count}")
+    return count
+
+
+def as_example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]:
+    """One example as operands and as numbers; its length must be n_in."""
+    if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
+        raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {shown(x)}")
+    xs: tuple[Any, ...] = tuple(
+        v if type(v) is float or isinstance(v, Value) else plain(v, f"{who}: input {i}") for i, v in enumerate(x)
+    )
+    if len(xs) != n_in:
+        raise ValueError(f"{who}: expected {n_in} inputs, got {len(xs)}")
+    return xs, [v if type(v) is float else v._f for v in xs]
+
+
+class Neuron(Module):
+    """Weights, a bias and an activation: out = activation(w . x + b), two nodes a call.
+
+    Args:
+        n_in: the number of inputs.
+        activation: the name of a primitive of one operand, a function of one Value, or None.
+        init: "uniform", "normal", "glorot", "he", a function of (n_in, n_out, rng), or a number; by default
+            He's for the relu family, Glorot's for the rest. The bias begins at 0.
+        seed: for the weights; without one they come from Python's `random`.
+        nonlin: micrograd's name: False for no activation.
+
+    Raises:
+        TypeError, ValueError: n_in is not a whole number of at least 1, or a name is unknown.
+
+    Example:
+        >>> neuron = ag.Neuron(2, activation="tanh", seed=1)
+        >>> neuron([0.5, -1.0]).op, len(neuron.parameters())
+        ('tanh', 3)
+    """
+
+    def __init__(
+        self, n_in: int, activation: Any = "relu", *, init: Any = None, seed: Any = None, nonlin: bool | None = None,
+        n_out: int = 1,
+    ) -> None:  # fmt: skip
+        self.n_in = _count(n_in, f"{type(self).__name__}: n_in")
+        self.activation = None if nonlin is False else activation
+        self._activate = checked_activation(self.activation)
+        draw, rng = initializer(init, self.activation), generator(seed)
+        self.w = [Parameter(draw(self.n_in, n_out, rng)) for _ in range(self.n_in)]
+        self.b = Parameter(0.0)
+        self._place("", None)
+
+    def _place(self, prefix: str, parent: Scope | None, name: str = "neuron") -> None:
+        super()._place(prefix, parent)
+        self._scope = Scope(name, parent)
+
+    def __call__(self, x: Any) -> Value:
+        """The output for one example: a sequence of n_in numbers or Values."""
+        return self._respond(*as_example(x, self.n_in, type(self).__name__))
+
+    def _respond(self, xs: tuple[Any, ...], numbers: list[float]) -> Value:
+        return self._fire(self._net_input(xs, numbers))
+
+    def _net_input(self, xs: tuple[Any, ...], numbers: list[float]) -> Value:
+        w, b = self.w, self.b
+        if len(w) != self.n_in:
+            raise ValueError(f"{type(self).__name__}: w has {len(w)} weights for {self.n_in} inputs")
+        try:
+            numbers = [*[p._f for p in w], *numbers, b._f]
+        except AttributeError:
+            name, wrong = next((n, p) for n, p in [*((f"w[{i}]", p) for i, p in enumerate(w)), ("b", b)]
+                               if not isinstance(p, Value))  # fmt: skip
+            raise TypeError(
+                f"{type(self).__name__}: {name} is {shown(wrong)}, not a Parameter; "
+                f"to set its number, write {name}.data = ..."
+            ) from None
+        return stamp(record(TABLE["dot"], (*w, *xs, b), numbers), self._scope)
+
+    def _fire(self, z: Value) -> Value:
+        return z if self._activate is None else stamp(self._activate(z), self._scope)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.n_in}{_shown_activation(self.activation)})"
+
+
+def _shown_activation(activation: Any, name: str = "activation") -> str:
+    if activation is None:
+        return ""
+    return f", {name}={activation!r}" if isinstance(activation, str) else f", {name}={activation.__name__}"
+
+
+class Layer(Module):
+    """Neurons that see the same inputs.
+
+    Args:
+        n_in: the number of inputs.
+        n_out: the number of neurons.
+        activation, init, seed, nonlin: as for `Neuron`.
+
+    Raises:
+        TypeError, ValueError: a number is not whole or below 1, or a name is unknown.
+
+    Example:
+        >>> layer = ag.Layer(2, 3, activation="sigmoid", seed=1)
+        >>> [out.op for out in layer([0.5, -1.0])]
+        ['sigmoid', 'sigmoid', 'sigmoid']
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, activation: Any = "relu", *, init: Any = None, seed: Any = None,
+        nonlin: bool | None = None,
+    ) -> None:  # fmt: skip
+        self.n_in, self.n_out = _count(n_in, "Layer: n_in"), _count(n_out, "Layer: n_out")
+        self.activation = None if nonlin is False else activation
+        rng = generator(seed)
+        self.neurons = [
+            Neuron(self.n_in, self.activation, init=init, seed=rng, n_out=self.n_out) for _ in range(self.n_out)
+        ]
+        self._place("", None)
+
+    def _place(self, prefix: str, parent: Scope | None, name: str = "layer") -> None:
+        self._scope = Scope(name, parent)
+        for i, neuron in enumerate(self.neurons):
+            neuron._place(f"{prefix}neurons[{i}].", self._scope, f"neuron {i}")
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one example: a list of Values, or for a single neuron its Value."""
+        outputs = self._respond(*as_example(x, self.n_in, "Layer"))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _respond(self, xs: tuple[Any, ...], numbers: list[float]) -> list[Value]:
+        return [neuron._respond(xs, numbers) for neuron in self.neurons]
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The outputs for many examples (n, d), as numbers: shape (n,) for one neuron, (n, n_out) for more."""
+        return _forward_rows([self], X)
+
+    def __repr__(self) -> str:
+        neuron = f"Neuron({self.n_in}{_shown_activation(self.activation)})"
+        text = f"Layer({self.n_in}, {self.n_out}{_shown_activation(self.activation)})"
+        return _made_of(self.neurons, [neuron] * len(self.neurons) if len(self.neurons) == self.n_out else [], text)
+
+
+def _made_of(parts: Sequence[Any], wanted: list[str], text: str) -> str:
+    """The text of a module, or a list of its parts where they are not those that its constructor makes."""
+    found = [repr(part) for part in parts]
+    return text if found == wanted else f"{text.partition('(')[0]} of [{some(found)}]"
+
+
+class MLP(Module):
+    """A multi-layer perceptron: layers one after another, each fully connected to the next.
+
+    Args:
+        n_in: the number of inputs.
+        n_outs: the number of neurons of each layer, the output layer last.
+        activation: of the hidden layers.
+        output_activation: of the last layer; None, for raw scores, unless told otherwise.
+        init, seed: as for `Neuron`.
+
+    Raises:
+        TypeError, ValueError: a number is not whole or below 1, n_outs is empty, or a name is unknown.
+
+    Example:
+        >>> model = ag.MLP(2, [16, 16, 1], seed=1)
+        >>> model([0.5, -1.0]).op, len(model.parameters())
+        ('dot', 337)
+        >>> model.predict([[0.5, -1.0], [0.0, 0.0]]).shape
+        (2,)
+    """
+
+    def __init__(
+        self, n_in: int, n_outs: Sequence[int], activation: Any = "relu", output_activation: Any = None, *,
+        init: Any = None, seed: Any = None,
+    ) -> None:  # fmt: skip
+        if isinstance(n_outs, (str, bytes)) or not isinstance(n_outs, Iterable):
+            raise TypeError(f"MLP: n_outs must be a list of layer sizes such as [16, 16, 1], got {shown(n_outs)}")
+        sizes = [_count(n_in, "MLP: n_in"), *(_count(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
+        if len(sizes) == 1:
+            raise ValueError("MLP: n_outs is empty; it needs the size of the output layer at least, as in [1]")
+        (
+            checked_activation(activation),
+            checked_activation(output_activation, "output_activation"),
+        )  # refused before work begins
+        rng = generator(seed)
+        last = len(sizes) - 2
+        self.activation, self.output_activation = activation, output_activation
+        self.layers = [
+            Layer(sizes[i], sizes[i + 1], output_activation if i == last else activation, init=init, seed=rng)
+            for i in range(last + 1)
+        ]
+        self._place("", None)
+
+    def _place(self, prefix: str, parent: Scope | None, name: str = "MLP") -> None:
+        self._scope = Scope(name, parent)
+        for i, layer in enumerate(self.layers):
+            layer._place(f"{prefix}layers[{i}].", self._scope, f"layer {i}")
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for one example: a list of Values, or for a single output its Value."""
+        operands, numbers = as_example(x, self.layers[0].n_in, "MLP")
+        for layer in self.layers:
+            outputs = layer._respond(operands, numbers)
+            operands, numbers = tuple(outputs), [out._f for out in outputs]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def trace(self, x: Any) -> Trace:
+        """The output for one example, with z, a and (after backward) delta of each layer; see `Trace`."""
+        operands, numbers = as_example(x, self.layers[0].n_in, "MLP")
+        zs: list[list[Value]] = []
+        activations: list[list[Any]] = [list(operands)]
+        for layer in self.layers:
+            zs.append([neuron._net_input(operands, numbers) for neuron in layer.neurons])
+            outputs = [neuron._fire(z) for neuron, z in zip(layer.neurons, zs[-1], strict=True)]
+            activations.append(outputs)
+            operands, numbers = tuple(outputs), [out._f for out in outputs]
+        return Trace(outputs[0] if len(outputs) == 1 else outputs, zs, activations)
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The outputs for many examples (n, d), as numbers: shape (n,) for one output, (n, k) for k."""
+        return _forward_rows(self.layers, X)
+
+    def __repr__(self) -> str:
+        sizes = [getattr(layer, "n_out", 0) for layer in self.layers]
+        n_in = getattr(self.layers[0], "n_in", 0) if self.layers else 0
+        last, hidden = _shown_activation(self.output_activation), _shown_activation(self.activation)
+        wanted = [
+            f"Layer({a}, {b}{last if i == len(sizes) else hidden})"
+            for i, (a, b) in enumerate(pairwise([n_in, *sizes]), 1)
+        ]
+        out = _shown_activation(self.output_activation, "output_activation")
+        return _made_of(self.layers, wanted, f"MLP({n_in}, {sizes}{hidden}{out})")
+
+
+def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
+    """The forward pass of layers over rows, as matrix products; activations act on the numbers."""
+    import numpy as np
+
+    rows = as_rows(X, "predict")
+    if rows.shape[1] != layers[0].n_in:
+        raise ValueError(f"predict: expected {layers[0].n_in} inputs, X has {rows.shape[1]} columns")
+    for layer in layers:
+        weights = np.array([[p._f for p in neuron.w] for neuron in layer.neurons])
+        rows = rows @ weights.T + np.array([neuron.b._f for neuron in layer.neurons])
+        with no_grad():
+            for j, neuron in enumerate(layer.neurons):  # each its own: one of them may have been replaced
+                activate = neuron._activate
+                if activate is not None:
+                    rows[:, j] = [neat(activate(z)) for z in rows[:, j].tolist()]
+    return rows[:, 0] if rows.shape[1] == 1 else rows

@@ -1,0 +1,206 @@
+"""Module: what every network has, from `parameters()` to `state_dict()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from autograd_lite.data import as_rows
+from autograd_lite.engine.atomic import clear_grads, set_numbers
+from autograd_lite.engine.checks import is_array, plain, shown
+from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.scopes import Scope
+from autograd_lite.engine.value import Parameter, Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def _elements(name: str, thing: Any) -> list[tuple[str, Any]]:
+    """What is in a sequence or in an array of objects, each with its place: `w[0]`, `w[0, 1]`."""
+    if isinstance(thing, (list, tuple)):
+        return [(f"{name}[{i}]", x) for i, x in enumerate(thing)]
+    if is_array(thing) and thing.dtype == object:
+        places = product(*map(range, thing.shape))
+        return [(f"{name}{list(place)}", x) for place, x in zip(places, thing.ravel().tolist(), strict=True)]
+    return []
+
+
+# --- modules --------------------------------------------------------------------------------------------
+
+
+class Module:
+    """Something with parameters: its own, and those of the modules among its attributes.
+
+    A subclass keeps Parameters, Modules, and lists, tuples, dicts or object arrays of them as attributes
+    and defines `__call__`. A parameter that appears twice counts once.
+
+    Example:
+        >>> class Line(ag.Module):
+        ...     def __init__(self):
+        ...         self.slope, self.offset = ag.Parameter(2.0), ag.Parameter(1.0)
+        ...     def __call__(self, x):
+        ...         return self.slope * x + self.offset
+        >>> line = Line()
+        >>> line(3.0).item(), line.state_dict()
+        (7.0, {'slope': 2.0, 'offset': 1.0})
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """The output for one example."""
+        raise TypeError(f"{type(self).__name__} defines no __call__")
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(name, parameter) for each parameter, in the order of definition; a name tells where it is kept.
+
+        Raises:
+            ValueError: two parameters have the same name, so that a state or a file would hold one of them.
+        """
+        names: set[str] = set()
+        for name, parameter in self._places():
+            if name in names:
+                raise ValueError(
+                    f"{type(self).__name__}: two parameters are called {name!r}; keep one of them under another name"
+                )
+            names.add(name)
+            yield name, parameter
+
+    def _places(self) -> Iterator[tuple[str, Parameter]]:
+        """Each parameter with where it is first met."""
+        seen: set[int] = set()  # what counts once: parameters, and containers, for a list may contain itself
+        stack: list[tuple[str, Any]] = [("", self)]
+        while stack:
+            name, thing = stack.pop()
+            if id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            if isinstance(thing, Parameter):
+                yield name, thing
+                continue
+            inner: list[tuple[str, Any]] = []
+            if isinstance(thing, Module):
+                inner = [(f"{name}.{key}" if name else key, x) for key, x in vars(thing).items()]
+            elif isinstance(thing, dict):
+                inner = [(f"{name}[{key!r}]", x) for key, x in thing.items()]
+            else:
+                inner = _elements(name, thing)
+            stack.extend(reversed(inner))
+
+    def parameters(self) -> list[Parameter]:
+        """The parameters, each once, in the order of definition."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0; without it backward passes add up."""
+        clear_grads(self.parameters())
+
+    def state_dict(self) -> dict[str, float]:
+        """The parameters as numbers, by name."""
+        return {name: parameter.data for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Set every parameter from `state_dict()` of a module of the same shape; all of them or none.
+
+        Args:
+            state: a number for each name.
+
+        Raises:
+            TypeError: state is no mapping, or an entry is no number.
+            ValueError: a name is missing, there is one too many, or a number is NaN or infinite.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {shown(state)}")
+        parameters = dict(self.named_parameters())
+        missing, extra = parameters.keys() - state.keys(), state.keys() - parameters.keys()
+        if missing or extra:
+            wrong = [f"missing {name!r}" for name in sorted(missing)] + [
+                f"unknown {name!r}" for name in sorted(extra, key=str)
+            ]
+            raise ValueError(f"load_state_dict: {some(wrong)}; the module is {self!r}")
+        numbers = [plain(state[name], f"load_state_dict: {name!r}") for name in parameters]
+        for name, x in zip(parameters, numbers, strict=True):
+            if not isfinite(x):
+                raise ValueError(
+                    f"load_state_dict: {name!r} is {x}, and a state holds finite numbers, as a file of `save` does; "
+                    "to have it all the same, set the parameter's .data"
+                )
+        set_numbers(parameters.values(), numbers)
+
+    def predict(self, X: Any) -> np.ndarray[Any, Any]:
+        """The outputs for many examples, as numbers and without a graph.
+
+        Args:
+            X: examples, shape (n, d).
+
+        Returns:
+            An array of shape (n,) for one output, (n, k) for k outputs.
+
+        Raises:
+            ValueError: X has not two dimensions, or its rows differ in length.
+        """
+        import numpy as np
+
+        with no_grad():
+            outputs = [self(row) for row in as_rows(X, type(self).__name__).tolist()]
+        numbers = [[neat(y) for y in out] if isinstance(out, (list, tuple)) else neat(out) for out in outputs]
+        return np.array(numbers, dtype=float)
+
+    def counts(self) -> tuple[int, int]:
+        """(weights, parameters): parameters called `b` are biases, all others weights."""
+        names = [name for name, _ in self.named_parameters()]
+        return sum(not _is_bias(name) for name in names), len(names)
+
+    def weights(self) -> list[Parameter]:
+        """The parameters that are no biases: those that a penalty on large weights is about."""
+        return [parameter for name, parameter in self.named_parameters() if not _is_bias(name)]
+
+    def summary(self) -> str:
+        """The parts of the module with the weights and the parameters that each has.
+
+        Example:
+            >>> print(ag.MLP(3, [2, 1], activation="sigmoid").summary())
+            part       weights  parameters
+            layers[0]        6           8  Layer(3, 2, activation='sigmoid')
+            layers[1]        2           3  Layer(2, 1)
+            total            8          11  MLP(3, [2, 1], activation='sigmoid')
+        """
+        rows = [(name, *part.counts(), repr(part)) for name, part in self._parts()]
+        rows.append(("total", *self.counts(), repr(self)))
+        width = max(len("part"), *(len(row[0]) for row in rows))
+        lines = [f"{'part':{width}}  weights  parameters"]
+        lines += [f"{name:{width}}  {weights:7}  {parameters:10}  {what}" for name, weights, parameters, what in rows]
+        return "\n".join(lines)
+
+    def _parts(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside this one."""
+        for name, thing in vars(self).items():
+            if isinstance(thing, Module):
+                yield name, thing
+            else:
+                yield from ((place, part) for place, part in _elements(name, thing) if isinstance(part, Module))
+
+    def _place(self, prefix: str, parent: Scope | None) -> None:
+        """Name the parameters after where they are kept, for pictures."""
+        for name, parameter in self.named_parameters():
+            parameter.name = f"{prefix}{name}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(list(self._places()))} parameters)"
+
+
+def _is_bias(name: str) -> bool:
+    """Whether a parameter of this name is a bias: it is called `b`, or kept in something called `b`."""
+    return name.rpartition(".")[2].partition("[")[0] == "b"
+
+
+def neat(y: Any) -> float:
+    """One output of a model as a float."""
+    return y.item() if isinstance(y, Value) else plain(y, "predict: an output")
+
+
+def some(items: Sequence[str], most: int = 5) -> str:
+    """A list for a message, cut short."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more

@@ -1,0 +1,288 @@
+"""Optimizer: parameters, a learning rate and a chain of transformations; a step is taken whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from autograd_lite.engine.atomic import clear_grads, set_numbers
+from autograd_lite.engine.checks import plain, setting, shown, whole
+from autograd_lite.engine.value import Value
+from autograd_lite.optim.pieces import Piece, State
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Vector: TypeAlias = np.ndarray[Any, Any]
+
+
+# --- the optimizer --------------------------------------------------------------------------------------
+
+
+class Optimizer:
+    """Parameters, a learning rate and a chain of pieces: w <- w - lr * chain(g).
+
+    This is a "gradient update schedule": what becomes of the gradient at every step is yours to compose.
+
+    Args:
+        params: the leaves to change, Parameters or Values, from any iterable; one given twice counts once.
+        lr: the learning rate, at least 0, which may be set between steps; or a schedule, a function of the
+            number of steps taken.
+        pieces: what turns gradients into updates, first to last; see `Piece`.
+        allow_nonfinite: take a step from or to numbers that are NaN or infinite, instead of refusing.
+
+    Raises:
+        TypeError: params are no leaves, or lr is no number.
+        ValueError: there are no params, or lr is negative, NaN or infinite.
+
+    Example:
+        >>> w = ag.Parameter(1.0)
+        >>> optimizer = ag.optim.Optimizer([w], 0.1, ag.optim.ClipNorm(1.0), ag.optim.Momentum(0.9))
+        >>> (w * w).backward()
+        >>> optimizer.step()
+        >>> w.item()
+        0.9
+
+    Source: the notes "Working out backpropagation", learning rates; optax's chains.
+    """
+
+    _state: tuple[int, tuple[State, ...]]  # steps taken; what each piece remembers
+    __slots__ = ("_lr", "_state", "allow_nonfinite", "params", "pieces")
+
+    def __init__(
+        self, params: Iterable[Value], lr: float | Callable[[int], float], *pieces: Piece,
+        allow_nonfinite: bool = False,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        if isinstance(params, (Value, str, bytes)) or not isinstance(params, Iterable):
+            raise TypeError(f"{name}: params must be a sequence of Parameters, got {shown(params)}")
+        self.params: list[Value] = []
+        seen: set[int] = set()
+        for i, p in enumerate(params):
+            if not isinstance(p, Value):
+                raise TypeError(f"{name}: params[{i}] must be a Parameter, got {shown(p)}")
+            if p._row is not None:
+                raise TypeError(
+                    f"{name}: params[{i}] is no leaf but the result of {p.op!r}; give the leaves it depends on"
+                )
+            if id(p) not in seen:
+                seen.add(id(p))
+                self.params.append(p)
+        if not self.params:
+            raise ValueError(f"{name}: there are no parameters")
+        for piece in pieces:
+            if not (hasattr(piece, "start") and hasattr(piece, "update")):
+                raise TypeError(f"{name}: a piece has start(n) and update(g, state, w), got {shown(piece)}")
+        self.pieces = pieces
+        self.allow_nonfinite = allow_nonfinite
+        self._state = (0, tuple(piece.start(len(self.params)) for piece in pieces))
+        self.lr = lr
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step; set it to a number or a schedule."""
+        if callable(self._lr):
+            return setting(self._lr(self.steps), f"{type(self).__name__}: lr at step {self.steps}", 0.0)
+        return self._lr  # type: ignore[no-any-return]
+
+    @lr.setter
+    def lr(self, lr: float | Callable[[int], float]) -> None:
+        if getattr(lr, "watches_losses", False):
+            raise TypeError(
+                f"{type(self).__name__}: lr: {type(lr).__name__} needs the losses, which an optimizer does not see; "
+                "give it to ag.fit as schedule="
+            )
+        self._lr: Any = lr if callable(lr) else setting(lr, f"{type(self).__name__}: lr", 0.0)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps taken."""
+        return self._state[0]
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0; without it backward passes add up."""
+        clear_grads(self.params)
+
+    def advance(self, w: Vector, g: Vector, states: Sequence[State]) -> tuple[Vector, tuple[State, ...]]:
+        """The rule as a pure function on vectors: no Value is read or written.
+
+        Args:
+            w, g: the parameters and their gradients, shape (n,).
+            states: what each piece remembers, to begin with `piece.start(n)`.
+
+        Returns:
+            (parameters after the step, what each piece remembers after it).
+        """
+        import numpy as np
+
+        after = []
+        for piece, state in zip(self.pieces, states, strict=True):
+            made = piece.update(g, state, w)
+            shape = np.shape(made[0]) if isinstance(made, tuple) and len(made) == 2 else None
+            if shape != w.shape or not isinstance(made[1], Mapping):
+                what = f"updates of shape {shape}" if shape not in (None, w.shape) else shown(made)
+                raise TypeError(
+                    f"{type(self).__name__}: {type(piece).__name__}.update must give (updates of shape {w.shape}, "
+                    f"a dict), it gave {what}"
+                )
+            g, state = made
+            after.append(state)
+        return w - self.lr * g, tuple(after)
+
+    def step(self) -> None:
+        """Change every parameter that is not frozen by its gradient; all of them or none.
+
+        Raises:
+            ValueError: a gradient is NaN or infinite, or would make a parameter or an entry of the state so, as the
+                square of 1e200 does (unless allow_nonfinite); nothing was changed.
+        """
+        import numpy as np
+
+        w, g = np.array([p._f for p in self.params]), np.array([p._grad for p in self.params])
+        numbers, effect = self.stepped(w, g)
+        # One call that runs no bytecode: an interrupt leaves all as before, or all as after.
+        set_numbers(self.params, numbers.tolist(), effect)
+
+    def stepped(self, w: Vector, g: Vector) -> tuple[Vector, Iterator[Any]]:
+        """What `step` does, on vectors: the numbers after it, and an effect for `set_numbers` that notes the step."""
+        import numpy as np
+
+        live = np.array([not getattr(p, "frozen", False) for p in self.params])
+        some_frozen = not live.all()
+        if some_frozen:
+            g = np.where(live, g, 0.0)
+        if not self.allow_nonfinite and not np.isfinite(g).all():
+            i = int(np.flatnonzero(~np.isfinite(g))[0])
+            raise ValueError(
+                f"{type(self).__name__}.step: the gradient of {self._which(i)} is {g[i]}; "
+                "no parameter was changed (allow_nonfinite=True lets it through)"
+            )
+        steps, states = self._state
+        with np.errstate(over="ignore", invalid="ignore"):  # overflow is looked for below, unless it is allowed
+            numbers, after = self.advance(w, g, states)
+        if some_frozen:  # neither they nor what is remembered of them may change
+            numbers = np.where(live, numbers, w)
+            after = tuple(
+                {k: np.where(live, x, old[k]) if isinstance(x, np.ndarray) else x for k, x in new.items()}
+                for new, old in zip(after, states, strict=True)
+            )
+        if not self.allow_nonfinite:
+            for piece, old, new in zip(self.pieces, states, after, strict=True):
+                for key, x in new.items():
+                    self._no_overflow(f"{type(piece).__name__}.{key}", old.get(key), x, g)
+            self._no_overflow("", w, numbers, g)
+        return numbers, map(_set_state, (self,), ((steps + 1, after),))
+
+    def _no_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:
+        """Refuse numbers of a state's entry, or of the parameters, that were finite and are not after the step."""
+        import numpy as np
+
+        if not isinstance(new, (float, np.ndarray)) or getattr(new, "dtype", np.dtype(float)).kind != "f":
+            return  # a count, or whatever else a piece of one's own remembers
+        if np.isfinite(new).all():
+            return
+        known = isinstance(old, (int, float, np.ndarray)) and np.shape(old) == np.shape(new)
+        bad = np.flatnonzero(~np.isfinite(new) & (np.isfinite(old) if known else True))
+        if not bad.size:
+            return
+        i, what = int(bad[0]), entry
+        after = f"with gradients up to {np.abs(g).max()}"
+        if np.shape(new) == g.shape:
+            what, after = f"{entry} of {self._which(i)}" if entry else self._which(i), f"with the gradient {g[i]}"
+        raise ValueError(
+            f"{type(self).__name__}.step: {what} would become {np.ravel(new)[i]} {after}; no parameter was changed "
+            "(a smaller lr or clip_norm= may keep it finite, allow_nonfinite=True lets it through)"
+        )
+
+    def _which(self, i: int) -> str:
+        name = self.params[i].name
+        return f"params[{i}] ({name})" if name else f"params[{i}]"
+
+    def state_dict(self) -> dict[str, Any]:
+        """The learning rate (None under a schedule), the steps taken and what each piece remembers, in plain lists."""
+        steps, states = self._state
+        return {
+            "rule": type(self).__name__,
+            "lr": None if callable(self._lr) else self._lr,
+            "steps": steps,
+            "pieces": [
+                {"piece": type(piece).__name__, **{k: getattr(x, "tolist", lambda x=x: x)() for k, x in state.items()}}
+                for piece, state in zip(self.pieces, states, strict=True)
+            ],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up the state of an optimizer of the same rule over as many parameters; all of it or nothing.
+
+        Args:
+            state: what `state_dict` gave.
+
+        Raises:
+            TypeError: state is no such dict.
+            ValueError: it belongs to another rule, or to another number of parameters, or a number in it is NaN or
+                infinite (unless allow_nonfinite).
+        """
+        set_numbers((), (), self.loading(state))
+
+    def loading(self, state: Mapping[str, Any]) -> Iterator[Any]:
+        """`load_state_dict` as an effect for `set_numbers`: checked now, done when it is run through."""
+        import numpy as np
+
+        who = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state, Mapping):
+            raise TypeError(f"{who}: expected what state_dict() gave, got {shown(state)}")
+        _same_keys(state, {"rule", "lr", "steps", "pieces"}, who)
+        if state["rule"] != type(self).__name__:
+            raise ValueError(f"{who}: the state is of the rule {state['rule']!r}")
+        lr = state["lr"]
+        if (lr is None) != callable(self._lr):
+            has, had = ("a schedule", "a number") if lr is not None else ("a number", "a schedule")
+            raise ValueError(f"{who}: this optimizer's lr is {has}, the state's was {had}")
+        lr = self._lr if lr is None else setting(lr, f"{who}: lr", 0.0)
+        steps = whole(state["steps"], f"{who}: steps", 0)
+        kinds = [type(piece).__name__ for piece in self.pieces]
+        entries = state["pieces"]
+        if not isinstance(entries, Sequence) or not all(isinstance(entry, Mapping) for entry in entries):
+            raise TypeError(f"{who}: 'pieces' must be a list of dicts, got {shown(entries)}")
+        if [entry.get("piece") for entry in entries] != kinds:
+            raise ValueError(f"{who}: the pieces are {kinds}, the state's {[entry.get('piece') for entry in entries]}")
+        n, states = len(self.params), []
+        for piece, entry, kind in zip(self.pieces, entries, kinds, strict=True):
+            start = piece.start(n)
+            _same_keys(entry, {"piece", *start}, f"{who}: {kind}")
+            loaded: State = {}
+            for key, first in start.items():
+                if isinstance(first, np.ndarray):
+                    given = np.array(entry[key], dtype=object)
+                    numbers = [plain(x, f"{who}: {kind}.{key}") for x in given.ravel()]
+                    if not self.allow_nonfinite and not all(map(isfinite, numbers)):
+                        raise ValueError(f"{who}: {kind}.{key} holds a number that is not finite")
+                    loaded[key] = np.array(numbers).reshape(given.shape)
+                    if loaded[key].shape != first.shape:
+                        raise ValueError(
+                            f"{who}: {kind}.{key} has shape {loaded[key].shape}, {n} parameters need {first.shape}"
+                        )
+                elif isinstance(first, int):
+                    loaded[key] = whole(entry[key], f"{who}: {kind}.{key}", 0)
+                else:
+                    loaded[key] = entry[key]
+            states.append(loaded)
+        return chain(map(_set_lr, (self,), (lr,)), map(_set_state, (self,), ((steps, tuple(states)),)))
+
+    def __repr__(self) -> str:
+        pieces = "".join(f", {piece!r}" for piece in self.pieces)
+        return f"{type(self).__name__}({len(self.params)} parameters, lr={self._lr!r}{pieces})"
+
+
+_set_state = vars(Optimizer)["_state"].__set__
+
+_set_lr = vars(Optimizer)["_lr"].__set__
+
+
+def _same_keys(given: Mapping[str, Any], wanted: set[str], who: str) -> None:
+    missing, extra = sorted(wanted - given.keys()), sorted(given.keys() - wanted, key=str)
+    if missing or extra:
+        wrong = [f"missing {k!r}" for k in missing] + [f"unknown {k!r}" for k in extra]
+        raise ValueError(f"{who}: {', '.join(wrong[:5])}")

@@ -1,0 +1,257 @@
+"""Update rules by name: SGD, Adagrad, RMSprop, Adam, AdamW, each a chain of the transformations in pieces.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from autograd_lite.engine.checks import setting
+from autograd_lite.engine.value import Value
+from autograd_lite.optim.optimizer import Optimizer
+from autograd_lite.optim.pieces import (
+    AddDecay,
+    ClipNorm,
+    ClipValue,
+    DivideByAllSquares,
+    DivideByMeanSquare,
+    Moments,
+    Momentum,
+    Piece,
+    above_zero,
+    checked_betas,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Vector: TypeAlias = np.ndarray[Any, Any]
+
+
+# --- rules by name ----------------------------------------------------------------------------------------
+
+
+def _first(who: str, weight_decay: float, l2: float, clip_value: float | None, clip_norm: float | None) -> list[Piece]:
+    """The pieces that every named rule may begin with: clipping, then decay."""
+    pieces: list[Piece] = []
+    if clip_value is not None:
+        pieces.append(ClipValue(above_zero(clip_value, f"{who}: clip_value")))
+    if clip_norm is not None:
+        pieces.append(ClipNorm(above_zero(clip_norm, f"{who}: clip_norm")))
+    decay = setting(weight_decay, f"{who}: weight_decay", 0.0) + 2.0 * setting(l2, f"{who}: l2", 0.0)
+    if decay:
+        pieces.append(AddDecay(decay))
+    return pieces
+
+
+class SGD(Optimizer):
+    """Gradient descent, with momentum and weight decay if asked.
+
+        g <- g + weight_decay w + 2 l2 w;  v <- momentum v + g;  w <- w - lr v
+
+    Args:
+        params: the leaves to change.
+        lr: the learning rate, or a schedule.
+        momentum: in [0, 1); 0 is plain gradient descent.
+        nesterov: look ahead: the step is g + momentum v.
+        weight_decay: adds weight_decay w to the gradient.
+        l2: the slides' penalty l2 * sum w^2, which adds 2 l2 w to the gradient.
+        clip_value: keep each component of the gradient within [-clip_value, clip_value].
+        clip_norm: scale the gradient down to this norm where it is longer.
+        allow_nonfinite: take a step from or to numbers that are NaN or infinite, instead of refusing.
+
+    Raises:
+        TypeError: params are no leaves, or a setting is no number.
+        ValueError: a setting is out of its range; nesterov without momentum.
+
+    Example:
+        >>> w = ag.Parameter(1.0)
+        >>> optimizer = ag.optim.SGD([w], lr=0.1)
+        >>> (w * w).backward()
+        >>> optimizer.step()
+        >>> w.item()
+        0.8
+
+    Source: the weight-update slides (vanilla update, momentum); the backpropagation slides (weight decay).
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, params: Iterable[Value], lr: float | Callable[[int], float], momentum: float = 0.0,
+        nesterov: bool = False, weight_decay: float = 0.0, l2: float = 0.0, *, clip_value: float | None = None,
+        clip_norm: float | None = None, allow_nonfinite: bool = False,
+    ) -> None:  # fmt: skip
+        mu = setting(momentum, "SGD: momentum", 0.0, 1.0)
+        if nesterov and not mu:
+            raise ValueError("SGD: nesterov needs a momentum above 0")
+        pieces = _first("SGD", weight_decay, l2, clip_value, clip_norm)
+        if mu:
+            pieces.append(Momentum(mu, nesterov))
+        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+
+
+class Adagrad(Optimizer):
+    """AdaGrad: each parameter's rate falls with the squares of all its gradients.
+
+        cache <- cache + g^2;  w <- w - lr g / (sqrt(cache) + eps)
+
+    Args:
+        params: the leaves to change.
+        lr: the learning rate, or a schedule.
+        eps: keeps the quotient finite.
+        weight_decay, l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
+
+    Raises:
+        TypeError: params are no leaves, or a setting is no number.
+        ValueError: a setting is out of its range.
+
+    Example:
+        >>> w = ag.Parameter(1.0)
+        >>> optimizer = ag.optim.Adagrad([w], lr=0.1)
+        >>> (w * w).backward()
+        >>> optimizer.step()
+        >>> round(w.item(), 6)
+        0.9
+
+    Source: the weight-update slides; Duchi, Hazan and Singer, 2011.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-2, eps: float = 1e-10,
+        weight_decay: float = 0.0, l2: float = 0.0, *, clip_value: float | None = None,
+        clip_norm: float | None = None, allow_nonfinite: bool = False,
+    ) -> None:  # fmt: skip
+        pieces = _first("Adagrad", weight_decay, l2, clip_value, clip_norm)
+        eps = setting(eps, "Adagrad: eps", 0.0)
+        super().__init__(params, lr, *pieces, DivideByAllSquares(eps), allow_nonfinite=allow_nonfinite)
+
+
+class RMSprop(Optimizer):
+    """RMSprop: each gradient is divided by the root of a running mean of its squares.
+
+        cache <- alpha cache + (1 - alpha) g^2;  w <- w - lr g / (sqrt(cache) + eps)
+
+    Args:
+        params: the leaves to change.
+        lr: the learning rate, or a schedule.
+        alpha: how much of the cache is kept, in [0, 1); the slides' decay_rate.
+        eps: keeps the quotient finite.
+        momentum: of the rescaled gradients, in [0, 1).
+        weight_decay, l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
+
+    Raises:
+        TypeError: params are no leaves, or a setting is no number.
+        ValueError: a setting is out of its range.
+
+    Example:
+        >>> w = ag.Parameter(1.0)
+        >>> optimizer = ag.optim.RMSprop([w], lr=0.01)
+        >>> (w * w).backward()
+        >>> optimizer.step()
+        >>> round(w.item(), 6)
+        0.9
+
+    Source: the weight-update slides; Hinton's lecture 6e, 2012.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-2, alpha: float = 0.99,
+        eps: float = 1e-8, momentum: float = 0.0, weight_decay: float = 0.0, l2: float = 0.0, *,
+        clip_value: float | None = None, clip_norm: float | None = None, allow_nonfinite: bool = False,
+    ) -> None:  # fmt: skip
+        pieces = _first("RMSprop", weight_decay, l2, clip_value, clip_norm)
+        pieces.append(DivideByMeanSquare(setting(alpha, "RMSprop: alpha", 0.0, 1.0), setting(eps, "RMSprop: eps", 0.0)))
+        mu = setting(momentum, "RMSprop: momentum", 0.0, 1.0)
+        if mu:
+            pieces.append(Momentum(mu))
+        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+
+
+class Adam(Optimizer):
+    """Adam: running means of the gradient and of its square, and their quotient.
+
+        m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
+        w <- w - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)   at step t = 1, 2, ...
+
+    Args:
+        params: the leaves to change.
+        lr: the learning rate, or a schedule.
+        betas: (b1, b2), each in [0, 1).
+        eps: keeps the quotient finite.
+        corrected: divide by 1 - b^t, as in the paper; False is the slides' form, m / (sqrt(v) + eps).
+        weight_decay, l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
+
+    Raises:
+        TypeError: params are no leaves, or a setting is no number.
+        ValueError: a setting is out of its range.
+
+    Example:
+        >>> w = ag.Parameter(1.0)
+        >>> optimizer = ag.optim.Adam([w], lr=0.1)
+        >>> (w * w).backward()
+        >>> optimizer.step()
+        >>> round(w.item(), 6)
+        0.9
+
+    Source: Kingma and Ba, Adam: a method for stochastic optimization, 2015; the weight-update slides.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-3,
+        betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0, l2: float = 0.0, *,
+        corrected: bool = True, clip_value: float | None = None, clip_norm: float | None = None,
+        allow_nonfinite: bool = False,
+    ) -> None:  # fmt: skip
+        pieces = _first("Adam", weight_decay, l2, clip_value, clip_norm)
+        pieces.append(Moments(checked_betas(betas, "Adam"), setting(eps, "Adam: eps", 0.0), corrected))
+        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+
+
+class AdamW(Optimizer):
+    """Adam with weight decay decoupled from the gradient: w also shrinks by lr * weight_decay * w.
+
+    Args:
+        params: the leaves to change.
+        lr: the learning rate, or a schedule.
+        betas, eps, corrected: as for `Adam`.
+        weight_decay: the share of a parameter taken off it at each step, times lr; not seen by the running means.
+        l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
+
+    Raises:
+        TypeError: params are no leaves, or a setting is no number.
+        ValueError: a setting is out of its range.
+
+    Example:
+        >>> w = ag.Parameter(1.0)
+        >>> optimizer = ag.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+        >>> (w * w).backward()
+        >>> optimizer.step()
+        >>> round(w.item(), 6)
+        0.85
+
+    Source: Loshchilov and Hutter, Decoupled weight decay regularization, 2019.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-3,
+        betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2, l2: float = 0.0, *,
+        corrected: bool = True, clip_value: float | None = None, clip_norm: float | None = None,
+        allow_nonfinite: bool = False,
+    ) -> None:  # fmt: skip
+        pieces = _first("AdamW", 0.0, l2, clip_value, clip_norm)
+        pieces.append(Moments(checked_betas(betas, "AdamW"), setting(eps, "AdamW: eps", 0.0), corrected))
+        decay = setting(weight_decay, "AdamW: weight_decay", 0.0)
+        if decay:
+            pieces.append(AddDecay(decay))
+        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+
+
+AdaGrad, RMSProp = Adagrad, RMSprop  # as the slides and papers write them; the names above are PyTorch's

@@ -1,0 +1,278 @@
+"""Learning-rate schedules: how large the steps are as training goes on.
+
+A schedule is any function of the step or epoch number k = 0, 1, 2, ... that gives a rate. Given to an
+optimizer as its `lr` it counts steps; given to `fit` as its `schedule` it counts epochs. Those
+here are reached as `ag.optim.StepDecay` and so on. They keep no state, so that a training that is
+taken up again goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import cos, inf, pi
+
+from autograd_lite.engine.checks import setting, whole
+
+__all__ = [
+    "Constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstant", "ReduceOnPlateau",
+    "StepDecay", "WarmUp",
+]  # fmt: skip
+
+
+Schedule = Callable[[int], float]
+
+
+class _Shown:
+    """A schedule that shows itself as the call that makes it."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
+
+
+class Constant(_Shown):
+    """The same rate at every step.
+
+    Args:
+        lr: the learning rate.
+
+    Example:
+        >>> ag.optim.Constant(0.1)(1000)
+        0.1
+    """
+
+    def __init__(self, lr: float) -> None:
+        self.lr = setting(lr, "Constant: lr", 0.0)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        return self.lr
+
+
+class StepDecay(_Shown):
+    """Multiply the rate by a factor every few steps or epochs.
+
+        lr(k) = lr * factor ** floor(k / every)
+
+    Args:
+        lr: the rate to begin with.
+        factor: at least 0.
+        every: a number of steps or epochs.
+
+    Raises:
+        TypeError, ValueError: an argument is no number, or out of its range.
+
+    Example:
+        >>> halved = ag.optim.StepDecay(0.1, factor=0.5, every=2)
+        >>> [halved(k) for k in range(5)]
+        [0.1, 0.1, 0.05, 0.05, 0.025]
+
+    Source: the weight-update slides, step decay. PyTorch's StepLR.
+    """
+
+    def __init__(self, lr: float, factor: float = 0.5, every: int = 10) -> None:
+        self.lr = setting(lr, "StepDecay: lr", 0.0)
+        self.factor = setting(factor, "StepDecay: factor", 0.0)
+        self.every = whole(every, "StepDecay: every")
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        return self.lr * self.factor ** (k // self.every)
+
+
+class ExponentialDecay(_Shown):
+    """Multiply the rate by a factor at every step or epoch.
+
+        lr(k) = lr * factor ** k
+
+    Args:
+        lr: the rate to begin with.
+        factor: at least 0.
+
+    Raises:
+        TypeError, ValueError: an argument is no number, or out of its range.
+
+    Example:
+        >>> round(ag.optim.ExponentialDecay(0.1, factor=0.9)(2), 6)
+        0.081
+
+    Source: the weight-update slides, exponential decay. PyTorch's ExponentialLR.
+    """
+
+    def __init__(self, lr: float, factor: float = 0.9) -> None:
+        self.lr = setting(lr, "ExponentialDecay: lr", 0.0)
+        self.factor = setting(factor, "ExponentialDecay: factor", 0.0)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        return self.lr * self.factor**k
+
+
+class InverseTimeDecay(_Shown):
+    """1/t decay.
+
+        lr(k) = lr / (1 + rate * k)
+
+    Args:
+        lr: the rate to begin with.
+        rate: how soon it falls; at least 0.
+
+    Raises:
+        TypeError, ValueError: an argument is no number, or out of its range.
+
+    Example:
+        >>> ag.optim.InverseTimeDecay(0.1, rate=0.5)(2)
+        0.05
+
+    Source: the weight-update slides, 1/t decay. Keras' InverseTimeDecay.
+    """
+
+    def __init__(self, lr: float, rate: float = 1.0) -> None:
+        self.lr = setting(lr, "InverseTimeDecay: lr", 0.0)
+        self.rate = setting(rate, "InverseTimeDecay: rate", 0.0)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        return self.lr / (1.0 + self.rate * k)
+
+
+class CosineDecay(_Shown):
+    """Half a cosine wave from the rate down to a floor, which it then keeps.
+
+        lr(k) = floor + (lr - floor) * (1 + cos(pi * min(k / steps, 1))) / 2
+
+    Args:
+        lr: the rate to begin with.
+        steps: how many steps or epochs the way down takes.
+        floor: where it ends.
+
+    Raises:
+        TypeError, ValueError: an argument is no number, or out of its range.
+
+    Example:
+        >>> cosine = ag.optim.CosineDecay(0.1, steps=10)
+        >>> cosine(0), round(cosine(5), 6), cosine(10), cosine(99)
+        (0.1, 0.05, 0.0, 0.0)
+
+    Source: Loshchilov and Hutter, SGDR, 2017. PyTorch's CosineAnnealingLR.
+    """
+
+    def __init__(self, lr: float, steps: int, floor: float = 0.0) -> None:
+        self.lr = setting(lr, "CosineDecay: lr", 0.0)
+        self.steps = whole(steps, "CosineDecay: steps")
+        self.floor = setting(floor, "CosineDecay: floor", 0.0)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        return self.floor + (self.lr - self.floor) * (1.0 + cos(pi * min(k / self.steps, 1.0))) / 2.0
+
+
+class PiecewiseConstant(_Shown):
+    """One rate up to each boundary, and a last one beyond.
+
+        lr(k) = rates[the number of boundaries <= k]
+
+    Args:
+        boundaries: step or epoch numbers, rising; from each on the next rate holds.
+        rates: one more than there are boundaries.
+
+    Raises:
+        TypeError, ValueError: an argument is no number, the boundaries do not rise, or the lengths do not fit.
+
+    Example:
+        >>> rate = ag.optim.PiecewiseConstant([2, 4], [0.1, 0.01, 0.001])
+        >>> [rate(k) for k in range(5)]
+        [0.1, 0.1, 0.01, 0.01, 0.001]
+    """
+
+    def __init__(self, boundaries: Sequence[int], rates: Sequence[float]) -> None:
+        self.boundaries = [whole(b, f"PiecewiseConstant: boundaries[{i}]", 0) for i, b in enumerate(boundaries)]
+        self.rates = [setting(r, f"PiecewiseConstant: rates[{i}]", 0.0) for i, r in enumerate(rates)]
+        if len(self.rates) != len(self.boundaries) + 1:
+            raise ValueError(
+                f"PiecewiseConstant: {len(self.boundaries)} boundaries need {len(self.boundaries) + 1} rates, "
+                f"got {len(self.rates)}"
+            )
+        if self.boundaries != sorted(set(self.boundaries)):
+            raise ValueError(f"PiecewiseConstant: the boundaries must rise, got {self.boundaries}")
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        return self.rates[sum(b <= k for b in self.boundaries)]
+
+
+class WarmUp(_Shown):
+    """Rise in equal steps to another schedule, and then follow it.
+
+        lr(k) = after(0) * (k + 1) / steps   while k < steps, then after(k - steps)
+
+    Args:
+        steps: how many steps or epochs the rise takes.
+        after: the schedule that follows, or the rate to keep.
+
+    Raises:
+        TypeError, ValueError: steps is not a whole number of at least 1, or after is no schedule.
+
+    Example:
+        >>> rate = ag.optim.WarmUp(4, after=ag.optim.ExponentialDecay(0.5, 0.5))
+        >>> [rate(k) for k in range(6)]
+        [0.125, 0.25, 0.375, 0.5, 0.5, 0.25]
+    """
+
+    def __init__(self, steps: int, after: Schedule | float) -> None:
+        self.steps = whole(steps, "WarmUp: steps")
+        self.after: Schedule = after if callable(after) else Constant(after)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        if k < self.steps:
+            return self.after(0) * (k + 1) / self.steps
+        return self.after(k - self.steps)
+
+
+class ReduceOnPlateau(_Shown):
+    """Multiply the rate by a factor when the loss has stopped falling.
+
+    It is a function of the losses so far: an epoch is better if its loss is below the best one by more than
+    `threshold` times the best one's size; after more than `patience` epochs in a row that are not, the rate falls.
+
+    Args:
+        lr: the rate to begin with.
+        factor: in [0, 1).
+        patience: how many epochs without progress are let pass.
+        threshold: what counts as progress, relative to the best loss.
+        floor: the rate does not fall below it.
+
+    Raises:
+        TypeError, ValueError: an argument is no number, or out of its range.
+
+    Example:
+        >>> rate = ag.optim.ReduceOnPlateau(0.1, factor=0.5, patience=1)
+        >>> rate(0, []), rate(3, [1.0, 0.9, 0.9]), rate(4, [1.0, 0.9, 0.9, 0.9])
+        (0.1, 0.1, 0.05)
+
+    Source: PyTorch's ReduceLROnPlateau, whose defaults these are.
+    """
+
+    watches_losses = True
+    """`fit` then calls it with the losses so far (of validation, if there is one) as well."""
+
+    def __init__(
+        self, lr: float, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4, floor: float = 0.0
+    ) -> None:
+        self.lr = setting(lr, "ReduceOnPlateau: lr", 0.0)
+        self.factor = setting(factor, "ReduceOnPlateau: factor", 0.0, 1.0)
+        self.patience = whole(patience, "ReduceOnPlateau: patience", 0)
+        self.threshold = setting(threshold, "ReduceOnPlateau: threshold", 0.0)
+        self.floor = setting(floor, "ReduceOnPlateau: floor", 0.0)
+
+    def __call__(self, k: int, losses: Sequence[float]) -> float:
+        """The rate after these losses; k, their number, is not needed."""
+        rate, best, waited = self.lr, inf, 0
+        for loss in losses:
+            if loss < (best - self.threshold * abs(best) if best < inf else inf):
+                best, waited = loss, 0
+            else:
+                waited += 1
+            if waited > self.patience:
+                rate, waited = max(rate * self.factor, self.floor), 0
+        return rate

@@ -1,0 +1,209 @@
+"""`draw`: the picture of a graph, of a program, of two graphs compared, of an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from autograd_lite.engine import graph
+from autograd_lite.engine.checks import shown
+from autograd_lite.engine.value import Value
+from autograd_lite.pictures.arguments import (
+    FOLD_OVER,
+    MOST,
+    check_direction,
+    count_of,
+    roots_of,
+    staleness,
+    uncollected,
+)
+from autograd_lite.pictures.diagrams.diagram import Model
+from autograd_lite.pictures.listing import Tape
+from autograd_lite.pictures.picture import Picture
+
+if TYPE_CHECKING:
+    from autograd_lite.folding.program import Program
+    from autograd_lite.folding.tracing import Compiled
+    from autograd_lite.pictures.diagrams.diagram import Model
+
+
+MOST_IN_PAGE = 20_000
+"""Boxes of a graph whose frames the page of its picture opens one by one; frames of a larger one hold folded boxes."""
+
+
+def draw(
+    loss: Value | Iterable[Value] | Program | Compiled,
+    *,
+    direction: str = "BT",
+    fold: bool | None = None,
+    explain: Value | None = None,
+    depth: int | None = None,
+    compare: Value | Picture | None = None,
+) -> Picture:
+    """Draw a computation graph: a box a Value with its f and g, an edge an operand with its local gradient.
+
+        g(operand) = sum over its edges of g(user) * local gradient
+
+    Args:
+        loss: the Value at the root, or several in a sequence; or a Program (`ag.fold`, `ag.compile`), whose
+            instructions are then the boxes, up to the result and down again to the gradient.
+        direction: where the root goes: "BT" on top, "LR" to the right.
+        fold: None folds a graph of more than 60 boxes, so that one box stands for all scalars that do the
+            same thing; True always folds, False draws every Value, up to 1,000 boxes, and with depth every
+            closed frame.
+        depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
+            the outermost, as an MLP; 1 shows its layers as boxes; None opens all. More than 4 closed frames alike
+            in one frame, such as the neurons of a layer, are one box.
+        compare: a graph of the same shape, such as that of the loss before a step of training, or its Picture: every
+            number that differs is shown as it was and as it is. A Picture keeps the numbers of the moment when
+            it was drawn; a graph whose parameters have since been changed is refused.
+        explain: a Value whose gradient is explained: the largest paths to it (`ag.explain`) are marked, each
+            edge with its share of the gradient. Of a graph too large to draw, only those paths are drawn. It takes
+            neither depth nor compare.
+
+    Returns:
+        A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`. In the page that
+        `.save("x.html")` writes, frames open and close.
+
+    Raises:
+        TypeError: loss is no Value, fold neither None nor a bool, or depth no whole number.
+        ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes, paths to explain
+            as long, or explain together with depth or compare.
+        RuntimeError: a compiled function that has not been called yet.
+
+    Example:
+        >>> a, b = ag.Value(2.0, name="a"), ag.Value(3.0, name="b")
+        >>> loss = a * b
+        >>> loss.backward()
+        >>> ag.draw(loss)
+        a = Value(2)    f=2   g=3
+        b = Value(3)    f=3   g=2
+        v3 = a * b      f=6   g=1   local=(3, 2)
+        >>> ag.draw(loss).svg.count('class="edge"')
+        2
+
+    Source: Stanford CS221, "Machine learning: backpropagation", functions as boxes.
+    """
+    from autograd_lite.engine.notation import mixed
+    from autograd_lite.pictures.diagrams.collapsed import to_depth
+    from autograd_lite.pictures.diagrams.diagram import model
+    from autograd_lite.pictures.diagrams.grouped import folded
+
+    check_direction(direction, "draw")
+    if fold is not None and not isinstance(fold, bool):
+        raise TypeError(f"draw: fold must be True, False or None, got {shown(fold)}")
+    if not isinstance(loss, Value) and callable(getattr(loss, "plan", None)):
+        return _of_program(loss, direction, fold, {"depth": depth, "compare": compare, "explain": explain})
+    roots = roots_of(loss, "draw")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+        raise TypeError(f"draw: depth must be a whole number of levels of frames, got {shown(depth)}")
+    if depth is not None and depth < 0:
+        raise ValueError(f"draw: depth must be 0 or more, got {depth}")
+    order = graph.order(*roots)
+    boxes = count_of(order)
+    if fold is False and boxes > MOST:
+        raise ValueError(
+            f"draw: {boxes:,} boxes are more than fold=False draws ({MOST:,}); leave fold out to have alike "
+            "scalars in one box, draw an inner Value, or print ag.tape(loss, full=True)"
+        )
+    small = boxes <= FOLD_OVER if fold is None else not fold
+    if explain is not None:
+        for name, given in (("depth", depth), ("compare", compare)):
+            if given is not None:
+                raise ValueError(
+                    f"draw: explain marks its paths on one graph with all frames open, and takes no {name}; "
+                    "leave one out, or draw two pictures"
+                )
+        return Picture(_explained(order, roots, explain, small), direction, lambda: str(Tape(order, roots)))
+
+    def alike() -> Model:
+        with uncollected():
+            return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
+
+    if depth is not None:
+        made = to_depth(model(order, roots), depth, together=fold is not False).model
+        if fold or (fold is None and len(made.boxes) > FOLD_OVER):
+            made = to_depth(alike(), depth).model
+    else:
+        made = model(order, roots) if small else alike()
+    made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
+    if compare is not None:
+        return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
+    return Picture(made, direction, lambda: str(Tape(order, roots)), _wholes(order, roots, made, alike))
+
+
+def _wholes(
+    order: list[Value], roots: list[Value], made: Model, alike: Callable[[], Model]
+) -> list[Callable[[], Model]]:
+    """What the page of a picture opens and closes frames of, fine and coarse; made when it is asked for.
+
+    By then the numbers may be others: what is left then is what the picture itself shows.
+    """
+    from autograd_lite.pictures.diagrams.diagram import backward_value, model
+
+    def numbers() -> int:
+        return hash(tuple((node._f, backward_value(node)) for node in order if node._row is None))
+
+    then = numbers()
+
+    def if_as_then(make: Callable[[], Model]) -> Callable[[], Model]:
+        return lambda: make() if numbers() == then else made
+
+    fine = [if_as_then(lambda: model(order, roots))] if count_of(order) <= MOST_IN_PAGE else []
+    return [*fine, if_as_then(alike)]
+
+
+def _of_program(program: Any, direction: str, fold: bool | None, others: dict[str, Any]) -> Picture:
+    """The picture of a Program, or of the latest one of a compiled function."""
+    from autograd_lite.pictures.diagrams.programs import program_model
+
+    for name, given in others.items():
+        if given is not None:
+            raise TypeError(f"draw: {name} is about a graph of Values; a Program has none, draw the loss for that")
+    if getattr(program, "_latest", program) is None:
+        raise RuntimeError("draw: the function is traced at its first call; call it once, then draw it")
+    plan = program.plan()
+    if fold is False and len(plan.instructions) > MOST:
+        raise ValueError(
+            f"draw: {len(plan.instructions):,} instructions are more than fold=False draws ({MOST:,}); leave fold out "
+            "to have those of one shape in one box, or print(program)"
+        )
+    made = program_model(plan, program.results, program.constants, FOLD_OVER, fold)
+    return Picture(made, direction, lambda: str(program))
+
+
+def _compared(now: Model, earlier: Any, direction: str, fold: bool | None, depth: int | None) -> Model:
+    """The picture of now beside the numbers of an earlier graph, or of its picture."""
+    from autograd_lite.pictures.diagrams.compared import compared
+
+    if isinstance(earlier, Picture):
+        return compared(now, earlier.model)
+    if not isinstance(earlier, Value):
+        raise TypeError(f"draw: compare must be a Value or a Picture, got {shown(earlier)}")
+    stale = staleness(graph.order(earlier))
+    if stale is not None:
+        raise ValueError(
+            f"draw: compare: a leaf under {stale!r} has been changed since; draw that graph before the step, "
+            "`before = ag.draw(loss)`, and give compare=before"
+        )
+    return compared(now, draw(earlier, direction=direction, fold=fold, depth=depth).model)
+
+
+def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) -> Model:
+    """The graph with the paths of a gradient marked on it, or those paths alone."""
+    from autograd_lite.insight.explanation import explain
+    from autograd_lite.pictures.diagrams.diagram import model
+
+    if len(roots) != 1:
+        raise ValueError(f"draw(explain=...): give one loss, got {len(roots)}; each has a gradient of its own")
+    found = explain(roots[0], w)
+    on_paths = {node for path in found.paths for node in path.nodes} or {roots[0], w} & set(order)
+    if not whole and len(on_paths) > MOST:
+        raise ValueError(
+            f"draw(explain=...): the paths run over {len(on_paths):,} nodes, more than are drawn ({MOST:,}); "
+            "print ag.explain(loss, w)"
+        )
+    made = model(order, roots, found.edges, None if whole else on_paths, amounts=not found.in_shares)
+    note = str(found).splitlines()[0] + ("" if whole else f"; only those paths are drawn, of {len(order):,} nodes")
+    return replace(made, note=note)

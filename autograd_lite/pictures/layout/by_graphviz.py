@@ -1,0 +1,123 @@
+"""Layout by Graphviz: in this process through pygraphviz, or by the `dot` command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from typing import Any
+
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Plan, Point, stacking
+
+_graphviz = threading.Lock()  # the library keeps state of its own
+
+
+LONGEST_EDGES = 1200
+"""Rows that all edges together may span for Graphviz: it needs 1 s for 1,000 of them, 16 s for 2,600."""
+
+
+PAGE = 800.0
+"""Pixels of a notebook's page, across."""
+
+
+def by_pygraphviz(plan: Plan) -> Placed | None:
+    """Graphviz in this process, if pygraphviz is installed and works here."""
+    try:
+        import pygraphviz
+    except (ImportError, OSError):  # OSError: a shared library of it is missing
+        return None
+    with _graphviz:
+        try:
+            graph = pygraphviz.AGraph(string=question(plan))
+            answer = graph.draw(format="json", prog="dot")
+        except (OSError, ValueError, RuntimeError):
+            return None
+    return _read(answer, plan)
+
+
+def by_command(plan: Plan) -> Placed | None:
+    """The `dot` command, if there is one."""
+    command = shutil.which("dot")
+    if command is None:
+        return None
+    try:
+        asked = question(plan).encode()
+        done = subprocess.run([command, "-Tjson"], input=asked, capture_output=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return _read(done.stdout, plan)
+
+
+# --- the question to Graphviz, and its answer ---------------------------------------------------------
+
+
+def question(plan: Plan) -> str:
+    """The plan in DOT: boxes and labels of a fixed size, clusters for frames."""
+
+    def blank(w: float, h: float) -> str:
+        size = f'FIXEDSIZE="TRUE" WIDTH="{w:.0f}" HEIGHT="{h:.0f}"'
+        return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" {size}><TR><TD></TD></TR></TABLE>>'
+
+    lines = [
+        "digraph {",
+        f'rankdir="{plan.direction}" nodesep=0.15 ranksep=0.2 newrank=true',
+        'node [shape=box fixedsize=true label="" margin=0] edge [arrowhead=none]',
+    ]
+    top = "b" if plan.direction == "BT" else "t"  # rankdir=BT turns clusters upside down
+    members: dict[int | None, list[str]] = {}
+    for i, (w, h) in enumerate(plan.boxes):
+        members.setdefault(plan.inside[i], []).append(f"n{i} [width={w / 72:.4f} height={h / 72:.4f}]")
+    children: dict[int | None, list[int]] = {}
+    for i, (parent, _) in enumerate(plan.frames):
+        children.setdefault(parent, []).append(i)
+    todo: list[int | str | None] = [None]
+    while todo:  # depth first, without recursion: frames nest as deep as a user likes
+        here = todo.pop()
+        if isinstance(here, str):
+            lines.append(here)
+            continue
+        if here is not None:
+            label = blank(plan.frames[here][1], FRAME_TITLE)
+            lines.append(f"subgraph cluster_{here} {{ margin=10 labeljust=l labelloc={top} label={label}")
+            todo.append("}")
+        lines.extend(members.get(here, []))
+        todo.extend(reversed(children.get(here, [])))
+    taking = {b for _, b, _, _ in plan.edges}
+    for i, (a, b, w, h) in enumerate(plan.edges):
+        weight = 4 if a in taking else 1  # results rise straight, leaves come in from the side
+        label = f"label={blank(w, h)}" if w else ""
+        lines.append(f"n{a} -> n{b} [id=e{i} weight={weight} {label}]")
+    lines += [f"n{a} -> n{b} [style=invis weight=0]" for a, b in stacking(plan)]
+    return "\n".join([*lines, "}"])
+
+
+def _read(answer: bytes | str, plan: Plan) -> Placed | None:
+    """Graphviz's JSON, whose y grows upwards, as a Placed; None if it is not all there."""
+    try:
+        found: dict[str, Any] = json.loads(answer)
+        _, _, width, height = map(float, found["bb"].split(","))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+    def point(text: str) -> Point:
+        x, y = text.split(",")[-2:]
+        return float(x), height - float(y)
+
+    boxes: list[Point] = [(0.0, 0.0)] * len(plan.boxes)
+    frames = [(0.0, 0.0, 0.0, 0.0)] * len(plan.frames)
+    for item in found.get("objects", []):
+        if item["name"].startswith("cluster_"):
+            x0, y0, x1, y1 = map(float, item["bb"].split(","))
+            frames[int(item["name"][8:])] = (x0, height - y1, x1, height - y0)
+        elif "pos" in item:
+            boxes[int(item["name"][1:])] = point(item["pos"])
+    arrows: dict[int, Arrow] = {}
+    for item in found.get("edges", []):
+        if "id" not in item:  # one that only keeps frames above each other
+            continue
+        points = tuple(point(p) for p in item["pos"].split() if p[0] not in "es")
+        arrows[int(item["id"][1:])] = Arrow(points, point(item["lp"]) if "lp" in item else points[0])
+    if len(arrows) < len(plan.edges):
+        return None
+    return Placed(width, height, tuple(boxes), tuple(arrows[i] for i in range(len(plan.edges))), tuple(frames))

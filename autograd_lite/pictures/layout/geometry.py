@@ -1,0 +1,116 @@
+"""What a layout is given and what it gives back; the depth of boxes, the order of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A line from operand to user: its end points and, in between, control points of Bezier curves.
+
+    Args:
+        points: 3k + 1 points of k cubic curves.
+        label: where the middle of its label goes.
+    """
+
+    points: tuple[Point, ...]
+    label: Point
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to lay out.
+
+    Args:
+        boxes: width and height of each.
+        edges: for each: source, target, width and height of its label (0 if it has none).
+        frames: for each: its parent (an earlier frame or None) and the width of its title.
+        inside: for each box: its frame or None.
+        direction: "BT" (root on top) or "LR" (root at the right).
+    """
+
+    boxes: Sequence[tuple[float, float]]
+    edges: Sequence[tuple[int, int, float, float]]
+    frames: Sequence[tuple[int | None, float]]
+    inside: Sequence[int | None]
+    direction: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A plan laid out: the middle of each box, each arrow, the corners of each frame."""
+
+    width: float
+    height: float
+    boxes: tuple[Point, ...]
+    arrows: tuple[Arrow, ...]
+    frames: tuple[tuple[float, float, float, float], ...]
+
+
+FRAME_TITLE = 18.0
+"""Height of the line at the top of a frame."""
+
+
+def depths(boxes: int, edges: Iterable[tuple[int, int]]) -> list[int]:
+    """The longest way from each box up to a root, along edges (operand, user) that make no circle."""
+    takes: list[list[int]] = [[] for _ in range(boxes)]
+    waiting = [0] * boxes
+    for a, b in edges:
+        takes[b].append(a)
+        waiting[a] += 1
+    depth = [0] * boxes
+    ready = [i for i in reversed(range(boxes)) if not waiting[i]]
+    for i in ready:  # which grows meanwhile
+        for j in takes[i]:
+            depth[j] = max(depth[j], depth[i] + 1)
+            waiting[j] -= 1
+            if not waiting[j]:
+                ready.append(j)
+    return depth
+
+
+def stacking(plan: Plan) -> list[tuple[int, int]]:
+    """Pairs of boxes, the second to be above the first, that put a frame above the frames it takes from.
+
+    Without them the weights of a second layer stand beside the first layer, and the two frames side by side.
+    """
+    above: list[tuple[int, ...]] = []  # the frames around each frame, outermost first, and itself
+    for i, (parent, _) in enumerate(plan.frames):
+        above.append((*(above[parent] if parent is not None else ()), i))
+    units = [(*(above[frame] if frame is not None else ()), -1 - i) for i, frame in enumerate(plan.inside)]
+    links: dict[tuple[int, int], set[int]] = {}  # what is side by side, a box i as -1 - i, and the boxes that link it
+    takes_inside: set[tuple[int, int]] = set()
+    for a, b, _, _ in plan.edges:
+        if a >= b:
+            continue  # a step back, in a folded recurrence
+        shared = next(n for n, (x, y) in enumerate(zip(units[a], units[b], strict=False)) if x != y)
+        takes_inside.update((b, frame) for frame in units[a][:shared])
+        links.setdefault((units[a][shared], units[b][shared]), set()).add(a)
+    if not _acyclic(links):
+        return []  # a recurrence through frames
+    bottoms: dict[int, list[int]] = {}
+    for i, unit in enumerate(units):
+        for frame in unit[:-1]:
+            if (i, frame) not in takes_inside:
+                bottoms.setdefault(frame, []).append(i)
+    return [(a, i) for (_, upper), boxes in links.items() for a in sorted(boxes) for i in bottoms.get(upper, ())]
+
+
+def _acyclic(links: Iterable[tuple[Hashable, Hashable]]) -> bool:
+    following: dict[Hashable, list[Hashable]] = {}
+    waiting: dict[Hashable, int] = {}
+    for a, b in links:
+        following.setdefault(a, []).append(b)
+        waiting[b] = waiting.get(b, 0) + 1
+        waiting.setdefault(a, 0)
+    ready = [x for x, n in waiting.items() if n == 0]
+    for x in ready:  # which grows meanwhile
+        for y in following.get(x, ()):
+            waiting[y] -= 1
+            if waiting[y] == 0:
+                ready.append(y)
+    return len(ready) == len(waiting)

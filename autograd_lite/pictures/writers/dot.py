@@ -1,0 +1,82 @@
+"""A model in DOT, the language of Graphviz, written with the graphviz package."""
+
+from __future__ import annotations
+
+from html import escape
+
+import graphviz
+
+from autograd_lite.pictures.diagrams.diagram import Box, Model
+from autograd_lite.pictures.writers.scene import BLUE, FRAME_LINE, LINE, TINTS, VERMILION
+
+
+def dot_text(model: Model, direction: str, dpi: float | None = None) -> str:
+    """The DOT text of a picture; its labels are HTML-like, in which a backslash means nothing.
+
+    Args:
+        model: what to draw.
+        direction: Graphviz's rankdir.
+        dpi: dots to the inch of a bitmap; None leaves it to Graphviz.
+    """
+    graph = graphviz.Digraph(
+        graph_attr={"rankdir": direction, "bgcolor": "white", "nodesep": "0.25", "ranksep": "0.35"},
+        node_attr={
+            "shape": "box",
+            "style": "rounded,filled",
+            "fontname": "Helvetica",
+            "fontsize": "13",
+            "margin": "0.08",
+        },
+        edge_attr={"fontname": "Helvetica", "fontsize": "11", "color": LINE},
+    )
+    if dpi is not None:
+        graph.attr(dpi=f"{dpi:g}")
+    if model.note:
+        graph.attr(label=graphviz.escape(model.note), labelloc="b", fontname="Helvetica", fontsize="11")
+    bodies = [graphviz.Digraph(name=f"cluster_{i}") for i in range(len(model.frames))]
+    for i, frame in enumerate(model.frames):
+        title = f"<<B>{_safe(frame.title)}</B>>"
+        bodies[i].attr(
+            label=title,
+            labeljust="l",
+            labelloc="b" if direction == "BT" else "t",
+            style="rounded",
+            color=FRAME_LINE,
+            fontname="Helvetica",
+            fontsize="11",
+        )
+    for i, box in enumerate(model.boxes):
+        (graph if box.frame is None else bodies[box.frame]).node(
+            f"n{i}",
+            label=_label(box),
+            fillcolor=TINTS[box.kind],
+            penwidth="3" if box.root else "1",
+            tooltip=graphviz.escape(box.about),
+        )
+    for i in reversed(range(len(bodies))):  # a frame comes after the one around it: innermost first
+        parent = model.frames[i].parent
+        (graph if parent is None else bodies[parent]).subgraph(bodies[i])
+    for edge in model.edges:
+        style = "dashed" if edge.idle else "solid"
+        marked = {} if edge.share is None else {"color": VERMILION, "penwidth": "3"}
+        tooltip = graphviz.escape(edge.about)
+        graph.edge(f"n{edge.source}", f"n{edge.target}", label=edge.label, style=style, tooltip=tooltip, **marked)
+    return str(graph.source)
+
+
+def _label(box: Box) -> str:
+    """The lines of a box as a table without lines."""
+    colours = {"f": BLUE, "g": VERMILION, "note": LINE, "rule": LINE}
+    rows = []
+    if not box.literal:
+        symbol = f'<TD ALIGN="RIGHT"><FONT COLOR="{LINE}">{_safe(box.symbol)}</FONT></TD>' if box.symbol else ""
+        rows.append(f'<TR><TD ALIGN="LEFT"><B>{_safe(box.title)}</B></TD>{symbol}</TR>')
+    span = ' COLSPAN="2"' if box.symbol else ""
+    for part, text in box.lines:
+        rows.append(f'<TR><TD ALIGN="LEFT"{span}><FONT COLOR="{colours[part]}">{_safe(text)}</FONT></TD></TR>')
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{"".join(rows)}</TABLE>>'
+
+
+def _safe(text: str) -> str:
+    """Text inside a label; Graphviz takes no empty element, and reads a backslash as the start of an escape."""
+    return escape(text).replace("\\", "&#92;") or " "

@@ -1,0 +1,134 @@
+"""A picture as PNG or PDF: our own scene painted by Matplotlib, else the DOT text painted by Graphviz."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import warnings
+from math import sqrt
+from typing import Any
+
+from autograd_lite.pictures.writers.scene import Curve, Rect, Scene, Text
+
+MOST_PIXELS, LONGEST = 1e8, 32_000.0
+"""Pixels of a PNG, and of one side of it: Matplotlib paints no longer one, and few programs open it."""
+
+POINTS = 72.0
+"""Points to the inch: a pixel of the picture is a point of the page."""
+
+
+def painted(picture: Any, form: str, scale: float) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        picture: a Picture.
+        form: "png" or "pdf".
+        scale: pixels of a PNG for one of the picture, whichever program paints it.
+
+    Raises:
+        RuntimeError: neither Matplotlib nor Graphviz is here; the message says what to install.
+    """
+    wide, high = picture.scene.width, picture.scene.height
+    dpi = POINTS * min(scale, LONGEST / max(wide, high), sqrt(MOST_PIXELS / (wide * high)))
+    for paint in PAINTERS:
+        found = paint(picture, form, dpi)
+        if found is not None:
+            return found
+    raise RuntimeError(
+        f"save: a .{form} needs Matplotlib or Graphviz; run pip install 'autograd_lite[viz]', or save as .svg, "
+        "which every browser opens"
+    )
+
+
+def by_matplotlib(picture: Any, form: str, dpi: float) -> bytes | None:
+    """The scene, shape by shape; None without Matplotlib."""
+    try:
+        import matplotlib.style
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    scene: Scene = picture.scene
+    buffer = io.BytesIO()
+    # The style of the user's plots must not reach in here: with usetex a name would be TeX.
+    with matplotlib.style.context("default"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # it shows as a box, which is what we have
+        figure = Figure(figsize=(scene.width / POINTS, scene.height / POINTS), dpi=dpi, facecolor="white")
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_xlim(0, scene.width)
+        axes.set_ylim(scene.height, 0)
+        axes.set_axis_off()
+        shapes = [shape for group in scene.groups for shape in group.shapes]
+        for order, shape in enumerate(shapes, 1):
+            _paint(axes, shape, order)
+        figure.savefig(buffer, format=form, metadata={"CreationDate": None} if form == "pdf" else None)
+    return buffer.getvalue()
+
+
+def _paint(axes: Any, shape: Rect | Curve | Text, order: float) -> None:
+    """One shape on Matplotlib axes whose unit is a pixel of the picture and a point of the page."""
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
+    from matplotlib.path import Path
+
+    if isinstance(shape, Rect):
+        box = FancyBboxPatch(
+            (shape.x, shape.y),
+            shape.width,
+            shape.height,
+            boxstyle=f"round,pad=0,rounding_size={min(shape.round, shape.width / 2, shape.height / 2)}",
+            facecolor=to_rgba(shape.fill, shape.opacity),
+            edgecolor=shape.stroke,
+            linewidth=shape.thick if shape.stroke != "none" else 0.0,
+            zorder=order,
+        )
+        axes.add_patch(box)
+    elif isinstance(shape, Curve):
+        codes = [Path.MOVETO] + [Path.CURVE4] * (len(shape.points) - 1)
+        style = (0, (4, 3)) if shape.dashed else "solid"
+        line = Path(shape.points, codes)
+        axes.add_patch(
+            PathPatch(line, fill=False, edgecolor=shape.stroke, linewidth=shape.thick, linestyle=style, zorder=order)
+        )
+        axes.add_patch(Polygon(shape.head, closed=True, facecolor=shape.stroke, linewidth=0, zorder=order))
+    else:
+        axes.text(
+            shape.x,
+            shape.y,
+            shape.text,
+            fontsize=shape.size,
+            color=shape.fill,
+            ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
+            va="baseline",
+            fontweight="bold" if shape.bold else "normal",
+            family="DejaVu Sans",  # comes with Matplotlib
+            parse_math=False,  # a name may hold dollar signs
+            zorder=order,
+        )
+
+
+def by_pygraphviz(picture: Any, form: str, dpi: float) -> bytes | None:
+    """Graphviz in this process."""
+    try:
+        import pygraphviz
+    except (ImportError, OSError):
+        return None
+    found = pygraphviz.AGraph(string=_dot(picture, form, dpi)).draw(format=form, prog="dot")
+    return bytes(found) if found else None
+
+
+def by_command(picture: Any, form: str, dpi: float) -> bytes | None:
+    """The `dot` command."""
+    if shutil.which("dot") is None:
+        return None
+    import graphviz
+
+    return bytes(graphviz.Source(_dot(picture, form, dpi)).pipe(format=form))
+
+
+def _dot(picture: Any, form: str, dpi: float) -> str:
+    from autograd_lite.pictures.writers.dot import dot_text
+
+    return dot_text(picture.model, picture.direction, dpi if form == "png" else None)
+
+
+PAINTERS = [by_matplotlib, by_pygraphviz, by_command]

@@ -1,0 +1,245 @@
+"""A picture as shapes: rectangles, curves, triangles and lines of text at their places.
+
+This is where the look is decided, once: colours, sizes, what stands where in a box. svg.py and
+paint.py only write down what they find here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot
+
+from autograd_lite.pictures.diagrams.diagram import Box, Edge, Model
+from autograd_lite.pictures.layout.choice import place
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Plan, Point
+from autograd_lite.pictures.writers.text_width import width
+
+BLUE, VERMILION = "#0072B2", "#D55E00"
+"""Forward and backward: two colours of Okabe and Ito, which colour-blind readers tell apart."""
+
+INK, LINE, FAINT = "#1A1A1A", "#5F6673", "#9AA0AB"
+
+TINTS = {
+    "op": "#FFFFFF", "parameter": "#FFF0C4", "input": "#DDF1E4", "constant": "#ECECF0", "frame": "#E4E9F6",
+    "backward": "#FCE9DD",
+}  # fmt: skip
+
+FRAME_TINT, FRAME_LINE = "#5B6EA8", "#A9B3CF"
+
+
+SIZE, SMALL, ROW, PAD = 12.0, 11.0, 16.0, 7.0
+
+SYMBOL = 15.0
+
+SMALL_PRINT = ("note", "rule")
+
+MARGIN = 12.0
+
+HEAD = 7.0
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A rectangle with round corners."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    stroke: str = "none"
+    thick: float = 1.0
+    round: float = 6.0
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Bezier curves from point to point (3k + 1 of them), and a head at the end."""
+
+    points: tuple[Point, ...]
+    stroke: str
+    head: tuple[Point, Point, Point]
+    dashed: bool = False
+    thick: float = 1.2
+
+
+@dataclass(frozen=True)
+class Text:
+    """One line; `y` is its base line. `part` tells what it is: title, symbol, f, g, local, frame, note."""
+
+    x: float
+    y: float
+    text: str
+    part: str
+    size: float = SIZE
+    fill: str = INK
+    anchor: str = "start"
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Shapes that belong together: a box, an edge, a frame; `about` is their tooltip."""
+
+    id: str
+    kind: str
+    about: str
+    shapes: tuple[Rect | Curve | Text, ...]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The whole picture, back to front."""
+
+    width: float
+    height: float
+    groups: tuple[Group, ...]
+    about: str
+
+
+def box_size(box: Box, operands: int) -> tuple[float, float]:
+    """Width and height that hold every line of a box, and leave its edges room to come in from below."""
+    if box.literal:
+        return width(box.lines[0][1], SIZE, bold=True) + 2 * PAD, 26.0
+    top = width(box.title, SIZE, bold=True) + (14 + width(box.symbol, SYMBOL, bold=True) if box.symbol else 0)
+    rows = [
+        width(text, SMALL if part in SMALL_PRINT else SIZE, bold=part not in SMALL_PRINT) for part, text in box.lines
+    ]
+    return max(top, *rows, 44.0, 24.0 * min(operands, 12)) + 2 * PAD, 2 * PAD - 4 + ROW * (1 + len(rows))
+
+
+def label_size(edge: Edge) -> tuple[float, float]:
+    """Room for the label of an edge, and for some air around it."""
+    return (width(edge.label, SMALL) + 8, SMALL + 5) if edge.label else (0.0, 0.0)
+
+
+def scene(model: Model, direction: str) -> Scene:
+    """Lay a model out and draw it.
+
+    Args:
+        model: the boxes, edges and frames.
+        direction: "BT" (root on top) or "LR" (root at the right).
+    """
+    slots = Counter(edge.target for edge in model.edges)
+    sizes = [box_size(box, slots[i]) for i, box in enumerate(model.boxes)]
+    plan = Plan(
+        sizes,
+        [(edge.source, edge.target, *label_size(edge)) for edge in model.edges],
+        [(frame.parent, width(frame.title, SMALL, bold=True) + 4) for frame in model.frames],
+        [box.frame for box in model.boxes],
+        direction,
+    )
+    placed = _moved(place(plan), MARGIN)
+    groups = [_frame(i, frame.title, placed) for i, frame in enumerate(model.frames)]
+    titles = [_frame_title(i, frame.title, placed) for i, frame in enumerate(model.frames)]
+    groups += [
+        _edge(i, edge, arrow, model) for i, (edge, arrow) in enumerate(zip(model.edges, placed.arrows, strict=True))
+    ]
+    groups += titles  # above the edges
+    groups += [
+        _box(i, box, at, size) for i, (box, at, size) in enumerate(zip(model.boxes, placed.boxes, sizes, strict=True))
+    ]
+    wide, high = placed.width, placed.height
+    if model.note:
+        lines = _wrapped(model.note, max(wide - 2 * MARGIN, 360.0))
+        texts = tuple(Text(MARGIN, high + 4 + 15 * i, line, "note", SMALL, LINE) for i, line in enumerate(lines))
+        groups.append(Group("note", "note", model.note, texts))
+        wide = max(wide, *(width(line, SMALL) + 2 * MARGIN for line in lines))
+        high += 15 * len(lines) + 2
+    return Scene(wide, high, tuple(groups), model.about)
+
+
+def _moved(placed: Placed, by: float) -> Placed:
+    """The same with a margin around it."""
+
+    def moved(point: Point) -> Point:
+        return point[0] + by, point[1] + by
+
+    return Placed(
+        placed.width + 2 * by,
+        placed.height + 2 * by,
+        tuple(map(moved, placed.boxes)),
+        tuple(Arrow(tuple(map(moved, arrow.points)), moved(arrow.label)) for arrow in placed.arrows),
+        tuple((x0 + by, y0 + by, x1 + by, y1 + by) for x0, y0, x1, y1 in placed.frames),
+    )
+
+
+def _frame(i: int, title: str, placed: Placed) -> Group:
+    x0, y0, x1, y1 = placed.frames[i]
+    rect = Rect(x0, y0, x1 - x0, y1 - y0, FRAME_TINT, FRAME_LINE, round=10.0, opacity=0.07)
+    return Group(f"frame{i}", "frame", title, (rect,))
+
+
+def _frame_title(i: int, title: str, placed: Placed) -> Group:
+    x0, y0, *_ = placed.frames[i]
+    text = Text(x0 + 9, y0 + FRAME_TITLE - 3, title, "frame", SMALL, "#56618A", bold=True)
+    return Group(f"frame{i}-title", "frame-title", title, (text,))
+
+
+def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Group:
+    (x, y), (w, h) = at, size
+    left, top, right = x - w / 2, y - h / 2, x + w / 2
+    stroke, thick = (INK, 3.0) if box.root else (LINE, 1.0)
+    shapes: list[Rect | Curve | Text] = [Rect(left, top, w, h, TINTS[box.kind], stroke, thick)]
+    if box.literal:
+        shapes.append(Text(x, y + 4.5, box.lines[0][1], "f", SIZE, BLUE, "middle", bold=True))
+        return Group(f"box{i}", f"box {box.kind}", box.about, tuple(shapes))
+    base = top + PAD + 9
+    shapes.append(Text(left + PAD, base, box.title, "title", bold=True))
+    if box.symbol:
+        shapes.append(Text(right - PAD, base, box.symbol, "symbol", SYMBOL, LINE, "end", bold=True))
+    colours = {"f": BLUE, "g": VERMILION, **dict.fromkeys(SMALL_PRINT, LINE)}
+    for part, text in box.lines:
+        base += ROW
+        plain = part in SMALL_PRINT
+        shapes.append(Text(left + PAD, base, text, part, SMALL if plain else SIZE, colours[part], bold=not plain))
+    return Group(f"box{i}", f"box {box.kind}{' root' if box.root else ''}", box.about, tuple(shapes))
+
+
+def _edge(i: int, edge: Edge, arrow: Arrow, model: Model) -> Group:
+    colour = FAINT if edge.idle else LINE if edge.share is None else VERMILION
+    thick = 1.2 if edge.share is None else 1.6 + 3.0 * min(abs(edge.share), 1.0)
+    points, head = _headed(arrow.points, 3.0 if model.boxes[edge.target].root else 1.5, HEAD + 1.8 * (thick - 1.2))
+    x, y = arrow.label
+    curve = Curve(points, colour, head, edge.idle, thick)
+    if not edge.label:
+        return Group(f"edge{i}", "edge", edge.about, (curve,))
+    wide = width(edge.label, SMALL) + 2
+    ground = Rect(x - wide / 2, y - 7, wide, 14, "#FFFFFF", opacity=0.9, round=4.0)  # so that no line runs through it
+    label = Text(x, y + 4, edge.label, "local", SMALL, LINE if edge.idle else INK, "middle")
+    return Group(f"edge{i}", "edge", edge.about, (curve, ground, label))
+
+
+def _headed(points: Sequence[Point], gap: float, size: float) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:
+    """The curve cut a little short, and a triangle of a size that ends it in the direction in which it arrives."""
+    x, y = points[-1]
+    dx, dy = 0.0, -1.0
+    for px, py in reversed(points[:-1]):
+        length = hypot(x - px, y - py)
+        if length > 1.0:
+            dx, dy = (x - px) / length, (y - py) / length
+            break
+    tip = (x - dx * gap, y - dy * gap)
+    back = (tip[0] - dx * size, tip[1] - dy * size)
+    side = (-dy * size * 0.45, dx * size * 0.45)
+    corners = (back[0] + side[0], back[1] + side[1]), (back[0] - side[0], back[1] - side[1])
+    return (*points[:-1], back), (tip, *corners)
+
+
+def _wrapped(text: str, room: float) -> list[str]:
+    """Text in lines no wider than `room`."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and width(longer, SMALL) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+SMALLEST = 0.7
+"""How small a narrow page may make a picture before it scrolls: smaller it could not be read."""

@@ -1,0 +1,72 @@
+"""A scene as SVG: a picture that stands in a page, in a file, or in an <img>.
+
+No script, no style sheet and no reference between elements, since a style sheet in a picture would reach
+over the whole page. Every id begins with the picture's own prefix.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from autograd_lite.pictures.writers.scene import SMALLEST, Curve, Group, Rect, Scene, Text
+
+FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+HALO = ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
+"""Keeps an edge that passes behind a title from striking it through."""
+
+
+def svg(scene: Scene, prefix: str) -> str:
+    """The SVG text.
+
+    Args:
+        scene: what to write.
+        prefix: what every id begins with.
+    """
+    w, h = _n(scene.width), _n(scene.height)
+    about = escape(scene.about)
+    attributes = f'width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" aria-label="{about}" font-family="{FONT}"'
+    # A narrow page makes it smaller as long as it can be read, then scrolls.
+    style = f"max-width:100%;min-width:{_n(scene.width * SMALLEST)}px;height:auto"
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" {attributes} style="{style}">',
+        f"<title>{about}</title>",
+        f'<rect class="ground" width="{w}" height="{h}" rx="8" fill="#FFFFFF"/>',
+        *(_group(group, prefix) for group in scene.groups),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _group(group: Group, prefix: str) -> str:
+    shapes = "".join(_shape(shape) for shape in group.shapes)
+    return f'<g id="{prefix}-{group.id}" class="{group.kind}"><title>{escape(group.about)}</title>{shapes}</g>'
+
+
+def _shape(shape: Rect | Curve | Text) -> str:
+    if isinstance(shape, Rect):
+        opacity = f' fill-opacity="{_n(shape.opacity)}"' if shape.opacity < 1 else ""
+        thick = f' stroke-width="{_n(shape.thick)}"' if shape.stroke != "none" else ""
+        return (
+            f'<rect x="{_n(shape.x)}" y="{_n(shape.y)}" width="{_n(shape.width)}" height="{_n(shape.height)}" '
+            f'rx="{_n(shape.round)}" fill="{shape.fill}"{opacity} stroke="{shape.stroke}"{thick}/>'
+        )
+    if isinstance(shape, Curve):
+        first, *rest = (f"{_n(x)},{_n(y)}" for x, y in shape.points)
+        dash = ' stroke-dasharray="4 3"' if shape.dashed else ""
+        thick = _n(shape.thick)
+        line = f'<path d="M{first}C{" ".join(rest)}" fill="none" stroke="{shape.stroke}" stroke-width="{thick}"{dash}/>'
+        corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in shape.head)
+        return f'{line}<polygon points="{corners}" fill="{shape.stroke}"/>'
+    anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
+    weight = ' font-weight="bold"' if shape.bold else ""
+    halo = HALO if shape.part == "frame" else ""
+    return (
+        f'<text class="{shape.part}" x="{_n(shape.x)}" y="{_n(shape.y)}" font-size="{_n(shape.size)}" '
+        f'fill="{shape.fill}"{anchor}{weight}{halo} xml:space="preserve">{escape(shape.text)}</text>'
+    )
+
+
+def _n(x: float) -> str:
+    """A coordinate: two decimals at most, so that the last bit of a machine does not show."""
+    return f"{x:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,87 @@
+"""Metrics: accuracy, and what users give as `metrics=`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from autograd_lite import losses
+from autograd_lite.engine.checks import plain, shown
+
+
+def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: bool | None = None) -> float:
+    """The share of examples put into their class.
+
+    Args:
+        predictions: scores, shape (n, k): the class is the largest. Or shape (n,), for two classes.
+        targets: labels 0 to k - 1, or distributions, shape (n, k); for two classes -1 and 1, told apart by the sign
+            of the score, or 0 and 1, told apart at `threshold`.
+        threshold: 1/2 for probabilities, 0 for logits.
+        signed: whether the labels of two classes are -1 and 1; by default, whether -1 is among them.
+
+    Returns:
+        A number from 0 to 1.
+
+    Example:
+        >>> from autograd_lite.training import accuracy
+        >>> accuracy([[0.1, 2.0], [3.0, 1.0]], [1, 1]), accuracy([0.2, -3.0], [1, -1])
+        (0.5, 1.0)
+    """
+    import numpy as np
+
+    scores, labels = np.asarray(predictions, dtype=float), np.asarray(targets, dtype=float)
+    if scores.ndim == 2:
+        return float(np.mean(scores.argmax(axis=1) == (labels.argmax(axis=1) if labels.ndim == 2 else labels)))
+    if (labels == -1.0).any() if signed is None else signed:
+        return float(np.mean(np.where(scores > 0.0, 1.0, -1.0) == labels))
+    return float(np.mean((scores > threshold) == labels))
+
+
+def measures_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Callable[..., float]]:
+    """What `metrics=` stands for: functions of (predictions, targets) by name."""
+    if callable(metrics) or isinstance(metrics, str):
+        metrics = [metrics]
+    if not isinstance(metrics, Iterable):
+        raise TypeError(
+            f"fit: metrics must be names, functions of (predictions, targets) or a dict of them, got {shown(metrics)}"
+        )
+    if not isinstance(metrics, Mapping):
+        metrics = list(metrics)
+        names = [m if isinstance(m, str) else getattr(m, "__name__", f"metric {i}") for i, m in enumerate(metrics)]
+        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if twice is not None:
+            places = " and ".join(f"metrics[{i}]" for i, name in enumerate(names) if name == twice)
+            raise ValueError(f"fit: {places} are both called {twice!r}; give a dict of them by name")
+        metrics = dict(zip(names, metrics, strict=True))
+    found: dict[str, Callable[..., float]] = {}
+    for name, metric in metrics.items():
+        if metric == "accuracy":
+            # All the labels, or the loss, tell which they are; those of one part may all be 1.
+            signed = loss in (losses.hinge, losses.perceptron) or -1 in targets
+            metric = _Accuracy(0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5, signed)
+        if not callable(metric):
+            raise TypeError(f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {shown(metric)}")
+        found[name] = _OnArrays(name, metric)
+    return found
+
+
+class _Accuracy:
+    def __init__(self, threshold: float, signed: bool) -> None:
+        self.threshold, self.signed = threshold, signed
+
+    def __call__(self, predictions: Any, targets: Any) -> float:
+        return accuracy(predictions, targets, self.threshold, self.signed)
+
+
+class _OnArrays:
+    def __init__(self, name: str, metric: Callable[..., float]) -> None:
+        self.name, self.metric = name, metric
+
+    def __call__(self, predictions: Any, targets: Any) -> float:
+        import numpy as np
+
+        found = self.metric(np.array(predictions), np.array(targets))
+        try:
+            return plain(found, f"fit: metric {self.name!r}")
+        except TypeError:
+            raise TypeError(f"fit: metric {self.name!r} returned {shown(found)}, and no number") from None

@@ -1,0 +1,84 @@
+"""Faults and bad input met by pictures: lines 32 to 34 of the table in docs/RELIABILITY.md."""
+
+import builtins
+import xml.etree.ElementTree as ET
+
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.engine.notation import printable
+from autograd_lite.pictures.layout import by_graphviz, geometry
+from autograd_lite.pictures.writers import raster
+from tests.pictures.test_pictures import (
+    HOSTILE,
+    SVG,
+    accepted_by_graphviz,
+    groups,
+    hostile_graph,
+    network,
+    parsed,
+    texts,
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_fault_32_any_name_is_shown_as_text_or_shortened(name, tmp_path):
+    """Never markup, never a broken file: SVG, DOT, page, stepper, moving picture, PNG, tape, quiz."""
+    loss = hostile_graph(name)
+    picture, stepper = ag.draw(loss), ag.step(loss)
+    for svg in (picture.svg, stepper.svg, stepper.animated, ag.quiz(loss).picture.svg):
+        root = ET.fromstring(svg.encode("utf-8"))
+        tags = {e.tag.removeprefix(SVG) for e in root.iter()}
+        assert tags <= {"svg", "title", "rect", "g", "path", "polygon", "text", "style", "tspan", "line", "circle"}
+        assert "bold" not in tags
+    assert (printable(name) if name.strip() else "v1") in texts(parsed(picture), "title")
+    assert len(picture.svg) < 12_000
+    graph = accepted_by_graphviz(picture.dot)
+    assert (len(graph.nodes()), len(graph.edges())) == (4, 4)
+    for page in (picture, stepper):
+        text = page.save(tmp_path / "x.html").read_text(encoding="utf-8")
+        assert text.count("<script") == text.count("</script>")
+        assert "<b>" not in text
+        assert "alert(1)</script>" not in text
+    assert picture.save(tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+    for text in (str(ag.tape(loss)), repr(picture), repr(loss)):
+        text.encode("utf-8")
+        assert "\x00" not in text
+    assert len(str(ag.tape(loss))) < 4000
+
+
+def test_fault_33_without_a_layout_engine_the_picture_comes_and_what_cannot_come_says_what_to_install(
+    monkeypatch, tmp_path
+):
+    importing = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.partition(".")[0] in ("pygraphviz", "matplotlib"):
+            raise ImportError(name)
+        return importing(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setenv("PATH", "")
+    loss = network()
+    picture = ag.draw(loss)
+    assert len(groups(parsed(picture), "box")) > 5
+    assert "digraph" in picture.dot
+    assert picture.save(tmp_path / "x.svg").stat().st_size > 500
+    assert picture.save(tmp_path / "x.html").stat().st_size > 500
+    assert by_graphviz.by_pygraphviz(geometry.Plan([(10.0, 10.0)], [], [], [None], "BT")) is None
+    monkeypatch.setattr(raster, "PAINTERS", [p for p in raster.PAINTERS if p is not raster.by_matplotlib])
+    for form in ("png", "pdf"):
+        with pytest.raises(RuntimeError, match=r"needs Matplotlib or Graphviz.*pip install 'autograd_lite\[viz\]'"):
+            picture.save(tmp_path / f"x.{form}")
+        assert not (tmp_path / f"x.{form}").exists()
+
+
+def test_fault_34_a_graph_too_large_to_read_is_folded_and_the_picture_says_so():
+    loss = network((16, 16, 1), examples=3)
+    picture = ag.draw(loss)
+    assert len(picture.model.boxes) <= 60
+    assert sum(box.count for box in picture.model.boxes) >= len(ag.engine.graph.order(loss))
+    assert "Folded:" in picture.model.note
+    assert "Folded:" in "".join(parsed(picture).itertext())
+    assert "fold=False draws every value" in picture.model.note
+    assert not ag.draw(network()).model.note

@@ -1,0 +1,102 @@
+"""The examples on real problems reach the answers that are known."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def example(name):
+    specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["nist_fits", "black_scholes", "rosenbrock_newton", "error_propagation"])
+def test_it_runs_as_a_program(name):
+    command = [sys.executable, EXAMPLES / f"{name}.py"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout
+    assert not run.stderr
+
+
+def test_nist_certified_digits_from_both_starts(capsys):
+    nist = example("nist_fits")
+    fits = nist.main()
+    capsys.readouterr()
+    assert len(fits) == 4
+    for problem in (nist.MISRA1A, nist.MGH09):
+        for number in (1, 2):
+            found = fits[problem.name, number]
+            assert nist.digits(found.parameters, problem.parameters) >= 8
+            assert nist.digits(found.deviations, problem.deviations) >= 8
+            assert nist.digits([found.sum_of_squares], [problem.sum_of_squares]) >= 8
+    assert min(fits["MGH09", k].scipy_digits for k in (1, 2)) < 8  # so the Newton step is needed
+
+
+def test_black_scholes_against_the_closed_forms():
+    black_scholes = example("black_scholes")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        strike = 100.0 * rng.uniform(0.7, 1.3)
+        at = (100.0, strike, rng.uniform(0.05, 3.0), rng.uniform(-0.01, 0.1), rng.uniform(0.05, 0.8))
+        ours, textbook = black_scholes.greeks(at), black_scholes.closed_forms(at)
+        assert list(ours) == ["delta", "gamma", "vega", "theta", "rho", "vanna", "volga"]
+        for name, value in ours.items():
+            assert value == pytest.approx(textbook[name], abs=1e-10, rel=1e-10), (at, name)
+
+
+def test_rosenbrock_in_a_hundred_dimensions(capsys):
+    x, steps = example("rosenbrock_newton").main()
+    capsys.readouterr()
+    assert np.max(np.abs(x - 1.0)) < 1e-12
+    assert steps < 200
+
+
+def test_errors_of_a_pendulum_against_sampling(capsys):
+    pendulum = example("error_propagation")
+    value, deviation, shares, bias = pendulum.main()
+    capsys.readouterr()
+    assert sum(shares) == pytest.approx(1.0)
+    covariance = pendulum.CORRELATION * np.outer(pendulum.DEVIATIONS, pendulum.DEVIATIONS)
+    sampled = np.random.default_rng(0).multivariate_normal(pendulum.MEASURED, covariance, 400_000)
+    results = pendulum.gravity(sampled.T)
+    assert deviation == pytest.approx(np.std(results), rel=0.01)
+    assert bias == pytest.approx(np.mean(results) - value, abs=4 * np.std(results) / 400_000**0.5)
+    length, period, theta = pendulum.MEASURED
+    slopes = [value / length, -2 * value / period, value * 2 * (theta / 8) / (1 + theta**2 / 16)]
+    assert ag.grad(pendulum.gravity)(pendulum.MEASURED) == pytest.approx(slopes, rel=1e-12)
+
+
+def test_scipy_takes_our_functions_as_they_are():
+    from scipy.optimize import least_squares, minimize, root
+
+    def rosen(x):
+        return ag.sum([100.0 * (x[i + 1] - x[i] ** 2) ** 2 + (1.0 - x[i]) ** 2 for i in range(len(x) - 1)])
+
+    start = np.array([-1.2, 1.0, 0.5])
+    for options in (
+        {"fun": rosen, "jac": ag.grad(rosen), "hess": ag.hessian(rosen), "method": "trust-exact"},
+        {"fun": rosen, "jac": ag.grad(rosen), "hess": ag.hessian(rosen, sparse=True), "method": "trust-constr"},
+        {"fun": rosen, "jac": ag.grad(rosen), "hessp": lambda x, v: ag.hvp(rosen, x, v), "method": "trust-ncg"},
+        {"fun": ag.value_and_grad(rosen), "jac": True, "method": "L-BFGS-B", "options": {"ftol": 1e-14, "gtol": 1e-9}},
+    ):
+        assert minimize(x0=start, **options).x == pytest.approx(np.ones(3), abs=1e-5)
+
+    def equations(x):
+        return np.array([x[0] + 0.5 * (x[0] - x[1]) ** 3 - 1.0, 0.5 * (x[1] - x[0]) ** 3 + x[1]])
+
+    found = root(equations, [0.0, 0.0], jac=ag.jacobian(equations))
+    assert found.success
+    assert found.x == pytest.approx([0.8411639, 0.1588361], abs=1e-6)
+    assert least_squares(equations, [0.0, 0.0], ag.jacobian(equations)).x == pytest.approx(found.x, abs=1e-6)
+    assert least_squares(equations, [0.0, 0.0], ag.jacobian(equations, sparse=True), method="trf").success

@@ -1,0 +1,236 @@
+"""Random programs in every mode against 50-digit arithmetic, and proof that the oracle notices what is wrong."""
+
+import math
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+import autograd_lite as ag
+from autograd_lite.derivatives import forward, reverse, transforms
+from autograd_lite.engine import backward, functions
+from autograd_lite.engine.rules import TABLE
+from autograd_lite.folding import build, program
+from tests.engine.domains import exact, is_smooth, ordinary_points_of
+from tools import oracle, oracle_truth
+
+
+def test_two_thousand_programs():
+    """Of one seed, the first 200 folded too. `python -m tools.oracle --count 200000` runs more."""
+    tally = oracle.run(range(2000), seed=0, fold=200)
+    assert not tally.over, "\n\n".join(tally.failures)
+    public = {name for name in functions.FUNCTIONS if name[0] != "_"} | {*oracle.SEQUENCES, *oracle.ARITHMETIC, "neg"}
+    assert public <= tally.operations.keys()
+    for what in ("program", "second order"):
+        skipped = sum(count for (kind, _), count in tally.skipped.items() if kind == what)
+        assert skipped < 0.1 * tally.programs, (what, tally.skipped)
+    assert tally.loose < 0.02 * sum(tally.compared.values())  # a bound that allows anything proves nothing
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_a_program_that_hypothesis_draws_and_makes_small(rng, fold):
+    program, known, _ = oracle.draw(rng)
+    tally = oracle.Tally()
+    assert oracle.check(program, known, rng, tally, fold, "drawn by hypothesis"), "\n\n".join(tally.failures)
+
+
+def test_hypothesis_makes_a_program_that_fails_small(monkeypatch):
+    bad = ag.primitive("almost_tanh", ag.tanh, lambda a: (1 + 1e-9) / ag.cosh(a) ** 2)
+    monkeypatch.setitem(oracle.OPERATORS, "tanh", bad)
+    failed = []
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.randoms(use_true_random=False))
+    def right(rng):
+        program, known, _ = oracle.draw(rng)
+        if not oracle.check(program, known, rng, oracle.Tally(), False, ""):
+            failed.append(program)
+            raise AssertionError(program)
+
+    with pytest.raises(AssertionError):
+        right()
+    assert len(failed[-1].steps) <= 3
+    assert "ag.tanh" in str(failed[-1])
+
+
+# --- the truth is true: the hand-written derivatives against differences of the definitions in domains.py ------
+
+
+@pytest.mark.parametrize("name", sorted(oracle_truth.PRIMITIVES))
+def test_the_partials_written_by_hand(name):
+    row = TABLE[name]
+    for point in ordinary_points_of(row, 12):
+        n = len(point)
+        try:
+            found = oracle_truth.local(name, None, [oracle_truth.mpf(x) for x in point])
+        except oracle_truth.Skip:
+            continue
+        second = {(i, j): h for i, j, h in found.h}
+        for i in range(n):
+            for j in range(i, n):
+                orders = tuple((k == i) + (k == j) for k in range(n))
+                first = tuple(int(k == i) for k in range(n))
+                for got, order in ((found.d[i], first), (second.get((i, j), second.get((j, i), 0)), orders)):
+                    if is_smooth(name, point, order) and got == got and abs(got) < math.inf:
+                        with mp.workdps(50):
+                            true = exact(name, point, order)
+                            off = abs(mpf(got) - true)
+                            assert off <= (abs(true) + 1) * mpf(10) ** -25, (point, order, got, true)
+
+
+@pytest.mark.parametrize("component", [0, 2])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_the_softmax_written_by_hand(name, component):
+    """Their logarithms and they themselves are written apart: one is the derivative of what gives the other."""
+    mp = oracle_truth.mp
+    point = [mp.mpf(x) for x in (0.25, -1.5, 2.0)]
+    p = oracle_truth.local("softmax", float(component), point)
+    log_p = oracle_truth.local("log_softmax", float(component), point)
+    assert abs(mp.log(p.v) - log_p.v) < 1e-45
+    for d, log_d in zip(p.d, log_p.d, strict=True):
+        assert abs(d - p.v * log_d) < 1e-45
+    for (i, j, h), (_, _, log_h) in zip(p.h, log_p.h, strict=True):
+        assert abs(h - (p.v * log_h + p.d[i] * log_p.d[j])) < 1e-45
+
+
+# --- the oracle can fail: a fault is planted, and has to be found ----------------------------------------------
+
+
+def failures(until="got", most=3000, fold=False):
+    """What the first programs that fail say, up to one that says `until`."""
+    tally = oracle.Tally()
+    for k in range(most):
+        oracle.run(range(k, k + 1), 5, k + 1 if fold else 0, tally)
+        if any(until in found for found in tally.failures):
+            return "\n".join(tally.failures)
+    raise AssertionError(f"the planted fault went unnoticed: {tally}")
+
+
+def test_a_wrong_partial_is_found(monkeypatch):
+    bad = ag.primitive("almost_exp", ag.exp, lambda a, out: out * (1 + 1e-9))
+    monkeypatch.setitem(oracle.OPERATORS, "exp", bad)
+    assert "value: got" not in failures("backward: got")
+
+
+def test_a_wrong_value_is_found(monkeypatch):
+    bad = ag.primitive("almost_sin", lambda a: ag.sin(a) * (1 + 1e-13), ag.cos)
+    monkeypatch.setitem(oracle.OPERATORS, "sin", bad)
+    failures("value: got")
+
+
+def test_a_partial_that_is_right_but_cannot_be_differentiated_again_is_found(monkeypatch):
+    def partial(a):
+        return ag.cosh(a.item() if isinstance(a, ag.Value) else a)
+
+    monkeypatch.setitem(oracle.OPERATORS, "sinh", ag.primitive("flat_sinh", ag.sinh, partial))
+    assert "backward: got" not in failures("second order")
+
+
+def test_a_kink_on_the_wrong_side_is_found(monkeypatch):
+    def partial(a):
+        return ag.greater_equal(a, 0.0)
+
+    monkeypatch.setitem(oracle.OPERATORS, "relu", ag.primitive("eager_relu", ag.relu, partial))
+    failures("backward: got")
+
+
+def test_an_adjoint_of_zero_that_meets_an_infinite_slope_is_found(monkeypatch):
+    """Without the second look that the zero rule needs, 0 * inf comes out as NaN."""
+
+    def careless(nodes, root, gradient):
+        adjoint = dict.fromkeys(nodes, 0.0)
+        adjoint[root] = gradient
+        for node in nodes:
+            for x, d in zip(node.operands, node.local_grads, strict=True):
+                adjoint[x] = adjoint.get(x, 0.0) + adjoint[node] * d
+        return adjoint
+
+    monkeypatch.setattr(backward, "_careful_adjoints", careless)
+    failures("backward: got nan")
+
+
+def test_a_contribution_that_is_lost_in_a_derivative_graph_is_found(monkeypatch):
+    monkeypatch.setattr(reverse, "added_up", lambda parts: parts[0])
+    assert "backward: got" not in failures("gradients as a graph: got")
+
+
+def test_a_wrong_forward_mode_is_found(monkeypatch):
+    tangents = forward.tangents
+
+    def careless(roots, seeds):
+        return {node: t * (1 + 1e-9) for node, t in tangents(roots, seeds).items()}
+
+    monkeypatch.setattr(transforms, "tangents", careless)
+    assert "backward: got" not in failures("jvp")
+
+
+def test_lanes_that_are_merged_though_they_differ_are_found(monkeypatch):
+    def careless(columns, mine, lane):
+        lane[mine] = 0
+        return [column[:1] for column in columns]
+
+    monkeypatch.setattr(build, "_once", careless)
+    monkeypatch.setattr(program, "cache", type(program.cache)(0))
+    assert "backward: got" not in failures("fold: got", fold=True)
+
+
+def test_a_mode_that_raises_is_a_failure(monkeypatch):
+    def refuses(*_):
+        raise RuntimeError("no")
+
+    monkeypatch.setitem(oracle.OPERATORS, "mul", refuses)
+    failures("raised RuntimeError: no")
+
+
+# --- the command line ------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_tells_what_it_did(capsys, monkeypatch):
+    assert oracle.main(["--count", "60", "--seed", "3", "--fold", "5", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "programs 60, of them folded 5" in out
+    assert "over their bound 0" in out
+    monkeypatch.setitem(oracle.OPERATORS, "add", lambda a, b: a - b)
+    assert oracle.main(["--count", "20", "--quiet"]) == 1
+    assert "result = v" in capsys.readouterr().out
+
+
+def test_an_interrupt_keeps_the_tally(capsys, monkeypatch):
+    def stop(chunk, seed, fold):
+        if chunk.start:
+            raise KeyboardInterrupt
+        return run(chunk, seed, fold)
+
+    run = oracle.run
+    monkeypatch.setattr(oracle, "run", stop)
+    assert oracle.main(["--count", "200", "--quiet"]) == 130
+    out = capsys.readouterr().out
+    assert "programs 50" in out
+    assert "interrupted" in out
+
+
+def test_it_runs_as_a_module():
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.oracle", "--count", "10", "--jobs", "2", "--quiet"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "programs 10" in done.stdout
+
+
+def test_a_program_prints_as_python_that_makes_it():
+    for k in range(40):
+        program, _, _ = oracle.draw(random.Random(k))
+        names = {"ag": ag, "nan": math.nan, "inf": math.inf}
+        exec(str(program), names)
+        again, value = names["result"].item(), program([ag.Value(x) for x in program.leaves]).item()
+        assert repr(again) == repr(value)

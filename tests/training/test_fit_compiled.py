@@ -1,0 +1,188 @@
+"""ag.fit(compiled=True) trains as ag.fit does: the same losses, metrics and parameters up to rounding."""
+
+import math
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+
+RULES = {
+    "SGD": lambda p: ag.optim.SGD(p, lr=0.05),
+    "momentum": lambda p: ag.optim.SGD(p, lr=0.02, momentum=0.9, nesterov=True),
+    "Adagrad": lambda p: ag.optim.Adagrad(p, lr=0.05),
+    "RMSprop": lambda p: ag.optim.RMSprop(p, lr=0.01),
+    "Adam": lambda p: ag.optim.Adam(p, lr=0.02),
+    "AdamW": lambda p: ag.optim.AdamW(p, lr=0.02, weight_decay=0.01),
+}
+
+
+def trained(compiled, rule, outputs=1, loss="half_squared_error", **options):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(22, 2))
+    y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0) if outputs > 1 else np.sin(X[:, 0])
+    model = ag.MLP(2, [4, outputs], activation="tanh", seed=1)
+    history = ag.fit(model, X, y, loss=loss, optimizer=RULES[rule](model.parameters()), epochs=17, batch_size=8, seed=3,
+                     compiled=compiled, progress=False, **options)  # fmt: skip
+    return history, np.array([p.item() for p in model.parameters()])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_fifty_steps_of_every_rule(rule):
+    (eager, w), (compiled, v) = trained(False, rule), trained(True, rule)
+    assert np.abs(np.array(eager.loss) - compiled.loss).max() < 1e-9
+    assert np.abs(w - v).max() < 1e-9
+
+
+def test_classes_metrics_validation_and_a_penalty():
+    options = {
+        "outputs": 3, "loss": "cross_entropy", "metrics": ["accuracy"], "validation": 0.25,
+        "penalty": lambda model: ag.losses.l2(model.parameters(), 1e-3),
+    }  # fmt: skip
+    (eager, w), (compiled, v) = trained(False, "Adam", **options), trained(True, "Adam", **options)
+    assert np.abs(np.array(eager.loss) - compiled.loss).max() < 1e-9
+    assert np.abs(w - v).max() < 1e-9
+    for one, other in zip(eager.rows, compiled.rows, strict=True):
+        assert one["metrics"] == other["metrics"]
+        assert abs(one["largest_loss"] - other["largest_loss"]) < 1e-9
+        assert one["gradient_norms"] == pytest.approx(other["gradient_norms"], rel=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "perceptron", "absolute_error", "huber", "binary_cross_entropy_with_logits"])
+def test_losses(loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 2))
+    y = np.where(X[:, 0] > 0, 1.0, 0.0 if loss.startswith("binary") else -1.0)
+    found = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], seed=2)
+        found.append(ag.fit(model, X, y, loss=loss, epochs=5, seed=1, compiled=compiled, progress=False).loss)
+    assert np.abs(np.array(found[0]) - found[1]).max() < 1e-9
+
+
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 2))
+    return X, np.sin(X[:, 0])
+
+
+def test_values_are_written_after_an_epoch_and_callbacks_see_them_and_may_change_them():
+    X, y = data()
+    found = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
+        params, seen = model.parameters(), []
+
+        def callback(run, params=params, seen=seen):
+            seen.append([p.data for p in params] + [p.grad for p in params])
+            params[0].data = 0.25 * run.epoch  # what a callback changes counts
+
+        adam = ag.optim.Adam(params, lr=lambda step: 0.05 / (1 + step))
+        params[3].frozen = True
+        ag.fit(model, X, y, optimizer=adam, epochs=4, batch_size=6, seed=1, compiled=compiled, progress=False,
+               callbacks=[callback], validation=0.2)  # fmt: skip
+        found.append((seen, [p.data for p in params], adam.state_dict()))
+    (eager, w, a), (compiled, v, b) = found
+    assert np.allclose(eager, compiled, rtol=1e-9, atol=1e-12)
+    assert np.allclose(w, v, rtol=1e-9, atol=1e-12)
+    assert a["steps"] == b["steps"]
+
+
+def test_values_are_not_touched_between_steps(monkeypatch):
+    X, y = data()
+    model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
+    written = []
+    from autograd_lite.training import steps
+
+    real = steps.set_numbers
+    monkeypatch.setattr(steps, "set_numbers", lambda xs, *rest: written.append(len(list(xs))) or real(xs, *rest))
+    ag.fit(model, X, y, epochs=3, batch_size=2, seed=1, compiled=True, progress=False)
+    assert written.count(len(model.parameters())) == 3
+
+
+@pytest.mark.parametrize("after", range(1, 12))
+def test_an_interrupt_leaves_the_parameters_after_a_whole_step(after):
+    X, y = data()
+
+    def trained(stop_after, compiled=True):
+        model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
+        left, sgd = [stop_after], ag.optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+        real = type(sgd).advance
+
+        class Stopping(ag.optim.SGD):
+            def advance(self, w, g, states):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+                return real(self, w, g, states)
+
+        stopping = Stopping(model.parameters(), lr=0.1, momentum=0.5)
+        history = ag.fit(model, X, y, optimizer=stopping, epochs=3, batch_size=6, seed=1, compiled=compiled,
+                         progress=False)  # fmt: skip
+        return [p.data for p in model.parameters()], [p.grad for p in model.parameters()], stopping.steps, len(history)
+
+    (w, g, steps, epochs), (v, h, others, also) = trained(after), trained(after, compiled=False)
+    assert np.allclose(w, v, rtol=1e-9, atol=1e-12)
+    assert (steps, epochs) == (others, also) == (after, after // 4)
+    assert np.isfinite(g).all()
+    assert np.isfinite(h).all()
+
+
+def test_a_step_that_is_refused_keeps_the_steps_before_it():
+    X, y = data()
+    found = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], activation="relu", seed=2)
+        with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"gradient|finite"):
+            ag.fit(model, X * 1e100, y * 1e200, optimizer=ag.optim.SGD(model.parameters(), lr=1e30), epochs=5,
+                   batch_size=6, seed=1, compiled=compiled, progress=False)  # fmt: skip
+        found.append([p.data for p in model.parameters()])
+    assert np.allclose(*found, rtol=1e-9)
+
+
+def test_a_step_of_ones_own_is_taken():
+    class Signs(ag.optim.SGD):
+        """Moves each parameter by the learning rate, against the sign of its gradient."""
+
+        def step(self):
+            for p in self.params:
+                p.data = p.data - self.lr * math.copysign(1.0, p.grad)
+
+    w = ag.Parameter(1.0)
+    ag.fit(lambda x: w * x, [1.0, 2.0], [0.0, 0.0], optimizer=Signs([w], 0.25), epochs=2, batch_size=2, compiled=True)
+    assert w.data == 0.5
+
+
+def test_a_batch_that_branches_leaves_all_as_after_the_last_whole_step():
+    X = [0.1 * i for i in range(12)]
+    found = []
+    for compiled, n in ((True, 12), (False, 8)):
+        w = ag.Parameter(0.5)
+        w.grad = 7.0
+        sgd = ag.optim.SGD([w], lr=0.1, momentum=0.9)
+
+        def fit(w=w, sgd=sgd, compiled=compiled, n=n):
+            return ag.fit(lambda x: w * x if x < 0.85 else -w * x, X[:n], [2.0 * x for x in X[:n]], optimizer=sgd,
+                          epochs=1, batch_size=4, shuffle=False, compiled=compiled)  # fmt: skip
+
+        if compiled:
+            with pytest.raises(RuntimeError, match="compile: a branch depends on an argument"):
+                fit()
+        else:
+            fit()
+        found.append([w.data, w.grad, sgd.steps, *sgd.state_dict()["pieces"][0]["velocity"]])
+    assert found[0] == pytest.approx(found[1])
+    assert found[0][2] == 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_of_ones_own_that_refuses_leaves_the_gradients(compiled):
+    class Refusing(ag.optim.SGD):
+        def step(self):
+            raise ArithmeticError
+
+    w = ag.Parameter(1.0)
+    w.grad = 7.0
+    with pytest.raises(ArithmeticError):
+        ag.fit(lambda x: w * x, [1.0], [0.0], optimizer=Refusing([w], 0.25), epochs=1, compiled=compiled)
+    assert (w.data, w.grad) == (1.0, 7.0)

@@ -1,0 +1,120 @@
+"""Writes the stubs of type checkers and editors: engine/signatures.pyi from the table, __init__.pyi from the names.
+
+    python -m tools.make_stubs
+
+The public functions of the table, overloaded (numbers give a number, a Value gives a Value), and the
+methods of Value that are made from it. tests/engine/test_stubs.py holds the file to this.
+"""
+
+from pathlib import Path
+
+import autograd_lite as ag
+from autograd_lite.engine import functions
+from autograd_lite.engine.rules import TABLE, Row
+
+PATH = Path(functions.__file__).with_name("signatures.pyi")
+NAMES = Path(ag.__file__).with_suffix(".pyi")
+
+HEAD = '''\
+"""What the table gives `ag` and Value, for type checkers and editors: there is no such module at run time.
+
+Written by tools/make_stubs.py from the table: change that, or the table, and run it again.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, overload
+
+from autograd_lite.engine.value import Value
+'''
+
+REDUCTION = '''\
+@overload
+def {name}(xs: Iterable[float]) -> {number}:  # type: ignore[overload-overlap]
+    """{about}"""
+
+@overload
+def {name}(xs: Iterable[Value | float]) -> {value}: ...
+'''
+
+DOT = '''\
+@overload
+def dot(xs: Iterable[float], ys: Iterable[float], bias: float | None = None) -> float:  # type: ignore[overload-overlap]
+    """{about}"""
+
+@overload
+def dot(xs: Iterable[Value | float], ys: Iterable[Value | float], bias: Value | float | None = None) -> Value: ...
+def primitive(
+    name: str,
+    forward: str | Callable[..., float],
+    partials: str | Callable[..., Any],
+    symbol: str | None = None,
+) -> Callable[..., Any]:
+    """{primitive}"""
+'''
+
+
+def first_line(name: str) -> str:
+    return (getattr(ag, name).__doc__ or "").splitlines()[0]
+
+
+def signature(row: Row, kinds: list[str]) -> str:
+    """The parameters of a function whose operands are of these kinds."""
+    required = len(row.operands) - len(row.defaults)
+    parts = [f"{x}: {kind}" for x, kind in zip(row.operands, kinds, strict=True)]
+    for i, default in enumerate(row.defaults, start=required):
+        if kinds[i] != "Value":  # a default is a number
+            parts[i] += f" = {default!r}"
+    return ", ".join(parts)
+
+
+def function(row: Row) -> str:
+    """Numbers give a number; a Value at some place, with numbers before it, gives a Value."""
+    n = len(row.operands)
+    lines = [f'@overload\ndef {row.name}({signature(row, ["float"] * n)}) -> float:\n    """{row.about}"""\n']
+    for i in range(n):
+        kinds = ["float"] * i + ["Value"] + ["Value | float"] * (n - i - 1)
+        lines.append(f"@overload\ndef {row.name}({signature(row, kinds)}) -> Value: ...")
+    return "\n".join(lines) + "\n"
+
+
+def method(name: str) -> str:
+    row = TABLE[functions.METHODS[name]]
+    rest = signature(row, ["float"] + ["Value | float"] * (len(row.operands) - 1)).partition(", ")[2]
+    parameters = ", ".join(["self", *([rest] if rest else [])])
+    return f'    def {name}({parameters}) -> Value:\n        """{row.about}"""\n\n'
+
+
+def stub() -> str:
+    names = sorted([*functions.__all__, "primitive"])
+    parts = [HEAD, "\n"]
+    for name in names:
+        if name in functions.FUNCTIONS:
+            parts.append(function(TABLE[name]))
+        elif name not in ("dot", "primitive"):
+            as_list = name in ("softmax", "log_softmax")
+            number, value = ("list[float]", "list[Value]") if as_list else ("float", "Value")
+            parts.append(REDUCTION.format(name=name, number=number, value=value, about=first_line(name)))
+    parts.append(DOT.format(about=first_line("dot"), primitive=first_line("primitive")))
+    parts.append('\nclass _Methods:\n    """The methods of Value that are made from the table."""\n\n')
+    parts += [method(name) for name in sorted(functions.METHODS) if not name.startswith("_")]
+    return "".join(parts).rstrip() + "\n"
+
+
+def names() -> str:
+    """The public names, each from its home (`X as X` is how a type checker is told that a name is public)."""
+    lines = [
+        '"""The public names of the package, for type checkers: written by tools/make_stubs.py from `_HOME`."""',
+        "",
+    ]
+    lines += [f"from autograd_lite import {name} as {name}" for name in ag._MODULES]
+    for module, given in ag._HOME.items():
+        if module != "engine.functions":
+            module = "engine.signatures" if module == "engine.custom" else module
+            lines += [f"from autograd_lite.{module} import {name} as {name}" for name in given.split()]
+    lines += ["from autograd_lite.engine.signatures import *", "", "__version__: str"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(stub(), encoding="utf-8")
+    NAMES.write_text(names(), encoding="utf-8")

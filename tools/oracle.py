@@ -1,0 +1,586 @@
+"""An independent oracle: random programs, run in every mode of the package and compared with 50-digit arithmetic.
+
+    python -m tools.oracle --count 2000 --seed 1            eager reverse, forward and the mixed second orders
+    python -m tools.oracle --count 2000 --seed 1 --fold     every program folded and compiled too
+    python -m tools.oracle --count 2000 --fold 200          the first 200 of them
+
+A program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op x`, dead
+branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from tools/oracle_truth.py.
+Each mode is held against the truth within its bound, so any two modes agree within the sum of theirs. Nothing is
+passed over because results differ; what cannot be judged is counted, with its reason. A program with an index and a
+seed is always the same one: `--start K --count 1` shows it again. The exit code is 1 if a number is over its bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import operator
+import platform
+import random
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+import autograd_lite as ag
+from tools.oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf, reached
+
+# --- programs -----------------------------------------------------------------------------------------------
+
+Step = tuple[str, "float | None", tuple[Any, ...]]
+"""(primitive, a number that belongs to it or None, operands: the number of a node, or a float as a literal)."""
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "pow": operator.pow,
+    "neg": operator.neg, "abs": operator.abs,
+}  # fmt: skip
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}
+
+
+def apply(op: str, extra: float | None, xs: Sequence[Any]) -> Any:
+    """A step by the package."""
+    if op in OPERATORS:
+        return OPERATORS[op](*xs)
+    if op == "power":
+        return xs[0] ** extra
+    if op == "exponential":
+        return extra ** xs[0]
+    if op == "dot":
+        n = len(xs) // 2
+        return ag.dot(xs[:n], xs[n : 2 * n], bias=xs[-1] if len(xs) % 2 else None)
+    function = getattr(ag, op)
+    if op in ("softmax", "log_softmax"):
+        return function(xs)[int(extra)]
+    return function(xs) if op in SEQUENCES else function(*xs)
+
+
+@dataclass
+class Program:
+    """A scalar program: the numbers of its leaves, its steps, and which node is the result."""
+
+    leaves: list[float]
+    steps: list[Step]
+    root: int
+
+    def __call__(self, xs: Sequence[Any]) -> Any:
+        """Run it by the package on Values or whatever it takes."""
+        nodes = list(xs)
+        for op, extra, names in self.steps:
+            nodes.append(apply(op, extra, [x if type(x) is float else nodes[x] for x in names]))
+        return nodes[self.root]
+
+    def at(self, leaves: Sequence[float]) -> Evaluated:
+        """The truth at other numbers; Skip if it cannot be told."""
+        found = Evaluated(leaves)
+        live = reached(self.root, len(leaves), [names for _, _, names in self.steps])
+        for k, (op, extra, names) in enumerate(self.steps, len(leaves)):
+            if not live[k]:
+                found.add_dead()
+                continue
+            node = found.step(op, extra, names)
+            found.add(node, found.error(node, found.errors, EAGER))
+        return found
+
+    def __str__(self) -> str:
+        """Python that makes it, to paste into a test."""
+        lines = [f"v{k} = ag.Value({x!r})" for k, x in enumerate(self.leaves)]
+        for k, (op, extra, names) in enumerate(self.steps, len(self.leaves)):
+            xs = [repr(x) if type(x) is float else f"v{x}" for x in names]
+            if op in SIGNS:
+                text = f"{xs[0]} {SIGNS[op]} {xs[1]}"
+            elif op == "neg":
+                text = f"-{xs[0]}"
+            elif op == "power":
+                text = f"{xs[0]} ** {extra!r}"
+            elif op == "exponential":
+                text = f"{extra!r} ** {xs[0]}"
+            elif op == "dot":
+                n = len(xs) // 2
+                bias = f", bias={xs[-1]}" if len(xs) % 2 else ""
+                text = f"ag.dot([{', '.join(xs[:n])}], [{', '.join(xs[n : 2 * n])}]{bias})"
+            elif op in SEQUENCES:
+                text = f"ag.{op}([{', '.join(xs)}])" + (f"[{int(extra)}]" if extra is not None else "")
+            else:
+                text = f"ag.{op}({', '.join(xs)})"
+            lines.append(f"v{k} = {text}")
+        return "\n".join([*lines, f"result = v{self.root}"])
+
+
+# --- drawing one --------------------------------------------------------------------------------------------
+
+SMOOTH = [
+    "exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin", "cos", "tan", "asin", "acos", "atan",
+    "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid", "log_sigmoid", "softplus", "silu", "gelu",
+    "erf", "erfc",
+]  # fmt: skip
+BENT = ["relu", "leaky_relu", "elu", "abs", "sign", "floor", "ceil", "neg"]
+ARITHMETIC = ["add", "sub", "mul", "div"]
+PAIRS = ["pow", "atan2", "hypot", "logaddexp", "maximum", "minimum"]
+COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal"]
+SEQUENCES = ["sum", "prod", "mean", "max", "min", "norm", "logsumexp", "softmax", "log_softmax", "dot"]
+FAMILIES = [*[SMOOTH] * 10, *[ARITHMETIC] * 9, *[BENT] * 3, *[PAIRS] * 3, *[SEQUENCES] * 5, COMPARISONS, ["power"],
+            ["power"], ["exponential"], ["where"], ["where"], ["clamp"]]  # fmt: skip
+"""An operation is drawn by family first, so that arithmetic is common and each of many functions is rare."""
+
+DOMAINS = {
+    "log": (0.0, math.inf), "log2": (0.0, math.inf), "log10": (0.0, math.inf), "log1p": (-1.0, math.inf),
+    "sqrt": (0.0, math.inf), "asin": (-1.0, 1.0), "acos": (-1.0, 1.0), "acosh": (1.0, math.inf), "atanh": (-1.0, 1.0),
+    "pow": (0.0, math.inf), "exp": (-100.0, 12.0), "expm1": (-100.0, 12.0), "sinh": (-12.0, 12.0),
+    "cosh": (-12.0, 12.0), "exponential": (-9.0, 9.0),
+}  # fmt: skip
+"""Where the first operand of a step is mostly taken from: the domain, and less where the result would be huge."""
+
+NICE = [0.0, 0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 0.25, 1.5, 3.0, -3.0]
+"""Numbers whose sums and products are exact, so that kinks and ties are hit."""
+POWERS = [2.0, 2.0, 3.0, -1.0, -2.0, 0.5, 1.5, -0.5, 1.0, 0.0, 4.0, 1.0 / 3.0]
+TRIES = 12
+
+
+def leaf(rng: random.Random) -> float:
+    kind = rng.randrange(100)
+    if kind < 35:
+        return rng.choice(NICE)
+    if kind < 80:
+        return rng.uniform(-3.0, 3.0)
+    if kind < 92:
+        return rng.choice((-1.0, 1.0)) * 10.0 ** rng.uniform(-3.0, 3.0)
+    if kind < 98:
+        return rng.choice((40.0, -40.0, 1e-8, -1e-8, 15.0, 700.0, -700.0, 1e-160, 1e160, 0.0))
+    return math.nan if kind == 99 and rng.randrange(3) == 0 else rng.uniform(-30.0, 30.0)
+
+
+def length(rng: random.Random) -> int:
+    """1 to 60 steps: mostly up to 25, 9 in the mean."""
+    kind = rng.randrange(100)
+    low, high = (1, 8) if kind < 60 else (6, 18) if kind < 92 else (18, 30) if kind < 98 else (30, 60)
+    return rng.randint(low, high)
+
+
+def draw(rng: random.Random) -> tuple[Program, Evaluated, Counter[str]]:
+    """A program, what is known of its steps, and why steps were drawn again.
+
+    A step whose operands would leave a decision open, or whose result would be far from everyday size, is
+    drawn again: this chooses inputs, before any of them has been run.
+    """
+    leaves = [leaf(rng) for _ in range(rng.randint(1, 5))]
+    exact, steps, again = Evaluated(leaves), [], Counter()
+    for _ in range(length(rng)):
+        for _ in range(TRIES):
+            step = draw_step(rng, exact)
+            if step is None:
+                continue
+            try:
+                node = exact.step(*step)
+                error = exact.error(node, exact.errors, EAGER)
+                exact.error(node, exact.errors, FOLDED)
+            except Skip as reason:
+                again[str(reason)] += 1
+                continue
+            if not node.f < 1e5 and rng.randrange(8 if node.f != node.f else 50):
+                continue
+            exact.add(node, error)
+            steps.append(step)
+            break
+    program = Program(leaves, steps, len(leaves) + len(steps) - 1)
+    if len(steps) > 1 and rng.randrange(3) == 0:
+        gather(rng, program, exact)
+    return program, exact, again
+
+
+def gather(rng: random.Random, program: Program, exact: Evaluated) -> None:
+    """Make the sum of what nobody uses the result, if that can be judged."""
+    used = {x for _, _, names in program.steps for x in names if type(x) is not float}
+    loose = [k for k in range(len(exact.values)) if k not in used][:8]
+    step: Step = ("sum", None, tuple(loose))
+    try:
+        node = exact.step(*step)
+        error = exact.error(node, exact.errors, EAGER)
+    except Skip:
+        return
+    exact.add(node, error)
+    program.steps.append(step)
+    program.root = len(exact.values) - 1
+
+
+def operand(rng: random.Random, exact: Evaluated, literals: bool = False) -> Any:
+    """A node, mostly a recent one; or a literal."""
+    n = len(exact.values)
+    if literals and rng.randrange(5) == 0:
+        return rng.choice(NICE) if rng.randrange(2) else rng.uniform(-3.0, 3.0)
+    return rng.randrange(max(0, n - 4), n) if rng.randrange(2) else rng.randrange(n)
+
+
+def draw_step(rng: random.Random, exact: Evaluated) -> Step | None:
+    """A step on what is there; None if it would leave the domain (one in thirty does all the same)."""
+    op = rng.choice(rng.choice(FAMILIES))
+    x = operand(rng, exact)
+    low, high = DOMAINS.get(op, (-math.inf, math.inf))
+    if not low <= exact.values[x] <= high and rng.randrange(30):
+        return None
+    extra, names = None, (x,)
+    if op in ARITHMETIC or op in PAIRS or op in COMPARISONS:
+        y = x if rng.randrange(12) == 0 else operand(rng, exact, literals=True)
+        swap = op != "pow" and rng.randrange(4) == 0
+        names = (y, x) if swap else (x, y)
+    elif op in ("leaky_relu", "elu") and rng.randrange(3) == 0:
+        names = (x, operand(rng, exact, literals=True))
+    elif op == "power":
+        extra = rng.choice(POWERS)
+        if not float(extra).is_integer() and exact.values[x] < 0 and rng.randrange(30):
+            return None
+    elif op == "exponential":
+        extra = rng.choice((2.0, 0.5, 10.0, 1.0, 0.3))
+    elif op == "where":
+        names = (x, operand(rng, exact, literals=True), operand(rng, exact, literals=True))
+    elif op == "clamp":
+        bounds = sorted((rng.choice(NICE), rng.uniform(-2.0, 2.0)))
+        names = (x, *(operand(rng, exact) if rng.randrange(6) == 0 else bound for bound in bounds))
+    elif op in SEQUENCES:
+        size = rng.randint(1, 4)
+        names = (x, *(operand(rng, exact, literals=True) for _ in range(size - 1)))
+        if op == "dot":
+            others = tuple(operand(rng, exact, literals=True) for _ in range(size))
+            names = names + others + ((operand(rng, exact, literals=True),) if rng.randrange(2) else ())
+        elif op in ("softmax", "log_softmax"):
+            extra = float(rng.randrange(size))
+    return op, extra, names
+
+
+# --- comparing ------------------------------------------------------------------------------------------------
+
+
+MODES = [
+    "value", "backward", "gradients", "value_and_grad", "gradients as a graph", "jvp (forward)",
+    "second order, reverse over reverse", "second order, forward over reverse (hvp)",
+    "second order, reverse over forward", "second order, forward over forward", "second order, hessian",
+    "compile", "compile, batch", "fold", "fold of the gradient graph", "fold, second order",
+    "fold, fed with other numbers", "fold, second order, fed with other numbers",
+]  # fmt: skip
+"""What is compared, in the order of the tally."""
+
+
+@dataclass
+class Tally:
+    """What a run has seen."""
+
+    programs: int = 0
+    folded: int = 0
+    steps: int = 0
+    compared: Counter[str] = field(default_factory=Counter)
+    worst: dict[str, float] = field(default_factory=dict)
+    loose: int = 0
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    again: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    over: int = 0
+
+    def add(self, other: Tally) -> None:
+        self.programs, self.folded = self.programs + other.programs, self.folded + other.folded
+        self.steps += other.steps
+        for mine, theirs in ((self.compared, other.compared), (self.skipped, other.skipped), (self.again, other.again),
+                             (self.operations, other.operations)):  # fmt: skip
+            mine.update(theirs)
+        for mode, ratio in other.worst.items():
+            self.worst[mode] = max(self.worst.get(mode, 0.0), ratio)
+        self.loose, self.over = self.loose + other.loose, self.over + other.over
+        self.failures += other.failures[: max(0, SHOWN - len(self.failures))]
+
+    def __str__(self) -> str:
+        total = sum(self.compared.values())
+        mean = self.steps / max(self.programs, 1)
+        lines = [
+            f"programs {self.programs:,}, of them folded {self.folded:,}; {mean:.1f} steps in the mean",
+            f"numbers compared {total:,}; over their bound {self.over:,}; bound wider than 1e-6 of them {self.loose:,}",
+            "",
+            f"{'mode':<52}{'numbers':>12}{'worst error / bound':>22}",
+            *(f"{mode:<52}{self.compared[mode]:>12,}{self.worst.get(mode, 0.0):>22.3f}" for mode in MODES),
+            "",
+            f"{'could not be judged':<30}{'why':<62}{'programs':>10}{'share':>8}",
+        ]
+        for (what, why), count in sorted(self.skipped.items()):
+            share = count / max(self.folded if "fold" in what or "other" in what else self.programs, 1)
+            lines.append(f"{what:<30}{why:<62}{count:>10,}{share:>8.2%}")
+        lines += ["", "steps drawn again before anything was run: "]
+        lines[-1] += ", ".join(f"{why} {count:,}" for why, count in self.again.most_common())
+        rarest = min(self.operations.items(), key=lambda item: item[1], default=("", 0))
+        lines += [f"primitives used: {len(self.operations)}, the rarest {rarest[0]} {rarest[1]:,} times"]
+        return "\n".join(lines)
+
+
+SHOWN = 10
+"""So many programs that fail are kept in full."""
+
+
+class Case:
+    """A program under comparison: what was found goes into the tally."""
+
+    def __init__(self, program: Program, tally: Tally, label: str) -> None:
+        self.program, self.tally, self.label = program, tally, label
+        self.failures: list[str] = []
+        self.point = program.leaves
+        self.judged: dict[Any, float] = {}
+        """error / bound of what was compared before: most modes give the same bits."""
+
+    def fail(self, what: str) -> None:
+        self.failures.append(what if self.point is self.program.leaves else f"{what}, at {self.point}")
+        self.tally.over += 1
+
+    def attempt(self, mode: Callable[..., None], *arguments: Any) -> None:
+        """Run some modes; that one raises is a failure like another."""
+        try:
+            mode(self, *arguments)
+        except Exception as error:
+            self.fail(f"{mode.__name__}: raised {type(error).__name__}: {error}")
+
+    def compare(self, mode: str, got: Any, true: Any, bound: float) -> None:
+        """One number against the truth, or a list of them."""
+        if isinstance(true, list):
+            bounds = bound if isinstance(bound, list) else [bound] * len(true)
+            for one, exact, off in zip(got, true, bounds, strict=True):
+                self.compare(mode, one, exact, off)
+            return
+        got = got.item() if isinstance(got, ag.Value) else float(got)
+        self.tally.compared[mode] += 1
+        key = got, true._mpf_, bound
+        ratio = self.judged.get(key)
+        if ratio is None:
+            ratio = self.judged[key] = self.ratio(got, true, bound)
+        if ratio < 0.0:
+            self.tally.skipped[mode, "the bound is not finite"] += 1
+            return
+        if bound > 1e-6 * abs(true) and bound > 1e-12:
+            self.tally.loose += 1
+        self.tally.worst[mode] = max(self.tally.worst.get(mode, 0.0), ratio)
+        if ratio > 1.0:
+            self.fail(f"{mode}: got {got!r}, true {mp.nstr(true, 20)}, bound {bound:.3g}, error / bound {ratio:.4g}")
+
+    @staticmethod
+    def ratio(got: float, true: Any, bound: float) -> float:
+        """The error in units of the bound; -1 if there is no bound. NaN for NaN is right, and inf for inf."""
+        if mp.isnan(true):
+            return 0.0 if got != got else math.inf
+        if mp.isinf(true):
+            return 0.0 if got == float(true) else math.inf
+        if got - got:
+            return math.inf
+        if not bound < math.inf:
+            return -1.0
+        error = float(abs(mpf(got) - true))
+        return error / bound if bound else math.inf if error else 0.0
+
+
+def check(program: Program, exact: Evaluated, rng: random.Random, tally: Tally, fold: bool, label: str) -> bool:
+    """Run a program in every mode and compare; whether all was within its bound."""
+    case = Case(program, tally, label)
+    tally.programs += 1
+    tally.steps += len(program.steps)
+    tally.operations.update(op for op, _, _ in program.steps)
+    n = len(program.leaves)
+    j = rng.randrange(n)
+    unit = rng.randrange(2) == 0
+    direction = (
+        [float(i == j) for i in range(n)] if unit else [rng.choice((1.0, -1.0, 0.5, 2.0, 0.0)) for _ in range(n)]
+    )
+    case.attempt(value, exact)
+    try:
+        known = exact.known(program.root, direction)
+    except Skip as reason:
+        tally.skipped["program", str(reason)] += 1
+    else:
+        case.attempt(eager, known, direction, j if unit else None)
+    if fold:
+        tally.folded += 1
+        try:
+            known = exact.known(program.root, direction, FOLDED)
+        except Skip as reason:
+            tally.skipped["folded", str(reason)] += 1
+        else:
+            rows = [other_row(program, direction, rng, tally) for _ in range(3)]
+            case.attempt(folded, known, direction, [row for row in rows if row is not None])
+    if case.failures and len(tally.failures) < SHOWN:
+        tally.failures.append("\n".join([label, *case.failures, str(program)]))
+    return not case.failures
+
+
+def value(case: Case, exact: Evaluated) -> None:
+    """The value, which can be judged for every program."""
+    root = case.program.root
+    y = case.program([ag.Value(x) for x in case.program.leaves])
+    case.compare("value", y, exact.values[root], exact.errors[root])
+
+
+def eager(case: Case, known: Known, direction: list[float], j: int | None) -> None:
+    """The scalar engine: reverse, forward, and second orders of every mixture."""
+    program, leaves = case.program, case.program.leaves
+    xs = [ag.Value(x) for x in leaves]
+    y = program(xs)
+    y.backward()
+    case.compare("backward", [x.grad for x in xs], known.gradient, known.gradient_bound)
+    case.compare("gradients", ag.gradients(y, xs), known.gradient, known.gradient_bound)
+    value, gradient = ag.value_and_grad(program)(leaves)
+    case.compare("value_and_grad", [value, *gradient], [known.value, *known.gradient],
+                 [known.value_bound, *known.gradient_bound])  # fmt: skip
+    if known.tangent is not None:
+        _, tangent = ag.jvp(program, leaves, direction)
+        case.compare("jvp (forward)", tangent, known.tangent, known.tangent_bound)
+    graphs = ag.gradients(y, xs, create_graph=True)
+    case.compare("gradients as a graph", graphs, known.gradient, known.gradient_bound)
+    if known.product is None:
+        case.tally.skipped["second order", known.why_no_product] += 1
+        return
+    along = graphs[j] if j is not None else ag.dot(graphs, direction)
+    case.compare("second order, reverse over reverse", ag.gradients(along, xs), known.product, known.product_bound)
+    case.compare("second order, forward over reverse (hvp)", ag.hvp(program, leaves, direction), known.product,
+                 known.product_bound)  # fmt: skip
+    mixed = ag.grad(lambda point: ag.jvp(program, point, direction)[1])(leaves)
+    case.compare("second order, reverse over forward", mixed, known.product, known.product_bound)
+    curvature = ag.jvp(lambda point: ag.jvp(program, point, direction)[1], leaves, direction)[1]
+    case.compare("second order, forward over forward", curvature, known.curvature, known.curvature_bound)
+    if j is not None and len(leaves) <= 3:
+        matrix = ag.hessian(program)(np.array(leaves))
+        case.compare("second order, hessian", list(matrix[:, j]), known.product, known.product_bound)
+
+
+Row = tuple[list[float], Known]
+
+
+def other(rng: random.Random, x: float) -> float:
+    """Another number for a leaf: the same, one near it, or any."""
+    kind = rng.randrange(4)
+    return x if kind == 0 else x + rng.uniform(-0.5, 0.5) if kind < 3 else leaf(rng)
+
+
+def other_row(program: Program, direction: list[float], rng: random.Random, tally: Tally) -> Row | None:
+    """The truth of the same program at other numbers; None if it cannot be told."""
+    point = [other(rng, x) for x in program.leaves]
+    try:
+        return point, program.at(point).known(program.root, direction, FOLDED)
+    except Skip as reason:
+        tally.skipped["other rows of a fold", str(reason)] += 1
+        return None
+
+
+def folded(case: Case, known: Known, direction: list[float], others: list[Row]) -> None:
+    """The same program as array instructions: at its own numbers, at others, and over a batch of rows."""
+    program, leaves, tally = case.program, case.program.leaves, case.tally
+    both, bounds = [known.value, *known.gradient], [known.value_bound, *known.gradient_bound]
+    value, gradient = ag.compile(program).value_and_grad(leaves)
+    case.compare("compile", [value, *gradient], both, bounds)
+    xs = [ag.Value(x) for x in leaves]
+    y = program(xs)
+    value, gradient = ag.fold(y, params=xs).loss_and_grad(leaves)
+    case.compare("fold", [value, *gradient], both, bounds)
+    fed = ag.fold(y, inputs=[xs])
+    graphs = ag.gradients(y, xs, create_graph=True)
+    case.compare("fold of the gradient graph", ag.fold(graphs, params=xs)(), known.gradient, known.gradient_bound)
+    second = ag.fold(ag.dot(graphs, direction), inputs=[xs])
+    if known.product is None:
+        tally.skipped["fold, second order", known.why_no_product] += 1
+    else:
+        _, product = second.value_and_grad(leaves)
+        case.compare("fold, second order", list(product), known.product, known.product_bound)
+    for point, there in others:
+        case.point = point
+        value, gradient = fed.value_and_grad(point)
+        case.compare("fold, fed with other numbers", [value, *gradient], [there.value, *there.gradient],
+                     [there.value_bound, *there.gradient_bound])  # fmt: skip
+        if there.product is not None and known.product is not None:
+            _, product = second.value_and_grad(point)
+            case.compare(
+                "fold, second order, fed with other numbers", list(product), there.product, there.product_bound
+            )
+    case.point = leaves
+    batch(case, [(leaves, known), *others])
+
+
+def batch(case: Case, rows: list[tuple[list[float], Known]]) -> None:
+    """The rows as one batch: the mean of their values, and each row's gradient of that mean."""
+    n = len(rows)
+    compiled = ag.compile(case.program, batch=True)
+    value, gradient = compiled.value_and_grad(np.array([point for point, _ in rows]))
+    sizes = sum(abs(float(known.value)) for _, known in rows)
+    bound = sum(known.value_bound for _, known in rows) / n + 2.0**-52 * sizes + TINY
+    case.compare("compile, batch", value, sum(known.value for _, known in rows) / n, bound)
+    for row, (_, known) in zip(gradient, rows, strict=True):
+        bounds = [
+            b / n + 2.0**-51 * abs(float(g)) + TINY for b, g in zip(known.gradient_bound, known.gradient, strict=True)
+        ]
+        case.compare("compile, batch", list(row), [g / n for g in known.gradient], bounds)
+
+
+# --- running many ---------------------------------------------------------------------------------------------
+
+
+def run(seeds: range, seed: int, fold: int, tally: Tally | None = None) -> Tally:
+    """The programs of these numbers, the first `fold` of all folded too."""
+    tally = Tally() if tally is None else tally
+    for k in seeds:
+        rng = random.Random(seed * 1_000_000_007 + k)
+        program, exact, again = draw(rng)
+        tally.again.update(again)
+        check(program, exact, rng, tally, k < fold, f"program {k} of seed {seed}")
+    return tally
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: see the top of this file."""
+    parser = argparse.ArgumentParser(prog="python -m tools.oracle", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--count", type=int, default=2000, help="how many programs")
+    parser.add_argument("--seed", type=int, default=0, help="which programs")
+    parser.add_argument("--start", type=int, default=0, help="the number of the first, to see one again")
+    parser.add_argument("--fold", type=int, nargs="?", const=sys.maxsize, default=0, metavar="N",
+                        help="fold and compile them too; with a number, the first N of them")  # fmt: skip
+    parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(arguments)
+    size = 50
+    stop = options.start + options.count
+    chunks = [range(k, min(k + size, stop)) for k in range(options.start, stop, size)]
+    tally = Tally()
+    interrupted = False
+    bar = tqdm(total=options.count, unit=" programs", smoothing=0.05, disable=options.quiet or None)
+    try:
+        for chunk, found in zip(chunks, results(chunks, options), strict=True):
+            tally.add(found)
+            bar.update(len(chunk))
+            bar.set_postfix_str(f"over bound {tally.over}", refresh=False)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        bar.close()
+    fold = {0: "", sys.maxsize: " --fold"}.get(options.fold, f" --fold {options.fold}")
+    print(f"python -m tools.oracle --count {options.count} --seed {options.seed}{fold}")
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}\n")
+    print(tally)
+    for failure in tally.failures:
+        print(f"\nOVER THE BOUND: {failure}")
+    if interrupted:
+        print("\ninterrupted: the tally is of the programs run so far")
+        return 130
+    return 1 if tally.over else 0
+
+
+def results(chunks: Sequence[range], options: argparse.Namespace) -> Any:
+    """The tallies of the chunks in order, from this process or several."""
+    if options.jobs == 1:
+        for chunk in chunks:
+            yield run(chunk, options.seed, options.fold)
+        return
+    pool = ProcessPoolExecutor(options.jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
+        n = len(chunks)
+        yield from pool.map(run, chunks, [options.seed] * n, [options.fold] * n)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
