@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,9 +30,11 @@ def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
     rows = np.asarray(X)
     if rows.dtype.kind not in "biuf":  # strings, objects, complex numbers: one by one, so that a refusal says which
         if rows.ndim == 2:
-            rows = np.array([[plain(x, f"{who}: X[{i}][{j}]") for j, x in enumerate(row)] for i, row in enumerate(X)])
+            rows = np.array(
+                [[as_float(x, f"{who}: X[{i}][{j}]") for j, x in enumerate(row)] for i, row in enumerate(X)]
+            )
         elif rows.size:
-            raise TypeError(f"{who}: X must be rows of real numbers, got {shown(X)}")
+            raise TypeError(f"{who}: X must be rows of real numbers, got {describe(X)}")
     rows = rows.astype(float)
     if not rows.size:
         raise ValueError(f"{who}: X is empty, its shape is {rows.shape}")
@@ -67,7 +69,7 @@ def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
     flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
     rows = np.asarray(X) if flat else as_rows(X, who)
     if rows.dtype.kind not in "biuf":  # objects, one by one, so that a refusal says which
-        rows = np.array([plain(x, f"{who}: X[{i}]") for i, x in enumerate(X)])
+        rows = np.array([as_float(x, f"{who}: X[{i}]") for i, x in enumerate(X)])
     rows = rows.astype(float)
     if not rows.size:
         raise ValueError(f"{who}: there are no examples, X has shape {rows.shape}")
@@ -76,7 +78,7 @@ def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
     except ValueError:
         raise ValueError(f"{who}: y must have shape (n,) or (n, k), its rows are not of one length") from None
     if targets.dtype.kind not in "biuf":
-        raise TypeError(f"{who}: targets must be numbers, got {targets.dtype} with y[0] = {shown(next(iter(y)))}")
+        raise TypeError(f"{who}: targets must be numbers, got {targets.dtype} with y[0] = {describe(next(iter(y)))}")
     if targets.ndim not in (1, 2):
         raise ValueError(f"{who}: y must have shape (n,) or (n, k), got {targets.shape}")
     if len(targets) != len(rows):
@@ -96,7 +98,7 @@ def _listed(given: Any, what: str) -> Any:
     except TypeError:
         rows = None
     if rows is None:
-        raise TypeError(f"{what}, got {shown(given)}")
+        raise TypeError(f"{what}, got {describe(given)}")
     return given if hasattr(given, "shape") else [list(row) if isinstance(row, Iterator) else row for row in rows]
 
 
@@ -108,7 +110,7 @@ def split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any]
         if len(validation) != 2:
             raise TypeError(f"fit: validation must be a share or a pair (X, y), got {len(validation)} things")
         return data, examples(validation[0], validation[1], "fit: validation")
-    share = plain(validation, "fit: validation", "give a share such as 0.2, or a pair (X, y)")
+    share = as_float(validation, "fit: validation", "give a share such as 0.2, or a pair (X, y)")
     held = round(share * len(data)) if 0.0 < share < 1.0 else 0
     if not 0 < held < len(data):
         raise ValueError(

@@ -19,7 +19,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter
 from autograd_lite.nn.layers import MLP, Layer, Neuron, activation_name
@@ -88,7 +88,7 @@ def save(obj: Any, path: Any) -> None:
     elif isinstance(obj, Mapping):
         _replace(target, _text(_kind(obj), obj)[0])
     else:
-        raise TypeError(f"save: expected a module, an optimizer or a state_dict, got {shown(obj)}")
+        raise TypeError(f"save: expected a module, an optimizer or a state_dict, got {describe(obj)}")
 
 
 def load(path: Any) -> Any:
@@ -145,7 +145,7 @@ def path_of(path: Any, what: str) -> Path:
     try:
         return Path(path)
     except TypeError:
-        raise TypeError(f"{what}: expected a file name, a str or a pathlib.Path, got {shown(path)}") from None
+        raise TypeError(f"{what}: expected a file name, a str or a pathlib.Path, got {describe(path)}") from None
 
 
 def _replace(path: Path, text: str) -> None:
@@ -329,12 +329,12 @@ def _check_plain(payload: Any) -> None:
                 continue
             for key, value in thing.items():
                 if not isinstance(key, str):
-                    raise TypeError(f"save: the key {key!r} in {name} is {shown(key)}; in a file names are strings")
+                    raise TypeError(f"save: the key {key!r} in {name} is {describe(key)}; in a file names are strings")
                 stack.append((key, value, depth + 1))
         elif isinstance(thing, float) and not isfinite(thing):
             raise ValueError(f"save: {name} is {thing}; a file holds finite numbers, and nothing was written")
         elif not (thing is None or isinstance(thing, (bool, int, float, str))):
-            raise TypeError(f"save: {name} is {shown(thing)}; a file holds numbers, strings, lists and dicts")
+            raise TypeError(f"save: {name} is {describe(thing)}; a file holds numbers, strings, lists and dicts")
 
 
 # --- modules ----------------------------------------------------------------------------------------------------
@@ -424,7 +424,7 @@ def _difference(module: Module, made: Module) -> str:
             same = (activation_name(a) if callable(a) else a) == b
         if not same:
             other = names.get(id(a), name)
-            return f"{name} is {shown(a) if other == name else other}, and {shown(b)}"
+            return f"{name} is {describe(a) if other == name else other}, and {describe(b)}"
         stack.extend(reversed(inner))
     return ""
 

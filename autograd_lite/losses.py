@@ -12,7 +12,7 @@ from math import inf, nan
 from typing import Any
 
 from autograd_lite.engine import functions
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import mode
 from autograd_lite.engine.value import Value
 
@@ -161,7 +161,7 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
 
     Source: Huber, Robust estimation of a location parameter, 1964.
     """
-    limit = plain(delta, "huber: delta")
+    limit = as_float(delta, "huber: delta")
     if not limit > 0.0:
         raise ValueError(f"huber: delta must be above 0, got {limit:g}")
     parts = []
@@ -329,7 +329,7 @@ def cross_entropy(logits: Any, target: Any) -> Any:
     """
     if isinstance(logits, Value) or not isinstance(logits, Iterable):
         raise TypeError(
-            f"cross_entropy: expected a sequence of K scores, got {shown(logits)}; "
+            f"cross_entropy: expected a sequence of K scores, got {describe(logits)}; "
             "for one score and targets 0 and 1 use binary_cross_entropy_with_logits"
         )
     z = [_operand(x, f"cross_entropy: logit {i}") for i, x in enumerate(_listed(logits))]
@@ -381,7 +381,7 @@ def _from_distribution(z: list[Any], t: list[Any]) -> Any:
 
 
 def _label(label: Any, classes: int) -> int:
-    k = plain(label, "cross_entropy: target")
+    k = as_float(label, "cross_entropy: target")
     if k != k or k not in range(classes):
         raise ValueError(f"cross_entropy: a label is a whole number from 0 to {classes - 1}, got {k:g}")
     return int(k)
@@ -445,12 +445,12 @@ def l1(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
 
 def _weights(parameters: Any, who: str) -> list[Any]:
     if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
-        raise TypeError(f"{who}: expected a sequence of Values, such as model.weights(), got {shown(parameters)}")
+        raise TypeError(f"{who}: expected a sequence of Values, such as model.weights(), got {describe(parameters)}")
     return list(parameters)
 
 
 def _coefficient(x: Any, who: str) -> float:
-    value = plain(x, f"{who}: coefficient")
+    value = as_float(x, f"{who}: coefficient")
     if not value >= 0.0:
         raise ValueError(f"{who}: coefficient must be at least 0, got {value:g}")
     return value
@@ -495,14 +495,14 @@ def _square(r: Any) -> Any:
 
 def _listed(x: Any) -> list[Any]:
     if isinstance(x, (str, bytes, dict)):
-        raise TypeError(f"losses: expected numbers or Values, got {shown(x)}")
+        raise TypeError(f"losses: expected numbers or Values, got {describe(x)}")
     if isinstance(x, Value) or not isinstance(x, Iterable) or getattr(x, "ndim", 1) == 0:
         return [x]
     return list(x)
 
 
 def _operand(x: Any, what: str) -> Any:
-    return x if isinstance(x, Value) else plain(x, what)
+    return x if isinstance(x, Value) else as_float(x, what)
 
 
 def _total(parts: list[Any]) -> Any:

@@ -14,7 +14,7 @@ from autograd_lite.data import as_rows
 from autograd_lite.engine import graph
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.notation import printable
 from autograd_lite.engine.scopes import Scope
@@ -71,9 +71,11 @@ def losses(history: Any, *, ax: Any = None, log: bool = False) -> Any:
         curves = {"training": history.loss, "validation": getattr(history, "validation_loss", [])}
     else:
         if isinstance(history, str) or not isinstance(history, Iterable):
-            raise TypeError(f"plot.losses: expected what fit returns, a dict of lists or a list, got {shown(history)}")
+            raise TypeError(
+                f"plot.losses: expected what fit returns, a dict of lists or a list, got {describe(history)}"
+            )
         curves = dict(history) if isinstance(history, Mapping) else {"training": list(history)}
-    curves = {str(name): [plain(x, f"plot.losses: {name}") for x in xs] for name, xs in curves.items() if len(xs)}
+    curves = {str(name): [as_float(x, f"plot.losses: {name}") for x in xs] for name, xs in curves.items() if len(xs)}
     if not curves:
         raise ValueError("plot.losses: there is no loss to draw; was the training run for at least one epoch?")
     if log and not any(x > 0.0 for xs in curves.values() for x in xs):
@@ -126,7 +128,7 @@ def decision_boundary(
 
     rows, labels = as_rows(X, "plot.decision_boundary"), np.asarray(y).ravel()
     if not callable(getattr(model, "predict", None)):
-        raise TypeError(f"plot.decision_boundary: model must have a method predict(X), got {shown(model)}")
+        raise TypeError(f"plot.decision_boundary: model must have a method predict(X), got {describe(model)}")
     _check_resolution(resolution, "decision_boundary")
     if rows.shape[1] != 2:
         raise ValueError(f"plot.decision_boundary: X must have 2 columns, got shape {rows.shape}")
@@ -215,7 +217,7 @@ def gradients(loss: Value, *, ax: Any = None, of: str = "outputs") -> Any:
         '|g| of the parameters'
     """
     if of not in ("outputs", "parameters"):
-        raise ValueError(f"plot.gradients: of must be 'outputs' or 'parameters', got {shown(of)}")
+        raise ValueError(f"plot.gradients: of must be 'outputs' or 'parameters', got {describe(of)}")
     layers = _layers(loss, "gradients", of == "parameters")
     g = adjoints(loss)
     found = {layer: [g[node] for node in nodes] for layer, nodes in layers.items()}
@@ -252,12 +254,12 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
     if not isinstance(states, Iterable) or isinstance(states, (str, Mapping)):
         raise TypeError(
             "plot.update_ratios: states must be a list of dicts, model.state_dict() before the first step and after "
-            f"each, got {shown(states)}"
+            f"each, got {describe(states)}"
         )
     taken = list(states)
     for state in taken:
         if not isinstance(state, Mapping):
-            raise TypeError(f"plot.update_ratios: a state is a dict, as of model.state_dict(), got {shown(state)}")
+            raise TypeError(f"plot.update_ratios: a state is a dict, as of model.state_dict(), got {describe(state)}")
     if len(taken) < 2:
         raise ValueError(f"plot.update_ratios: two states make one step, got {len(taken)}")
     if not taken[0]:
@@ -325,15 +327,15 @@ def contours(
     if optimizers is not None and not isinstance(optimizers, Mapping):
         raise TypeError(
             "plot.contours: optimizers must be a dict of rules by name, such as "
-            f'{{"SGD": lambda p: ag.optim.SGD(p, lr=0.05)}}, got {shown(optimizers)}'
+            f'{{"SGD": lambda p: ag.optim.SGD(p, lr=0.05)}}, got {describe(optimizers)}'
         )
     for what, count in (("steps", steps), ("levels", levels)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"plot.contours: {what} must be a whole number from 1 on, got {shown(count)}")
+            raise ValueError(f"plot.contours: {what} must be a whole number from 1 on, got {describe(count)}")
     for name, ends in (("x", x), ("y", y)):
-        pair = [plain(end, f"plot.contours: {name}") for end in ends] if isinstance(ends, Iterable) else []
+        pair = [as_float(end, f"plot.contours: {name}") for end in ends] if isinstance(ends, Iterable) else []
         if len(pair) != 2 or not -np.inf < pair[0] < pair[1] < np.inf:
-            raise ValueError(f"plot.contours: {name} must be (low, high), finite and low < high, got {shown(ends)}")
+            raise ValueError(f"plot.contours: {name} must be (low, high), finite and low < high, got {describe(ends)}")
     ticks = np.linspace(*x, resolution), np.linspace(*y, resolution)
     height = np.array([[_number(f(float(a), float(b))) for a in ticks[0]] for b in ticks[1]])
     finite = height[np.isfinite(height)]
@@ -361,19 +363,21 @@ def _path(f: Callable[[Any, Any], Any], start: Sequence[float], make: Any, steps
     import numpy as np
 
     if not isinstance(start, Iterable) or len(start) != 2:
-        raise ValueError(f"plot.contours: start must be two numbers, got {shown(start)}")
+        raise ValueError(f"plot.contours: start must be two numbers, got {describe(start)}")
     p: list[Value] = [Parameter(x) for x in start]
     _check_function(make, 1, f"contours: the rule {name!r}", "the list of parameters")
     optimizer = make(p)
     if not (hasattr(optimizer, "step") and hasattr(optimizer, "zero_grad")):
-        raise TypeError(f"plot.contours: {name!r} must give an optimizer, such as ag.optim.SGD, got {shown(optimizer)}")
+        raise TypeError(
+            f"plot.contours: {name!r} must give an optimizer, such as ag.optim.SGD, got {describe(optimizer)}"
+        )
     points = [[x.data for x in p]]
     for _ in range(steps):
         optimizer.zero_grad()
         height = f(*p)
         if not isinstance(height, Value):
             raise TypeError(
-                f"plot.contours: f of two Values must give a Value, to have a gradient, got {shown(height)}"
+                f"plot.contours: f of two Values must give a Value, to have a gradient, got {describe(height)}"
             )
         height.backward()
         if not all(np.isfinite(v.grad) for v in p):
@@ -421,7 +425,7 @@ def loss_slice(
     import numpy as np
 
     if not hasattr(model, "named_parameters"):
-        raise TypeError(f"plot.loss_slice: model must be a Module, got {shown(model)}")
+        raise TypeError(f"plot.loss_slice: model must be a Module, got {describe(model)}")
     _check_resolution(resolution, "loss_slice")
     _check_function(loss, 1, "loss_slice: loss", "the model")
     named = dict(model.named_parameters())
@@ -461,12 +465,12 @@ def loss_slice(
 
 def _check_resolution(resolution: Any, who: str) -> None:
     if isinstance(resolution, bool) or not isinstance(resolution, int) or resolution < 2:
-        raise ValueError(f"plot.{who}: resolution must be a whole number from 2 on, got {shown(resolution)}")
+        raise ValueError(f"plot.{who}: resolution must be a whole number from 2 on, got {describe(resolution)}")
 
 
 def _check_function(f: Any, count: int, who: str, takes: str) -> None:
     if not callable(f):
-        raise TypeError(f"plot.{who} must be a function of {takes}, got {shown(f)}")
+        raise TypeError(f"plot.{who} must be a function of {takes}, got {describe(f)}")
     try:
         signature = inspect.signature(f)
     except ValueError:  # a builtin that does not tell
@@ -484,7 +488,7 @@ def _label(name: Any) -> str:
 
 
 def _number(x: Any) -> float:
-    return x._f if isinstance(x, Value) else plain(x, "plot: the result of the function")
+    return x._f if isinstance(x, Value) else as_float(x, "plot: the result of the function")
 
 
 def _cycle(colours: Sequence[str]) -> Iterable[str]:
@@ -502,8 +506,8 @@ def _layers(loss: Value, who: str, parameters: bool) -> dict[str, list[Value]]:
     from autograd_lite.pictures.diagrams.diagram import paths
 
     if not isinstance(loss, Value):
-        raise TypeError(f"plot.{who}: expected a Value, the root of a graph, got {shown(loss)}")
-    order = graph.order(loss)
+        raise TypeError(f"plot.{who}: expected a Value, the root of a graph, got {describe(loss)}")
+    order = graph.toposort(loss)
     place = paths(order)
     outside = {loss}
     for node in order:

@@ -221,7 +221,7 @@ def moons_line() -> tuple[str, dict[str, Run]]:
         return total.data, gradient
 
     runs["micrograd"] = micrograd_run
-    return f"moons, {len(graph.order(total)):,} scalar nodes forward", runs
+    return f"moons, {len(graph.toposort(total)):,} scalar nodes forward", runs
 
 
 def digits_line(rows: int) -> tuple[str, dict[str, Run]]:
@@ -321,7 +321,7 @@ def gpt_line(count: int) -> tuple[str, dict[str, Run]]:
         runs["PyTorch eager"] = torch_run(loss, arrays, tokens, targets, weight)
     if jax:
         runs["JAX jit"] = jax_run(loss, arrays, tokens, targets, weight)
-    return f"scalar GPT, {count} word{'s' if count > 1 else ''}, {len(graph.order(total)):,} nodes forward", runs
+    return f"scalar GPT, {count} word{'s' if count > 1 else ''}, {len(graph.toposort(total)):,} nodes forward", runs
 
 
 def black_scholes_line(rows: int = 1_000_000) -> tuple[str, dict[str, Run]]:
@@ -454,7 +454,7 @@ def fold_times() -> str:
             for kept, span in zip(found, [*spans[:3], spans[4]], strict=True):
                 kept.append(span)
         trace, fold, plan, again = map(statistics.median, found)
-        nodes = len(graph.order(total))
+        nodes = len(graph.toposort(total))
         kept_bytes, most_bytes = fold_memory(total, params)
         rows.append((name, f"{nodes:,}", f"{trace * 1e3:.0f} ms", f"{fold * 1e3:.0f} ms", f"{nodes / fold:,.0f}",
                      f"{plan * 1e3:.0f} ms", f"{again * 1e3:.1f} ms ({again / (fold + plan):.0%})",

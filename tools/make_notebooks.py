@@ -3,8 +3,8 @@
     python -m tools.make_notebooks [name ...]
 
 There no script runs, and JupyterLab shows no SVG of a notebook that it has no reason to trust. So each picture is
-written as SVG and as PNG, and the HTML of a running notebook is left out. tests/project/test_notebooks.py holds the files
-to this.
+written as SVG and as PNG, and the HTML of a running notebook is left out. tests/project/test_notebooks.py holds the
+files to this.
 """
 
 import sys

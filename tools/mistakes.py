@@ -68,7 +68,7 @@ MISTAKES = [
         "            if type(b) is not number and b is not a:\n                adjoint[b] += ",
     ), (
         "no topological order: breadth first, each node as soon as it is met",
-        "    adjoint = graph.reach({}, root)\n",
+        "    adjoint = graph.toposort_into({}, root)\n",
         """    nodes, met = [root], {root}
     for node in nodes:
         new = dict.fromkeys(x for x in graph.raw_operands(node) if type(x) is not float and x not in met)

@@ -64,8 +64,8 @@ SPEED = (
 UNTOUCHED_FUNCTIONS = ("__repr__", "__str__", "_shown", "shown", "documentation", "listing")
 """Functions whose result is text for people."""
 
-REFUSING = ("plain", "number", "setting", "whole", "listed", "_count", "_betas", "_first", "_above_zero", "_same_keys",
-            "look_at", "_checked_leaves", "self._refuse_several")  # fmt: skip
+REFUSING = ("as_float", "to_float", "setting", "whole", "as_values", "_count", "checked_betas", "_first", "above_zero", "_same_keys",
+            "notify_read", "_checked_leaves", "self._refuse_several")  # fmt: skip
 """Functions that are told what a number was for, for their messages."""
 
 UNTOUCHED_KEYWORDS = ("ulp", "floor", "near", "domain", "note", "strict", *SPEED)

@@ -14,10 +14,10 @@ from math import inf, isfinite, isnan
 from typing import Any
 
 from autograd_lite.derivatives import jacobians
-from autograd_lite.derivatives.transforms import Trace, grad
-from autograd_lite.derivatives.trees import Plan, flatten, places, rebuild
+from autograd_lite.derivatives.transforms import Recording, grad
+from autograd_lite.derivatives.trees import TreeDef, flatten, places, unflatten
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.value import Value
 
@@ -124,10 +124,10 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
         False
     """
     if order not in (1, 2) or isinstance(order, bool):
-        raise ValueError(f"gradcheck: order must be 1 or 2, got {shown(order)}")
-    if not plain(tolerance, "gradcheck: tolerance") > 0.0:
-        raise ValueError(f"gradcheck: tolerance must be positive, got {shown(tolerance)}")
-    trace = Trace("gradcheck", f, args, range(len(args)))
+        raise ValueError(f"gradcheck: order must be 1 or 2, got {describe(order)}")
+    if not as_float(tolerance, "gradcheck: tolerance") > 0.0:
+        raise ValueError(f"gradcheck: tolerance must be positive, got {describe(tolerance)}")
+    trace = Recording("gradcheck", f, args, range(len(args)))
     x = [leaf.item() for leaf in trace.all_inputs]
     names = _names(f, trace.plans)
     checked, worst, found = 0, 0.0, []
@@ -149,7 +149,7 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
     return Report(checked, worst, tuple(found))
 
 
-def _derivatives(trace: Trace, names: Sequence[str], order: int) -> tuple[list[list[float]], list[str]]:
+def _derivatives(trace: Recording, names: Sequence[str], order: int) -> tuple[list[list[float]], list[str]]:
     """The derivatives to check, a row an output, and what to call the outputs."""
     if order == 1:
         return jacobians.dense(trace.outputs, trace.all_inputs).tolist(), places(trace.plan)
@@ -157,7 +157,7 @@ def _derivatives(trace: Trace, names: Sequence[str], order: int) -> tuple[list[l
     return jacobians.dense(gradient, trace.all_inputs).tolist(), [f" / d {name}" for name in names]
 
 
-def _names(f: Callable[..., Any], plans: Sequence[Plan]) -> list[str]:
+def _names(f: Callable[..., Any], plans: Sequence[TreeDef]) -> list[str]:
     """What to call each number of the arguments."""
     try:
         names = [
@@ -171,17 +171,17 @@ def _names(f: Callable[..., Any], plans: Sequence[Plan]) -> list[str]:
     return [name + place for name, plan in zip(names, plans, strict=False) for place in places(plan)]
 
 
-def _at(plans: Sequence[Plan], numbers: Sequence[Any]) -> Iterator[Any]:
+def _at(plans: Sequence[TreeDef], numbers: Sequence[Any]) -> Iterator[Any]:
     """The arguments with these numbers in them, as Values."""
     start = 0
     for plan in plans:
         size = len(places(plan))
-        yield rebuild(plan, [Value(t) for t in numbers[start : start + size]])
+        yield unflatten(plan, [Value(t) for t in numbers[start : start + size]])
         start += size
 
 
 def _evaluated(
-    f: Callable[..., Any], args: Sequence[Any], plans: Sequence[Plan], order: int
+    f: Callable[..., Any], args: Sequence[Any], plans: Sequence[TreeDef], order: int
 ) -> Callable[..., list[float]]:
     """The function whose differences are taken, from the numbers of the arguments to the numbers of its result."""
     function = f if order == 1 else grad(f, tuple(range(len(args))))
@@ -233,7 +233,7 @@ def _differences(
 
 def _reason(
     f: Callable[..., Any],
-    plans: Sequence[Plan],
+    plans: Sequence[TreeDef],
     x: Sequence[float],
     j: int,
     step: float,
@@ -262,6 +262,6 @@ def _reason(
     return ""
 
 
-def _traced(f: Callable[..., Any], plans: Sequence[Plan], numbers: Sequence[float]) -> list[Value]:
+def _traced(f: Callable[..., Any], plans: Sequence[TreeDef], numbers: Sequence[float]) -> list[Value]:
     outputs, _ = flatten(f(*_at(plans, numbers)), "gradcheck: the result of f")
-    return graph.order(*(y for y in outputs if isinstance(y, Value)))
+    return graph.toposort(*(y for y in outputs if isinstance(y, Value)))

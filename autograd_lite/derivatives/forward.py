@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from autograd_lite.derivatives.reverse import added_up, chain_product, graph_adjoints, partial_values, refuse_stale
+from autograd_lite.derivatives.reverse import added_up, adjoint_graph, chain_product, partial_values, refuse_stale
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
@@ -38,7 +38,7 @@ def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, f
         >>> tangents([z], {x: 1.0, y: 10.0})[z]
         35.0
     """
-    nodes = graph.order(*roots)
+    nodes = graph.toposort(*roots)
     tangent: dict[Any, float] = dict(seeds)
     get = tangent.get
     for node in nodes:
@@ -82,7 +82,7 @@ def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dic
     return tangent
 
 
-def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
+def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
     """`tangents` as Values (floats where they are constant), which can be differentiated again.
 
     Where any tangent on the way is not finite the backward pass decides, not only where a root's is: a factor of 0
@@ -95,7 +95,7 @@ def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Valu
     Returns:
         The tangent of every node that depends on a seed; what is missing has tangent 0 for every input.
     """
-    nodes = graph.order(*roots)
+    nodes = graph.toposort(*roots)
     refuse_stale(nodes, seeds)
     tangent = dict(seeds)
     finite = True
@@ -114,7 +114,7 @@ def graph_tangents(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Valu
             finite = finite and isfinite(t._f if isinstance(t, Value) else t)
     if not finite:
         for root in roots:
-            adjoint = graph_adjoints(root, list(seeds), seeds)
+            adjoint = adjoint_graph(root, list(seeds), seeds)
             tangent[root] = functions.sum(
                 chain_product(g, t, False) for g, t in zip(adjoint, seeds.values(), strict=True)
             )

@@ -48,7 +48,7 @@ class _Linear:
         self.edges: list[Sequence[tuple[int, float]]] = []
         self.outputs, self.leaves = outputs, inputs
         wanted = set(inputs)
-        for node in graph.order(*(y for y in outputs if isinstance(y, Value))):
+        for node in graph.toposort(*(y for y in outputs if isinstance(y, Value))):
             row = node._row
             steps: Sequence[tuple[int, float]] = ()
             if node not in wanted:

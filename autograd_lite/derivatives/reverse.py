@@ -14,10 +14,10 @@ from typing import Any
 
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import shown
-from autograd_lite.engine.modes import look_at
+from autograd_lite.engine.checks import describe
+from autograd_lite.engine.modes import notify_read
 from autograd_lite.engine.rules import TABLE, Row
-from autograd_lite.engine.value import Value, listed, record
+from autograd_lite.engine.value import Value, as_values, record
 
 
 def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
@@ -44,13 +44,13 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
         (12.0, 12.0)
     """
     single = isinstance(xs, Value)
-    wanted = [xs] if single else listed(xs, "gradients", "xs", "expected a Value or a sequence of Values")
+    wanted = [xs] if single else as_values(xs, "gradients", "xs", "expected a Value or a sequence of Values")
     if not isinstance(y, Value):
-        raise TypeError(f"gradients: y must be a Value, got {shown(y)}")
+        raise TypeError(f"gradients: y must be a Value, got {describe(y)}")
     if create_graph:
-        found = [_own(g) for g in graph_adjoints(y, wanted)]
+        found = [_own(g) for g in adjoint_graph(y, wanted)]
         return found[0] if single else found
-    look_at(y, "gradients(create_graph=False)")
+    notify_read(y, "gradients(create_graph=False)")
     adjoint = adjoints(y)
     numbers = [adjoint.get(x, 0.0) for x in wanted]
     return numbers[0] if single else numbers
@@ -63,7 +63,7 @@ def _own(g: Any) -> Value:
     return g if g._row is not None else g * 1.0
 
 
-def graph_adjoints(root: Value, wanted: Sequence[Value], fresh: Collection[Value] = ()) -> list[Any]:
+def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value] = ()) -> list[Any]:
     """The adjoints of the wanted Values as Values (floats where they are constant).
 
     Args:
@@ -71,7 +71,7 @@ def graph_adjoints(root: Value, wanted: Sequence[Value], fresh: Collection[Value
         wanted: the Values to differentiate it in.
         fresh: leaves that cannot have changed since the graph was built, which saves a look at their users.
     """
-    nodes = graph.order(root)
+    nodes = graph.toposort(root)
     refuse_stale(nodes, fresh)
     needed = set(wanted)  # and whatever leads to one of them
     for node in nodes:

@@ -16,12 +16,12 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from autograd_lite.derivatives import jacobians
-from autograd_lite.derivatives.forward import graph_tangents, tangents
-from autograd_lite.derivatives.reverse import graph_adjoints
-from autograd_lite.derivatives.trees import NUMBER, Group, Plan, as_array, assembled, flatten, rebuild
+from autograd_lite.derivatives.forward import tangent_graph, tangents
+from autograd_lite.derivatives.reverse import adjoint_graph
+from autograd_lite.derivatives.trees import NUMBER, Join, TreeDef, as_array, assembled, flatten, unflatten
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import changed_mode, mode
 from autograd_lite.engine.value import Value
 
@@ -54,7 +54,7 @@ def _open(inputs: Sequence[Value]) -> Iterator[None]:
         _live.inputs = before
 
 
-class Trace:
+class Recording:
     """One run of a function on Values.
 
     Attributes:
@@ -67,9 +67,9 @@ class Trace:
         self, what: str, f: Function, args: Sequence[Any], argnums: Sequence[int], options: dict[str, Any] | None = None
     ) -> None:
         if not callable(f):
-            raise TypeError(f"{what}: f must be a function, got {shown(f)}")
+            raise TypeError(f"{what}: f must be a function, got {describe(f)}")
         self.what = what
-        self.plans: list[Plan] = []
+        self.plans: list[TreeDef] = []
         self.inputs: list[list[Value]] = []
         self.nested = False
         given = list(args)
@@ -85,13 +85,13 @@ class Trace:
             fresh = self._fresh(numbers)
             self.plans.append(plan)
             self.inputs.append(fresh)
-            given[i] = rebuild(plan, fresh) if fresh else args[i]
+            given[i] = unflatten(plan, fresh) if fresh else args[i]
         with _open(self.all_inputs):
             result = f(*given, **(options or {}))
         self.outputs, self.plan = flatten(result, f"{what}: the result of f")
         if _live.inputs and not self.nested:
             outside = set().union(*_live.inputs)
-            self.nested = any(node in outside for node in graph.order(*self.values))
+            self.nested = any(node in outside for node in graph.toposort(*self.values))
 
     def _fresh(self, numbers: Sequence[Any]) -> list[Value]:
         """Values of this transform's own; one that stands for an outer Value is computed from it."""
@@ -118,11 +118,13 @@ class Trace:
 
     def put_back(self, numbers: Sequence[Any]) -> Any:
         """Numbers in the form of what f gave."""
-        return rebuild(self.plan, [self.settled(y) for y in numbers])
+        return unflatten(self.plan, [self.settled(y) for y in numbers])
 
     def in_form(self, numbers: Sequence[Sequence[Any]]) -> list[Any]:
         """Numbers in the form of the differentiated arguments, argument by argument."""
-        return [rebuild(plan, [self.settled(x) for x in some]) for plan, some in zip(self.plans, numbers, strict=True)]
+        return [
+            unflatten(plan, [self.settled(x) for x in some]) for plan, some in zip(self.plans, numbers, strict=True)
+        ]
 
     def settled(self, x: Any) -> Any:
         """A number of the answer: a Value inside a graph, a float outside."""
@@ -134,7 +136,7 @@ class Trace:
         """The one number that f gave."""
         if self.plan != [NUMBER]:
             raise TypeError(
-                f"{self.what}: f must give one number, got {shown(self.result)}; for the derivative "
+                f"{self.what}: f must give one number, got {describe(self.result)}; for the derivative "
                 "of every output use ag.jacobian, or add the outputs up"
             )
         return self.outputs[0]
@@ -146,7 +148,7 @@ class Trace:
             found: list[Any] = [0.0] * len(flat)
         elif self.nested or as_graph:
             with _recording():
-                found = graph_adjoints(y, flat, set(flat))
+                found = adjoint_graph(y, flat, set(flat))
         else:
             adjoint = adjoints(y)
             found = [adjoint.get(x, 0.0) for x in flat]
@@ -163,7 +165,7 @@ def _argnums(what: str, argnum: Any) -> tuple[int, ...]:
     if not numbers or not all(isinstance(i, int) and not isinstance(i, bool) for i in numbers):
         raise TypeError(
             f"{what}: argnum must be the position of an argument (0 for the first) or a tuple of positions, "
-            f"got {shown(argnum)}"
+            f"got {describe(argnum)}"
         )
     return numbers
 
@@ -171,7 +173,7 @@ def _argnums(what: str, argnum: Any) -> tuple[int, ...]:
 def _position(what: str, argnum: Any) -> int:
     if not isinstance(argnum, int) or isinstance(argnum, bool):
         raise TypeError(
-            f"{what}: argnum must be one position (0 for the first argument), got {shown(argnum)}; for several "
+            f"{what}: argnum must be one position (0 for the first argument), got {describe(argnum)}; for several "
             "arguments call it once for each, or give f one sequence that holds them"
         )
     return argnum
@@ -252,7 +254,7 @@ def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
 def _value_and_grad(
     what: str, f: Function, args: Sequence[Any], argnums: Sequence[int], options: dict[str, Any], argnum: Any
 ) -> tuple[Any, Any]:
-    trace = Trace(what, f, args, argnums, options)
+    trace = Recording(what, f, args, argnums, options)
     y = trace.scalar()
     found = trace.in_form(trace.gradient(y))
     return trace.settled(y), found[0] if isinstance(argnum, int) else tuple(found)
@@ -287,7 +289,7 @@ def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     position = _position("hessian", argnum)
 
     def second(*args: Any, **options: Any) -> Any:
-        trace = Trace("hessian", f, args, (position,), options)
+        trace = Recording("hessian", f, args, (position,), options)
         (gradient,) = trace.gradient(trace.scalar(), as_graph=True)
         return _matrix(trace, gradient, trace.plans[0], sparse)
 
@@ -320,7 +322,7 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
             f"hvp: f must take one argument, and this one takes {len(x)}; give it the one sequence: "
             "ag.hvp(lambda x: f(*x), x, v)"
         )
-    trace = Trace("hvp", f, (x,), (0,))
+    trace = Recording("hvp", f, (x,), (0,))
     vector = _matching("hvp", "v", v, trace.plans[0])
     trace.nested = trace.nested or any(isinstance(d, Value) for d in vector)
     (gradient,) = trace.gradient(trace.scalar(), as_graph=True)
@@ -354,8 +356,10 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
     args = primals if _is_arguments(primals) else (primals,)
     along = tangents if _is_arguments(primals) else (tangents,)
     if not isinstance(along, (tuple, list)) or len(along) != len(args):
-        raise ValueError(f"jvp: tangents must hold one entry for each of the {len(args)} primals, got {shown(along)}")
-    trace = Trace("jvp", f, args, range(len(args)))
+        raise ValueError(
+            f"jvp: tangents must hold one entry for each of the {len(args)} primals, got {describe(along)}"
+        )
+    trace = Recording("jvp", f, args, range(len(args)))
     vector = [
         d
         for i, plan in enumerate(trace.plans)
@@ -388,7 +392,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         >>> value, pull([1.0, 0.0]), pull([0.0, 1.0])
         ([15.0, 8.0], (5.0, 3.0), (1.0, 1.0))
     """
-    trace = Trace("vjp", f, primals, range(len(primals)))
+    trace = Recording("vjp", f, primals, range(len(primals)))
     inside = trace.nested
 
     def pull(weights: Any) -> Any:
@@ -435,13 +439,13 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     position = _position("jacobian", argnum)
 
     def derivatives(*args: Any, **options: Any) -> Any:
-        trace = Trace("jacobian", f, args, (position,), options)
+        trace = Recording("jacobian", f, args, (position,), options)
         return _matrix(trace, trace.outputs, trace.plan, sparse)
 
     return _named(derivatives, "jacobian", f)
 
 
-def _matrix(trace: Trace, outputs: Sequence[Any], plan: Plan, sparse: bool) -> Any:
+def _matrix(trace: Recording, outputs: Sequence[Any], plan: TreeDef, sparse: bool) -> Any:
     """The Jacobian of outputs, laid out as `plan` says, in the one argument of a trace."""
     inputs, form = trace.inputs[0], trace.plans[0]
     if sparse:
@@ -459,30 +463,30 @@ def _matrix(trace: Trace, outputs: Sequence[Any], plan: Plan, sparse: bool) -> A
             return table.reshape(shape + form[0])
         table = table.tolist()
     if form == [NUMBER]:
-        return rebuild(plan, [row[0] for row in table])
-    if len(form) == 1 and not isinstance(form[0], Group) and (shape := _shape(plan)) is not None:
+        return unflatten(plan, [row[0] for row in table])
+    if len(form) == 1 and not isinstance(form[0], Join) and (shape := _shape(plan)) is not None:
         return as_array([g for row in table for g in row], shape + form[0])
     return _blocks(plan, form, table)
 
 
-def _blocks(plan: Plan, form: Plan, table: Sequence[Sequence[Any]]) -> Any:
+def _blocks(plan: TreeDef, form: TreeDef, table: Sequence[Sequence[Any]]) -> Any:
     """The rows of a matrix in the form of the outputs, each number of them the form of the argument.
 
     Where an array of outputs meets an array of the argument their block is one array, of shape (shape of the
     outputs) + (shape of the argument); where it meets a sequence of numbers, nested lists of that.
     """
-    arrays = any(step is not NUMBER and not isinstance(step, Group) for step in form)
+    arrays = any(step is not NUMBER and not isinstance(step, Join) for step in form)
 
     def block(step: Any, where: slice) -> Any:
         rows = table[where]
         if step is NUMBER:
-            return rebuild(form, rows[0])
-        return _joined(form, rows, step) if arrays else as_array([rebuild(form, row) for row in rows], step).tolist()
+            return unflatten(form, rows[0])
+        return _joined(form, rows, step) if arrays else as_array([unflatten(form, row) for row in rows], step).tolist()
 
     return assembled(plan, block)
 
 
-def _joined(form: Plan, rows: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
+def _joined(form: TreeDef, rows: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
     """An array of outputs meets arrays, alone or in a sequence: a block in the place of each."""
 
     def block(step: Any, where: slice) -> Any:
@@ -491,11 +495,11 @@ def _joined(form: Plan, rows: Sequence[Sequence[Any]], shape: tuple[int, ...]) -
     return assembled(form, block)
 
 
-def _shape(plan: Plan) -> tuple[int, ...] | None:
+def _shape(plan: TreeDef) -> tuple[int, ...] | None:
     """The shape that things laid out by a plan have as an array; None if they are ragged."""
     shapes: list[tuple[int, ...]] = []
     for step in plan:
-        if isinstance(step, Group):
+        if isinstance(step, Join):
             inner = shapes[len(shapes) - step.size :]
             if any(shape != inner[0] for shape in inner):
                 return None
@@ -520,7 +524,7 @@ def _takes(f: Function, count: int) -> bool:
     return True
 
 
-def _matching(what: str, name: str, x: Any, plan: Plan) -> list[Any]:
+def _matching(what: str, name: str, x: Any, plan: TreeDef) -> list[Any]:
     """The numbers of x, which must have the form of a plan (an array may stand for a flat sequence, and back)."""
     numbers, form = flatten(x, f"{what}: {name}")
     if form != plan and (_shape(form) is None or _shape(form) != _shape(plan)):
@@ -530,7 +534,7 @@ def _matching(what: str, name: str, x: Any, plan: Plan) -> list[Any]:
     return numbers
 
 
-def _form(plan: Plan) -> str:
+def _form(plan: TreeDef) -> str:
     shape = _shape(plan)
     return "of nested sequences of different lengths" if shape is None else "of one number" if not shape else str(shape)
 
@@ -541,7 +545,7 @@ def _forward(outputs: Sequence[Any], inputs: Sequence[Value], vector: Sequence[A
     seeds = {x: d for x, d in zip(inputs, vector, strict=True) if isinstance(d, Value) or d != 0.0}
     if nested:
         with _recording():
-            found = graph_tangents(roots, seeds)
+            found = tangent_graph(roots, seeds)
     else:
         found = tangents(roots, seeds)
     return [found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in outputs]

@@ -11,14 +11,14 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from autograd_lite.engine.checks import is_array, number, shown
+from autograd_lite.engine.checks import describe, is_array, to_float
 from autograd_lite.engine.value import Value
 
 NUMBER = "number"
 """The step that takes the next number as it is. The others: a shape (the next numbers, as an array) and a Group."""
 
 
-class Group:
+class Join:
     """The step that joins the last `size` things into one sequence."""
 
     __slots__ = ("join", "size")
@@ -27,15 +27,15 @@ class Group:
         self.join, self.size = join, size
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Group) and self.size == other.size
+        return isinstance(other, Join) and self.size == other.size
 
     __hash__ = None  # type: ignore[assignment]
 
 
-Plan = list[Any]
+TreeDef = list[Any]
 
 
-def flatten(x: Any, what: str) -> tuple[list[Any], Plan]:
+def flatten(x: Any, what: str) -> tuple[list[Any], TreeDef]:
     """The numbers of x in order, floats and Values, and the plan that puts them back.
 
     Args:
@@ -46,30 +46,30 @@ def flatten(x: Any, what: str) -> tuple[list[Any], Plan]:
         TypeError: something inside is none of these.
 
     Example:
-        >>> from autograd_lite.derivatives.trees import flatten, rebuild
+        >>> from autograd_lite.derivatives.trees import flatten, unflatten
         >>> numbers, plan = flatten([1, (2, 3.5)], "example")
         >>> numbers
         [1.0, 2.0, 3.5]
-        >>> rebuild(plan, [10.0, 20.0, 30.0])
+        >>> unflatten(plan, [10.0, 20.0, 30.0])
         [10.0, (20.0, 30.0)]
     """
     if is_array(x):
         return _array_numbers(x, what), [x.shape]
     numbers: list[Any] = []
-    plan: Plan = []
+    plan: TreeDef = []
     stack = [x]
     while stack:
         item = stack.pop()
         if isinstance(item, Value):
             numbers.append(item)
             plan.append(NUMBER)
-        elif isinstance(item, Group):
+        elif isinstance(item, Join):
             plan.append(item)
         elif is_array(item):
             numbers += _array_numbers(item, what)
             plan.append(item.shape)
         elif isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
-            stack.append(Group(_joiner(type(item)), len(item)))
+            stack.append(Join(_joiner(type(item)), len(item)))
             stack.extend(reversed(item))
         else:
             numbers.append(_number(item, what))
@@ -94,10 +94,10 @@ def _array_numbers(array: Any, what: str) -> list[Any]:
 def _number(x: Any, what: str) -> float:
     if getattr(x, "ndim", None) == 0 and isinstance(getattr(x, "item", lambda: None)(), Value):
         return x.item()  # type: ignore[no-any-return]
-    value = number(x)
+    value = to_float(x)
     if value is NotImplemented:
         raise TypeError(
-            f"{what}: expected numbers, Values, arrays or sequences of them, got {shown(x)}; "
+            f"{what}: expected numbers, Values, arrays or sequences of them, got {describe(x)}; "
             "give a list, a tuple or an array of real numbers"
         )
     return value  # type: ignore[no-any-return]
@@ -109,7 +109,7 @@ def _joiner(kind: type) -> Callable[[list[Any]], Any]:
     return tuple if kind is tuple else list
 
 
-def rebuild(plan: Plan, numbers: Sequence[Any]) -> Any:
+def unflatten(plan: TreeDef, numbers: Sequence[Any]) -> Any:
     """The thing that `flatten` took apart, with other numbers in it (or anything else in their places)."""
 
     def part(step: Any, where: slice) -> Any:
@@ -118,12 +118,12 @@ def rebuild(plan: Plan, numbers: Sequence[Any]) -> Any:
     return assembled(plan, part)
 
 
-def assembled(plan: Plan, part: Callable[[Any, slice], Any]) -> Any:
+def assembled(plan: TreeDef, part: Callable[[Any, slice], Any]) -> Any:
     """What a plan lays out, made of `part(step, where)` for each number and array: a step and the places it takes."""
     built: list[Any] = []
     position = 0
     for step in plan:
-        if isinstance(step, Group):
+        if isinstance(step, Join):
             start = len(built) - step.size
             built[start:] = [step.join(built[start:])]
         else:
@@ -144,13 +144,13 @@ def as_array(items: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return array.reshape(shape)
 
 
-def places(plan: Plan) -> list[str]:
+def places(plan: TreeDef) -> list[str]:
     """Where each number of a plan stands, as one would write it: `[2]`, `[0][1, 3]`, "" for a number alone."""
     built: list[list[str]] = []
     for step in plan:
         if step is NUMBER:
             built.append([""])
-        elif isinstance(step, Group):
+        elif isinstance(step, Join):
             start = len(built) - step.size
             built[start:] = [[f"[{i}]{place}" for i, inner in enumerate(built[start:]) for place in inner]]
         else:

@@ -9,9 +9,9 @@ from operator import add
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.atomic import at_once, gradient_of
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.graph import MANY, Node
-from autograd_lite.engine.modes import look_at, mode
+from autograd_lite.engine.modes import mode, notify_read
 
 
 def backward(root: Node, gradient: float = 1.0) -> None:
@@ -33,9 +33,9 @@ def backward(root: Node, gradient: float = 1.0) -> None:
         (12.0, 1.0)
     """
     if not hasattr(root, "_da") and not hasattr(root, "_f"):
-        raise TypeError(f"backward: expected a Value, got {shown(root)}")
-    look_at(root, "backward()")
-    adjoint = adjoints(root, plain(gradient, "backward: gradient"))
+        raise TypeError(f"backward: expected a Value, got {describe(root)}")
+    notify_read(root, "backward()")
+    adjoint = adjoints(root, as_float(gradient, "backward: gradient"))
     leaves = [node for node in adjoint if node._a is None]
     sums = map(add, map(gradient_of, leaves), map(adjoint.__getitem__, leaves))
     at_once(map(adjoint.__setitem__, leaves, sums), map(setattr, adjoint, repeat("_grad"), adjoint.values()))
@@ -51,7 +51,7 @@ def adjoints(root: Node, gradient: float = 1.0) -> dict[Node, float]:
     Returns:
         A dict in topological order, root last.
     """
-    adjoint = graph.reach({}, root)
+    adjoint = graph.toposort_into({}, root)
     adjoint[root] = gradient
     many, number = MANY, float  # locals are read faster
     for node, g in reversed(adjoint.items()):  # an entry is complete when its turn comes: all users stand behind it

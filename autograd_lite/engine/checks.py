@@ -12,7 +12,7 @@ from typing import Any
 
 def setting(x: Any, what: str, low: float, high: float = inf) -> float:
     """A number in [low, high), or a refusal that says what it was for."""
-    value = plain(x, what)
+    value = as_float(x, what)
     if not low <= value < high:  # also NaN, and infinity
         bounds = f"at least {low:g}" if high == inf else f"in [{low:g}, {high:g})"
         raise ValueError(f"{what} must be {bounds} and finite, got {value:g}")
@@ -24,7 +24,7 @@ def whole(n: Any, what: str, low: int = 1) -> int:
     try:
         count = index(n)
     except TypeError:
-        raise TypeError(f"{what} must be a whole number, got {shown(n)}") from None
+        raise TypeError(f"{what} must be a whole number, got {describe(n)}") from None
     if count < low:
         raise ValueError(f"{what} must be at least {low}, got {count}")
     return count
@@ -39,7 +39,7 @@ def is_array(x: Any) -> bool:
 # --- numbers --------------------------------------------------------------------------------------
 
 
-def number(x: Any) -> Any:
+def to_float(x: Any) -> Any:
     """x as a float if it is a real number of any kind (0-d arrays included), else NotImplemented."""
     if type(x) is float:
         return x
@@ -54,7 +54,7 @@ def number(x: Any) -> Any:
         return value
     if getattr(x, "ndim", None) == 0 and hasattr(x, "item"):
         item = x.item()
-        return NotImplemented if item is x else number(item)
+        return NotImplemented if item is x else to_float(item)
     return NotImplemented
 
 
@@ -63,10 +63,10 @@ def _is_decimal(x: Any) -> bool:
     return decimal is not None and isinstance(x, decimal.Decimal)
 
 
-def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar") -> float:
+def as_float(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar") -> float:
     """x as a float; TypeError says what it was for."""
     try:
-        value = number(x)
+        value = to_float(x)
     except OverflowError as error:
         raise OverflowError(f"{what}: {error}") from None
     if value is NotImplemented:
@@ -74,11 +74,11 @@ def plain(x: Any, what: str, hint: str = "give an int, a float or a NumPy scalar
             hint = "take its number with .item(), or a leaf without history with .detach()"
         elif getattr(x, "ndim", 0):
             hint = "on arrays use NumPy's function of that name, which applies ours to each element"
-        raise TypeError(f"{what}: expected a real number, got {shown(x)}; {hint}")
+        raise TypeError(f"{what}: expected a real number, got {describe(x)}; {hint}")
     return value  # type: ignore[no-any-return]
 
 
-def shown(x: Any) -> str:
+def describe(x: Any) -> str:
     """A short description of any object for an error message: its type, and itself if that is short."""
     try:
         text = repr(x)

@@ -31,7 +31,7 @@ class Ancestors:
     def __init__(self, root: Node) -> None:
         saving = saving_now.nodes
         try:
-            self.nodes = graph.order(root, done=saving)
+            self.nodes = graph.toposort(root, done=saving)
             # A slot and no method, so that what is called when this object goes runs no bytecode: there an
             # interrupt would be swallowed, and the nodes would count as saved for good.
             self.__del__ = partial(deque, map(saving.pop, self.nodes, repeat(None)), 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from keyword import iskeyword
 from typing import Any
 
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.functions import VALUES, make_function, on_values
 from autograd_lite.engine.rules import TABLE, Row, define
 from autograd_lite.engine.value import Value
@@ -41,9 +41,9 @@ def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None)
         (8.0, 12.0)
     """
     if not isinstance(name, str) or not name.isidentifier() or iskeyword(name) or name.startswith("_"):
-        raise ValueError(f"primitive: name must be an identifier without a leading underscore, got {shown(name)}")
+        raise ValueError(f"primitive: name must be an identifier without a leading underscore, got {describe(name)}")
     if symbol is not None and not isinstance(symbol, str):
-        raise TypeError(f"primitive: symbol must be a string, got {shown(symbol)}")
+        raise TypeError(f"primitive: symbol must be a string, got {describe(symbol)}")
     if isinstance(forward, str):
         operands = _free_names(forward, f"primitive {name!r}: forward")
         forward = on_values(forward, *operands)
@@ -82,14 +82,14 @@ def _known(name: str) -> bool:
 
 def _positional(rule: Any, what: str) -> tuple[str, ...]:
     if not callable(rule):
-        raise TypeError(f"primitive: {what} must be a function or an expression as text, got {shown(rule)}")
+        raise TypeError(f"primitive: {what} must be a function or an expression as text, got {describe(rule)}")
     import inspect  # slow to import, and needed here alone
 
     try:
         parameters = inspect.signature(rule).parameters.values()
     except ValueError:  # a builtin that does not tell
         raise TypeError(
-            f"primitive: {what} does not tell its arguments, got {shown(rule)}; put it into a function of your own, "
+            f"primitive: {what} does not tell its arguments, got {describe(rule)}; put it into a function of your own, "
             "such as lambda a: max(a, 0.0)"
         ) from None
     if any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
@@ -99,7 +99,7 @@ def _positional(rule: Any, what: str) -> tuple[str, ...]:
 
 def _checked_forward(name: str, forward: Callable[..., Any]) -> Callable[..., float]:
     def checked(*numbers: float) -> float:
-        return plain(forward(*numbers), f"primitive {name!r}: the result of forward")
+        return as_float(forward(*numbers), f"primitive {name!r}: the result of forward")
 
     return checked
 
@@ -132,6 +132,6 @@ def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Ca
         found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
         if len(found) != n:
             raise ValueError(f"primitive {name!r}: partials gave {len(found)} derivatives for {n} operands")
-        return tuple(x if isinstance(x, Value) else plain(x, f"primitive {name!r}: a partial") for x in found)
+        return tuple(x if isinstance(x, Value) else as_float(x, f"primitive {name!r}: a partial") for x in found)
 
     return checked

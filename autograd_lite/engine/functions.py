@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any
 
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.kernels import CONSTANTS, HELPERS
 from autograd_lite.engine.primitives import LOG_SOFTMAX, SOFTMAX
 from autograd_lite.engine.rules import TABLE, Row, float_text, names_in, value_text
@@ -29,8 +29,8 @@ def {function}({a}):
         {a} = {a}._f
         node._f = out = {forward}
         node._da = {partials[0]}
-        return observe(node) if special else node
-    return value_{name}(plain({a}, {name!r}))
+        return finish_node(node) if special else node
+    return value_{name}(as_float({a}, {name!r}))
 """
 
 
@@ -43,7 +43,7 @@ def {function}({this}, {other}):
         {other} = {other}._f
     else:
         if type({other}) is not float:
-            {other} = number({other})
+            {other} = to_float({other})
             if {other} is NotImplemented:
                 return {other}
         node = new(Value)
@@ -54,7 +54,7 @@ def {function}({this}, {other}):
     node._f = out = {forward}
     node._da = {partials[0]}
     node._db = {partials[1]}
-    return observe(node) if special else node
+    return finish_node(node) if special else node
 """
 
 
@@ -90,7 +90,7 @@ def make_function(row: Row) -> Callable[..., Any]:
     if len(names) == 1 and isinstance(row.forward, str):
         return make(UNARY, row, row.name, a=names[0])
     required = len(names) - len(row.defaults)
-    checked = [f"plain({x}, {f'{row.name}: {x}'!r})" for x in names]
+    checked = [f"as_float({x}, {f'{row.name}: {x}'!r})" for x in names]
     return make(
         FUNCTION,
         row,
@@ -202,7 +202,7 @@ for _primitive, _python in OPERATORS.items():
 def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[Any, ...], bool]:
     """(operands, whether one is a Value) of a primitive of one sequence."""
     if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
-        raise TypeError(f"{name}: takes one sequence of Values and numbers, got {shown(xs)}")
+        raise TypeError(f"{name}: takes one sequence of Values and numbers, got {describe(xs)}")
     found = tuple(x if type(x) is float or isinstance(x, Value) else _element(x, name, i) for i, x in enumerate(xs))
     if not found and not empty:
         raise ValueError(f"{name}: the sequence is empty; it needs at least one element")
@@ -217,7 +217,7 @@ def _element(x: Any, name: str, i: int) -> float:
             f"{name}: element {i} must be a number, and it is an array of shape {getattr(x, 'shape', '?')}; {arrays}"
             f"ag.{name.partition(':')[0]} takes one sequence of numbers: np.ravel(xs) is one"
         )
-    return plain(x, f"{name}: element {i}")
+    return as_float(x, f"{name}: element {i}")
 
 
 def _n_ary(name: str, xs: Iterable[Any], empty: bool = False) -> Any:

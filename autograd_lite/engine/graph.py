@@ -34,7 +34,7 @@ def raw_operands(node: Node) -> tuple[Any, ...]:
     return a if b is MANY else (a, b)
 
 
-def order(*roots: Node, done: dict[Node, Any] | None = None) -> list[Node]:
+def toposort(*roots: Node, done: dict[Node, Any] | None = None) -> list[Node]:
     """Every node that the roots reach, each after its operands: leaves first, a single root last.
 
     A node follows as late as its users allow, first operands before second ones, so that the order
@@ -45,14 +45,14 @@ def order(*roots: Node, done: dict[Node, Any] | None = None) -> list[Node]:
         done: nodes that are left out with what is below them; those found are added to it, each with 0.0.
     """
     if done is None:
-        return list(reach({}, *roots))
+        return list(toposort_into({}, *roots))
     before = len(done)
-    found = list(islice(reversed(reach(done, *roots)), len(done) - before))  # the new ones stand last
+    found = list(islice(reversed(toposort_into(done, *roots)), len(done) - before))  # the new ones stand last
     found.reverse()
     return found
 
 
-def reach(done: dict[Node, Any], *roots: Node) -> dict[Node, Any]:
+def toposort_into(done: dict[Node, Any], *roots: Node) -> dict[Node, Any]:
     """The same as keys added to a dict, each with 0.0: where a sweep can begin to add up.
 
     One dict is the order, the marks and the sums at once, since moving memory is most of what a walk costs.

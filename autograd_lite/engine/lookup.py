@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_lite.engine import functions
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value, record
 
@@ -41,11 +41,11 @@ def lookup(table: Sequence[Any], index: Any) -> Any:
         [1.0, 2.0]
     """
     if isinstance(table, (str, bytes, dict)) or not hasattr(table, "__len__"):
-        raise TypeError(f"lookup: the table must be a sequence of rows, got {shown(table)}")
+        raise TypeError(f"lookup: the table must be a sequence of rows, got {describe(table)}")
     rows = list(table)
     count = len(rows)
     if not isinstance(index, Value):
-        place = plain(index, "lookup: the index")
+        place = as_float(index, "lookup: the index")
         if place not in range(count):
             raise IndexError(f"lookup: the index is {place:g}; the table has the rows 0 to {count - 1}")
         row = rows[int(place)]
@@ -62,7 +62,7 @@ def lookup(table: Sequence[Any], index: Any) -> Any:
 
 def _chosen(chosen: list[Any], column: Sequence[Any], inside: Any) -> Any:
     """The entry for which `chosen` is 1; one that is not chosen does not count even if it is infinite."""
-    entries = [x if isinstance(x, Value) else plain(x, "lookup: an entry of the table") for x in column]
+    entries = [x if isinstance(x, Value) else as_float(x, "lookup: an entry of the table") for x in column]
     return functions.sum([record(TABLE["_chain"], pair) for pair in zip(chosen, entries, strict=True)] + [inside])
 
 

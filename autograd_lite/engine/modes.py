@@ -76,7 +76,7 @@ def traced(tracer: Any) -> Iterator[None]:
         tracing.discard(tracer)
 
 
-def look_at(value: Node, what: str) -> None:
+def notify_read(value: Node, what: str) -> None:
     """Tell the tracer of this thread, if there is one, that a number is taken out of a Value."""
     if mode.tracer is not None:
         mode.tracer.read(value, what)

@@ -175,7 +175,7 @@ class Row:
         return f"{self.name}({arguments}) = {_shown(self.forward)}, partials {_shown(self.partials)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return lookup, (self.name,)
+        return row_called, (self.name,)
 
     @cached_property
     def value(self) -> Callable[..., Any]:
@@ -226,7 +226,7 @@ def names_in(text: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
 
 
-def lookup(name: str) -> Row:
+def row_called(name: str) -> Row:
     """The row called `name`; KeyError tells how to add one."""
     try:
         return TABLE[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import changed_mode, mode
 
 SomeNode = TypeVar("SomeNode", bound=Any)
@@ -51,11 +51,11 @@ def scope(name: str) -> Any:
         True
     """
     if not isinstance(name, str):
-        raise TypeError(f"scope: name must be a string, got {shown(name)}")
+        raise TypeError(f"scope: name must be a string, got {describe(name)}")
     return changed_mode(scope=Scope(name, mode.scope))
 
 
-def stamp(node: SomeNode, scope: Scope) -> SomeNode:
+def set_scope(node: SomeNode, scope: Scope) -> SomeNode:
     """Put a new node into a module's scope, inside the block that is open around it if there is one."""
     if node._row is not None:
         node._scope = scope if mode.scope is None else _inside(mode.scope, scope)

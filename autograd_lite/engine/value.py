@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import number, plain, shown
+from autograd_lite.engine.checks import as_float, describe, to_float
 from autograd_lite.engine.copying import Ancestors, rebuilt, saving_now
 from autograd_lite.engine.graph import MANY
-from autograd_lite.engine.modes import changed_mode, look_at, mode, tracing
+from autograd_lite.engine.modes import changed_mode, mode, notify_read, tracing
 from autograd_lite.engine.rules import FLOATS, Row
 from autograd_lite.engine.scopes import Scope
 
@@ -27,7 +27,7 @@ else:
 new = object.__new__
 
 
-def observe(node: Value) -> Value:
+def finish_node(node: Value) -> Value:
     """What becomes of a new node when some context is open: called only while one is."""
     if not mode.recording:
         return Value(node._f) if mode.tracer is None else mode.tracer.detach(node)
@@ -83,7 +83,7 @@ class Value(_Methods):
     _scope: Scope | None
 
     def __init__(self, data: Any, name: str = "") -> None:
-        self._f = data if type(data) is float else plain(data, type(self).__name__)
+        self._f = data if type(data) is float else as_float(data, type(self).__name__)
         self._grad = 0.0
         self._row = self._a = self._b = None
         if name != "":
@@ -95,19 +95,19 @@ class Value(_Methods):
     def data(self) -> float:
         """The forward value f_i. A leaf's may be set; a graph already built keeps what it recorded."""
         if tracing:
-            look_at(self, "the data")
+            notify_read(self, "the data")
         return self._f
 
     @data.setter
     def data(self, data: Any) -> None:
         if tracing:
-            look_at(self, "setting the data")
+            notify_read(self, "setting the data")
         if self._row is not None:
             raise RuntimeError(
                 f"data: {self!r} is the result of an operation and cannot be set; "
                 "change a leaf and compute again, or take .detach()"
             )
-        self._f = plain(data, "data")
+        self._f = as_float(data, "data")
 
     @property
     def grad(self) -> float:
@@ -117,12 +117,12 @@ class Value(_Methods):
         interior node's is that of the last pass.
         """
         if tracing:
-            look_at(self, "the grad")
+            notify_read(self, "the grad")
         return getattr(self, "_grad", 0.0)
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        self._grad = plain(grad, "grad", "set it to 0.0 to clear it")
+        self._grad = as_float(grad, "grad", "set it to 0.0 to clear it")
 
     @property
     def name(self) -> str:
@@ -133,7 +133,7 @@ class Value(_Methods):
     def name(self, name: str | None) -> None:
         name = "" if name is None else name
         if not isinstance(name, str):
-            raise TypeError(f"name: expected a string, got {shown(name)}")
+            raise TypeError(f"name: expected a string, got {describe(name)}")
         self._name = name
 
     @property
@@ -149,13 +149,13 @@ class Value(_Methods):
     @property
     def operands(self) -> tuple[Value, ...]:
         """The operands in order, one for each slot (`a * a` has two); a literal shows as a constant leaf."""
-        return tuple(Constant(x) if type(x) is float else x for x in graph.raw_operands(self))
+        return tuple(Literal(x) if type(x) is float else x for x in graph.raw_operands(self))
 
     @property
     def local_grads(self) -> tuple[float, ...]:
         """d(this)/d(operand) for each operand slot, at the point where it was computed."""
         if tracing:
-            look_at(self, "local_grads")
+            notify_read(self, "local_grads")
         return self._local_grads
 
     @property
@@ -178,7 +178,7 @@ class Value(_Methods):
     def item(self) -> float:
         """The number, as a float."""
         if tracing:
-            look_at(self, "item()")
+            notify_read(self, "item()")
         return self._f
 
     def detach(self) -> Value:
@@ -226,7 +226,7 @@ class Value(_Methods):
 
     def __format__(self, spec: str) -> str:
         if spec and tracing:
-            look_at(self, "the text")
+            notify_read(self, "the text")
         return format(self._f, spec) if spec else repr(self)
 
     # -- what a float can do that a Value may not, or only with care
@@ -261,7 +261,7 @@ class Value(_Methods):
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         if tracing:
-            look_at(self, "a copy")
+            notify_read(self, "a copy")
         grad = getattr(self, "_grad", 0.0)
         if self._row is None:
             fields: tuple[Any, ...] = (None, self._f, grad, self.name, self.scope)
@@ -294,7 +294,7 @@ class Value(_Methods):
 
 
 def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value) -> bool:
-    value = other._f if isinstance(other, Value) else number(other)
+    value = other._f if isinstance(other, Value) else to_float(other)
     if value is NotImplemented:
         return NotImplemented  # type: ignore[no-any-return]
     outcome = test(value)
@@ -330,20 +330,20 @@ class Parameter(Value):
         return super()._attributes(), {"frozen": self.frozen}
 
 
-class Constant(Value):
+class Literal(Value):
     """How a literal operand shows itself: in `x * 3` the 3. Pictures tint it as a constant."""
 
     __slots__ = ()
 
 
-def listed(xs: Any, who: str, name: str, wanted: str) -> list[Value]:
+def as_values(xs: Any, who: str, name: str, wanted: str) -> list[Value]:
     """A sequence of Values as a list; TypeError says what `who` wanted, or which element of `name` is none."""
     if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
-        raise TypeError(f"{who}: {wanted}, got {shown(xs)}")
+        raise TypeError(f"{who}: {wanted}, got {describe(xs)}")
     found = list(xs)
     for i, x in enumerate(found):
         if not isinstance(x, Value):
-            raise TypeError(f"{who}: element {i} of {name} must be a Value, got {shown(x)}")
+            raise TypeError(f"{who}: element {i} of {name} must be a Value, got {describe(x)}")
     return found
 
 
@@ -374,12 +374,14 @@ def record(row: Row, operands: tuple[Any, ...], numbers: Sequence[float] | None 
             node._da, node._db = gradients
         else:
             node._a, node._b, node._da = operands, MANY, gradients
-    return observe(node) if hot["special"] else node
+    return finish_node(node) if hot["special"] else node
 
 
 hot = FLOATS
 
-hot.update(special=0, Value=Value, new=new, number=number, plain=plain, observe=observe, record=record)
+hot.update(
+    special=0, Value=Value, new=new, to_float=to_float, as_float=as_float, finish_node=finish_node, record=record
+)
 """The globals of the code that functions.py makes from the table: the float kernels and these. `special`
 counts the contexts that are open (no_grad, scope, ...), in any thread: while it is 0, a new node
 needs no second look."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.checks import number, shown
+from autograd_lite.engine.checks import describe, to_float
 from autograd_lite.engine.value import Value
 
 Array = Any
@@ -45,11 +45,11 @@ def numbers(x: Any, what: str) -> Array:
     made = []
     for item in found:
         try:
-            made.append(number(item))
+            made.append(to_float(item))
         except OverflowError as error:
             raise OverflowError(f"{what}: {error}") from None
     if not made or any(item is NotImplemented for item in made):
-        raise TypeError(f"{what} must be a number or a regular array of numbers, got {shown(x)}")
+        raise TypeError(f"{what} must be a number or a regular array of numbers, got {describe(x)}")
     return np.array(made, float).reshape(array.shape)
 
 
@@ -57,7 +57,7 @@ def parameters(params: Any, who: str) -> list[Value]:
     """The parameters of a Module, or those in a sequence, as a list; each a leaf."""
     found = params.parameters() if hasattr(params, "parameters") else params
     if isinstance(found, (Value, str, bytes)) or not isinstance(found, Iterable):
-        raise TypeError(f"{who}: params must be a Module or a sequence of Parameters, got {shown(params)}")
+        raise TypeError(f"{who}: params must be a Module or a sequence of Parameters, got {describe(params)}")
     return leaves(list(found), f"{who}: params")
 
 
@@ -65,7 +65,7 @@ def leaves(xs: list[Any], what: str) -> list[Value]:
     """Values that can be fed: every one a leaf."""
     for k, x in enumerate(xs):
         if not isinstance(x, Value):
-            raise TypeError(f"{what}: expected Values, element {k} is {shown(x)}")
+            raise TypeError(f"{what}: expected Values, element {k} is {describe(x)}")
         if x._row is not None:
             raise ValueError(f"{what}: element {k} is the result of an operation, {x!r}; only leaves can be fed")
     return xs
@@ -75,7 +75,7 @@ def inputs(given: Any) -> tuple[list[list[Value]], list[tuple[int, ...]]]:
     """The leaves of each argument of a folded program, and its shape."""
     if isinstance(given, (Value, str, bytes)) or not isinstance(given, Iterable):
         raise TypeError(
-            f"fold: inputs must be a sequence with one entry for each argument, got {shown(given)}; "
+            f"fold: inputs must be a sequence with one entry for each argument, got {describe(given)}; "
             "for a single argument x it is inputs=[x]"
         )
     found, shapes = [], []
@@ -93,12 +93,12 @@ def results(found: Any) -> tuple[list[Value], bool]:
     """What a compiled function returned as Values, and whether it was one alone."""
     if getattr(found, "ndim", None) == 0 and isinstance(found.item(), Value):
         found = found.item()
-    if isinstance(found, Value) or number(found) is not NotImplemented:
+    if isinstance(found, Value) or to_float(found) is not NotImplemented:
         return [_result(found, "")], True
     if isinstance(found, (str, bytes, dict)) or not isinstance(found, Iterable):
         raise TypeError(
             "compile: the function must return a Value, or a flat sequence of Values and numbers; it returned "
-            f"{shown(found)}"
+            f"{describe(found)}"
         )
     several = [_result(x, f" {k}") for k, x in enumerate(found)]
     if not several:
@@ -107,10 +107,10 @@ def results(found: Any) -> tuple[list[Value], bool]:
 
 
 def _result(x: Any, which: str) -> Value:
-    value = x if isinstance(x, Value) else number(x)
+    value = x if isinstance(x, Value) else to_float(x)
     if value is NotImplemented:
         raise TypeError(
             f"compile: the function must return a Value, or a flat sequence of Values and numbers; result{which} is "
-            f"{shown(x)}"
+            f"{describe(x)}"
         )
     return value if isinstance(value, Value) else Value(value)

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.engine.atomic import add_gradients, set_numbers
-from autograd_lite.engine.checks import shown
-from autograd_lite.engine.modes import look_at, mode
+from autograd_lite.engine.checks import describe
+from autograd_lite.engine.modes import mode, notify_read
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
 from autograd_lite.folding.backends.overflow import total
@@ -43,7 +43,7 @@ def checked_dtype(dtype: Any, what: str) -> Any:
     except TypeError:
         found = None
     if found not in (np.float64, np.float32):
-        raise TypeError(f"{what}: dtype must be float64 or float32, got {shown(dtype)}")
+        raise TypeError(f"{what}: dtype must be float64 or float32, got {describe(dtype)}")
     return found
 
 
@@ -235,7 +235,7 @@ class Program:
             argnum = index(argnum)
         except TypeError:
             raise TypeError(
-                f"value_and_grad: argnum must be a whole number, got {shown(argnum)}; call it once for each argument"
+                f"value_and_grad: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
             ) from None
         if not -len(self._shapes) <= argnum < len(self._shapes):
             raise IndexError(f"value_and_grad: argnum is {argnum}, the program has {len(self._shapes)} arguments")
@@ -315,7 +315,7 @@ class Program:
         return self._folded.plan(wanted, False)
 
     def __str__(self) -> str:
-        from autograd_lite.folding.listing import listing
+        from autograd_lite.folding.printing import listing
 
         return listing(self.plan(), len(self._folded.roots), self._constants)
 
@@ -330,7 +330,7 @@ class Program:
 def _look_at_all(xs: Iterable[Value], what: str) -> None:
     """Numbers taken out of Values, where a function is being traced around this program."""
     for x in xs:
-        look_at(x, what)
+        notify_read(x, what)
 
 
 def _bits(xs: list[float]) -> bytes:
@@ -385,11 +385,11 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
     dtype = checked_dtype(dtype, "fold")
     single = isinstance(value, Value)
     if not single and (isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable)):
-        raise TypeError(f"fold: expected a Value or a sequence of Values, got {shown(value)}")
+        raise TypeError(f"fold: expected a Value or a sequence of Values, got {describe(value)}")
     roots = [value] if single else list(value)
     for k, root in enumerate(roots):
         if not isinstance(root, Value):
-            raise TypeError(f"fold: expected a Value as result {k}, got {shown(root)}")
+            raise TypeError(f"fold: expected a Value as result {k}, got {describe(root)}")
     if not roots:
         raise ValueError("fold: there is no value to compute")
     _look_at_all(roots, "fold()")

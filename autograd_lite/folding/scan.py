@@ -43,7 +43,7 @@ class Scan:
     ) -> None:
         from autograd_lite.engine.value import Parameter
 
-        nodes = graph.order(*roots)
+        nodes = graph.toposort(*roots)
         n = self.count = len(nodes)
         position = dict(zip(nodes, range(n), strict=True))
         rows: list[Row | None] = list(map(_row, nodes))

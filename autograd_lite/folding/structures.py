@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.rules import TABLE, lookup
+from autograd_lite.engine.rules import TABLE, row_called
 from autograd_lite.engine.value import Value
 from autograd_lite.folding.backends import numpy_backend
 from autograd_lite.folding.backends.kernels import has_nan
@@ -49,7 +49,7 @@ class Folded:
         self.builder.instructions, self.roots = state
         for x in self.builder.instructions:
             if x.op not in NO_ROWS:
-                lookup(x.op)  # one of the user's own may be missing here: said at once, and how to add it
+                row_called(x.op)  # one of the user's own may be missing here: said at once, and how to add it
         self._start()
 
     def plan(self, wanted: int | None, careful: bool) -> Plan:

@@ -16,10 +16,10 @@ import numpy as np
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import changed_mode, traced
 from autograd_lite.engine.rules import TABLE
-from autograd_lite.engine.value import Constant, Parameter, Value, record
+from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.program import GuardChanged, Program, checked_dtype, make
@@ -89,16 +89,16 @@ class Tracer:
     def _kind(self, value: Value) -> int:
         """What a Value depends on. Nothing that was found before is walked again."""
         kinds = self._kinds
-        for x in graph.order(value, done=kinds) if value not in kinds else ():
+        for x in graph.toposort(value, done=kinds) if value not in kinds else ():
             if x._row is None:
                 live = x in self.live or isinstance(x, Parameter)
-                kinds[x] = LIVE if live else FIXED if isinstance(x, Constant) else CAPTURED
+                kinds[x] = LIVE if live else FIXED if isinstance(x, Literal) else CAPTURED
             else:
                 kinds[x] = max((kinds[a] for a in graph.raw_operands(x) if a.__class__ is not float), default=FIXED)
         return kinds[value]
 
     def _watch(self, values: list[Value]) -> None:
-        for x in graph.order(*values):
+        for x in graph.toposort(*values):
             if x._row is None:
                 self.watched[x] = x._f
 
@@ -106,7 +106,7 @@ class Tracer:
         """The number of a Value at the theta that is asked for."""
         at = self._at
         assert at is not None
-        for x in graph.order(value, done=at) if value not in at else ():
+        for x in graph.toposort(value, done=at) if value not in at else ():
             if x._row is None:
                 at[x] = x._f
             else:
@@ -268,7 +268,7 @@ class Compiled:
         roots, single = results(result)
         guards = [node for node, _, _ in tracer.guards]
         if self._source is None:
-            found = [x for x in graph.order(*roots, *guards) if isinstance(x, Parameter) and x not in tracer.inputs]
+            found = [x for x in graph.toposort(*roots, *guards) if isinstance(x, Parameter) and x not in tracer.inputs]
             old = self._known or []
             new = [x for x in found if x not in set(old)]
             if new and old:
@@ -306,7 +306,7 @@ class Compiled:
 
     def __repr__(self) -> str:
         count = sum(map(len, self._programs.values()))
-        name = getattr(self._f, "__name__", None) or shown(self._f)
+        name = getattr(self._f, "__name__", None) or describe(self._f)
         return f"Compiled({name}, {count} program{'s' if count != 1 else ''})"
 
 
@@ -341,7 +341,7 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
         (17,)
     """
     if not callable(f):
-        raise TypeError(f"compile: f must be a function, got {shown(f)}")
+        raise TypeError(f"compile: f must be a function, got {describe(f)}")
     return Compiled(f, params, batch, checked_dtype(dtype, "compile"))
 
 

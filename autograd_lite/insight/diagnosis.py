@@ -14,10 +14,10 @@ from typing import Any
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import changed_mode
 from autograd_lite.engine.notation import Labels, assignment
-from autograd_lite.engine.value import Parameter, Value, listed
+from autograd_lite.engine.value import Parameter, Value, as_values
 from autograd_lite.insight.anomaly import Source, badness, source_of
 from autograd_lite.insight.remedies import (
     SATURATING,
@@ -74,15 +74,15 @@ class Finding:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        listed = ", ".join(self.names[:SHORT])
+        as_values = ", ".join(self.names[:SHORT])
         if len(self.names) > SHORT:
-            listed += f" and {len(self.names) - SHORT:,} more"
+            as_values += f" and {len(self.names) - SHORT:,} more"
         lines = [f"{self.kind}: {self.mechanism}"]
         if self.where:
             lines.append(f"  first at  {self.where}")
         if self.source is not None:
             lines.append(f"  made at   {self.source}")
-        lines.append(f"  suffers   {listed}: {self.gradient}")
+        lines.append(f"  suffers   {as_values}: {self.gradient}")
         lines.append(f"  instead   {self.advice}")
         return "\n".join(lines)
 
@@ -160,7 +160,7 @@ def diagnose(loss: Value, parameters: Any = None, *, small: float = 1e-6, large:
           instead   start with a positive bias or smaller weights (He initialisation), lower the learning rate, ...
     """
     if not isinstance(loss, Value):
-        raise TypeError(f"diagnose: loss must be a Value, got {shown(loss)}")
+        raise TypeError(f"diagnose: loss must be a Value, got {describe(loss)}")
     return _Search(loss, parameters, small, large).run()
 
 
@@ -170,7 +170,7 @@ def _watched(order: list[Value], parameters: Any) -> list[Value]:
         return found or [node for node in order if node._row is None]
     given = parameters.parameters() if hasattr(parameters, "parameters") else parameters
     given = [given] if isinstance(given, Value) else given
-    return list(dict.fromkeys(listed(given, "diagnose", "parameters", "parameters must be Values or a module")))
+    return list(dict.fromkeys(as_values(given, "diagnose", "parameters", "parameters must be Values or a module")))
 
 
 @dataclass
@@ -210,7 +210,7 @@ class _Search:
 
     def __init__(self, loss: Value, parameters: Any, small: float, large: float) -> None:
         self.loss, self.small, self.large = loss, small, large
-        self.order = graph.order(loss)
+        self.order = graph.toposort(loss)
         self.given = parameters is not None
         self.watched = _watched(self.order, parameters)
         self.labels = Labels(self.order)

@@ -17,7 +17,7 @@ from math import fsum, inf, isfinite, isnan, log, log10
 from autograd_lite.derivatives.forward import tangents
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.notation import Labels, number
 from autograd_lite.engine.value import Value
 
@@ -67,7 +67,7 @@ class Explanation:
     """
 
     def __init__(self, loss: Value, w: Value, top: int) -> None:
-        order = graph.order(loss)
+        order = graph.toposort(loss)
         self.loss, self.w = loss, w
         self.gradient = adjoints(loss).get(w, 0.0)
         self.count, self.paths = _largest(order, loss, w, top)
@@ -91,9 +91,9 @@ class Explanation:
         head = f"d {loss} / d {w} = {self.gradient:.6g}"
         if not self.count:
             return f"{head}: no path leads from {loss} to {w}"
-        shown = "all of them" if self.count == len(self.paths) else f"the {len(self.paths)} largest of them"
-        shown = shown if self.paths else "none of them is taken"
-        lines = [f"{head}: {_counted(self.count, 'path')}; {shown}"]
+        describe = "all of them" if self.count == len(self.paths) else f"the {len(self.paths)} largest of them"
+        describe = describe if self.paths else "none of them is taken"
+        lines = [f"{head}: {_counted(self.count, 'path')}; {describe}"]
         products = [f"{path.value:+.6g}" for path in self.paths]
         wide = max(map(len, products), default=0)
         for product, path in zip(products, self.paths, strict=True):
@@ -185,9 +185,9 @@ def explain(loss: Value, w: Value, top: int = 5) -> Explanation:
     """
     for what, x in (("loss", loss), ("w", w)):
         if not isinstance(x, Value):
-            raise TypeError(f"explain: {what} must be a Value, got {shown(x)}")
+            raise TypeError(f"explain: {what} must be a Value, got {describe(x)}")
     if not isinstance(top, int) or isinstance(top, bool):
-        raise TypeError(f"explain: top must be an integer, got {shown(top)}")
+        raise TypeError(f"explain: top must be an integer, got {describe(top)}")
     if top < 1:
         raise ValueError(f"explain: top must be at least 1, got {top}")
     return Explanation(loss, w, top)

@@ -8,7 +8,7 @@ from math import sqrt
 from operator import index
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 
 if TYPE_CHECKING:
     pass
@@ -100,7 +100,7 @@ def initializer(init: Any, activation: Any) -> Initializer:
         return INITIALIZERS[init]()
     if callable(init):
         return init  # type: ignore[no-any-return]
-    constant = plain(init, "init", "give a name, a function of (n_in, n_out, rng), or a number for every weight")
+    constant = as_float(init, "init", "give a name, a function of (n_in, n_out, rng), or a number for every weight")
     return lambda n_in, n_out, rng: constant
 
 
@@ -113,4 +113,4 @@ def generator(seed: Any) -> Any:
     try:
         return random.Random(index(seed))
     except TypeError:
-        raise TypeError(f"seed: expected a whole number, a random.Random or None, got {shown(seed)}") from None
+        raise TypeError(f"seed: expected a whole number, a random.Random or None, got {describe(seed)}") from None

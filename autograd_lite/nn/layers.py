@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_lite.data import as_rows
 from autograd_lite.engine import functions
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.rules import TABLE
-from autograd_lite.engine.scopes import Scope, stamp
+from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
 from autograd_lite.nn.initializers import generator, initializer
 from autograd_lite.nn.module import Module, neat, some
@@ -32,7 +32,7 @@ def checked_activation(activation: Any, what: str = "activation") -> Callable[[A
     if callable(activation):
         return activation  # type: ignore[no-any-return]
     if not isinstance(activation, str):
-        raise TypeError(f"{what}: expected a name, a function of one Value or None, got {shown(activation)}")
+        raise TypeError(f"{what}: expected a name, a function of one Value or None, got {describe(activation)}")
     if activation in ("linear", "identity"):
         return None
     if activation in TABLE and activation in activations():
@@ -59,7 +59,7 @@ def activation_name(g: Any) -> str | None:
     if name in activations() and getattr(functions, name) is g:
         return name
     raise TypeError(
-        f"save: the activation {shown(g)} is a function of your own, and a file runs no code; define it with "
+        f"save: the activation {describe(g)} is a function of your own, and a file runs no code; define it with "
         "ag.primitive and give the layer its name, or save the state_dict()"
     )
 
@@ -68,7 +68,7 @@ def _count(n: Any, what: str) -> int:
     try:
         count = index(n)
     except TypeError:
-        raise TypeError(f"{what}: expected a whole number, got {shown(n)}") from None
+        raise TypeError(f"{what}: expected a whole number, got {describe(n)}") from None
     if count < 1:
         raise ValueError(f"{what}: must be at least 1, got {count}")
     return count
@@ -77,9 +77,9 @@ def _count(n: Any, what: str) -> int:
 def as_example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]:
     """One example as operands and as numbers; its length must be n_in."""
     if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
-        raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {shown(x)}")
+        raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {describe(x)}")
     xs: tuple[Any, ...] = tuple(
-        v if type(v) is float or isinstance(v, Value) else plain(v, f"{who}: input {i}") for i, v in enumerate(x)
+        v if type(v) is float or isinstance(v, Value) else as_float(v, f"{who}: input {i}") for i, v in enumerate(x)
     )
     if len(xs) != n_in:
         raise ValueError(f"{who}: expected {n_in} inputs, got {len(xs)}")
@@ -139,13 +139,13 @@ class Neuron(Module):
             name, wrong = next((n, p) for n, p in [*((f"w[{i}]", p) for i, p in enumerate(w)), ("b", b)]
                                if not isinstance(p, Value))  # fmt: skip
             raise TypeError(
-                f"{type(self).__name__}: {name} is {shown(wrong)}, not a Parameter; "
+                f"{type(self).__name__}: {name} is {describe(wrong)}, not a Parameter; "
                 f"to set its number, write {name}.data = ..."
             ) from None
-        return stamp(record(TABLE["dot"], (*w, *xs, b), numbers), self._scope)
+        return set_scope(record(TABLE["dot"], (*w, *xs, b), numbers), self._scope)
 
     def _fire(self, z: Value) -> Value:
-        return z if self._activate is None else stamp(self._activate(z), self._scope)
+        return z if self._activate is None else set_scope(self._activate(z), self._scope)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.n_in}{_shown_activation(self.activation)})"
@@ -241,7 +241,7 @@ class MLP(Module):
         init: Any = None, seed: Any = None,
     ) -> None:  # fmt: skip
         if isinstance(n_outs, (str, bytes)) or not isinstance(n_outs, Iterable):
-            raise TypeError(f"MLP: n_outs must be a list of layer sizes such as [16, 16, 1], got {shown(n_outs)}")
+            raise TypeError(f"MLP: n_outs must be a list of layer sizes such as [16, 16, 1], got {describe(n_outs)}")
         sizes = [_count(n_in, "MLP: n_in"), *(_count(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
         if len(sizes) == 1:
             raise ValueError("MLP: n_outs is empty; it needs the size of the output layer at least, as in [1]")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autograd_lite.data import as_rows
 from autograd_lite.engine.atomic import clear_grads, set_numbers
-from autograd_lite.engine.checks import is_array, plain, shown
+from autograd_lite.engine.checks import as_float, describe, is_array
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter, Value
@@ -111,7 +111,7 @@ class Module:
             ValueError: a name is missing, there is one too many, or a number is NaN or infinite.
         """
         if not isinstance(state, Mapping):
-            raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {shown(state)}")
+            raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {describe(state)}")
         parameters = dict(self.named_parameters())
         missing, extra = parameters.keys() - state.keys(), state.keys() - parameters.keys()
         if missing or extra:
@@ -119,7 +119,7 @@ class Module:
                 f"unknown {name!r}" for name in sorted(extra, key=str)
             ]
             raise ValueError(f"load_state_dict: {some(wrong)}; the module is {self!r}")
-        numbers = [plain(state[name], f"load_state_dict: {name!r}") for name in parameters]
+        numbers = [as_float(state[name], f"load_state_dict: {name!r}") for name in parameters]
         for name, x in zip(parameters, numbers, strict=True):
             if not isfinite(x):
                 raise ValueError(
@@ -197,7 +197,7 @@ def _is_bias(name: str) -> bool:
 
 def neat(y: Any) -> float:
     """One output of a model as a float."""
-    return y.item() if isinstance(y, Value) else plain(y, "predict: an output")
+    return y.item() if isinstance(y, Value) else as_float(y, "predict: an output")
 
 
 def some(items: Sequence[str], most: int = 5) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.rules import TABLE
-from autograd_lite.engine.scopes import Scope, stamp
+from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
 from autograd_lite.nn.initializers import generator, initializer
 from autograd_lite.nn.layers import as_example, checked_activation
@@ -124,9 +124,9 @@ class Network(Module):
             sources = self._into[j]
             weights = [self.w[i, j] for i in sources]
             operands = (*weights, *(a[i] for i in sources), *((self.b[j],) if self.bias else ()))
-            z[j] = stamp(record(TABLE["dot"], operands), self._scopes[j])
+            z[j] = set_scope(record(TABLE["dot"], operands), self._scopes[j])
             activate = self._activate[j]
-            a[j] = z[j] if activate is None else stamp(activate(z[j]), self._scopes[j])
+            a[j] = z[j] if activate is None else set_scope(activate(z[j]), self._scopes[j])
         outputs = [a[j] for j in self.outputs]
         return Trace(outputs[0] if len(outputs) == 1 else outputs, z, a)
 
@@ -136,10 +136,12 @@ class Network(Module):
 
 def _edge(edge: Any, n: int) -> tuple[Any, Any]:
     if not isinstance(edge, (tuple, list)) or len(edge) != 2:
-        raise TypeError(f"Network: edge {n} must be a pair (from, to), got {shown(edge)}")
+        raise TypeError(f"Network: edge {n} must be a pair (from, to), got {describe(edge)}")
     for neuron in edge:
         if not isinstance(neuron, (int, str)) or isinstance(neuron, bool):
-            raise TypeError(f"Network: edge {n}: a neuron is named by a whole number or a string, got {shown(neuron)}")
+            raise TypeError(
+                f"Network: edge {n}: a neuron is named by a whole number or a string, got {describe(neuron)}"
+            )
     return edge[0], edge[1]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autograd_lite.data import as_rows, drawn_seed, epoch_order
 from autograd_lite.engine import functions
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.value import Value
 from autograd_lite.nn.layers import Neuron
 
@@ -82,13 +82,13 @@ class Perceptron(Neuron):
         Raises:
             ValueError: a label is neither -1 nor 1, lengths differ, or lr is not above 0.
         """
-        rate = plain(lr, "Perceptron: lr")
+        rate = as_float(lr, "Perceptron: lr")
         if not 0.0 < rate < float("inf"):
             raise ValueError(f"Perceptron: lr must be above 0 and finite, got {rate}")
         rows, labels = self._examples(X, y)
         for i, row in enumerate(rows.tolist()):
             if not all(map(isfinite, row)):
-                raise ValueError(f"Perceptron: row {i} of X is not finite: {shown(row)}")
+                raise ValueError(f"Perceptron: row {i} of X is not finite: {describe(row)}")
         wrong = self.misclassified(rows, labels)
         numbers = [w._f + rate * sum(labels[i] * float(rows[i, j]) for i in wrong) for j, w in enumerate(self.w)]
         set_numbers([*self.w, self.b], [*numbers, self.b._f + rate * sum(labels[i] for i in wrong)])
@@ -134,7 +134,7 @@ class Perceptron(Neuron):
 
     def _examples(self, X: Any, y: Any) -> tuple[np.ndarray[Any, Any], list[float]]:
         rows = as_rows(X, "Perceptron")
-        labels = [plain(label, f"Perceptron: label {i}") for i, label in enumerate(y)]
+        labels = [as_float(label, f"Perceptron: label {i}") for i, label in enumerate(y)]
         if len(labels) != len(rows):
             raise ValueError(f"Perceptron: {len(rows)} examples but {len(labels)} labels")
         for i, label in enumerate(labels):

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autograd_lite.engine.atomic import clear_grads, set_numbers
-from autograd_lite.engine.checks import plain, setting, shown, whole
+from autograd_lite.engine.checks import as_float, describe, setting, whole
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.pieces import Piece, State
 
@@ -57,12 +57,12 @@ class Optimizer:
     ) -> None:  # fmt: skip
         name = type(self).__name__
         if isinstance(params, (Value, str, bytes)) or not isinstance(params, Iterable):
-            raise TypeError(f"{name}: params must be a sequence of Parameters, got {shown(params)}")
+            raise TypeError(f"{name}: params must be a sequence of Parameters, got {describe(params)}")
         self.params: list[Value] = []
         seen: set[int] = set()
         for i, p in enumerate(params):
             if not isinstance(p, Value):
-                raise TypeError(f"{name}: params[{i}] must be a Parameter, got {shown(p)}")
+                raise TypeError(f"{name}: params[{i}] must be a Parameter, got {describe(p)}")
             if p._row is not None:
                 raise TypeError(
                     f"{name}: params[{i}] is no leaf but the result of {p.op!r}; give the leaves it depends on"
@@ -74,7 +74,7 @@ class Optimizer:
             raise ValueError(f"{name}: there are no parameters")
         for piece in pieces:
             if not (hasattr(piece, "start") and hasattr(piece, "update")):
-                raise TypeError(f"{name}: a piece has start(n) and update(g, state, w), got {shown(piece)}")
+                raise TypeError(f"{name}: a piece has start(n) and update(g, state, w), got {describe(piece)}")
         self.pieces = pieces
         self.allow_nonfinite = allow_nonfinite
         self._state = (0, tuple(piece.start(len(self.params)) for piece in pieces))
@@ -122,7 +122,7 @@ class Optimizer:
             made = piece.update(g, state, w)
             shape = np.shape(made[0]) if isinstance(made, tuple) and len(made) == 2 else None
             if shape != w.shape or not isinstance(made[1], Mapping):
-                what = f"updates of shape {shape}" if shape not in (None, w.shape) else shown(made)
+                what = f"updates of shape {shape}" if shape not in (None, w.shape) else describe(made)
                 raise TypeError(
                     f"{type(self).__name__}: {type(piece).__name__}.update must give (updates of shape {w.shape}, "
                     f"a dict), it gave {what}"
@@ -232,7 +232,7 @@ class Optimizer:
 
         who = f"{type(self).__name__}.load_state_dict"
         if not isinstance(state, Mapping):
-            raise TypeError(f"{who}: expected what state_dict() gave, got {shown(state)}")
+            raise TypeError(f"{who}: expected what state_dict() gave, got {describe(state)}")
         _same_keys(state, {"rule", "lr", "steps", "pieces"}, who)
         if state["rule"] != type(self).__name__:
             raise ValueError(f"{who}: the state is of the rule {state['rule']!r}")
@@ -245,7 +245,7 @@ class Optimizer:
         kinds = [type(piece).__name__ for piece in self.pieces]
         entries = state["pieces"]
         if not isinstance(entries, Sequence) or not all(isinstance(entry, Mapping) for entry in entries):
-            raise TypeError(f"{who}: 'pieces' must be a list of dicts, got {shown(entries)}")
+            raise TypeError(f"{who}: 'pieces' must be a list of dicts, got {describe(entries)}")
         if [entry.get("piece") for entry in entries] != kinds:
             raise ValueError(f"{who}: the pieces are {kinds}, the state's {[entry.get('piece') for entry in entries]}")
         n, states = len(self.params), []
@@ -256,7 +256,7 @@ class Optimizer:
             for key, first in start.items():
                 if isinstance(first, np.ndarray):
                     given = np.array(entry[key], dtype=object)
-                    numbers = [plain(x, f"{who}: {kind}.{key}") for x in given.ravel()]
+                    numbers = [as_float(x, f"{who}: {kind}.{key}") for x in given.ravel()]
                     if not self.allow_nonfinite and not all(map(isfinite, numbers)):
                         raise ValueError(f"{who}: {kind}.{key} holds a number that is not finite")
                     loaded[key] = np.array(numbers).reshape(given.shape)

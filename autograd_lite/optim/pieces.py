@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from autograd_lite.engine.checks import setting, shown
+from autograd_lite.engine.checks import describe, setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -310,5 +310,5 @@ def above_zero(x: Any, what: str) -> float:
 def checked_betas(betas: Any, who: str) -> tuple[float, float]:
     """The two decay rates of moments, each in [0, 1)."""
     if not isinstance(betas, Sequence) or isinstance(betas, str) or len(betas) != 2:
-        raise TypeError(f"{who}: betas must be two numbers such as (0.9, 0.999), got {shown(betas)}")
+        raise TypeError(f"{who}: betas must be two numbers such as (0.9, 0.999), got {describe(betas)}")
     return setting(betas[0], f"{who}: betas[0]", 0.0, 1.0), setting(betas[1], f"{who}: betas[1]", 0.0, 1.0)

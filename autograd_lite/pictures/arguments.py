@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.value import Value
 
 FOLD_OVER = 60
@@ -49,7 +49,7 @@ def check_direction(direction: str, what: str) -> None:
     """Refuse what is not a direction."""
     if direction not in ("BT", "LR"):
         raise ValueError(
-            f"{what}: direction must be 'BT' (root on top) or 'LR' (root at the right), got {shown(direction)}"
+            f"{what}: direction must be 'BT' (root on top) or 'LR' (root at the right), got {describe(direction)}"
         )
 
 
@@ -62,4 +62,6 @@ def roots_of(loss: Any, what: str) -> list[Value]:
         if roots and all(isinstance(root, Value) for root in roots):
             return list(dict.fromkeys(roots))
     way_out = "; a model has no graph before it is called: give model(x)" if hasattr(loss, "named_parameters") else ""
-    raise TypeError(f"{what}: expected a Value (the root of a graph) or a sequence of them, got {shown(loss)}{way_out}")
+    raise TypeError(
+        f"{what}: expected a Value (the root of a graph) or a sequence of them, got {describe(loss)}{way_out}"
+    )

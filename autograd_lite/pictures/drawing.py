@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
     FOLD_OVER,
@@ -18,14 +18,14 @@ from autograd_lite.pictures.arguments import (
     staleness,
     uncollected,
 )
-from autograd_lite.pictures.diagrams.diagram import Model
+from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
 
 if TYPE_CHECKING:
     from autograd_lite.folding.program import Program
     from autograd_lite.folding.tracing import Compiled
-    from autograd_lite.pictures.diagrams.diagram import Model
+    from autograd_lite.pictures.diagrams.diagram import Diagram
 
 
 MOST_IN_PAGE = 20_000
@@ -87,20 +87,20 @@ def draw(
     """
     from autograd_lite.engine.notation import mixed
     from autograd_lite.pictures.diagrams.collapsed import to_depth
-    from autograd_lite.pictures.diagrams.diagram import model
+    from autograd_lite.pictures.diagrams.diagram import diagram_of
     from autograd_lite.pictures.diagrams.grouped import folded
 
     check_direction(direction, "draw")
     if fold is not None and not isinstance(fold, bool):
-        raise TypeError(f"draw: fold must be True, False or None, got {shown(fold)}")
+        raise TypeError(f"draw: fold must be True, False or None, got {describe(fold)}")
     if not isinstance(loss, Value) and callable(getattr(loss, "plan", None)):
         return _of_program(loss, direction, fold, {"depth": depth, "compare": compare, "explain": explain})
     roots = roots_of(loss, "draw")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
-        raise TypeError(f"draw: depth must be a whole number of levels of frames, got {shown(depth)}")
+        raise TypeError(f"draw: depth must be a whole number of levels of frames, got {describe(depth)}")
     if depth is not None and depth < 0:
         raise ValueError(f"draw: depth must be 0 or more, got {depth}")
-    order = graph.order(*roots)
+    order = graph.toposort(*roots)
     boxes = count_of(order)
     if fold is False and boxes > MOST:
         raise ValueError(
@@ -117,16 +117,16 @@ def draw(
                 )
         return Picture(_explained(order, roots, explain, small), direction, lambda: str(Tape(order, roots)))
 
-    def alike() -> Model:
+    def alike() -> Diagram:
         with uncollected():
             return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
 
     if depth is not None:
-        made = to_depth(model(order, roots), depth, together=fold is not False).model
+        made = to_depth(diagram_of(order, roots), depth, together=fold is not False).diagram
         if fold or (fold is None and len(made.boxes) > FOLD_OVER):
-            made = to_depth(alike(), depth).model
+            made = to_depth(alike(), depth).diagram
     else:
-        made = model(order, roots) if small else alike()
+        made = diagram_of(order, roots) if small else alike()
     made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
     if compare is not None:
         return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
@@ -134,29 +134,29 @@ def draw(
 
 
 def _wholes(
-    order: list[Value], roots: list[Value], made: Model, alike: Callable[[], Model]
-) -> list[Callable[[], Model]]:
+    order: list[Value], roots: list[Value], made: Diagram, alike: Callable[[], Diagram]
+) -> list[Callable[[], Diagram]]:
     """What the page of a picture opens and closes frames of, fine and coarse; made when it is asked for.
 
     By then the numbers may be others: what is left then is what the picture itself shows.
     """
-    from autograd_lite.pictures.diagrams.diagram import backward_value, model
+    from autograd_lite.pictures.diagrams.diagram import backward_value, diagram_of
 
     def numbers() -> int:
         return hash(tuple((node._f, backward_value(node)) for node in order if node._row is None))
 
     then = numbers()
 
-    def if_as_then(make: Callable[[], Model]) -> Callable[[], Model]:
+    def if_as_then(make: Callable[[], Diagram]) -> Callable[[], Diagram]:
         return lambda: make() if numbers() == then else made
 
-    fine = [if_as_then(lambda: model(order, roots))] if count_of(order) <= MOST_IN_PAGE else []
+    fine = [if_as_then(lambda: diagram_of(order, roots))] if count_of(order) <= MOST_IN_PAGE else []
     return [*fine, if_as_then(alike)]
 
 
 def _of_program(program: Any, direction: str, fold: bool | None, others: dict[str, Any]) -> Picture:
     """The picture of a Program, or of the latest one of a compiled function."""
-    from autograd_lite.pictures.diagrams.programs import program_model
+    from autograd_lite.pictures.diagrams.programs import program_diagram
 
     for name, given in others.items():
         if given is not None:
@@ -169,31 +169,31 @@ def _of_program(program: Any, direction: str, fold: bool | None, others: dict[st
             f"draw: {len(plan.instructions):,} instructions are more than fold=False draws ({MOST:,}); leave fold out "
             "to have those of one shape in one box, or print(program)"
         )
-    made = program_model(plan, program.results, program.constants, FOLD_OVER, fold)
+    made = program_diagram(plan, program.results, program.constants, FOLD_OVER, fold)
     return Picture(made, direction, lambda: str(program))
 
 
-def _compared(now: Model, earlier: Any, direction: str, fold: bool | None, depth: int | None) -> Model:
+def _compared(now: Diagram, earlier: Any, direction: str, fold: bool | None, depth: int | None) -> Diagram:
     """The picture of now beside the numbers of an earlier graph, or of its picture."""
     from autograd_lite.pictures.diagrams.compared import compared
 
     if isinstance(earlier, Picture):
-        return compared(now, earlier.model)
+        return compared(now, earlier.diagram)
     if not isinstance(earlier, Value):
-        raise TypeError(f"draw: compare must be a Value or a Picture, got {shown(earlier)}")
-    stale = staleness(graph.order(earlier))
+        raise TypeError(f"draw: compare must be a Value or a Picture, got {describe(earlier)}")
+    stale = staleness(graph.toposort(earlier))
     if stale is not None:
         raise ValueError(
             f"draw: compare: a leaf under {stale!r} has been changed since; draw that graph before the step, "
             "`before = ag.draw(loss)`, and give compare=before"
         )
-    return compared(now, draw(earlier, direction=direction, fold=fold, depth=depth).model)
+    return compared(now, draw(earlier, direction=direction, fold=fold, depth=depth).diagram)
 
 
-def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) -> Model:
+def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) -> Diagram:
     """The graph with the paths of a gradient marked on it, or those paths alone."""
     from autograd_lite.insight.explanation import explain
-    from autograd_lite.pictures.diagrams.diagram import model
+    from autograd_lite.pictures.diagrams.diagram import diagram_of
 
     if len(roots) != 1:
         raise ValueError(f"draw(explain=...): give one loss, got {len(roots)}; each has a gradient of its own")
@@ -204,6 +204,6 @@ def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) ->
             f"draw(explain=...): the paths run over {len(on_paths):,} nodes, more than are drawn ({MOST:,}); "
             "print ag.explain(loss, w)"
         )
-    made = model(order, roots, found.edges, None if whole else on_paths, amounts=not found.in_shares)
+    made = diagram_of(order, roots, found.edges, None if whole else on_paths, amounts=not found.in_shares)
     note = str(found).splitlines()[0] + ("" if whole else f"; only those paths are drawn, of {len(order):,} nodes")
     return replace(made, note=note)

@@ -96,4 +96,4 @@ def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:
         v5 = v4 ** 2       f=1   g=1   local=(2, 0)
     """
     roots = roots_of(loss, "tape")
-    return Tape(graph.order(*roots), roots, full)
+    return Tape(graph.toposort(*roots), roots, full)

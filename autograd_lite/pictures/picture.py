@@ -13,8 +13,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from autograd_lite.engine.checks import plain
-from autograd_lite.pictures.diagrams.diagram import Model
+from autograd_lite.engine.checks import as_float
+from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.writers.scene import SMALLEST
 
 _numbers = count(1)
@@ -29,14 +29,14 @@ class Picture:
     In a notebook it shows as SVG, elsewhere as text. Made by `ag.draw`.
 
     Attributes:
-        model: the boxes, edges and frames, as plain data.
+        diagram: the boxes, edges and frames, as plain data.
         direction: "BT" or "LR".
     """
 
     def __init__(
-        self, model: Model, direction: str, text: Callable[[], str], wholes: Sequence[Callable[[], Model]] = ()
+        self, diagram: Diagram, direction: str, text: Callable[[], str], wholes: Sequence[Callable[[], Diagram]] = ()
     ) -> None:
-        self.model, self.direction, self._wholes = model, direction, wholes
+        self.diagram, self.direction, self._wholes = diagram, direction, wholes
         self._text = text()  # now, as the numbers of the picture are those of now
         self._number = next(_numbers)
 
@@ -47,7 +47,7 @@ class Picture:
         It has this process's running number, since one graph may be drawn twice, and a digest of
         the content, since a page may hold pictures of several processes.
         """
-        content = repr((self.model, self.direction)).encode("utf-8", "backslashreplace")
+        content = repr((self.diagram, self.direction)).encode("utf-8", "backslashreplace")
         return f"ag-{hashlib.sha256(content).hexdigest()[:8]}-{self._number}"
 
     @cached_property
@@ -55,7 +55,7 @@ class Picture:
         """The picture as shapes at their places."""
         from autograd_lite.pictures.writers.scene import scene
 
-        return scene(self.model, self.direction)
+        return scene(self.diagram, self.direction)
 
     @cached_property
     def svg(self) -> str:
@@ -69,7 +69,7 @@ class Picture:
         """The picture in DOT, the language of Graphviz."""
         from autograd_lite.pictures.writers.dot import dot_text
 
-        return dot_text(self.model, self.direction)
+        return dot_text(self.diagram, self.direction)
 
     @cached_property
     def html(self) -> str:
@@ -103,7 +103,7 @@ class Picture:
         """
         target = Path(fspath(path))
         form = target.suffix.lower().lstrip(".")
-        scale = plain(scale, "save: scale")
+        scale = as_float(scale, "save: scale")
         if not 0.0 < scale < inf:
             raise ValueError(f"save: scale must be above 0 and finite, got {scale:g}")
         if form in ("svg", "dot", "html"):
@@ -123,7 +123,9 @@ class Picture:
     def image(self) -> str:
         """The picture as an <img>, for where neither scripts nor frames are allowed."""
         coded = base64.b64encode(self.svg.encode("utf-8")).decode("ascii")
-        return f'<img src="data:image/svg+xml;base64,{coded}" alt="{escape(self.model.about)}" style="max-width:100%">'
+        return (
+            f'<img src="data:image/svg+xml;base64,{coded}" alt="{escape(self.diagram.about)}" style="max-width:100%">'
+        )
 
     @property
     def framed(self) -> str:
@@ -135,7 +137,7 @@ class Picture:
         wide, high = self.scene.width, self.scene.height
         page = f"<!DOCTYPE html><style>body{{margin:0}}svg{{display:block}}</style>{self.svg}"
         size = f"width:{wide:.0f}px;max-width:100%;min-width:{SMALLEST * wide:.0f}px;aspect-ratio:{wide:.0f}/{high:.0f}"
-        about = escape(self.model.about)
+        about = escape(self.diagram.about)
         return (
             f'<iframe srcdoc="{escape(page)}" sandbox="" title="{about}" style="{size};border:0;display:block">'
             f"{self.image}</iframe>"

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import Labels, formula
 from autograd_lite.engine.rules import Row
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, count_of, staleness
-from autograd_lite.pictures.diagrams.diagram import Model
+from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.picture import SHARPNESS, Picture
 from autograd_lite.pictures.steps import Places, places
 
 if TYPE_CHECKING:
-    from autograd_lite.pictures.diagrams.diagram import Model
+    from autograd_lite.pictures.diagrams.diagram import Diagram
 
 
 TOLERANCE = 5e-3
@@ -67,11 +67,11 @@ class Quiz:
             {'A': True, 'B': False}
         """
         if answers is not None and not isinstance(answers, Mapping):
-            raise TypeError(f"quiz: answers must be a dict by letter, such as {{'A': 6}}, got {shown(answers)}")
+            raise TypeError(f"quiz: answers must be a dict by letter, such as {{'A': 6}}, got {describe(answers)}")
         found = {}
         for letter, answer in {**(answers or {}), **more}.items():
             _, number, _ = self._blank(letter)
-            x = plain(answer, f"quiz: the answer {letter}")
+            x = as_float(answer, f"quiz: the answer {letter}")
             same = x == number or (math.isnan(x) and math.isnan(number))
             found[letter] = same or math.isclose(x, number, rel_tol=TOLERANCE)
         return found
@@ -99,7 +99,7 @@ class Quiz:
             return self._asked[letter]
         except KeyError:
             known = f"A to {list(self._asked)[-1]}" if len(self._asked) > 1 else "A"
-            raise KeyError(f"quiz: there is no blank {shown(letter)}; they are {known}") from None
+            raise KeyError(f"quiz: there is no blank {describe(letter)}; they are {known}") from None
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {**self.picture._repr_mimebundle_(), "text/plain": repr(self)}
@@ -109,7 +109,7 @@ class Quiz:
         return "\n".join([f"Fill in the {self._what}:", *lines])
 
 
-def quiz_of(order: Sequence[Value], whole: Model, hide: str, count: int | None, seed: int, direction: str) -> Quiz:
+def quiz_of(order: Sequence[Value], whole: Diagram, hide: str, count: int | None, seed: int, direction: str) -> Quiz:
     """The quiz of a graph of which every node has a box.
 
     Args:
@@ -155,7 +155,7 @@ def quiz_of(order: Sequence[Value], whole: Model, hide: str, count: int | None, 
 Question = tuple[tuple[str, int], str, float, str]
 
 
-def _forward(order: Sequence[Value], labels: Labels, place: Places, whole: Model) -> list[Question]:
+def _forward(order: Sequence[Value], labels: Labels, place: Places, whole: Diagram) -> list[Question]:
     return [
         (("box", place.box[node]), f"f({labels[node]})", node._f, f"{labels[node]} = {formula(node, labels)}")
         for node in order
@@ -163,7 +163,7 @@ def _forward(order: Sequence[Value], labels: Labels, place: Places, whole: Model
     ]
 
 
-def _backward(order: Sequence[Value], labels: Labels, place: Places, whole: Model) -> list[Question]:
+def _backward(order: Sequence[Value], labels: Labels, place: Places, whole: Diagram) -> list[Question]:
     terms: dict[Value, list[str]] = {}
     rules: dict[Value, list[str]] = {}
     for node in order:
@@ -182,7 +182,7 @@ def _backward(order: Sequence[Value], labels: Labels, place: Places, whole: Mode
     return found
 
 
-def _local(order: Sequence[Value], labels: Labels, place: Places, whole: Model) -> list[Question]:
+def _local(order: Sequence[Value], labels: Labels, place: Places, whole: Diagram) -> list[Question]:
     found: list[Question] = []
     for node in order:
         for slot, (x, local) in enumerate(zip(raw_operands(node), node.local_grads, strict=True)):
@@ -243,18 +243,18 @@ def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 
         {'A': True, 'B': True}
     """
     from autograd_lite.engine.backward import adjoints
-    from autograd_lite.pictures.diagrams.diagram import model
+    from autograd_lite.pictures.diagrams.diagram import diagram_of
 
     if not isinstance(loss, Value):
-        raise TypeError(f"quiz: expected a Value (the root of a graph), got {shown(loss)}")
+        raise TypeError(f"quiz: expected a Value (the root of a graph), got {describe(loss)}")
     if hide not in HIDE:
-        raise ValueError(f"quiz: hide must be 'f', 'g' or 'local', got {shown(hide)}")
+        raise ValueError(f"quiz: hide must be 'f', 'g' or 'local', got {describe(hide)}")
     if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
-        raise TypeError(f"quiz: count must be a whole number of blanks, got {shown(count)}")
+        raise TypeError(f"quiz: count must be a whole number of blanks, got {describe(count)}")
     if count is not None and count < 1:
         raise ValueError(f"quiz: count must be at least 1, got {count}")
     check_direction(direction, "quiz")
-    order = graph.order(loss)
+    order = graph.toposort(loss)
     if count_of(order) > FOLD_OVER:
         raise ValueError(
             f"quiz: {count_of(order):,} boxes are too many for a sheet ({FOLD_OVER}); take a smaller example, "
@@ -263,4 +263,4 @@ def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 
     stale = staleness(order)
     if stale is not None:
         raise ValueError(f"quiz: the data of a leaf under {stale!r} has changed since; compute the loss again")
-    return quiz_of(order, model(order, [loss], adjoint=adjoints(loss)), hide, count, seed, direction)
+    return quiz_of(order, diagram_of(order, [loss], adjoint=adjoints(loss)), hide, count, seed, direction)

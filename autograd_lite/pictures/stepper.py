@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import shown
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, count_of, staleness, uncollected
 from autograd_lite.pictures.listing import Tape
@@ -56,10 +56,10 @@ class Stepper:
     def html(self) -> str:
         """A page of its own: no network, no library; without scripts it shows the picture and the list of steps."""
         items = "\n".join(f'<li class="{step.phase}">{escape(step.caption)}</li>' for step in self.steps)
-        targets = [edge.target for edge in self.picture.model.edges]
+        targets = [edge.target for edge in self.picture.diagram.edges]
         steps = [_plain(step) for step in self.steps]
         data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
-        return document("stepper", self.picture.model.about, data, image=self.picture.image, items=items)
+        return document("stepper", self.picture.diagram.about, data, image=self.picture.image, items=items)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page or the moving picture to a file.
@@ -154,20 +154,20 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     """
 
     from autograd_lite.engine.backward import adjoints
-    from autograd_lite.pictures.diagrams.diagram import model
+    from autograd_lite.pictures.diagrams.diagram import diagram_of
     from autograd_lite.pictures.diagrams.grouped import folded
     from autograd_lite.pictures.steps import box_steps, folded_update, node_steps
 
     if not isinstance(loss, Value):
-        raise TypeError(f"step: expected a Value (the root of a graph), got {shown(loss)}")
+        raise TypeError(f"step: expected a Value (the root of a graph), got {describe(loss)}")
     if optimizer is not None and (
         isinstance(optimizer, type) or not (hasattr(optimizer, "params") and hasattr(optimizer, "step"))
     ):
         raise TypeError(
-            f"step: optimizer must be one of ag.optim, such as ag.optim.SGD([w], lr=0.1), got {shown(optimizer)}"
+            f"step: optimizer must be one of ag.optim, such as ag.optim.SGD([w], lr=0.1), got {describe(optimizer)}"
         )
     check_direction(direction, "step")
-    order = graph.order(loss)
+    order = graph.toposort(loss)
     stale = staleness(order)
     if stale is not None:
         raise ValueError(
@@ -181,7 +181,7 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
         return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), steps)
     steps = node_steps(order, optimizer)
-    made = model(order, [loss], adjoint=adjoint)
+    made = diagram_of(order, [loss], adjoint=adjoint)
     after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}
     boxes = tuple(replace(b, note=f"→ {shown_as(after[i])}") if i in after else b for i, b in enumerate(made.boxes))
     return Stepper(Picture(replace(made, boxes=boxes), direction, lambda: str(Tape(order, [loss]))), steps)

@@ -14,7 +14,7 @@ from typing import Any
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import Labels, assignment, few, number, numbers, printable
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.diagrams.diagram import Box, Model
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram
 
 LONGEST = 300
 """Characters of a caption of a folded picture: a dot product of hundreds is left out in the middle."""
@@ -207,39 +207,39 @@ def recomputed(order: Sequence[Value], leaves: Mapping[Value, float]) -> dict[Va
     return f
 
 
-def box_steps(model: Model) -> list[Step]:
+def box_steps(diagram: Diagram) -> list[Step]:
     """The steps of a folded picture: a box a step forward, an edge a step backward, in ranges.
 
     Args:
-        model: a picture with backward values.
+        diagram: a picture with backward values.
     """
-    leaves = [i for i, box in enumerate(model.boxes) if box.kind != "op" and not box.literal]
-    given = few(leaves, lambda i: f"{model.boxes[i].title}: {numbers(*model.boxes[i].f)}")
-    steps = [Step("forward", f"The leaves are given: {given}", "f", {i: model.boxes[i].f for i in leaves})]
-    for i, box in enumerate(model.boxes):
+    leaves = [i for i, box in enumerate(diagram.boxes) if box.kind != "op" and not box.literal]
+    given = few(leaves, lambda i: f"{diagram.boxes[i].title}: {numbers(*diagram.boxes[i].f)}")
+    steps = [Step("forward", f"The leaves are given: {given}", "f", {i: diagram.boxes[i].f for i in leaves})]
+    for i, box in enumerate(diagram.boxes):
         if box.kind == "op":
             steps.append(Step("forward", printable(box.computed, LONGEST), "f", {i: box.f}, i))
-    left = [0] * len(model.boxes)
-    for edge in model.edges:
+    left = [0] * len(diagram.boxes)
+    for edge in diagram.edges:
         left[edge.source] += 1
-    roots = {i: box.g or (0.0, 0.0) for i, box in enumerate(model.boxes) if box.root}
+    roots = {i: box.g or (0.0, 0.0) for i, box in enumerate(diagram.boxes) if box.root}
     root = next(iter(roots))
-    top = _called(model.boxes[root])
+    top = _called(diagram.boxes[root])
     steps.append(Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", roots, root))
     into: dict[int, list[int]] = {}
-    for e, edge in enumerate(model.edges):
+    for e, edge in enumerate(diagram.edges):
         into.setdefault(edge.target, []).append(e)
-    for i in reversed(range(len(model.boxes))):
+    for i in reversed(range(len(diagram.boxes))):
         for e in into.get(i, ()):
-            edge = model.edges[e]
-            source = model.boxes[edge.source]
+            edge = diagram.edges[e]
+            source = diagram.boxes[edge.source]
             left[edge.source] -= 1
             if edge.constant or source.g is None:
                 continue
-            name, user = _called(source), _called(model.boxes[i])
+            name, user = _called(source), _called(diagram.boxes[i])
             caption = f"g({name}) += g({user}) * local gradient"
-            above, local = model.boxes[i].g, edge.local[0]
-            if edge.count == model.boxes[i].count == 1 and above is not None and isfinite(above[0] * local):
+            above, local = diagram.boxes[i].g, edge.local[0]
+            if edge.count == diagram.boxes[i].count == 1 and above is not None and isfinite(above[0] * local):
                 caption += f" = {signed(above[0])} * {signed(local)} = {number(above[0] * local)}"
             else:
                 times = "" if edge.count == 1 else f" along {edge.count:,} edges"

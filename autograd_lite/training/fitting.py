@@ -18,7 +18,7 @@ from typing import Any
 from autograd_lite import files, losses
 from autograd_lite.data import drawn_seed, epoch_order, examples, split
 from autograd_lite.engine.atomic import at_once, set_numbers
-from autograd_lite.engine.checks import setting, shown, whole
+from autograd_lite.engine.checks import describe, setting, whole
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, History
@@ -133,7 +133,7 @@ def fit(
     loss, callbacks = _loss(loss), _callbacks(callbacks)
     for name, function in (("schedule", schedule), ("penalty", penalty)):
         if function is not None and not callable(function):
-            raise TypeError(f"fit: {name} must be {FUNCTIONS[name]}, got {shown(function)}")
+            raise TypeError(f"fit: {name} must be {FUNCTIONS[name]}, got {describe(function)}")
     names, optimizer = _trained(model, parameters, optimizer)
     data, held = split(examples(X, y, "fit"), validation, history.seed)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
@@ -212,35 +212,35 @@ def _loss(loss: Any) -> Callable[[Any, Any], Any]:
             raise ValueError(f"fit: unknown loss {loss!r}; known are {', '.join(known)}")
         return getattr(losses, loss)  # type: ignore[no-any-return]
     if not callable(loss):
-        raise TypeError(f"fit: loss must be a function of (prediction, target), got {shown(loss)}")
+        raise TypeError(f"fit: loss must be a function of (prediction, target), got {describe(loss)}")
     return loss  # type: ignore[no-any-return]
 
 
 def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
     if not isinstance(callbacks, Iterable):
-        raise TypeError(f"fit: callbacks must be a list of functions of a Run, got {shown(callbacks)}")
+        raise TypeError(f"fit: callbacks must be a list of functions of a Run, got {describe(callbacks)}")
     found = list(callbacks)
     for i, callback in enumerate(found):
         if not callable(callback):
-            raise TypeError(f"fit: callbacks[{i}] must be a function of a Run, got {shown(callback)}")
+            raise TypeError(f"fit: callbacks[{i}] must be a function of a Run, got {describe(callback)}")
     return found
 
 
 def _trained(model: Any, parameters: Any, optimizer: Any) -> tuple[dict[str, Value], Optimizer]:
     """(every parameter by name, the optimizer)."""
     if not callable(model):
-        raise TypeError(f"fit: model must be a Module or a function of one example, got {shown(model)}")
+        raise TypeError(f"fit: model must be a Module or a function of one example, got {describe(model)}")
     names: dict[str, Value] = dict(model.named_parameters()) if isinstance(model, Module) else {}
     if not isinstance(optimizer, Optimizer):
         wanted = list(parameters) if parameters is not None else list(names.values())
         if not wanted:
             raise TypeError(
-                f"fit: {shown(model)} has no parameters; give parameters=[...], the leaves to train, or an optimizer"
+                f"fit: {describe(model)} has no parameters; give parameters=[...], the leaves to train, or an optimizer"
             )
         made = SGD(wanted, lr=0.01) if optimizer is None else optimizer(wanted) if callable(optimizer) else optimizer
         if not isinstance(made, Optimizer):
             raise TypeError(
-                f"fit: optimizer must be an Optimizer, or a function that makes one from parameters, got {shown(made)}"
+                f"fit: optimizer must be an Optimizer, or a function that makes one from parameters, got {describe(made)}"
             )
         optimizer = made
     elif parameters is not None and set(parameters) != set(optimizer.params):

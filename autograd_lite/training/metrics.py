@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from autograd_lite import losses
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 
 
 def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: bool | None = None) -> float:
@@ -43,7 +43,7 @@ def measures_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Ca
         metrics = [metrics]
     if not isinstance(metrics, Iterable):
         raise TypeError(
-            f"fit: metrics must be names, functions of (predictions, targets) or a dict of them, got {shown(metrics)}"
+            f"fit: metrics must be names, functions of (predictions, targets) or a dict of them, got {describe(metrics)}"
         )
     if not isinstance(metrics, Mapping):
         metrics = list(metrics)
@@ -60,7 +60,9 @@ def measures_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Ca
             signed = loss in (losses.hinge, losses.perceptron) or -1 in targets
             metric = _Accuracy(0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5, signed)
         if not callable(metric):
-            raise TypeError(f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {shown(metric)}")
+            raise TypeError(
+                f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {describe(metric)}"
+            )
         found[name] = _OnArrays(name, metric)
     return found
 
@@ -82,6 +84,6 @@ class _OnArrays:
 
         found = self.metric(np.array(predictions), np.array(targets))
         try:
-            return plain(found, f"fit: metric {self.name!r}")
+            return as_float(found, f"fit: metric {self.name!r}")
         except TypeError:
-            raise TypeError(f"fit: metric {self.name!r} returned {shown(found)}, and no number") from None
+            raise TypeError(f"fit: metric {self.name!r} returned {describe(found)}, and no number") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from autograd_lite.engine.atomic import at_once, set_gradients, set_numbers
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import plain, shown
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.nn.layers import MLP, Layer
@@ -128,7 +128,7 @@ def check_value(root: Any, what: str) -> None:
     """Refuse a loss or a penalty that is not a Value."""
     if not isinstance(root, Value):
         raise TypeError(
-            f"fit: {what} is {shown(root)} and no Value: the model must compute with its parameters, by the "
+            f"fit: {what} is {describe(root)} and no Value: the model must compute with its parameters, by the "
             "operators and functions of this package"
         )
 
@@ -200,4 +200,4 @@ def _numbers(output: Any) -> Any:
     """A prediction as plain numbers."""
     if isinstance(output, (list, tuple)):
         return [v._f if isinstance(v, Value) else float(v) for v in output]
-    return output._f if isinstance(output, Value) else plain(output, "fit: the model's output")
+    return output._f if isinstance(output, Value) else as_float(output, "fit: the model's output")

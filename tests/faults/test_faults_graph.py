@@ -270,7 +270,7 @@ def test_fault_13_copies_of_a_value_a_graph_a_module_and_a_program():
         assert (value.data, value.grad, value.name, type(value)) == (p[0].data, p[0].grad, p[0].name, ag.Parameter)
         assert value is not p[0]
         graph = way(loss)
-        assert [x.data for x in ag.engine.graph.order(graph)] == [x.data for x in ag.engine.graph.order(loss)]
+        assert [x.data for x in ag.engine.graph.toposort(graph)] == [x.data for x in ag.engine.graph.toposort(loss)]
         twin = way(model)
         assert twin.state_dict() == model.state_dict()
         assert twin.layers[0].neurons[1] is twin.layers[0].neurons[0]
@@ -280,7 +280,7 @@ def test_fault_13_copies_of_a_value_a_graph_a_module_and_a_program():
         assert (same.params[0] is program.params[0]) == (way is copy.copy)
         if way is not copy.copy:
             twin, graph = way([model, loss])
-            assert set(twin.parameters()) == {x for x in ag.engine.graph.order(graph) if isinstance(x, ag.Parameter)}
+            assert set(twin.parameters()) == {x for x in ag.engine.graph.toposort(graph) if isinstance(x, ag.Parameter)}
 
 
 def python_pickle(thing, protocol):
@@ -312,7 +312,7 @@ def test_copies_keep_numbers_and_sharing(way, protocol):
     assert loss2.operands[1] is w2
     assert loss2.operands[0] is loss2.operands[3] is h2
     assert (w2.frozen, w2.name, h2.scope.name, h2.op) == (True, "w", "block", "clamp")
-    old, new = ag.engine.graph.order(loss), ag.engine.graph.order(loss2)
+    old, new = ag.engine.graph.toposort(loss), ag.engine.graph.toposort(loss2)
     assert [repr(v) for v in old] == [repr(v) for v in new]
     assert [v.local_grads for v in old] == [v.local_grads for v in new]
     assert not set(old) & set(new)
@@ -377,7 +377,7 @@ xs = [ag.Value(0.1 * i, name=f"x{i}") for i in range(20)]
 y = ag.sum([ag.tanh(a * b) for a in xs for b in xs]) + ag.logsumexp(xs)
 g = ag.gradients(y, xs, create_graph=True)
 print([v.data.hex() for v in g], [h.hex() for h in ag.gradients(ag.sum(g), xs)])
-print([v.op + v.name for v in ag.engine.graph.order(*g)], sorted(ag.__all__), list(ag.engine.rules.TABLE))
+print([v.op + v.name for v in ag.engine.graph.toposort(*g)], sorted(ag.__all__), list(ag.engine.rules.TABLE))
 m = ag.MLP(2, [3, 1], seed=0)
 X, t = [[i / 9, i % 4] for i in range(9)], [i / 3 for i in range(9)]
 for compiled in (False, True):

@@ -65,7 +65,7 @@ def test_fault_33_without_a_layout_engine_the_picture_comes_and_what_cannot_come
     assert "digraph" in picture.dot
     assert picture.save(tmp_path / "x.svg").stat().st_size > 500
     assert picture.save(tmp_path / "x.html").stat().st_size > 500
-    assert by_graphviz.by_pygraphviz(geometry.Plan([(10.0, 10.0)], [], [], [None], "BT")) is None
+    assert by_graphviz.by_pygraphviz(geometry.Unplaced([(10.0, 10.0)], [], [], [None], "BT")) is None
     monkeypatch.setattr(raster, "PAINTERS", [p for p in raster.PAINTERS if p is not raster.by_matplotlib])
     for form in ("png", "pdf"):
         with pytest.raises(RuntimeError, match=r"needs Matplotlib or Graphviz.*pip install 'autograd_lite\[viz\]'"):
@@ -76,9 +76,9 @@ def test_fault_33_without_a_layout_engine_the_picture_comes_and_what_cannot_come
 def test_fault_34_a_graph_too_large_to_read_is_folded_and_the_picture_says_so():
     loss = network((16, 16, 1), examples=3)
     picture = ag.draw(loss)
-    assert len(picture.model.boxes) <= 60
-    assert sum(box.count for box in picture.model.boxes) >= len(ag.engine.graph.order(loss))
-    assert "Folded:" in picture.model.note
+    assert len(picture.diagram.boxes) <= 60
+    assert sum(box.count for box in picture.diagram.boxes) >= len(ag.engine.graph.toposort(loss))
+    assert "Folded:" in picture.diagram.note
     assert "Folded:" in "".join(parsed(picture).itertext())
-    assert "fold=False draws every value" in picture.model.note
-    assert not ag.draw(network()).model.note
+    assert "fold=False draws every value" in picture.diagram.note
+    assert not ag.draw(network()).diagram.note

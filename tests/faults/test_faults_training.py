@@ -74,7 +74,7 @@ def test_fault_21_layers_of_no_units_and_unknown_activations_are_refused_and_no_
         refuses(ValueError, ["'rellu'", "known are", "relu", "tanh", "sigmoid"], call)
     refuses(ValueError, "size of the output layer", lambda: ag.MLP(2, []))
     linear = ag.MLP(2, [1], seed=0)
-    assert [v.op for v in ag.engine.graph.order(linear([1.0, 2.0])) if v.op] == ["dot"]
+    assert [v.op for v in ag.engine.graph.toposort(linear([1.0, 2.0])) if v.op] == ["dot"]
     sklearn = pytest.importorskip("autograd_lite.sklearn", reason="the estimators need scikit-learn")
     regressor = sklearn.MLPRegressor(hidden_layer_sizes=[], max_iter=2, random_state=0)
     with pytest.warns(UserWarning, match="2 epochs were reached"):

@@ -153,7 +153,7 @@ def magnitude(root):
     adjoint = {root: 1.0}
     from autograd_lite.engine import graph
 
-    for node in reversed(graph.order(root)):
+    for node in reversed(graph.toposort(root)):
         for x, d in zip(node.operands, node.local_grads, strict=True):
             if not x.is_leaf or x in adjoint or x.__class__ is ag.Parameter:
                 adjoint[x] = adjoint.get(x, 0.0) + adjoint.get(node, 0.0) * abs(d)

@@ -451,11 +451,11 @@ def test_recording_keeps_nothing_alive():
 def test_recording_costs_nothing_when_it_is_off():
     """No watcher, no context: new nodes do not even look."""
     seen = []
-    original, hot["observe"] = hot["observe"], seen.append
+    original, hot["finish_node"] = hot["finish_node"], seen.append
     try:
         V(1.0) * 2.0 + ag.exp(V(1.0))
     finally:
-        hot["observe"] = original
+        hot["finish_node"] = original
     assert seen == []
 
 

@@ -33,26 +33,26 @@ def after_a_step():
 def test_a_training_step_shows_what_changed_and_by_how_much():
     _, before, second = after_a_step()
     picture = ag.draw(second, compare=before)
-    boxes = {b.title: [text for part, text in b.lines if part != "rule"] for b in picture.model.boxes if b.title}
+    boxes = {b.title: [text for part, text in b.lines if part != "rule"] for b in picture.diagram.boxes if b.title}
     assert boxes["w"] == ["f = 3 → 2", "g = 20 → 12", "f by -1"]
     assert boxes["loss"] == ["f = 25 → 9", "g = 1", "f by -16"]
     assert boxes["x"] == ["f = 2", "g = 30 → 12"]
     labels = [text for edge in groups(parsed(picture), "edge") for text in texts(edge, "local")]
     assert labels.count("10 → 6") == 1
-    assert picture.model.note == "4 of 5 forward values changed, before → now. loss by -16."
+    assert picture.diagram.note == "4 of 5 forward values changed, before → now. loss by -16."
     assert "3 → 2" in picture.dot
 
 
 def test_two_graphs_of_one_shape():
     one, other = line(ag.Value(1.0, name="w")), line(ag.Value(4.0, name="w"))
     assert "f = 1 → 4" in ag.draw(other, compare=one).svg
-    assert ag.draw(one, compare=one).model.boxes == ag.draw(one).model.boxes
+    assert ag.draw(one, compare=one).diagram.boxes == ag.draw(one).diagram.boxes
 
 
 def test_folded_graphs_compare_too():
     before = ag.draw(scalar_network(examples=4))
     picture = ag.draw(scalar_network(examples=4), compare=before)
-    assert picture.model.note.startswith("0 of ")
+    assert picture.diagram.note.startswith("0 of ")
     model = ag.MLP(2, [8, 8, 1], activation="tanh", seed=0)
     optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
     loss = ag.losses.hinge(model([0.5, 1.0]), -1)
@@ -60,7 +60,7 @@ def test_folded_graphs_compare_too():
     before = ag.draw(loss, depth=1)
     optimizer.step()
     now = ag.draw(ag.losses.hinge(model([0.5, 1.0]), -1), depth=1, compare=before)
-    assert " → " in next(box for box in now.model.boxes if box.title == "layer 0").lines[0][1]
+    assert " → " in next(box for box in now.diagram.boxes if box.title == "layer 0").lines[0][1]
 
 
 def test_a_folded_comparison_counts_boxes_and_says_that_it_is_folded():
@@ -68,10 +68,10 @@ def test_a_folded_comparison_counts_boxes_and_says_that_it_is_folded():
     before = ag.draw(ag.losses.hinge(model([0.5, 1.0]), -1))
     for p in model.parameters():
         p.data *= 0.9
-    note = ag.draw(ag.losses.hinge(model([0.5, 1.0]), -1), compare=before).model.note
-    boxes = [box for box in before.model.boxes if not box.literal]
+    note = ag.draw(ag.losses.hinge(model([0.5, 1.0]), -1), compare=before).diagram.note
+    boxes = [box for box in before.diagram.boxes if not box.literal]
     assert re.match(rf"\d+ of {len(boxes)} boxes changed, before → now\.", note)
-    assert before.model.note in note
+    assert before.diagram.note in note
 
 
 def test_what_an_explained_picture_cannot_show_is_refused():
@@ -102,7 +102,7 @@ def test_graphs_that_cannot_be_compared_are_refused():
 
 def answers(loss, hide):
     """The right answers, in the order in which the blanks are asked for."""
-    order, g = graph.order(loss), adjoints(loss)
+    order, g = graph.toposort(loss), adjoints(loss)
     if hide == "f":
         return [node.data for node in order if not node.is_leaf]
     if hide == "g":

@@ -33,15 +33,15 @@ def titles(model):
 
 def test_depth_closes_what_is_below_it():
     loss = classifier()
-    assert titles(ag.draw(loss, depth=0).model)[:3] == ["x1", "x2", "MLP"]
-    layers = [box for box in ag.draw(loss, depth=1).model.boxes if box.kind == "frame"]
+    assert titles(ag.draw(loss, depth=0).diagram)[:3] == ["x1", "x2", "MLP"]
+    layers = [box for box in ag.draw(loss, depth=1).diagram.boxes if box.kind == "frame"]
     assert [box.title for box in layers] == ["layer 0", "layer 1", "layer 2"]
     assert [box.note for box in layers] == [
         "holds 48 parameters, 16 dot, 16 tanh",
         "holds 272 parameters, 16 dot, 16 tanh",
         "holds 17 parameters, 1 dot",
     ]
-    neurons = [box for box in ag.draw(loss, depth=2).model.boxes if box.kind == "frame"]
+    neurons = [box for box in ag.draw(loss, depth=2).diagram.boxes if box.kind == "frame"]
     assert [box.title for box in neurons] == ["16 × neuron *", "16 × neuron *", "neuron 0"]
 
 
@@ -52,8 +52,8 @@ def test_a_network_on_one_example_fits_a_notebook_page(depth):
 
 def test_a_closed_frame_says_what_comes_out_of_it():
     loss = network((2, 1))
-    whole = ag.draw(loss).model
-    model = to_depth(whole, 1).model
+    whole = ag.draw(loss).diagram
+    model = to_depth(whole, 1).diagram
     hidden = next(box for box in model.boxes if box.title == "layer 0")
     out = [box for box in whole.boxes if box.symbol == "tanh"][:2]
     assert hidden.f == (min(b.f[0] for b in out), max(b.f[1] for b in out))
@@ -62,8 +62,8 @@ def test_a_closed_frame_says_what_comes_out_of_it():
 
 @pytest.mark.parametrize("depth", range(4))
 def test_closing_loses_no_edge_that_crosses(depth):
-    whole = ag.draw(network((3, 2, 1)), fold=False).model
-    model = to_depth(whole, depth).model
+    whole = ag.draw(network((3, 2, 1)), fold=False).diagram
+    model = to_depth(whole, depth).diagram
     assert len(model.frames) == sum(level < depth for level in levels(whole.frames))
     hidden = sum(e.count for e in whole.edges) - sum(e.count for e in model.edges)
     inside = {i for i, level in enumerate(levels(whole.frames)) if level == depth}
@@ -84,7 +84,7 @@ def test_a_frame_that_takes_from_itself_through_another_is_drawn():
     x = ag.Value(0.5, name="x")
     for _ in range(3):
         x = model([x])
-    boxes = ag.draw(x, depth=1).model.boxes
+    boxes = ag.draw(x, depth=1).diagram.boxes
     assert [box.title for box in boxes if box.kind == "frame"] == ["layer 0", "layer 1"]
     assert "layer 1" in ag.draw(x, depth=1).svg
 
@@ -94,7 +94,7 @@ def test_a_circle_of_frames_is_cut_once_and_what_follows_comes_after_it():
     x = ag.Value(0.5, name="x")
     for _ in range(2):
         x = model([x])
-    made = ag.draw((x - 3.0) ** 2, depth=1).model
+    made = ag.draw((x - 3.0) ** 2, depth=1).diagram
     shown = titles(made)
     assert shown[:3] == ["x", "layer 0", "layer 1"]
     assert len(shown) == len(set(shown)) == 5
@@ -150,8 +150,8 @@ def test_a_large_loss_with_frames_closed():
     loss = ag.mean([ag.losses.hinge(model([i / 50, 1 - i / 50]), (-1) ** i) for i in range(50)])
     loss.backward()
     picture = ag.draw(loss, depth=1)
-    assert len(picture.model.boxes) <= 60
-    assert {"layer 0", "layer 1"} <= set(titles(picture.model))
+    assert len(picture.diagram.boxes) <= 60
+    assert {"layer 0", "layer 1"} <= set(titles(picture.diagram))
 
 
 def test_in_svg_and_dot():
@@ -163,8 +163,8 @@ def test_in_svg_and_dot():
 
 def test_fold_false_draws_every_closed_frame():
     loss = ag.MLP(2, [6, 1], activation="tanh", seed=0)([0.5, -1.0])
-    one = [box.title for box in ag.draw(loss, depth=2).model.boxes if box.kind == "frame"]
-    each = [box.title for box in ag.draw(loss, depth=2, fold=False).model.boxes if box.kind == "frame"]
+    one = [box.title for box in ag.draw(loss, depth=2).diagram.boxes if box.kind == "frame"]
+    each = [box.title for box in ag.draw(loss, depth=2, fold=False).diagram.boxes if box.kind == "frame"]
     assert one[0] == "6 × neuron *"
     assert sorted(each)[-6:] == [f"neuron {i}" for i in range(6)]
 
@@ -174,7 +174,7 @@ def test_misuse_of_depth():
         ag.draw(slides(), depth=-1)
     with pytest.raises(TypeError, match=r"depth must be a whole number .*got float 1\.0"):
         ag.draw(slides(), depth=1.0)
-    assert closed(ag.draw(slides()).model, set()).model == ag.draw(slides()).model
+    assert closed(ag.draw(slides()).diagram, set()).diagram == ag.draw(slides()).diagram
 
 
 def test_ids_of_a_page_are_unique():

@@ -23,7 +23,7 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.notation import printable
 from autograd_lite.pictures.diagrams.grouped import folded, name_pattern
 from autograd_lite.pictures.layout import by_graphviz, choice, geometry, layered
-from autograd_lite.pictures.layout.geometry import Plan
+from autograd_lite.pictures.layout.geometry import Unplaced
 from autograd_lite.pictures.writers import raster, scene
 from autograd_lite.pictures.writers.text_width import width
 
@@ -223,7 +223,7 @@ def path(model, frame):
 
 
 def test_neuron_in_layer_in_network():
-    model = ag.draw(network()).model
+    model = ag.draw(network()).diagram
     nested = {path(model, i) for i in range(len(model.frames))}
     assert nested == {
         "MLP",
@@ -245,7 +245,7 @@ def test_frames_of_blocks_and_where_their_leaves_go():
         a = w * x * shared
     with ag.scope("second"):
         b = a * shared + 5
-    model = ag.draw(a + b).model
+    model = ag.draw(a + b).diagram
     assert [frame.title for frame in model.frames] == ["first", "second"]
     where = {box.title: box.frame for box in model.boxes}
     assert (where["x"], where["w"], where["shared"]) == (None, 0, None)
@@ -291,12 +291,12 @@ def laid_out(loss, engine, direction="BT"):
         taken["placed"] = ENGINES[engine](plan)
         return taken["placed"]
 
-    if ENGINES[engine](Plan([(10.0, 10.0)], [], [], [None], "BT")) is None:
+    if ENGINES[engine](Unplaced([(10.0, 10.0)], [], [], [None], "BT")) is None:
         pytest.skip(f"no Graphviz for the layout by {engine} here")
     before = scene.place
     scene.place = spy
     try:
-        scene.scene(ag.draw(loss).model, direction)
+        scene.scene(ag.draw(loss).diagram, direction)
     finally:
         scene.place = before
     return taken["plan"], taken["placed"]
@@ -327,7 +327,7 @@ def test_edges_begin_and_end_at_their_boxes(engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_layout_shows_the_same_things(engine, monkeypatch):
-    if ENGINES[engine](Plan([(10.0, 10.0)], [], [], [None], "BT")) is None:
+    if ENGINES[engine](Unplaced([(10.0, 10.0)], [], [], [None], "BT")) is None:
         pytest.skip(f"no Graphviz for the layout by {engine} here")
     loss = slides()
     expected = parsed(ag.draw(loss))
@@ -346,7 +346,7 @@ def test_without_graphviz_it_draws_all_the_same(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     monkeypatch.setenv("PATH", "")
-    plan = Plan([(10.0, 10.0)], [], [], [None], "BT")
+    plan = Unplaced([(10.0, 10.0)], [], [], [None], "BT")
     assert by_graphviz.by_pygraphviz(plan) is None
     assert by_graphviz.by_command(plan) is None
     picture = ag.draw(slides())
@@ -363,7 +363,7 @@ ANSWER = {
     ],
     "edges": [{"pos": "50,20 50,180"}, {"id": "e0", "pos": "e,50,160 50,40 50,80 50,120 50,150", "lp": "60,100"}],
 }
-TWO = Plan([(20.0, 20.0), (20.0, 20.0)], [(0, 1, 9.0, 9.0)], [(None, 9.0)], [0, None], "BT")
+TWO = Unplaced([(20.0, 20.0), (20.0, 20.0)], [(0, 1, 9.0, 9.0)], [(None, 9.0)], [0, None], "BT")
 
 
 def answering(monkeypatch, answer):
@@ -414,7 +414,7 @@ def test_without_a_whole_answer_of_graphviz_we_draw_ourselves(answer, monkeypatc
     monkeypatch.setitem(sys.modules, "pygraphviz", types.SimpleNamespace(AGraph=AGraph))
     assert by_graphviz.by_command(TWO) is None
     assert by_graphviz.by_pygraphviz(TWO) is None
-    flat = Plan(TWO.boxes, TWO.edges, [], [None, None], "BT")  # of frames we draw them ourselves anyway
+    flat = Unplaced(TWO.boxes, TWO.edges, [], [None, None], "BT")  # of frames we draw them ourselves anyway
     assert choice.place(flat) == choice.by_ourselves(flat)
 
 
@@ -565,7 +565,7 @@ def test_text_and_picture_keep_the_numbers_of_when_it_was_drawn():
 
 
 def boxed(picture):
-    return {box.title: box for box in picture.model.boxes}
+    return {box.title: box for box in picture.diagram.boxes}
 
 
 def test_a_page_made_later_has_the_numbers_of_when_it_was_drawn():
@@ -632,14 +632,14 @@ def test_frames_inside_each_other_without_end():
             stack.enter_context(ag.scope(f"s{i}"))
         y = ag.Parameter(1.0) * 2.0
     picture = ag.draw(y)
-    titles = [frame.title for frame in picture.model.frames]
+    titles = [frame.title for frame in picture.diagram.frames]
     assert titles == [*(f"s{i}" for i in range(6)), "… 889 more frames …", *(f"s{i}" for i in range(895, 900))]
     assert picture.scene.height < 1000
 
 
 def test_dot_has_the_same_boxes_edges_and_frames():
     graph = accepted_by_graphviz(ag.draw(network()).dot)
-    model = ag.draw(network()).model
+    model = ag.draw(network()).diagram
     assert len(graph.nodes()) == len(model.boxes)
     assert len(graph.edges()) == len(model.edges)
     assert len(graph.get_subgraph("cluster_0").subgraphs()) == 2  # the layers within the network
@@ -765,8 +765,8 @@ def test_a_long_formula_pushes_its_own_line_out_and_no_other():
 
 
 def test_a_small_graph_is_not_folded_and_a_large_one_is():
-    assert not ag.draw(network()).model.note
-    model = ag.draw(network((16, 16, 1))).model
+    assert not ag.draw(network()).diagram.note
+    model = ag.draw(network((16, 16, 1))).diagram
     assert len(model.boxes) <= 60
     assert "Folded:" in model.note
     assert "fold=False draws every value" in model.note
@@ -774,7 +774,7 @@ def test_a_small_graph_is_not_folded_and_a_large_one_is():
 
 def test_a_network_folds_by_layer():
     loss = network((16, 16, 1))
-    model = ag.draw(loss).model
+    model = ag.draw(loss).diagram
     assert {frame.title for frame in model.frames} == {"MLP", "layer 0", "layer 1", "layer 2"}
     inside = {}
     for box in model.boxes:
@@ -790,14 +790,14 @@ def test_a_network_folds_by_layer():
 
 
 def ag_parameters(loss):
-    from autograd_lite.engine.graph import order
+    from autograd_lite.engine.graph import toposort
 
-    return [v for v in order(loss) if isinstance(v, ag.Parameter)]
+    return [v for v in toposort(loss) if isinstance(v, ag.Parameter)]
 
 
 def test_micrograds_moons_loss_draws_as_a_dozen_odd_boxes():
     picture = ag.draw(scalar_network())
-    model = picture.model
+    model = picture.diagram
     assert 10 <= len(model.boxes) <= 30
     assert re.search(r"6\d,\d{3} values in \d\d boxes", model.note)
     assert [box.count for box in model.boxes if box.symbol == "relu"] == [1600, 1600, 100]
@@ -815,10 +815,10 @@ def test_the_steps_of_a_recurrence_are_one_box(steps):
     for _ in range(steps):
         y = y * 0.999
     picture = ag.draw(y)
-    titles = [box.title for box in picture.model.boxes]
+    titles = [box.title for box in picture.diagram.boxes]
     assert f"… {steps - 2:,} more of this shape" in titles
-    assert picture.model.boxes[-1].root
-    assert any(edge.source == edge.target for edge in picture.model.edges)
+    assert picture.diagram.boxes[-1].root
+    assert any(edge.source == edge.target for edge in picture.diagram.edges)
     assert x.name in titles
     parsed(picture)
     accepted_by_graphviz(picture.dot)
@@ -832,17 +832,17 @@ def test_a_recurrence_in_every_layout(engine, monkeypatch):
     for t in range(40):
         h = ag.tanh(w * ag.Value(float(t)) + u * h)
     h.backward()
-    model = ag.draw(h).model
+    model = ag.draw(h).diagram
     assert len(groups(parsed(ag.draw(h)), "box")) == len(model.boxes) < 20
     assert len(groups(parsed(ag.draw(h)), "edge")) == len(model.edges)
 
 
 def test_every_scalar_is_in_one_box():
     loss = network((16, 16, 1))
-    from autograd_lite.engine.graph import order
+    from autograd_lite.engine.graph import toposort
 
-    model = ag.draw(loss, fold=True).model
-    assert sum(box.count for box in model.boxes if not box.literal) == len(order(loss))
+    model = ag.draw(loss, fold=True).diagram
+    assert sum(box.count for box in model.boxes if not box.literal) == len(toposort(loss))
 
 
 @pytest.mark.parametrize("direction", ["BT", "LR"])
@@ -852,12 +852,12 @@ def test_steps_that_take_from_themselves_have_loops_beside_their_box(direction, 
     for _ in range(100):
         y = ag.maximum(y, y)
     picture = ag.draw(y, direction=direction)
-    loops = [i for i, edge in enumerate(picture.model.edges) if edge.source == edge.target]
+    loops = [i for i, edge in enumerate(picture.diagram.edges) if edge.source == edge.target]
     assert len(loops) == 2
     place = {group.id: group.shapes for group in picture.scene.groups}
     labels = []
     for i in loops:
-        rect = place[f"box{picture.model.edges[i].source}"][0]
+        rect = place[f"box{picture.diagram.edges[i].source}"][0]
         curve, ground, _ = place[f"edge{i}"]
         for x, y in (curve.points[0], curve.head[0]):
             if direction == "BT":
@@ -877,15 +877,15 @@ def test_steps_that_take_from_themselves_have_loops_beside_their_box(direction, 
 def test_a_recurrence_through_frames_keeps_no_frame_above_the_other():
     chain = [(0, 1), (1, 2), (2, 3), (0, 2)]
     boxes, edges = [(40.0, 20.0)] * 4, [(a, b, 0.0, 0.0) for a, b in chain]
-    around = Plan(boxes, edges, [(None, 9.0), (None, 9.0)], [0, 1, 0, 1], "BT")
+    around = Unplaced(boxes, edges, [(None, 9.0), (None, 9.0)], [0, 1, 0, 1], "BT")
     assert geometry.stacking(around) == []
     assert len(choice.by_ourselves(around).arrows) == 4
-    assert geometry.stacking(Plan(boxes, edges, around.frames, [0, 0, 1, 1], "BT")) == [(0, 2), (1, 2)]
+    assert geometry.stacking(Unplaced(boxes, edges, around.frames, [0, 0, 1, 1], "BT")) == [(0, 2), (1, 2)]
 
 
 @pytest.mark.parametrize("title", [20.0, 200.0])
 def test_frames_that_nothing_pulls_together_stand_side_by_side(title):
-    plan = Plan([(40.0, 20.0)] * 2, [], [(None, title)] * 2, [0, 1], "BT")
+    plan = Unplaced([(40.0, 20.0)] * 2, [], [(None, title)] * 2, [0, 1], "BT")
     (_, top, right, _), (left, other, _, _) = choice.by_ourselves(plan).frames
     assert 0.0 < left - right < 60.0
     assert top == other
@@ -903,7 +903,7 @@ def test_no_frame_lies_over_another_or_over_a_box_of_another():
         boxes = [(rng.choice([30.0, 60.0, 100.0]), 20.0) for _ in inside]
         pairs = [(a, b) for b in range(len(boxes)) for a in range(b) if rng.random() < 2 / len(boxes)]
         edges = [(a, b, *rng.choice([(0.0, 0.0), (30.0, 14.0)])) for a, b in pairs]
-        placed = choice.by_ourselves(Plan(boxes, edges, frames, inside, "BT"))
+        placed = choice.by_ourselves(Unplaced(boxes, edges, frames, inside, "BT"))
 
         around = [{None}]  # for each frame itself and those around it; None last
         for i, (parent, _) in enumerate(frames):
@@ -922,7 +922,7 @@ def test_no_frame_lies_over_another_or_over_a_box_of_another():
 
 def test_an_edge_past_very_many_rows_runs_straight(monkeypatch):
     chain = [(i, i + 1, 9.0, 9.0) for i in range(6)]
-    plan = Plan([(40.0, 20.0)] * 7, [*chain, (0, 6, 9.0, 9.0)], [], [None] * 7, "BT")
+    plan = Unplaced([(40.0, 20.0)] * 7, [*chain, (0, 6, 9.0, 9.0)], [], [None] * 7, "BT")
     round_about = layered.layered(plan)
     monkeypatch.setattr(layered, "MOST_POINTS", 3)
     straight = layered.layered(plan)
@@ -945,17 +945,17 @@ def test_the_head_of_an_arrow_looks_back_past_points_that_are_too_near():
 
 
 def test_fold_true_folds_a_small_graph():
-    model = ag.draw(network(), fold=True).model
+    model = ag.draw(network(), fold=True).diagram
     assert "Folded" in model.note
-    assert len(model.boxes) < len(ag.draw(network()).model.boxes)
+    assert len(model.boxes) < len(ag.draw(network()).diagram.boxes)
 
 
 def test_fold_false_insists():
     loss = network((8, 8, 1))
-    from autograd_lite.engine.graph import order, raw_operands
+    from autograd_lite.engine.graph import raw_operands, toposort
 
-    literals = sum(x.__class__ is float for v in order(loss) for x in raw_operands(v))
-    assert len(groups(parsed(ag.draw(loss, fold=False)), "box")) == len(order(loss)) + literals
+    literals = sum(x.__class__ is float for v in toposort(loss) for x in raw_operands(v))
+    assert len(groups(parsed(ag.draw(loss, fold=False)), "box")) == len(toposort(loss)) + literals
 
 
 def test_fold_false_refuses_what_nobody_could_read():
@@ -980,9 +980,9 @@ def test_a_graph_without_any_likeness_still_folds():
     functions = [ag.sin, ag.cos, ag.tanh, ag.sigmoid, ag.exp, ag.relu, ag.atan, ag.softplus]
     for i in range(300):
         v = functions[(i * i + i // 7) % 8](v * x + (v if i % 3 else x))
-    assert len(ag.draw(v).model.boxes) <= 60
-    order = graph.order(v)
-    sizes = {most: len(folded(order, [v], most, False).boxes) for most in (30, 20, 1)}
+    assert len(ag.draw(v).diagram.boxes) <= 60
+    toposort = graph.toposort(v)
+    sizes = {most: len(folded(toposort, [v], most, False).boxes) for most in (30, 20, 1)}
     assert sizes == {30: 27, 20: 11, 1: 11}  # of one shape; of one primitive, and there are no fewer
 
 
@@ -991,12 +991,12 @@ def test_names_too_long_to_compare_have_no_pattern():
     assert name_pattern([long + "1", long + "2"]) == ""
     assert name_pattern(["w1", long + "2"]) == ""
     total = ag.sum([ag.Parameter(0.1 * i, name=f"{long}{i}") for i in range(100)])
-    assert [box.note for box in ag.draw(total).model.boxes if box.count == 100] == [""]
+    assert [box.note for box in ag.draw(total).diagram.boxes if box.count == 100] == [""]
 
 
 def test_one_leaf_used_very_often():
     x = ag.Value(1.0, name="x")
-    model = ag.draw(ag.sum([x] * 100_000)).model
+    model = ag.draw(ag.sum([x] * 100_000)).diagram
     assert len(model.boxes) == 2
 
 
@@ -1040,15 +1040,15 @@ def test_numbers_of_two_times_are_told_in_words(fold):
     loss = w * w
     loss.backward()
     said = "A leaf was changed after this was computed"
-    assert said not in ag.draw(loss, fold=fold).model.note
+    assert said not in ag.draw(loss, fold=fold).diagram.note
     assert said not in str(ag.tape(loss))
     w.data = 1.0
-    assert said in ag.draw(loss, fold=fold).model.note
+    assert said in ag.draw(loss, fold=fold).diagram.note
     assert said in str(ag.tape(loss)).splitlines()[-1]
 
 
 def test_a_name_of_blanks_is_none():
-    assert [box.title for box in ag.draw(ag.Value(1.0, name="  ") + ag.Value(2.0, name="y")).model.boxes] == [
+    assert [box.title for box in ag.draw(ag.Value(1.0, name="  ") + ag.Value(2.0, name="y")).diagram.boxes] == [
         "v1",
         "y",
         "v3",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.folding.listing import Run, repeats
+from autograd_lite.folding.printing import Repeat, repeats
 
 
 def moons_like():
@@ -25,14 +25,14 @@ def recurrence(steps, w=None):
 
 
 def says(picture):
-    return [" ".join([box.title, box.symbol, *(text for _, text in box.lines)]) for box in picture.model.boxes]
+    return [" ".join([box.title, box.symbol, *(text for _, text in box.lines)]) for box in picture.diagram.boxes]
 
 
 def test_a_box_an_instruction():
     program = moons_like()
     picture = ag.draw(program)
     plan = program.plan()
-    assert len(picture.model.boxes) == len(plan.instructions)
+    assert len(picture.diagram.boxes) == len(plan.instructions)
     assert sum("matmul" in text for text in says(picture)) == sum(
         any(form.what == "matmul" for part in found for form in part) for found in plan.forms
     )
@@ -42,19 +42,19 @@ def test_a_box_an_instruction():
 
 def test_forward_and_backward_are_told_apart_and_the_result_is_on_top():
     picture = ag.draw(moons_like())
-    kinds = {box.kind for box in picture.model.boxes}
+    kinds = {box.kind for box in picture.diagram.boxes}
     assert {"parameter", "constant", "op", "backward"} <= kinds
-    assert [frame.title for frame in picture.model.frames] == ["forward", "backward"]
-    ends = {box.lines[-1][1]: i for i, box in enumerate(picture.model.boxes) if box.root}
+    assert [frame.title for frame in picture.diagram.frames] == ["forward", "backward"]
+    ends = {box.lines[-1][1]: i for i, box in enumerate(picture.diagram.boxes) if box.root}
     assert set(ends) == {"the result", "the gradient"}
     boxes = [group for group in picture.scene.groups if group.kind.startswith("box")]
     tops = [group.shapes[0].y for group in boxes]
-    forward = [tops[i] for i, box in enumerate(picture.model.boxes) if box.frame == 0]
-    backward = [tops[i] for i, box in enumerate(picture.model.boxes) if box.frame == 1]
+    forward = [tops[i] for i, box in enumerate(picture.diagram.boxes) if box.frame == 0]
+    backward = [tops[i] for i, box in enumerate(picture.diagram.boxes) if box.frame == 1]
     assert tops[ends["the result"]] == min(forward)
     assert tops[ends["the gradient"]] == max(backward)
-    for edge in picture.model.edges:  # up to the result, down to the gradient
-        source, target = (picture.model.boxes[i] for i in (edge.source, edge.target))
+    for edge in picture.diagram.edges:  # up to the result, down to the gradient
+        source, target = (picture.diagram.boxes[i] for i in (edge.source, edge.target))
         if source.frame == target.frame == 0:
             assert tops[edge.source] > tops[edge.target]
         if source.frame is not None and target.frame == 1:
@@ -65,9 +65,9 @@ def test_forward_and_backward_are_told_apart_and_the_result_is_on_top():
 def test_steps_that_repeat_are_counted(steps):
     program = recurrence(steps)
     picture = ag.draw(program)
-    assert len(picture.model.boxes) <= 30
-    assert any("more of this shape" in box.title for box in picture.model.boxes)
-    assert sum(box.count for box in picture.model.boxes) == len(program.plan().instructions)
+    assert len(picture.diagram.boxes) <= 30
+    assert any("more of this shape" in box.title for box in picture.diagram.boxes)
+    assert sum(box.count for box in picture.diagram.boxes) == len(program.plan().instructions)
     assert "more of this shape" in str(program)
     assert len(str(program).splitlines()) < 40
     assert max(map(len, str(program).splitlines())) < 600
@@ -83,10 +83,10 @@ def test_neighbours_share_a_box_where_there_are_many():
     program = ag.fold(ag.sum(h), params=w)
     assert len(program.plan().instructions) > 60
     picture = ag.draw(program)
-    assert len(picture.model.boxes) <= 60
-    assert any("steps" in box.symbol for box in picture.model.boxes)
-    assert sum(box.count for box in picture.model.boxes) == len(program.plan().instructions)
-    assert len(ag.draw(program, fold=False).model.boxes) == len(program.plan().instructions)
+    assert len(picture.diagram.boxes) <= 60
+    assert any("steps" in box.symbol for box in picture.diagram.boxes)
+    assert sum(box.count for box in picture.diagram.boxes) == len(program.plan().instructions)
+    assert len(ag.draw(program, fold=False).diagram.boxes) == len(program.plan().instructions)
     with pytest.raises(ValueError, match="more than fold=False draws"):
         ag.draw(recurrence(1000), fold=False)
 
@@ -103,7 +103,7 @@ def test_every_form(direction, tmp_path):
     for form in ("svg", "dot", "html", "png"):
         assert picture.save(tmp_path / f"p.{form}").stat().st_size > 500
     again = ag.draw(program, direction=direction)
-    assert again.model == picture.model
+    assert again.diagram == picture.diagram
     assert again.svg.replace(again.prefix, "") == picture.svg.replace(picture.prefix, "")
     ids = [part.get("id") for part in root.iter() if part.get("id")]
     assert len(ids) == len(set(ids))
@@ -117,13 +117,13 @@ def test_a_compiled_function_shows_what_it_ran_last():
     loss([[0.0, 1.0], [1.0, 2.0]], [0.0, 1.0])
     picture = ag.draw(loss)
     assert any("3 x rows" in text for text in says(picture))
-    assert any(box.title == "input 0" for box in picture.model.boxes)
+    assert any(box.title == "input 0" for box in picture.diagram.boxes)
 
 
 def test_without_a_gradient_there_is_one_frame_less():
     x = ag.Value(2.0)
     picture = ag.draw(ag.fold([ag.sin(x), ag.cos(x)]))
-    assert picture.model.frames == ()
+    assert picture.diagram.frames == ()
     assert any("result 1" in text for text in says(picture))
 
 
@@ -149,20 +149,20 @@ def test_instructions_of_many_kinds_share_a_box_by_what_they_do():
     plan = program.plan()
     picture = ag.draw(program)
     assert len(plan.instructions) > 140
-    assert len(picture.model.boxes) <= 30
-    assert sum(box.count for box in picture.model.boxes) == len(plan.instructions)
+    assert len(picture.diagram.boxes) <= 30
+    assert sum(box.count for box in picture.diagram.boxes) == len(plan.instructions)
     tanhs = [x for x in plan.instructions if x.op == "tanh" and x.slot < 0]
-    assert [box.count for box in picture.model.boxes if box.symbol == "tanh"] == [len(tanhs)]
+    assert [box.count for box in picture.diagram.boxes if box.symbol == "tanh"] == [len(tanhs)]
 
 
 def test_a_number_that_the_gradient_alone_takes_is_a_leaf_of_neither_frame():
     w = ag.Parameter(0.5)
-    model = ag.draw(ag.fold(w + 0.0, params=[w])).model
+    model = ag.draw(ag.fold(w + 0.0, params=[w])).diagram
     assert [(box.title, box.frame) for box in model.boxes if box.title == "numbers"] == [("numbers", None)]
 
 
 def test_runs_lie_apart():
-    assert repeats("ab" * 10 + "c" * 30) == [Run(0, 2, 10), Run(20, 1, 30)]
+    assert repeats("ab" * 10 + "c" * 30) == [Repeat(0, 2, 10), Repeat(20, 1, 30)]
     assert repeats("abcdefgh") == []
     assert repeats("") == []
 
@@ -205,8 +205,8 @@ def test_a_program_on_a_batch_stays_in_its_frames_and_on_the_page(make, directio
     groups = picture.scene.groups
     frames = [group.shapes[0] for group in groups if group.kind == "frame"]
     boxes = [group.shapes[0] for group in groups if group.kind.startswith("box")]
-    assert "1 / rows" in [box.title for box in picture.model.boxes]
-    for i, (box, at) in enumerate(zip(picture.model.boxes, boxes, strict=True)):
+    assert "1 / rows" in [box.title for box in picture.diagram.boxes]
+    for i, (box, at) in enumerate(zip(picture.diagram.boxes, boxes, strict=True)):
         for n, frame in enumerate(frames):
             across = min(at.x + at.width, frame.x + frame.width) - max(at.x, frame.x)
             down = min(at.y + at.height, frame.y + frame.height) - max(at.y, frame.y)
@@ -230,11 +230,11 @@ def test_a_leaf_says_which_boxes_take_it_without_an_arrow():
     program = ag.compile(lambda x, y: ag.losses.hinge(model(x), y), params=model, batch=True)
     program([[0.5, -1.0], [2.0, 0.3]], [1.0, -1.0])
     picture = ag.draw(program)
-    at, box = next((i, box) for i, box in enumerate(picture.model.boxes) if box.title == "constants")
-    assert not any(edge.source == at for edge in picture.model.edges)
+    at, box = next((i, box) for i, box in enumerate(picture.diagram.boxes) if box.title == "constants")
+    assert not any(edge.source == at for edge in picture.diagram.edges)
     taking = [f"%{k}" for k, x in enumerate(program.plan().instructions) if any(r.source == 3 for r in x.args)]
     assert box.lines[-1] == ("note", f"used by {', '.join(taking)}")
-    notes = [text for box in ag.draw(moons_like()).model.boxes for _, text in box.lines if "used by" in text]
+    notes = [text for box in ag.draw(moons_like()).diagram.boxes for _, text in box.lines if "used by" in text]
     assert any(text.startswith("also used by %") for text in notes)
 
 

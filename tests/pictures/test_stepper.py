@@ -54,7 +54,7 @@ def last(steps, part):
 
 @pytest.mark.parametrize("loss", [slides(), reused(), network(), *map(random_graph, range(6))], ids=lambda v: v.op)
 def test_the_steps_end_with_the_engines_numbers(loss):
-    steps, order = ag.step(loss).steps, graph.order(loss)
+    steps, order = ag.step(loss).steps, graph.toposort(loss)
     box = places(order).box
     assert last(steps, "f") == {box[node]: node.data for node in order}
     assert last(steps, "g") == {box[node]: g for node, g in adjoints(loss).items()}
@@ -73,7 +73,7 @@ def test_every_gradient_is_the_sum_of_what_was_added(loss):
 def test_each_edge_lights_once_from_the_box_whose_gradient_is_complete():
     loss = reused()
     stepper = ag.step(loss)
-    model = stepper.picture.model
+    model = stepper.picture.diagram
     lit = [step.edge for step in stepper.steps if step.edge is not None]
     assert sorted(lit) == [i for i, edge in enumerate(model.edges) if not edge.constant]
     for step in stepper.steps:
@@ -128,14 +128,14 @@ def test_a_branch_that_is_not_taken_gets_nothing():
     x = ag.Value(0.0, name="x")
     loss = ag.where(0.0, ag.log(x), x * 1.0)
     assert last(ag.step(loss).steps, "g") == {
-        places(graph.order(loss)).box[node]: g for node, g in adjoints(loss).items()
+        places(graph.toposort(loss)).box[node]: g for node, g in adjoints(loss).items()
     }
 
 
 def test_a_large_graph_is_stepped_through_folded():
     loss = scalar_network(examples=3)
     stepper = ag.step(loss)
-    model = stepper.picture.model
+    model = stepper.picture.diagram
     assert len(model.boxes) <= 60
     assert last(stepper.steps, "g") == {i: box.g for i, box in enumerate(model.boxes) if not box.literal and box.g}
 
@@ -197,7 +197,7 @@ def test_the_page_reaches_nothing_outside_itself():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_stay_text(name):
     loss = hostile_graph(HOSTILE[name])
-    page = ag.step(loss, ag.optim.SGD([p for p in graph.order(loss) if p.is_leaf], lr=0.1)).html
+    page = ag.step(loss, ag.optim.SGD([p for p in graph.toposort(loss) if p.is_leaf], lr=0.1)).html
     page.encode("utf-8")
     assert page.count("<script") == page.count("</script>") == 2
     assert "<b>" not in page
@@ -273,7 +273,7 @@ def opened(browser, path, **context):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     loss = slides()
-    parameters = [node for node in graph.order(loss) if isinstance(node, ag.Parameter)]
+    parameters = [node for node in graph.toposort(loss) if isinstance(node, ag.Parameter)]
     stepper = ag.step(loss, ag.optim.SGD(parameters, lr=0.05))
     return stepper, stepper.save(tmp_path_factory.mktemp("page") / "step.html")
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from autograd_lite.engine.notation import numbers, span
-from autograd_lite.pictures.diagrams.diagram import Box, Edge, Frame, Model
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame
 from autograd_lite.pictures.diagrams.grouped import DIGITS, name_pattern
 
 SEVERAL = 4
@@ -23,12 +23,12 @@ class Closed:
     """A Model with frames closed, and which frame of the whole picture is which.
 
     Args:
-        model: what is left to draw.
+        diagram: what is left to draw.
         boxes: by index of a box that stands for closed frames, the indices of those in the whole picture.
         frames: for each frame that is still open, its index in the whole picture.
     """
 
-    model: Model
+    diagram: Diagram
     boxes: dict[int, tuple[int, ...]]
     frames: tuple[int, ...]
 
@@ -41,82 +41,82 @@ def levels(frames: Sequence[Frame]) -> list[int]:
     return found
 
 
-def to_depth(model: Model, depth: int, together: bool = True) -> Closed:
+def to_depth(diagram: Diagram, depth: int, together: bool = True) -> Closed:
     """The picture with `depth` levels of frames open, and those below them closed.
 
     Args:
-        model: the whole picture.
+        diagram: the whole picture.
         depth: 0 closes the outermost frames.
         together: whether many closed frames alike share a box.
     """
-    return closed(model, {i for i, level in enumerate(levels(model.frames)) if level >= depth}, together)
+    return closed(diagram, {i for i, level in enumerate(levels(diagram.frames)) if level >= depth}, together)
 
 
-def closed(model: Model, shut: Collection[int], together: bool = True) -> Closed:
+def closed(diagram: Diagram, shut: Collection[int], together: bool = True) -> Closed:
     """The picture with some frames closed.
 
     Args:
-        model: the whole picture.
+        diagram: the whole picture.
         shut: indices of the frames to close; what is inside one of them goes with it. More than SEVERAL alike
             side by side, such as the neurons of a layer, are one box together.
         together: whether they are.
     """
     outermost: list[int | None] = []  # for each frame, the outermost closed one around it
-    for i, frame in enumerate(model.frames):
+    for i, frame in enumerate(diagram.frames):
         outer = None if frame.parent is None else outermost[frame.parent]
         outermost.append(outer if outer is not None else i if i in shut else None)
-    kept = [i for i in range(len(model.frames)) if outermost[i] is None]
+    kept = [i for i in range(len(diagram.frames)) if outermost[i] is None]
     new_frame = {i: n for n, i in enumerate(kept)}
 
     def place(frame: int | None) -> int | None:
         return None if frame is None else new_frame[frame]
 
-    sharing = _alike(model, outermost, SEVERAL if together else len(model.frames))
+    sharing = _alike(diagram, outermost, SEVERAL if together else len(diagram.frames))
     # Units: a box of its own, or closed frames with their boxes. They are named by their first box.
     unit: list[int] = []
     first: dict[int, int] = {}
-    for i, box in enumerate(model.boxes):
+    for i, box in enumerate(diagram.boxes):
         inside = None if box.frame is None else outermost[box.frame]
         unit.append(i if inside is None else first.setdefault(sharing[inside][0], i))
     frames_of = {i: sharing[frame] for frame, i in first.items()}
     members: dict[int, list[int]] = {}
     for i, u in enumerate(unit):
         members.setdefault(u, []).append(i)
-    crossing = [edge for edge in model.edges if unit[edge.source] != unit[edge.target]]
+    crossing = [edge for edge in diagram.edges if unit[edge.source] != unit[edge.target]]
     leaving = {edge.source for edge in crossing}
-    computes = {u: next((i for i in inside if model.boxes[i].kind == "op"), u) for u, inside in members.items()}
+    computes = {u: next((i for i in inside if diagram.boxes[i].kind == "op"), u) for u, inside in members.items()}
     order = _order(
         sorted(members, key=computes.__getitem__), [(unit[edge.source], unit[edge.target]) for edge in crossing]
     )
     index = {u: n for n, u in enumerate(order)}
     boxes = []
     for u in order:
-        box = model.boxes[u]
+        box = diagram.boxes[u]
         if u in frames_of:
-            titles = [model.frames[i].title for i in frames_of[u]]
+            titles = [diagram.frames[i].title for i in frames_of[u]]
             title = titles[0] if len(titles) == 1 else f"{len(titles)} × {name_pattern(titles)}"
-            parent = place(model.frames[frames_of[u][0]].parent)
-            boxes.append(_frame_box(title, parent, model, members[u], leaving))
+            parent = place(diagram.frames[frames_of[u][0]].parent)
+            boxes.append(_frame_box(title, parent, diagram, members[u], leaving))
         else:
             boxes.append(replace(box, frame=place(box.frame)))
-    frames = tuple(replace(model.frames[i], parent=place(model.frames[i].parent)) for i in kept)
-    edges = _edges(model, crossing, unit, index, frames_of)
+    frames = tuple(replace(diagram.frames[i], parent=place(diagram.frames[i].parent)) for i in kept)
+    edges = _edges(diagram, crossing, unit, index, frames_of)
     at = {index[u]: alike for u, alike in frames_of.items()}
-    note = f"Folded, and frames closed: {len(boxes)} boxes." if model.note and at else model.note
-    left = replace(model, boxes=tuple(boxes), edges=tuple(edges), frames=frames, note=note)
+    note = f"Folded, and frames closed: {len(boxes)} boxes." if diagram.note and at else diagram.note
+    left = replace(diagram, boxes=tuple(boxes), edges=tuple(edges), frames=frames, note=note)
     return Closed(left, at, tuple(kept))
 
 
-def _alike(model: Model, outermost: Sequence[int | None], several: int) -> dict[int, tuple[int, ...]]:
+def _alike(diagram: Diagram, outermost: Sequence[int | None], several: int) -> dict[int, tuple[int, ...]]:
     """For each closed frame those that share its box: itself, or all alike in the same frame if over `several`."""
     held: dict[int, Counter[str]] = {i: Counter() for i, outer in enumerate(outermost) if outer == i}
-    for box in model.boxes:
+    for box in diagram.boxes:
         outer = None if box.frame is None else outermost[box.frame]
         if outer is not None:
             held[outer][f"{box.kind} {box.symbol}"] += box.count
     groups: dict[Hashable, list[int]] = {}
     for i, what in held.items():
-        frame = model.frames[i]
+        frame = diagram.frames[i]
         groups.setdefault((frame.parent, DIGITS.sub("", frame.title), frozenset(what.items())), []).append(i)
     found: dict[int, tuple[int, ...]] = {}
     for group in groups.values():
@@ -125,10 +125,12 @@ def _alike(model: Model, outermost: Sequence[int | None], several: int) -> dict[
     return found
 
 
-def _frame_box(title: str, frame: int | None, model: Model, members: Sequence[int], leaving: Collection[int]) -> Box:
+def _frame_box(
+    title: str, frame: int | None, diagram: Diagram, members: Sequence[int], leaving: Collection[int]
+) -> Box:
     """The box of a closed frame: the ranges of what comes out of it, and how much it holds."""
-    inside = [model.boxes[i] for i in members]
-    out = [model.boxes[i] for i in members if i in leaving or model.boxes[i].root] or inside
+    inside = [diagram.boxes[i] for i in members]
+    out = [diagram.boxes[i] for i in members if i in leaving or diagram.boxes[i].root] or inside
     f = span(x for box in out for x in box.f)
     gs = [box.g for box in out if box.g is not None]
     g = span(x for pair in gs for x in pair) if gs else None
@@ -148,7 +150,7 @@ def _frame_box(title: str, frame: int | None, model: Model, members: Sequence[in
 
 
 def _edges(
-    model: Model, crossing: Sequence[Edge], unit: Sequence[int], index: dict[int, int], frames: Collection[int]
+    diagram: Diagram, crossing: Sequence[Edge], unit: Sequence[int], index: dict[int, int], frames: Collection[int]
 ) -> list[Edge]:
     """An edge for each that is left; those between the same two, one of them a closed frame, are one."""
     groups: dict[tuple[int, ...], list[Edge]] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autograd_lite.engine.notation import number
-from autograd_lite.pictures.diagrams.diagram import Box, Model
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram
 
 
-def compared(now: Model, before: Model) -> Model:
+def compared(now: Diagram, before: Diagram) -> Diagram:
     """The picture of now, with the numbers of before where they differ.
 
     Args:
@@ -40,8 +40,8 @@ def compared(now: Model, before: Model) -> Model:
     return replace(now, boxes=boxes, edges=edges, note=shown, about=f"{now.about}. Compared: {note}")
 
 
-def _boxes(model: Model) -> str:
-    return f"{len(model.boxes)} box{'es' * (len(model.boxes) != 1)}"
+def _boxes(diagram: Diagram) -> str:
+    return f"{len(diagram.boxes)} box{'es' * (len(diagram.boxes) != 1)}"
 
 
 def _called(box: Box) -> str:

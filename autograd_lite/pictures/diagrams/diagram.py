@@ -1,6 +1,6 @@
 """What a picture shows, as plain data: boxes, edges and frames, without a layout.
 
-`model` makes it of a graph, one box a Value; folded.py makes one with a box for many. The writers
+`diagram` makes it of a graph, one box a Value; folded.py makes one with a box for many. The writers
 (svg.py, dot_text.py) and the layouts read nothing else.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import TOOLTIP_NAME, Labels, assignment, formula, number, numbers, printable, spelled
 from autograd_lite.engine.scopes import Scope
-from autograd_lite.engine.value import Constant, Parameter, Value
+from autograd_lite.engine.value import Literal, Parameter, Value
 
 Range = tuple[float, float]
 
@@ -149,7 +149,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Model:
+class Diagram:
     """A picture before its layout.
 
     Args:
@@ -204,7 +204,7 @@ def kind(node: Any) -> str:
     """Which of the four tints a node has."""
     if node._row is not None:
         return "op"
-    return "parameter" if isinstance(node, Parameter) else "constant" if isinstance(node, Constant) else "input"
+    return "parameter" if isinstance(node, Parameter) else "constant" if isinstance(node, Literal) else "input"
 
 
 def paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
@@ -256,7 +256,7 @@ def common(a: tuple[Scope, ...], b: tuple[Scope, ...]) -> tuple[Scope, ...]:
     return a[:n]
 
 
-def model(
+def diagram_of(
     order: Sequence[Value],
     roots: Sequence[Value],
     shares: Mapping[tuple[Value, int], float] = MappingProxyType({}),
@@ -264,7 +264,7 @@ def model(
     amounts: bool = False,
     *,
     adjoint: Mapping[Value, float] | None = None,
-) -> Model:
+) -> Diagram:
     """One box a Value, one edge an operand slot.
 
     Args:
@@ -332,7 +332,7 @@ def model(
                     share = share / largest if isfinite(share) else 1.0
             constant = x.__class__ is float
             edges.append(Edge(source, here, i, (local, local), about=about, constant=constant, share=share, flow=flow))
-    return Model(tuple(boxes), tuple(edges), tuple(frames.found), about=summary(order, roots, labels, backward))
+    return Diagram(tuple(boxes), tuple(edges), tuple(frames.found), about=summary(order, roots, labels, backward))
 
 
 def title(node: Value, labels: Labels, frame: int | None) -> str:

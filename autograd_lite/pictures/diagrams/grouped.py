@@ -19,9 +19,9 @@ from autograd_lite.engine.value import Value
 from autograd_lite.folding.classes import CONSTANT, Slot, Unit, classes, shapes, units
 from autograd_lite.pictures.diagrams.diagram import (
     Box,
+    Diagram,
     Edge,
     Frames,
-    Model,
     backward_value,
     has_backward,
     kind,
@@ -72,7 +72,7 @@ def folded(
     could_unfold: bool,
     *,
     adjoint: Mapping[Value, float] | None = None,
-) -> Model:
+) -> Diagram:
     """A box for scalars that do the same thing.
 
     Args:
@@ -92,7 +92,7 @@ def folded(
         if best.boxes <= most:
             break
     assert best is not None
-    return _model(order, roots, graph, best, could_unfold, adjoint)
+    return _diagram(order, roots, graph, best, could_unfold, adjoint)
 
 
 def _partitions(
@@ -163,14 +163,14 @@ def _partition(
     return Partition(groups, of, literals)
 
 
-def _model(
+def _diagram(
     order: Sequence[Value],
     roots: Sequence[Value],
     graph: Sequence[Unit],
     partition: Partition,
     could_unfold: bool,
     adjoint: Mapping[Value, float] | None,
-) -> Model:
+) -> Diagram:
     labels, frames = Labels(order), Frames()
     backward: Callable[[Value], float | None] | None = None
     if adjoint is not None:
@@ -206,7 +206,7 @@ def _model(
         edges.append(Edge(box_of[source], box_of[target], len(edges), local, len(locals_), about))
     note = f"Folded: {len(order):,} values in {len(boxes)} boxes, those that are computed alike in one."
     note += " fold=False draws every value." if could_unfold else ""
-    return Model(
+    return Diagram(
         tuple(boxes),
         tuple(edges),
         tuple(frames.found),

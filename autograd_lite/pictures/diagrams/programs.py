@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from autograd_lite.engine.notation import LONGEST_NAME, TOOLTIP_NAME, printable
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.instructions import Instruction
-from autograd_lite.folding.listing import Run, lanes, name, operand, repeats, shapes, terms
 from autograd_lite.folding.plan import Plan
+from autograd_lite.folding.printing import Repeat, lanes, name, operand, repeats, shapes, terms
 from autograd_lite.folding.reverse import sources
-from autograd_lite.pictures.diagrams.diagram import Box, Edge, Frame, Model
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame
 
 Array = Any
 
@@ -30,14 +30,14 @@ MOST_TERMS = 7
 """Terms of a sum that a box shows; its tooltip shows more."""
 
 
-class Group(NamedTuple):
+class Block(NamedTuple):
     """Instructions that share a box: neighbours one after another (`fused`), or steps of one shape."""
 
     members: list[int]
     fused: bool = False
 
 
-def program_model(plan: Plan, results: int, constants: Array, most: int, fold: bool | None) -> Model:
+def program_diagram(plan: Plan, results: int, constants: Array, most: int, fold: bool | None) -> Diagram:
     """The picture of a plan.
 
     Args:
@@ -48,7 +48,7 @@ def program_model(plan: Plan, results: int, constants: Array, most: int, fold: b
         fold: False for a box an instruction; True to shorten however few they are.
     """
     backward = _backward(plan, results)
-    best: list[Group] | None = None
+    best: list[Block] | None = None
     for grouping in GROUPINGS[:1] if fold is False else GROUPINGS[1:] if fold else GROUPINGS:
         groups = grouping(plan, backward)
         if best is None or len(groups) < len(best):
@@ -56,7 +56,7 @@ def program_model(plan: Plan, results: int, constants: Array, most: int, fold: b
         if len(best) <= most:
             break
     assert best is not None
-    return _model(plan, results, constants, backward, best)
+    return _diagram(plan, results, constants, backward, best)
 
 
 def _backward(plan: Plan, results: int) -> list[bool]:
@@ -77,26 +77,26 @@ def _backward(plan: Plan, results: int) -> list[bool]:
 # --- which instructions share a box -----------------------------------------------------------------------
 
 
-def _each(plan: Plan, backward: Sequence[bool]) -> list[Group]:
-    return [Group([k]) for k in range(len(plan.instructions))]
+def _each(plan: Plan, backward: Sequence[bool]) -> list[Block]:
+    return [Block([k]) for k in range(len(plan.instructions))]
 
 
-def _repeated(plan: Plan, backward: Sequence[bool]) -> list[Group]:
+def _repeated(plan: Plan, backward: Sequence[bool]) -> list[Block]:
     """The first step of each run, and a box for all that follow, instruction by instruction."""
     keys = [(one, two) for one, two in zip(shapes(plan), backward, strict=True)]
-    groups: list[Group] = []
+    groups: list[Block] = []
     at = 0
-    for run in [*repeats(keys), Run(len(keys), 1, 0)]:
-        groups += [Group([k]) for k in range(at, min(run.start + run.period, len(keys)))]
+    for run in [*repeats(keys), Repeat(len(keys), 1, 0)]:
+        groups += [Block([k]) for k in range(at, min(run.start + run.period, len(keys)))]
         at = run.start + run.period * run.times
         groups += [
-            Group(list(range(run.start + run.period + k, at, run.period)))
+            Block(list(range(run.start + run.period + k, at, run.period)))
             for k in range(run.period if run.times else 0)
         ]
     return groups
 
 
-def _fused(plan: Plan, backward: Sequence[bool]) -> list[Group]:
+def _fused(plan: Plan, backward: Sequence[bool]) -> list[Block]:
     """Neighbours that work lane by lane on as many lanes, where nothing else sees what passes between them."""
     groups = _repeated(plan, backward)
     of = {k: g for g, group in enumerate(groups) for k in group.members}
@@ -122,7 +122,7 @@ def _fused(plan: Plan, backward: Sequence[bool]) -> list[Group]:
     fused: dict[int, list[int]] = {}
     for g, group in enumerate(groups):
         fused.setdefault(home[g], []).extend(group.members)
-    return [Group(members, len(members) > len(groups[g].members)) for g, members in fused.items()]
+    return [Block(members, len(members) > len(groups[g].members)) for g, members in fused.items()]
 
 
 def _lane_by_lane(plan: Plan, k: int) -> bool:
@@ -132,23 +132,23 @@ def _lane_by_lane(plan: Plan, k: int) -> bool:
     return x.op not in LEAVES and x.counts is None
 
 
-def _alike(plan: Plan, backward: Sequence[bool]) -> list[Group]:
+def _alike(plan: Plan, backward: Sequence[bool]) -> list[Block]:
     """Instructions of one shape."""
     groups: dict[Any, list[int]] = {}
     for k, key in enumerate(shapes(plan)):
         groups.setdefault((key, backward[k]), []).append(k)
-    return [Group(members) for members in groups.values()]
+    return [Block(members) for members in groups.values()]
 
 
-def _same(plan: Plan, backward: Sequence[bool]) -> list[Group]:
+def _same(plan: Plan, backward: Sequence[bool]) -> list[Block]:
     """Instructions that do the same thing."""
     groups: dict[Any, list[int]] = {}
     for k, x in enumerate(plan.instructions):
         groups.setdefault((k if x.op in LEAVES else -1, x.op, x.name, x.slot, backward[k]), []).append(k)
-    return [Group(members) for members in groups.values()]
+    return [Block(members) for members in groups.values()]
 
 
-GROUPINGS: list[Callable[[Plan, Sequence[bool]], list[Group]]] = [_each, _repeated, _fused, _alike, _same]
+GROUPINGS: list[Callable[[Plan, Sequence[bool]], list[Block]]] = [_each, _repeated, _fused, _alike, _same]
 """From fine to coarse."""
 
 
@@ -166,7 +166,7 @@ LEAF_NAMES = {"theta": "parameters", "seed": "1 / rows"}
 KINDS = {"theta": "parameter", "constants": "constant", "seed": "backward", "": "constant"}
 
 
-def _model(plan: Plan, results: int, constants: Array, backward: Sequence[bool], groups: list[Group]) -> Model:
+def _diagram(plan: Plan, results: int, constants: Array, backward: Sequence[bool], groups: list[Block]) -> Diagram:
     outputs: dict[int, str] = {}
     for k, ref in enumerate(plan.outputs):
         word = "the gradient" if k >= results else "the result" if results == 1 else f"result {k}"
@@ -194,11 +194,11 @@ def _model(plan: Plan, results: int, constants: Array, backward: Sequence[bool],
     about += f": {count - extra:,} up to the result, {extra:,} more down to the gradient" if extra else ""
     note = f"{about}." if len(groups) == count else f"{about}, in {len(groups)} boxes; print(program) lists them."
     frames = (Frame("forward"), Frame("backward")) if down else ()
-    return Model(tuple(boxes), tuple(edges), frames, note, about)
+    return Diagram(tuple(boxes), tuple(edges), frames, note, about)
 
 
 def _taken(
-    plan: Plan, placed: list[Group], leaves: int, backward: Sequence[bool]
+    plan: Plan, placed: list[Block], leaves: int, backward: Sequence[bool]
 ) -> tuple[dict[tuple[int, int], list[str]], dict[int, list[int]]]:
     """Which box takes from which, and in which instructions; and for each leaf the boxes that it has no arrow to.
 
@@ -226,7 +226,7 @@ def _taken(
 
 def _box(
     plan: Plan,
-    group: Group,
+    group: Block,
     constants: Array,
     backward: bool,
     frame: int | None,

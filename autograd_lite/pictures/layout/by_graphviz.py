@@ -8,7 +8,7 @@ import subprocess
 import threading
 from typing import Any
 
-from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Plan, Point, stacking
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Point, Unplaced, stacking
 
 _graphviz = threading.Lock()  # the library keeps state of its own
 
@@ -21,7 +21,7 @@ PAGE = 800.0
 """Pixels of a notebook's page, across."""
 
 
-def by_pygraphviz(plan: Plan) -> Placed | None:
+def by_pygraphviz(plan: Unplaced) -> Placed | None:
     """Graphviz in this process, if pygraphviz is installed and works here."""
     try:
         import pygraphviz
@@ -36,7 +36,7 @@ def by_pygraphviz(plan: Plan) -> Placed | None:
     return _read(answer, plan)
 
 
-def by_command(plan: Plan) -> Placed | None:
+def by_command(plan: Unplaced) -> Placed | None:
     """The `dot` command, if there is one."""
     command = shutil.which("dot")
     if command is None:
@@ -52,7 +52,7 @@ def by_command(plan: Plan) -> Placed | None:
 # --- the question to Graphviz, and its answer ---------------------------------------------------------
 
 
-def question(plan: Plan) -> str:
+def question(plan: Unplaced) -> str:
     """The plan in DOT: boxes and labels of a fixed size, clusters for frames."""
 
     def blank(w: float, h: float) -> str:
@@ -92,7 +92,7 @@ def question(plan: Plan) -> str:
     return "\n".join([*lines, "}"])
 
 
-def _read(answer: bytes | str, plan: Plan) -> Placed | None:
+def _read(answer: bytes | str, plan: Unplaced) -> Placed | None:
     """Graphviz's JSON, whose y grows upwards, as a Placed; None if it is not all there."""
     try:
         found: dict[str, Any] = json.loads(answer)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autograd_lite.pictures.layout.by_graphviz import LONGEST_EDGES, PAGE, by_command, by_pygraphviz
-from autograd_lite.pictures.layout.geometry import Placed, Plan, depths
+from autograd_lite.pictures.layout.geometry import Placed, Unplaced, depths
 
 
-def place(plan: Plan) -> Placed:
+def place(plan: Unplaced) -> Placed:
     """Lay out with the first engine that is there; frames and many long edges with ours.
 
     Graphviz takes an edge round every frame that it does not end in, and so puts the inputs of a
@@ -25,7 +25,7 @@ def place(plan: Plan) -> Placed:
     return _narrowed(plan, placed or by_ourselves(plan))
 
 
-def _narrowed(plan: Plan, placed: Placed) -> Placed:
+def _narrowed(plan: Unplaced, placed: Placed) -> Placed:
     """A layout wider than a page once more by ours, with leaves in several rows, if that is much narrower."""
     from autograd_lite.pictures.layout.layered import layered
 
@@ -36,12 +36,12 @@ def _narrowed(plan: Plan, placed: Placed) -> Placed:
     return placed
 
 
-def by_ourselves(plan: Plan) -> Placed:
+def by_ourselves(plan: Unplaced) -> Placed:
     """The small layered layout of layered.py, which is always there."""
     from autograd_lite.pictures.layout.layered import layered
 
     return layered(plan)
 
 
-ENGINES: list[Callable[[Plan], Placed | None]] = [by_pygraphviz, by_command]
+ENGINES: list[Callable[[Unplaced], Placed | None]] = [by_pygraphviz, by_command]
 """What is asked before our own layout; None where it is not there, or fails."""

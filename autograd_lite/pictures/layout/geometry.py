@@ -22,7 +22,7 @@ class Arrow:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Unplaced:
     """What to lay out.
 
     Args:
@@ -73,7 +73,7 @@ def depths(boxes: int, edges: Iterable[tuple[int, int]]) -> list[int]:
     return depth
 
 
-def stacking(plan: Plan) -> list[tuple[int, int]]:
+def stacking(plan: Unplaced) -> list[tuple[int, int]]:
     """Pairs of boxes, the second to be above the first, that put a frame above the frames it takes from.
 
     Without them the weights of a second layer stand beside the first layer, and the two frames side by side.

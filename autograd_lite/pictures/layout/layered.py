@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
 
-from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Plan, Point, depths, stacking
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Point, Unplaced, depths, stacking
 
 BESIDE = 12.0
 """Between two boxes of a row."""
@@ -61,7 +61,7 @@ class Item:
     box: bool = False
 
 
-def layered(plan: Plan, stagger: int = 1) -> Placed:
+def layered(plan: Unplaced, stagger: int = 1) -> Placed:
     """Lay a plan out.
 
     Args:
@@ -72,7 +72,7 @@ def layered(plan: Plan, stagger: int = 1) -> Placed:
 
 
 class _Layout:
-    def __init__(self, plan: Plan, stagger: int) -> None:
+    def __init__(self, plan: Unplaced, stagger: int) -> None:
         self.plan, self.turned, self.stagger = plan, plan.direction == "LR", stagger
         self.around: list[tuple[int, ...]] = []
         for i, (parent, _) in enumerate(plan.frames):

@@ -27,11 +27,11 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
         picture: the picture with every number in it.
         steps: what appears one after another.
     """
-    model, prefix = picture.model, picture.prefix
+    diagram, prefix = picture.diagram, picture.prefix
     total = PACE * len(steps) + REST
     appears: dict[str, int] = {}  # a selector and the step at which it is to be seen for good
     flashes: dict[tuple[str, int, str], dict[int, str]] = {}
-    computed = {i: 0 for i, box in enumerate(model.boxes) if box.literal}
+    computed = {i: 0 for i, box in enumerate(diagram.boxes) if box.literal}
     for k, step in enumerate(steps):
         name = "note" if step.part == "new" else step.part
         for box in step.fills:
@@ -43,7 +43,7 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
             flashes.setdefault(("box", step.box, "rect"), {})[k] = colour
         if step.edge is not None:
             flashes.setdefault(("edge", step.edge, "path"), {})[k] = VERMILION
-    for e, edge in enumerate(model.edges):
+    for e, edge in enumerate(diagram.edges):
         appears[f"#{prefix}-edge{e}>:not(path):not(polygon):not(title)"] = computed[edge.target]
     rules: dict[int, list[str]] = {}
     for selector, k in appears.items():

@@ -1,4 +1,4 @@
-"""A model in DOT, the language of Graphviz, written with the graphviz package."""
+"""A diagram in DOT, the language of Graphviz, written with the graphviz package."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from html import escape
 
 import graphviz
 
-from autograd_lite.pictures.diagrams.diagram import Box, Model
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram
 from autograd_lite.pictures.writers.scene import BLUE, FRAME_LINE, LINE, TINTS, VERMILION
 
 
-def dot_text(model: Model, direction: str, dpi: float | None = None) -> str:
+def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
     """The DOT text of a picture; its labels are HTML-like, in which a backslash means nothing.
 
     Args:
-        model: what to draw.
+        diagram: what to draw.
         direction: Graphviz's rankdir.
         dpi: dots to the inch of a bitmap; None leaves it to Graphviz.
     """
@@ -31,10 +31,10 @@ def dot_text(model: Model, direction: str, dpi: float | None = None) -> str:
     )
     if dpi is not None:
         graph.attr(dpi=f"{dpi:g}")
-    if model.note:
-        graph.attr(label=graphviz.escape(model.note), labelloc="b", fontname="Helvetica", fontsize="11")
-    bodies = [graphviz.Digraph(name=f"cluster_{i}") for i in range(len(model.frames))]
-    for i, frame in enumerate(model.frames):
+    if diagram.note:
+        graph.attr(label=graphviz.escape(diagram.note), labelloc="b", fontname="Helvetica", fontsize="11")
+    bodies = [graphviz.Digraph(name=f"cluster_{i}") for i in range(len(diagram.frames))]
+    for i, frame in enumerate(diagram.frames):
         title = f"<<B>{_safe(frame.title)}</B>>"
         bodies[i].attr(
             label=title,
@@ -45,7 +45,7 @@ def dot_text(model: Model, direction: str, dpi: float | None = None) -> str:
             fontname="Helvetica",
             fontsize="11",
         )
-    for i, box in enumerate(model.boxes):
+    for i, box in enumerate(diagram.boxes):
         (graph if box.frame is None else bodies[box.frame]).node(
             f"n{i}",
             label=_label(box),
@@ -54,9 +54,9 @@ def dot_text(model: Model, direction: str, dpi: float | None = None) -> str:
             tooltip=graphviz.escape(box.about),
         )
     for i in reversed(range(len(bodies))):  # a frame comes after the one around it: innermost first
-        parent = model.frames[i].parent
+        parent = diagram.frames[i].parent
         (graph if parent is None else bodies[parent]).subgraph(bodies[i])
-    for edge in model.edges:
+    for edge in diagram.edges:
         style = "dashed" if edge.idle else "solid"
         marked = {} if edge.share is None else {"color": VERMILION, "penwidth": "3"}
         tooltip = graphviz.escape(edge.about)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autograd_lite.pictures.diagrams.collapsed import Closed, closed, levels
-from autograd_lite.pictures.diagrams.diagram import Model
+from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.writers.scene import scene
 from autograd_lite.pictures.writers.svg import svg
 
@@ -27,7 +27,7 @@ CLOSED = 60
 """Boxes of the view with every frame closed, above which the folded picture is the one to open and close."""
 
 
-def page(picture: Any, wholes: Sequence[Callable[[], Model]]) -> str:
+def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
     """The text of the page.
 
     Args:
@@ -54,24 +54,26 @@ def page(picture: Any, wholes: Sequence[Callable[[], Model]]) -> str:
     }
     for n, (opened, view) in enumerate(found, 1):
         prefix = f"{picture.prefix}-{n}"
-        views.append(f'<div class="view" id="view{n}" hidden>{svg(scene(view.model, picture.direction), prefix)}</div>')
+        views.append(
+            f'<div class="view" id="view{n}" hidden>{svg(scene(view.diagram, picture.direction), prefix)}</div>'
+        )
         for box, frames in view.boxes.items():
             # Of several alike the next one opens, so that all have their turn.
             following = next((i for i in frames if opened is None or i > opened), frames[0])
             if following in where:
                 targets[f"{prefix}-box{box}"] = where[following]
-                labels[f"{prefix}-box{box}"] = f"Open {view.model.boxes[box].title}"
+                labels[f"{prefix}-box{box}"] = f"Open {view.diagram.boxes[box].title}"
                 focus[f"{prefix}-box{box}"] = titles[where[following], following]
-        for i, frame in enumerate(view.model.frames):
+        for i, frame in enumerate(view.diagram.frames):
             around = None if frame.parent is None else view.frames[frame.parent]
             targets[f"{prefix}-frame{i}-title"] = where.get(around, 1)
             labels[f"{prefix}-frame{i}-title"] = f"Close {frame.title}"
             focus[f"{prefix}-frame{i}-title"] = boxes[where.get(around, 1), view.frames[i]]
     data = {"targets": targets, "labels": labels, "focus": focus, "views": len(views)}
-    return document("page", picture.model.about, data, views="\n".join(views))
+    return document("page", picture.diagram.about, data, views="\n".join(views))
 
 
-def _views(wholes: Sequence[Callable[[], Model]]) -> list[tuple[int | None, Closed]]:
+def _views(wholes: Sequence[Callable[[], Diagram]]) -> list[tuple[int | None, Closed]]:
     """Which frame is open, None for none, and the picture with it."""
     for n, make in enumerate(wholes, 1):
         whole = make()
@@ -79,23 +81,23 @@ def _views(wholes: Sequence[Callable[[], Model]]) -> list[tuple[int | None, Clos
         if not every:
             return []
         top = closed(whole, every)
-        if len(top.model.boxes) <= CLOSED or n == len(wholes):
+        if len(top.diagram.boxes) <= CLOSED or n == len(wholes):
             views: list[tuple[int | None, Closed]] = [(None, top)]
             level = levels(whole.frames)
             for frame in sorted(every, key=level.__getitem__):
                 if len(views) < VIEWS:
                     view = closed(whole, every.difference(_way(whole, frame)))
-                    if len(view.model.boxes) <= BOXES:
+                    if len(view.diagram.boxes) <= BOXES:
                         views.append((frame, view))
             return views
     return []
 
 
-def _way(model: Model, frame: int | None) -> Iterator[int]:
+def _way(diagram: Diagram, frame: int | None) -> Iterator[int]:
     """A frame and those around it."""
     while frame is not None:
         yield frame
-        frame = model.frames[frame].parent
+        frame = diagram.frames[frame].parent
 
 
 def document(name: str, title: str, data: Any, **parts: str) -> str:

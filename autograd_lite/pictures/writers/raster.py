@@ -128,7 +128,7 @@ def by_command(picture: Any, form: str, dpi: float) -> bytes | None:
 def _dot(picture: Any, form: str, dpi: float) -> str:
     from autograd_lite.pictures.writers.dot import dot_text
 
-    return dot_text(picture.model, picture.direction, dpi if form == "png" else None)
+    return dot_text(picture.diagram, picture.direction, dpi if form == "png" else None)
 
 
 PAINTERS = [by_matplotlib, by_pygraphviz, by_command]

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from autograd_lite.pictures.diagrams.diagram import Box, Edge, Model
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge
 from autograd_lite.pictures.layout.choice import place
-from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Plan, Point
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Point, Unplaced
 from autograd_lite.pictures.writers.text_width import width
 
 BLUE, VERMILION = "#0072B2", "#D55E00"
@@ -81,7 +81,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Group:
+class Shapes:
     """Shapes that belong together: a box, an edge, a frame; `about` is their tooltip."""
 
     id: str
@@ -96,7 +96,7 @@ class Scene:
 
     width: float
     height: float
-    groups: tuple[Group, ...]
+    groups: tuple[Shapes, ...]
     about: str
 
 
@@ -116,40 +116,40 @@ def label_size(edge: Edge) -> tuple[float, float]:
     return (width(edge.label, SMALL) + 8, SMALL + 5) if edge.label else (0.0, 0.0)
 
 
-def scene(model: Model, direction: str) -> Scene:
-    """Lay a model out and draw it.
+def scene(diagram: Diagram, direction: str) -> Scene:
+    """Lay a diagram out and draw it.
 
     Args:
-        model: the boxes, edges and frames.
+        diagram: the boxes, edges and frames.
         direction: "BT" (root on top) or "LR" (root at the right).
     """
-    slots = Counter(edge.target for edge in model.edges)
-    sizes = [box_size(box, slots[i]) for i, box in enumerate(model.boxes)]
-    plan = Plan(
+    slots = Counter(edge.target for edge in diagram.edges)
+    sizes = [box_size(box, slots[i]) for i, box in enumerate(diagram.boxes)]
+    plan = Unplaced(
         sizes,
-        [(edge.source, edge.target, *label_size(edge)) for edge in model.edges],
-        [(frame.parent, width(frame.title, SMALL, bold=True) + 4) for frame in model.frames],
-        [box.frame for box in model.boxes],
+        [(edge.source, edge.target, *label_size(edge)) for edge in diagram.edges],
+        [(frame.parent, width(frame.title, SMALL, bold=True) + 4) for frame in diagram.frames],
+        [box.frame for box in diagram.boxes],
         direction,
     )
     placed = _moved(place(plan), MARGIN)
-    groups = [_frame(i, frame.title, placed) for i, frame in enumerate(model.frames)]
-    titles = [_frame_title(i, frame.title, placed) for i, frame in enumerate(model.frames)]
+    groups = [_frame(i, frame.title, placed) for i, frame in enumerate(diagram.frames)]
+    titles = [_frame_title(i, frame.title, placed) for i, frame in enumerate(diagram.frames)]
     groups += [
-        _edge(i, edge, arrow, model) for i, (edge, arrow) in enumerate(zip(model.edges, placed.arrows, strict=True))
+        _edge(i, edge, arrow, diagram) for i, (edge, arrow) in enumerate(zip(diagram.edges, placed.arrows, strict=True))
     ]
     groups += titles  # above the edges
     groups += [
-        _box(i, box, at, size) for i, (box, at, size) in enumerate(zip(model.boxes, placed.boxes, sizes, strict=True))
+        _box(i, box, at, size) for i, (box, at, size) in enumerate(zip(diagram.boxes, placed.boxes, sizes, strict=True))
     ]
     wide, high = placed.width, placed.height
-    if model.note:
-        lines = _wrapped(model.note, max(wide - 2 * MARGIN, 360.0))
+    if diagram.note:
+        lines = _wrapped(diagram.note, max(wide - 2 * MARGIN, 360.0))
         texts = tuple(Text(MARGIN, high + 4 + 15 * i, line, "note", SMALL, LINE) for i, line in enumerate(lines))
-        groups.append(Group("note", "note", model.note, texts))
+        groups.append(Shapes("note", "note", diagram.note, texts))
         wide = max(wide, *(width(line, SMALL) + 2 * MARGIN for line in lines))
         high += 15 * len(lines) + 2
-    return Scene(wide, high, tuple(groups), model.about)
+    return Scene(wide, high, tuple(groups), diagram.about)
 
 
 def _moved(placed: Placed, by: float) -> Placed:
@@ -167,26 +167,26 @@ def _moved(placed: Placed, by: float) -> Placed:
     )
 
 
-def _frame(i: int, title: str, placed: Placed) -> Group:
+def _frame(i: int, title: str, placed: Placed) -> Shapes:
     x0, y0, x1, y1 = placed.frames[i]
     rect = Rect(x0, y0, x1 - x0, y1 - y0, FRAME_TINT, FRAME_LINE, round=10.0, opacity=0.07)
-    return Group(f"frame{i}", "frame", title, (rect,))
+    return Shapes(f"frame{i}", "frame", title, (rect,))
 
 
-def _frame_title(i: int, title: str, placed: Placed) -> Group:
+def _frame_title(i: int, title: str, placed: Placed) -> Shapes:
     x0, y0, *_ = placed.frames[i]
     text = Text(x0 + 9, y0 + FRAME_TITLE - 3, title, "frame", SMALL, "#56618A", bold=True)
-    return Group(f"frame{i}-title", "frame-title", title, (text,))
+    return Shapes(f"frame{i}-title", "frame-title", title, (text,))
 
 
-def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Group:
+def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Shapes:
     (x, y), (w, h) = at, size
     left, top, right = x - w / 2, y - h / 2, x + w / 2
     stroke, thick = (INK, 3.0) if box.root else (LINE, 1.0)
     shapes: list[Rect | Curve | Text] = [Rect(left, top, w, h, TINTS[box.kind], stroke, thick)]
     if box.literal:
         shapes.append(Text(x, y + 4.5, box.lines[0][1], "f", SIZE, BLUE, "middle", bold=True))
-        return Group(f"box{i}", f"box {box.kind}", box.about, tuple(shapes))
+        return Shapes(f"box{i}", f"box {box.kind}", box.about, tuple(shapes))
     base = top + PAD + 9
     shapes.append(Text(left + PAD, base, box.title, "title", bold=True))
     if box.symbol:
@@ -196,21 +196,21 @@ def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Group:
         base += ROW
         plain = part in SMALL_PRINT
         shapes.append(Text(left + PAD, base, text, part, SMALL if plain else SIZE, colours[part], bold=not plain))
-    return Group(f"box{i}", f"box {box.kind}{' root' if box.root else ''}", box.about, tuple(shapes))
+    return Shapes(f"box{i}", f"box {box.kind}{' root' if box.root else ''}", box.about, tuple(shapes))
 
 
-def _edge(i: int, edge: Edge, arrow: Arrow, model: Model) -> Group:
+def _edge(i: int, edge: Edge, arrow: Arrow, diagram: Diagram) -> Shapes:
     colour = FAINT if edge.idle else LINE if edge.share is None else VERMILION
     thick = 1.2 if edge.share is None else 1.6 + 3.0 * min(abs(edge.share), 1.0)
-    points, head = _headed(arrow.points, 3.0 if model.boxes[edge.target].root else 1.5, HEAD + 1.8 * (thick - 1.2))
+    points, head = _headed(arrow.points, 3.0 if diagram.boxes[edge.target].root else 1.5, HEAD + 1.8 * (thick - 1.2))
     x, y = arrow.label
     curve = Curve(points, colour, head, edge.idle, thick)
     if not edge.label:
-        return Group(f"edge{i}", "edge", edge.about, (curve,))
+        return Shapes(f"edge{i}", "edge", edge.about, (curve,))
     wide = width(edge.label, SMALL) + 2
     ground = Rect(x - wide / 2, y - 7, wide, 14, "#FFFFFF", opacity=0.9, round=4.0)  # so that no line runs through it
     label = Text(x, y + 4, edge.label, "local", SMALL, LINE if edge.idle else INK, "middle")
-    return Group(f"edge{i}", "edge", edge.about, (curve, ground, label))
+    return Shapes(f"edge{i}", "edge", edge.about, (curve, ground, label))
 
 
 def _headed(points: Sequence[Point], gap: float, size: float) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from autograd_lite.pictures.writers.scene import SMALLEST, Curve, Group, Rect, Scene, Text
+from autograd_lite.pictures.writers.scene import SMALLEST, Curve, Rect, Scene, Shapes, Text
 
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
@@ -38,7 +38,7 @@ def svg(scene: Scene, prefix: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _group(group: Group, prefix: str) -> str:
+def _group(group: Shapes, prefix: str) -> str:
     shapes = "".join(_shape(shape) for shape in group.shapes)
     return f'<g id="{prefix}-{group.id}" class="{group.kind}"><title>{escape(group.about)}</title>{shapes}</g>'
 

@@ -30,7 +30,7 @@ def listing(plan: Plan, results: int, constants: Array = None) -> str:
     count = len(plan.instructions)
     lines: list[tuple[str, str, str]] = []
     at = 0
-    for run in [*repeats(shapes(plan)), Run(count, 1, 0)]:
+    for run in [*repeats(shapes(plan)), Repeat(count, 1, 0)]:
         shown = min(run.start + 2 * run.period, count)
         lines += [_line(plan, k, constants) for k in range(at, shown)]
         at = run.start + run.period * run.times
@@ -122,7 +122,7 @@ def shown_ref(ref: Ref) -> str:
 
     Example:
         >>> from autograd_lite.folding.instructions import Ref
-        >>> from autograd_lite.folding.listing import shown_ref
+        >>> from autograd_lite.folding.printing import shown_ref
         >>> [shown_ref(Ref(3, lanes)) for lanes in (None, np.array([7]), np.arange(16), np.array([5, 5]))]
         ['%3', '%3[7]', '%3[0:16]', '%3[2 lanes]']
     """
@@ -139,7 +139,7 @@ def shown_ref(ref: Ref) -> str:
 # --- steps that repeat ------------------------------------------------------------------------------------
 
 
-class Run(NamedTuple):
+class Repeat(NamedTuple):
     """`times` repetitions of `period` instructions, from the instruction `start` on."""
 
     start: int
@@ -164,26 +164,26 @@ def shapes(plan: Plan) -> list[Hashable]:
     return [(mine, tuple(own[i] for i in sorted(sources(x)))) for mine, x in zip(own, plan.instructions, strict=True)]
 
 
-def repeats(keys: Sequence[Hashable]) -> list[Run]:
+def repeats(keys: Sequence[Hashable]) -> list[Repeat]:
     """Runs of a period that repeats, in order and apart from each other; those that save the most first.
 
     Example:
-        >>> from autograd_lite.folding.listing import repeats
+        >>> from autograd_lite.folding.printing import repeats
         >>> repeats("x" + "abc" * 20 + "y")
-        [Run(start=1, period=3, times=20)]
+        [Repeat(start=1, period=3, times=20)]
     """
     numbered: dict[Hashable, int] = {}
     ids = np.array([numbered.setdefault(key, len(numbered)) for key in keys], np.int64)
-    found: list[Run] = []
+    found: list[Repeat] = []
     for period in range(1, min(LONGEST_PERIOD, len(ids) // 2) + 1):
         same = np.concatenate([[False], ids[:-period] == ids[period:], [False]])
         edges = np.flatnonzero(np.diff(same.astype(np.int8)))
         for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
             times = (stop - start) // period + 1
             if (times - 2) * period >= WORTH:
-                found.append(Run(start, period, times))
+                found.append(Repeat(start, period, times))
     found.sort(key=lambda run: (-(run.times - 2) * run.period, run.period))
-    chosen: list[Run] = []
+    chosen: list[Repeat] = []
     for run in found:
         if all(run.start + run.times * run.period <= x.start or x.start + x.times * x.period <= run.start
                for x in chosen):  # fmt: skip
