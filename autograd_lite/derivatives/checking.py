@@ -15,10 +15,10 @@ from typing import Any
 
 from autograd_lite.derivatives import jacobians
 from autograd_lite.derivatives.transforms import Recording, grad
-from autograd_lite.derivatives.trees import TreeDef, flatten, places, unflatten
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.trees import TreeDef, flatten, unflatten
 from autograd_lite.engine.value import Value
 
 FIRST_STEP, SHRINK, STEPS = 2e-3, 8.0, 12
@@ -129,11 +129,11 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
         raise ValueError(f"gradcheck: tolerance must be positive, got {describe(tolerance)}")
     trace = Recording("gradcheck", f, args, range(len(args)))
     x = [leaf.item() for leaf in trace.all_inputs]
-    names = _names(f, trace.plans)
+    names = _names(f, trace.treedefs)
     checked, worst, found = 0, 0.0, []
     for level in range(1, order + 1):
         exact, outputs = _derivatives(trace, names, level)
-        evaluate = _evaluated(f, args, trace.plans, level)
+        evaluate = _evaluated(f, args, trace.treedefs, level)
         checked += len(exact) * len(x)
         for j, coordinate in enumerate(names):
             estimates = _differences(evaluate, x, j, len(exact), tolerance)
@@ -144,7 +144,7 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
                 if abs(derivative - difference) <= allowed and isfinite(allowed):
                     worst = max(worst, abs(derivative - difference) / max(size, error / tolerance, 1e-300))
                 else:
-                    reason = _reason(f, trace.plans, x, j, step, derivative, difference)
+                    reason = _reason(f, trace.treedefs, x, j, step, derivative, difference)
                     found.append(Difference(coordinate, outputs[i], derivative, difference, allowed, step, reason))
     return Report(checked, worst, tuple(found))
 
@@ -152,7 +152,7 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
 def _derivatives(trace: Recording, names: Sequence[str], order: int) -> tuple[list[list[float]], list[str]]:
     """The derivatives to check, a row an output, and what to call the outputs."""
     if order == 1:
-        return jacobians.dense(trace.outputs, trace.all_inputs).tolist(), places(trace.plan)
+        return jacobians.dense(trace.outputs, trace.all_inputs).tolist(), trace.treedef.paths
     gradient = [g for some in trace.gradient(trace.scalar(), as_graph=True) for g in some]
     return jacobians.dense(gradient, trace.all_inputs).tolist(), [f" / d {name}" for name in names]
 
@@ -168,14 +168,14 @@ def _names(f: Callable[..., Any], plans: Sequence[TreeDef]) -> list[str]:
     except (TypeError, ValueError):  # a function that does not tell
         names = []
     names += [f"argument {i}" for i in range(len(names), len(plans))]
-    return [name + place for name, plan in zip(names, plans, strict=False) for place in places(plan)]
+    return [name + place for name, plan in zip(names, plans, strict=False) for place in plan.paths]
 
 
 def _at(plans: Sequence[TreeDef], numbers: Sequence[Any]) -> Iterator[Any]:
     """The arguments with these numbers in them, as Values."""
     start = 0
     for plan in plans:
-        size = len(places(plan))
+        size = len(plan.paths)
         yield unflatten(plan, [Value(t) for t in numbers[start : start + size]])
         start += size
 

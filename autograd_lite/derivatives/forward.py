@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from autograd_lite.derivatives.reverse import added_up, adjoint_graph, chain_product, partial_values, refuse_stale
+from autograd_lite.derivatives.reverse import accumulate, adjoint_graph, chain_product, local_gradients, refuse_stale
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
 from autograd_lite.engine.value import Value
-
-# --- forward mode ------------------------------------------------------------------------------------
 
 
 def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
@@ -39,11 +37,27 @@ def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, f
         35.0
     """
     nodes = graph.toposort(*roots)
-    tangent: dict[Any, float] = dict(seeds)
+    tangent: dict[Value, float] = push_forward(nodes, seeds)
+    if not isfinite(sum(tangent.get(root, 0.0) for root in roots)):
+        return _careful_tangents(nodes, roots, seeds)
+    return tangent
+
+
+def push_forward(nodes: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
+    """The walk of `tangents` alone, without the rule for 0 * inf: see afterwards whether the results are finite.
+
+    Local gradients are real, so a complex seed carries two directions at once, its real and its imaginary part.
+
+    Args:
+        nodes: a graph, operands first.
+        seeds: the tangents to start from, by Value.
+    """
+    tangent: dict[Any, Any] = dict(seeds)
     get = tangent.get
+    inner = {x for x in seeds if x._a is not None}  # what these were computed from is beyond them
     for node in nodes:
         a = node._a
-        if a is None or node in seeds:
+        if a is None or (inner and node in inner):
             continue
         b = node._b
         if b is None:
@@ -60,13 +74,11 @@ def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, f
                 tangent[node] = node._da * t if s is None else node._da * t + node._db * s
             elif s is not None:
                 tangent[node] = node._db * s
-    if not isfinite(sum(get(root, 0.0) for root in roots)):
-        return _careful_tangents(nodes, roots, seeds)
     return tangent
 
 
 def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
-    """The same walk where something is not finite."""
+    """The same walk where something is not finite: a factor of 0 contributes 0, and reverse mode settles the rest."""
     tangent = dict(seeds)
     for node in nodes:
         if node._row is None or node in seeds:
@@ -85,8 +97,8 @@ def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dic
 def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
     """`tangents` as Values (floats where they are constant), which can be differentiated again.
 
-    Where any tangent on the way is not finite the backward pass decides, not only where a root's is: a factor of 0
-    would hide a NaN here, and the next derivative would find it.
+    Where any tangent on the way is not finite the backward pass decides, and not only where a root's is not: a factor
+    of 0 would hide a NaN here, and the next derivative would show it.
 
     Args:
         roots: the Values whose derivatives are asked for.
@@ -107,12 +119,12 @@ def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value
         slots = [i for i, x in enumerate(operands) if type(x) is not float and x in tangent]
         if not slots:
             continue
-        partials = partial_values(row, operands, node, slots)
+        partials = local_gradients(row, operands, node, slots)
         used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
         if used:
-            t = tangent[node] = added_up([chain_product(d, tangent[operands[i]], row.branch) for i, d in used])
+            t = tangent[node] = accumulate([chain_product(d, tangent[operands[i]], row.branch) for i, d in used])
             finite = finite and isfinite(t._f if isinstance(t, Value) else t)
-    if not finite:
+    if not finite:  # the backward pass knows the rules for 0 * inf
         for root in roots:
             adjoint = adjoint_graph(root, list(seeds), seeds)
             tangent[root] = functions.sum(

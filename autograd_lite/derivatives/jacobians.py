@@ -1,11 +1,12 @@
-"""All derivatives of many Values in many others: the rows of a Jacobian, by the cheapest of four walks.
+"""Jacobians: the rows of d(outputs)/d(inputs), dense or sparse, by the cheapest of four walks over one graph.
 
-The outputs share one graph, which is first written down as its local gradients alone. Going back from a single output
-visits only what that output was computed from, so where every output depends on a few nodes, as in a
-banded Hessian, the rows together cost about one pass. Where every output depends on nearly everything, the
-rows are taken together instead: one walk, in which an adjoint (or a tangent, going forward) is a vector
-with a lane for each row (or column). The choice is made while going, from the number of nodes that the rows
-so far have visited.
+For at most FEW inputs: forward mode, two inputs a walk. Else the graph is written down as its local gradients alone.
+Going back from a single output visits only what that output was computed from, so where every output depends on a
+few nodes, as in a banded Hessian, the rows are sparse and together cost about one pass. (Colouring, which merges rows
+that share no column into one pass, would need the pattern first, which is this very walk.) Where every output depends
+on nearly everything, the rows are taken together instead: one walk, in which an adjoint (or a tangent, going forward)
+is a vector with a lane for each row (or column). The choice is made while going, from the number of nodes that the
+rows so far have visited.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from math import ceil, isfinite
 from typing import Any
 
+from autograd_lite.derivatives.forward import push_forward
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.value import Value
@@ -21,16 +23,17 @@ from autograd_lite.engine.value import Value
 LANES = 256
 """The rows or columns that one walk takes together: few enough that the vectors of a graph stay in memory."""
 
-
 SCALAR, VECTOR = 0.4, 4.0
 """What a node costs in a walk of floats and in one of vectors, in microseconds, roughly."""
 
+FEW = 12
+"""Inputs for which forward mode, two at a time, costs less than to write the graph down for the other walks."""
 
 SAMPLE = 16
-"""After how many rows the choice is looked at again."""
-
+"""After this many rows the choice is made again."""
 
 Rows = Iterator[tuple[int, Any, Any]]
+"""(output, columns, derivatives): a row of the Jacobian, sparse where `columns` are not all of them."""
 
 
 class _Linear:
@@ -51,7 +54,7 @@ class _Linear:
         for node in graph.toposort(*(y for y in outputs if isinstance(y, Value))):
             row = node._row
             steps: Sequence[tuple[int, float]] = ()
-            if node not in wanted:
+            if node not in wanted:  # what an input was computed from is beyond it
                 if row is None:
                     continue
                 steps = [
@@ -70,6 +73,7 @@ class _Linear:
     def row(self, root: int) -> dict[int, float]:
         """The adjoints of the nodes below one, by place."""
         edges = self.edges
+        # only what the root depends on: a sweep over all nodes would make a banded Hessian cost n times the graph
         seen, stack = {root}, [root]
         while stack:
             for i, _ in edges[stack.pop()]:
@@ -78,6 +82,7 @@ class _Linear:
                     stack.append(i)
         adjoint = dict.fromkeys(seen, 0.0)
         adjoint[root] = 1.0
+        # places are in topological order: from the root down, an adjoint is complete when its turn comes
         for i in sorted(seen, reverse=True):
             g = adjoint[i]
             for j, d in edges[i]:
@@ -91,12 +96,13 @@ class _Linear:
         for start in range(0, len(left), LANES):
             batch = left[start : start + LANES]
             adjoint: dict[int, Any] = {}
+            # two outputs may be one node: then its vector has a 1 in both lanes
             for lane, k in enumerate(batch):
                 adjoint.setdefault(self.at[k], np.zeros(len(batch)))[lane] = 1.0  # type: ignore[arg-type]
             with np.errstate(all="ignore"):
                 for i in range(max(adjoint), -1, -1):
                     steps = self.edges[i]
-                    g = adjoint.pop(i, None) if steps else None
+                    g = adjoint.pop(i, None) if steps else None  # popped: only inputs keep their vectors
                     if g is None:
                         continue
                     for j, d in steps:
@@ -116,14 +122,11 @@ class _Linear:
 
         roots = [self.at[k] for k in left]
         block: Any = np.zeros((len(left), len(self.inputs)))
-        lanes = 1 if SCALAR * len(self.inputs) < VECTOR else LANES
         with np.errstate(all="ignore"):
-            for start in range(0, len(self.inputs), lanes):
-                some = self.inputs[start : start + lanes]
-                units = [1.0] if lanes == 1 else np.eye(len(some))
-                tangent: dict[Any, Any] = {
-                    place: unit for place, unit in zip(some, units, strict=True) if place is not None
-                }
+            for start in range(0, len(self.inputs), LANES):
+                some = self.inputs[start : start + LANES]
+                unit = np.eye(len(some))
+                tangent: dict[Any, Any] = {place: unit[lane] for lane, place in enumerate(some) if place is not None}
                 for i, steps in enumerate(self.edges):
                     parts = [d * tangent[j] for j, d in steps if j in tangent]
                     if parts:
@@ -137,12 +140,31 @@ class _Linear:
         """The rows of a block; one that is not finite is done again by itself, by the rules for 0 * inf."""
         columns = range(len(self.inputs))
         for k, row in zip(batch, block, strict=True):
-            yield (k, columns, row) if isfinite(row.sum()) else self.careful(k)
+            yield (k, columns, row) if isfinite(row.sum()) else _careful_row(self.outputs, k, self.leaves)
 
-    def careful(self, k: int) -> tuple[int, Any, Any]:
-        """One row by the backward pass of diff.py."""
-        adjoint = adjoints(self.outputs[k])
-        return k, range(len(self.leaves)), [adjoint.get(x, 0.0) for x in self.leaves]
+
+def _careful_row(outputs: Sequence[Any], k: int, inputs: Sequence[Value]) -> tuple[int, Any, Any]:
+    """One row by the backward pass of the engine, which knows the rules for 0 * inf."""
+    adjoint = adjoints(outputs[k])
+    return k, range(len(inputs)), [adjoint.get(x, 0.0) for x in inputs]
+
+
+def _rows_of_few(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
+    """The rows of a Jacobian with few columns, by forward mode; a single row, or one that is not finite, by reverse."""
+    live = [k for k, y in enumerate(outputs) if isinstance(y, Value)]
+    if len(live) <= 1:
+        yield from (_careful_row(outputs, k, inputs) for k in live)
+        return
+    nodes = graph.toposort(*(outputs[k] for k in live))
+    found: dict[int, list[float]] = {k: [] for k in live}
+    # a complex number is two tangents; as arrays of NumPy they would cost four times as much
+    for first, *second in (inputs[start : start + 2] for start in range(0, len(inputs), 2)):
+        tangent = push_forward(nodes, {first: 1.0, **dict.fromkeys(second, 1j)})
+        for k, row in found.items():
+            t = tangent.get(outputs[k], 0.0)
+            row += (t.real, t.imag) if second else (t,)
+    for k, row in found.items():
+        yield (k, range(len(inputs)), row) if isfinite(sum(row)) else _careful_row(outputs, k, inputs)
 
 
 def rows(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
@@ -155,13 +177,17 @@ def rows(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
     Yields:
         (row, columns, derivatives): two sequences of one length. What is missing is 0.
     """
+    if len(inputs) <= FEW:
+        yield from _rows_of_few(outputs, inputs)
+        return
     linear = _Linear(outputs, inputs)
     left = [k for k, place in enumerate(linear.at) if place is not None]
     size = len(linear.edges)
-    forward_cost = _forward_cost(size, len(inputs))
+    forward_cost = _vector_cost(size, len(inputs))
     forward = forward_cost < _vector_cost(size, len(left))
     visited = done = 0
     while left:
+        # the rows so far show what the next ones would visit; a first sample, since nothing else tells their sparsity
         together = forward_cost if forward else _vector_cost(size, len(left))
         if done and together < SCALAR * visited / done * len(left):
             yield from (linear.forward_rows if forward else linear.vector_rows)(left)
@@ -173,17 +199,13 @@ def rows(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
                 found = [(linear.column[i], g) for i, g in adjoint.items() if i in linear.column]
                 yield k, [j for j, _ in found], [g for _, g in found]
             else:
-                yield linear.careful(k)
+                yield _careful_row(outputs, k, inputs)
         done += len(left[:SAMPLE])
         left = left[SAMPLE:]
 
 
 def _vector_cost(size: int, lanes: int) -> float:
     return VECTOR * size * ceil(lanes / LANES)
-
-
-def _forward_cost(size: int, lanes: int) -> float:
-    return min(SCALAR * size * lanes, _vector_cost(size, lanes))
 
 
 def dense(outputs: Sequence[Any], inputs: Sequence[Value]) -> Any:

@@ -1,9 +1,7 @@
-"""Derivatives of a graph: the backward pass, as numbers or as a graph.
+"""Reverse mode: the derivatives of one Value, as numbers or as a graph that can be differentiated again.
 
-The reverse sweep goes through the nodes from the root to the leaves in topological order and hands
-each adjoint on, g(operand) += g(node) * local gradient. With `create_graph` the same sweep is done
-in Values, with each row's partials evaluated anew, so that a gradient can be differentiated again.
-Forward mode goes the other way over the same nodes, from the leaves up, with the tangents beside them.
+In numbers it is the backward pass of engine/backward.py. As a graph the same sweep, g(operand) += g(node) * local
+gradient from the root to the leaves, is done in Values, with each row's partials evaluated anew on the operands.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
         with create_graph. It is 0 for an x that y does not depend on.
 
     Raises:
-        TypeError: y or an x is no Value.
+        TypeError: y or an x is not a Value.
         RuntimeError: with create_graph, if the data of a leaf has changed since the graph was built.
 
     Example:
@@ -48,7 +46,7 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     if not isinstance(y, Value):
         raise TypeError(f"gradients: y must be a Value, got {describe(y)}")
     if create_graph:
-        found = [_own(g) for g in adjoint_graph(y, wanted)]
+        found = [_apart(g) for g in adjoint_graph(y, wanted)]
         return found[0] if single else found
     notify_read(y, "gradients(create_graph=False)")
     adjoint = adjoints(y)
@@ -56,8 +54,8 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     return numbers[0] if single else numbers
 
 
-def _own(g: Any) -> Value:
-    """A derivative as a Value of its own: not a leaf of the graph, which naming or setting it would change."""
+def _apart(g: Any) -> Value:
+    """A derivative as a new Value. d(w * x)/dw is x itself: naming or setting the answer would change the graph."""
     if not isinstance(g, Value):
         return Value(g)
     return g if g._row is not None else g * 1.0
@@ -69,26 +67,27 @@ def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value]
     Args:
         root: the Value to differentiate.
         wanted: the Values to differentiate it in.
-        fresh: leaves that cannot have changed since the graph was built, which saves a look at their users.
+        fresh: leaves that cannot have changed since the graph was built; their users need not be checked.
     """
     nodes = graph.toposort(root)
     refuse_stale(nodes, fresh)
-    needed = set(wanted)  # and whatever leads to one of them
+    needed = set(wanted)  # and what leads to one: the partials of all other nodes would be built for nothing
     for node in nodes:
         if any(x in needed for x in graph.raw_operands(node) if type(x) is not float):
             needed.add(node)
+    # contributions are kept apart until all are there: one sum of them, and not a chain of additions
     parts: dict[Value, list[Any]] = {root: [1.0]}
     adjoint: dict[Value, Any] = {}
     for node in reversed(nodes):
         if node not in needed or node not in parts:
             continue
-        adjoint[node] = g = added_up(parts.pop(node))
+        adjoint[node] = g = accumulate(parts.pop(node))
         row = node._row
         if row is None:
             continue
         operands = graph.raw_operands(node)
         slots = [i for i, x in enumerate(operands) if type(x) is not float and x in needed]
-        for i, d in zip(slots, partial_values(row, operands, node, slots), strict=True):
+        for i, d in zip(slots, local_gradients(row, operands, node, slots), strict=True):
             if type(d) is float and d == 0.0 and (row.branch or isfinite(g if type(g) is float else g._f)):
                 continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
             parts.setdefault(operands[i], []).append(chain_product(g, d, row.branch))
@@ -100,6 +99,7 @@ def chain_product(first: Any, second: Any, branch: bool) -> Any:
     row = TABLE["_masked" if branch else "_chain"]
     if type(first) is float and type(second) is float:
         return row.value(first, second)
+    # 1 * x is x: without this the gradient of a sum would be longer than the sum
     for factor, other in ((first, second), (second, first)):
         if type(factor) is float and factor == 1.0:
             return other
@@ -108,12 +108,12 @@ def chain_product(first: Any, second: Any, branch: bool) -> Any:
     return record(row, (first, second))
 
 
-def added_up(parts: list[Any]) -> Any:
+def accumulate(parts: list[Any]) -> Any:
     """The sum of the contributions to an adjoint."""
     return parts[0] if len(parts) == 1 else parts[0] + parts[1] if len(parts) == 2 else functions.sum(parts)
 
 
-def partial_values(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
+def local_gradients(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
     """A row's local derivatives in some of its operands, as Values."""
     if row.flat:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
         return [node if d != d else d for d in map(node._local_grads.__getitem__, slots)]
@@ -127,14 +127,14 @@ def partial_values(row: Row, operands: Sequence[Any], node: Value, slots: Sequen
 
 
 def _rule(row: Row, slot: int) -> Callable[..., Any]:
-    """The function of the operands and `out` that gives one partial; compiled once for each row."""
+    """The function of the operands and `out` that gives one partial; made once for each row."""
     if slot not in row.rules:
         row.rules[slot] = functions.on_values(row.partial_texts()[slot], *row.operands, "out")
     return row.rules[slot]
 
 
 def refuse_stale(nodes: Iterable[Value], fresh: Collection[Value] = ()) -> None:
-    """Derivatives that are graphs evaluate the operands anew: refuse if a leaf is not what it was."""
+    """Refuse if the data of a leaf has changed: a derivative as a graph would mix the old operands with the new."""
     for node in nodes:
         operands = graph.raw_operands(node)
         leaves = [x for x in operands if type(x) is not float and x._row is None and x not in fresh]
@@ -142,6 +142,7 @@ def refuse_stale(nodes: Iterable[Value], fresh: Collection[Value] = ()) -> None:
             continue
         numbers = [x if type(x) is float else x._f for x in operands]
         value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
+        # repr: NaN equals itself, and -0.0 is not 0.0
         if repr((value, tuple(local))) != repr((node._f, node._local_grads)):
             raise RuntimeError(
                 f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "

@@ -1,10 +1,24 @@
-"""Functions in, derivative functions out: grad, jacobian, hessian and their kind.
+"""Transforms: grad, jacobian, hessian, ... take a function and return the function that computes its derivative.
 
-Each traces its function once: the numbers of the argument become Values, the function builds a graph
-of them, and diff.py walks that graph. They nest to any order and in any mixture. An inner transform
-that is given Values, or whose function reaches those of an outer one, answers in Values, so that the
-outer one sees how the answer depends on them. It differentiates in Values of its own, never in the
-outer ones: that is why d/dx [x * d/dy (x + y)] is 1 and not 2.
+How each of them works, with what a new one would use:
+
+1. `run = Recording(name, f, args, argnums)` calls f once, on new leaves in place of the numbers of its differentiated
+   arguments. It keeps `run.inputs` (the leaves, argument by argument) and `run.outputs` (what f gave, flattened), with
+   a treedef for each argument and one for the result.
+2. Something walks the graph between the two: `run.gradient(y)` by reverse mode, `_forward` by forward mode,
+   jacobians.py for many outputs. It gives derivatives in a flat list.
+3. `run.like_input` or `run.like_output` builds the answer from that list, in the form that the user wrote.
+
+    def laplacian(f):  # of a function of one list, by its second derivatives
+        def derivative(x):
+            run = Recording("laplacian", f, (x,), (0,))
+            (gradient,) = run.gradient(run.scalar(), as_graph=True)
+            return sum(run.as_answer(run.gradient(g)[0][i]) for i, g in enumerate(gradient))
+        return derivative
+
+Transforms nest to any order and in any mixture. One that is given Values, or whose f reaches the leaves of a transform
+outside, is `nested`: it answers in Values, so that the outer one can differentiate the answer. It differentiates with
+respect to leaves of its own, never the outer ones: otherwise d/dx [x * d/dy (x + y)] at y = x would be 2 and not 1.
 """
 
 from __future__ import annotations
@@ -18,49 +32,49 @@ from typing import Any
 from autograd_lite.derivatives import jacobians
 from autograd_lite.derivatives.forward import tangent_graph, tangents
 from autograd_lite.derivatives.reverse import adjoint_graph
-from autograd_lite.derivatives.trees import NUMBER, Join, TreeDef, as_array, assembled, flatten, unflatten
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import changed_mode, mode
+from autograd_lite.engine.trees import Shape, TreeDef, as_array, flatten, unflatten
 from autograd_lite.engine.value import Value
 
 Function = Callable[..., Any]
 
 
 def _recording() -> Any:
-    """Operations are recorded within this block, `no_grad` outside or not."""
+    """Operations are recorded within this block, even inside `no_grad`."""
     return nullcontext() if mode.recording else changed_mode(recording=True)
 
 
-class _Live(threading.local):
-    """The Values of the transforms that are open in this thread, innermost last."""
+class _Open(threading.local):
+    """The leaves of the transforms that are running in this thread, innermost last."""
 
-    inputs: tuple[set[Value], ...] = ()
+    leaves: tuple[set[Value], ...] = ()
 
 
-_live = _Live()
+_open = _Open()
 
 
 @contextmanager
-def _open(inputs: Sequence[Value]) -> Iterator[None]:
-    """While f runs its inputs are known to transforms inside, and operations are recorded."""
-    before = _live.inputs
-    _live.inputs = (*before, set(inputs))
+def _running(leaves: Sequence[Value]) -> Iterator[None]:
+    """While f runs, transforms inside it know these leaves, and operations are recorded."""
+    before = _open.leaves
+    _open.leaves = (*before, set(leaves))
     try:
         with _recording():
             yield
     finally:
-        _live.inputs = before
+        _open.leaves = before
 
 
 class Recording:
-    """One run of a function on Values.
+    """One run of a function on new leaves.
 
     Attributes:
-        plans, inputs: for each differentiated argument its plan, and its numbers as Values.
-        plan, outputs: the plan of the result, and its numbers: Values, and floats that do not depend on an input.
-        nested: whether the answer must be Values, since it is part of a graph outside.
+        treedefs, inputs: for each differentiated argument its treedef, and its leaves as Values.
+        treedef, outputs: the treedef of the result, and its leaves: Values, and floats where no input matters.
+        nested: whether the answer must be in Values, since it is part of a graph outside.
     """
 
     def __init__(
@@ -69,7 +83,7 @@ class Recording:
         if not callable(f):
             raise TypeError(f"{what}: f must be a function, got {describe(f)}")
         self.what = what
-        self.plans: list[TreeDef] = []
+        self.treedefs: list[TreeDef] = []
         self.inputs: list[list[Value]] = []
         self.nested = False
         given = list(args)
@@ -77,24 +91,27 @@ class Recording:
         for i in argnums:
             if not -len(args) <= i < len(args):
                 raise TypeError(f"{what}: there is no argument {i}; f was called with {len(args)}")
+            # named twice, as by (0, -2) of two arguments, each would get a share of the gradient and neither the whole
             before = taken.setdefault(i % len(args), i)
-            if len(taken) <= len(self.plans):
+            if len(taken) <= len(self.treedefs):
                 also = "twice" if before == i else f"as {before} and as {i}"
                 raise ValueError(f"{what}: argnum names argument {i % len(args)} {also}; name each argument once")
-            numbers, plan = flatten(args[i], f"{what}: argument {i}")
-            fresh = self._fresh(numbers)
-            self.plans.append(plan)
-            self.inputs.append(fresh)
-            given[i] = unflatten(plan, fresh) if fresh else args[i]
-        with _open(self.all_inputs):
+            leaves, treedef = flatten(args[i], f"{what}: argument {i}")
+            inputs = self._new_leaves(leaves)
+            self.treedefs.append(treedef)
+            self.inputs.append(inputs)
+            given[i] = unflatten(treedef, inputs) if inputs else args[i]  # an empty array keeps its dtype
+        with _running(self.all_inputs):
             result = f(*given, **(options or {}))
-        self.outputs, self.plan = flatten(result, f"{what}: the result of f")
-        if _live.inputs and not self.nested:
-            outside = set().union(*_live.inputs)
-            self.nested = any(node in outside for node in graph.toposort(*self.values))
+        self.outputs, self.treedef = flatten(result, f"{what}: the result of f")
+        # f may reach an outer transform's leaves by a closure, though its arguments hold none
+        if _open.leaves and not self.nested:
+            outside = set().union(*_open.leaves)
+            values = [y for y in self.outputs if isinstance(y, Value)]
+            self.nested = any(node in outside for node in graph.toposort(*values))
 
-    def _fresh(self, numbers: Sequence[Any]) -> list[Value]:
-        """Values of this transform's own; one that stands for an outer Value is computed from it."""
+    def _new_leaves(self, numbers: Sequence[Any]) -> list[Value]:
+        """Values that this transform alone differentiates with respect to; one for an outer Value is 1 times that."""
         if not any(isinstance(x, Value) for x in numbers):
             return [Value(x) for x in numbers]
         self.nested = True
@@ -103,30 +120,26 @@ class Recording:
 
     @property
     def all_inputs(self) -> list[Value]:
-        """The numbers of all differentiated arguments."""
+        """The leaves of all differentiated arguments."""
         return [x for some in self.inputs for x in some]
-
-    @property
-    def values(self) -> list[Value]:
-        """The outputs that are Values."""
-        return [y for y in self.outputs if isinstance(y, Value)]
 
     @property
     def result(self) -> Any:
         """What f gave: Values inside a graph, numbers outside."""
-        return self.put_back(self.outputs)
+        return self.like_output(self.outputs)
 
-    def put_back(self, numbers: Sequence[Any]) -> Any:
-        """Numbers in the form of what f gave."""
-        return unflatten(self.plan, [self.settled(y) for y in numbers])
+    def like_output(self, numbers: Sequence[Any]) -> Any:
+        """A number for each output, in the form of what f gave."""
+        return unflatten(self.treedef, [self.as_answer(y) for y in numbers])
 
-    def in_form(self, numbers: Sequence[Sequence[Any]]) -> list[Any]:
-        """Numbers in the form of the differentiated arguments, argument by argument."""
+    def like_input(self, numbers: Sequence[Sequence[Any]]) -> list[Any]:
+        """A number for each input, in the form of the differentiated arguments, argument by argument."""
         return [
-            unflatten(plan, [self.settled(x) for x in some]) for plan, some in zip(self.plans, numbers, strict=True)
+            unflatten(treedef, [self.as_answer(x) for x in some])
+            for treedef, some in zip(self.treedefs, numbers, strict=True)
         ]
 
-    def settled(self, x: Any) -> Any:
+    def as_answer(self, x: Any) -> Any:
         """A number of the answer: a Value inside a graph, a float outside."""
         if self.nested:
             return x if isinstance(x, Value) else Value(x)
@@ -134,7 +147,7 @@ class Recording:
 
     def scalar(self) -> Any:
         """The one number that f gave."""
-        if self.plan != [NUMBER]:
+        if not self.treedef.is_leaf:
             raise TypeError(
                 f"{self.what}: f must give one number, got {describe(self.result)}; for the derivative "
                 "of every output use ag.jacobian, or add the outputs up"
@@ -206,7 +219,7 @@ def grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
         So grad(grad(f)) is the second derivative, and grad(f) serves as `jac=` of scipy.optimize.minimize.
 
     Raises:
-        TypeError: f gives more than one number, or an argument holds something that is no number.
+        TypeError: f gives more than one number, or an argument holds something that is not a number.
         ValueError: argnum names an argument twice.
 
     Example:
@@ -217,12 +230,7 @@ def grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
         >>> ag.grad(lambda v: ag.sum(v * v))(np.array([1.0, 2.0]))
         array([2., 4.])
     """
-    argnums = _argnums("grad", argnum)
-
-    def gradient(*args: Any, **options: Any) -> Any:
-        return _value_and_grad("grad", f, args, argnums, options, argnum)[1]
-
-    return _named(gradient, "grad", f)
+    return _gradient("grad", f, argnum, with_value=False)
 
 
 def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
@@ -243,21 +251,20 @@ def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
         >>> ag.value_and_grad(lambda x, y: x * ag.exp(y))(3.0, 0.0)
         (3.0, 1.0)
     """
-    argnums = _argnums("value_and_grad", argnum)
-
-    def both(*args: Any, **options: Any) -> tuple[Any, Any]:
-        return _value_and_grad("value_and_grad", f, args, argnums, options, argnum)
-
-    return _named(both, "value_and_grad", f)
+    return _gradient("value_and_grad", f, argnum, with_value=True)
 
 
-def _value_and_grad(
-    what: str, f: Function, args: Sequence[Any], argnums: Sequence[int], options: dict[str, Any], argnum: Any
-) -> tuple[Any, Any]:
-    trace = Recording(what, f, args, argnums, options)
-    y = trace.scalar()
-    found = trace.in_form(trace.gradient(y))
-    return trace.settled(y), found[0] if isinstance(argnum, int) else tuple(found)
+def _gradient(what: str, f: Function, argnum: Any, with_value: bool) -> Function:
+    argnums = _argnums(what, argnum)
+
+    def derivative(*args: Any, **options: Any) -> Any:
+        run = Recording(what, f, args, argnums, options)
+        y = run.scalar()
+        found = run.like_input(run.gradient(y))
+        gradient = found[0] if isinstance(argnum, int) else tuple(found)
+        return (run.as_answer(y), gradient) if with_value else gradient
+
+    return _named(derivative, what, f)
 
 
 def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
@@ -279,7 +286,7 @@ def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
 
     Raises:
         TypeError: as `grad`; or sparse, and the derivatives are part of a graph outside.
-        ImportError: sparse, and SciPy is not there.
+        ImportError: sparse, and SciPy is not installed.
 
     Example:
         >>> ag.hessian(lambda v: v[0] ** 2 * v[1])(np.array([1.0, 2.0]))
@@ -289,9 +296,9 @@ def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     position = _position("hessian", argnum)
 
     def second(*args: Any, **options: Any) -> Any:
-        trace = Recording("hessian", f, args, (position,), options)
-        (gradient,) = trace.gradient(trace.scalar(), as_graph=True)
-        return _matrix(trace, gradient, trace.plans[0], sparse)
+        run = Recording("hessian", f, args, (position,), options)
+        (gradient,) = run.gradient(run.scalar(), as_graph=True)
+        return _matrix(run, gradient, run.treedefs[0], sparse)
 
     return _named(second, "hessian", f)
 
@@ -311,7 +318,7 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
 
     Raises:
         TypeError: as `grad`; or f takes several arguments.
-        ValueError: v has not the form of x.
+        ValueError: v does not have the form of x.
 
     Example:
         >>> ag.hvp(lambda x: x[0] ** 2 * x[1], [1.0, 2.0], [1.0, 0.0])
@@ -322,11 +329,11 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
             f"hvp: f must take one argument, and this one takes {len(x)}; give it the one sequence: "
             "ag.hvp(lambda x: f(*x), x, v)"
         )
-    trace = Recording("hvp", f, (x,), (0,))
-    vector = _matching("hvp", "v", v, trace.plans[0])
-    trace.nested = trace.nested or any(isinstance(d, Value) for d in vector)
-    (gradient,) = trace.gradient(trace.scalar(), as_graph=True)
-    return trace.in_form([_forward(gradient, trace.all_inputs, vector, trace.nested)])[0]
+    run = Recording("hvp", f, (x,), (0,))
+    vector = _matching("hvp", "v", v, run.treedefs[0])
+    run.nested = run.nested or any(isinstance(d, Value) for d in vector)
+    (gradient,) = run.gradient(run.scalar(), as_graph=True)
+    return run.like_input([_forward(gradient, run.all_inputs, vector, run.nested)])[0]
 
 
 # --- functions of any output ---------------------------------------------------------------------------
@@ -346,8 +353,8 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
         (value, tangent), both in the form of what f gives.
 
     Raises:
-        TypeError: f gives, or an argument holds, something that is no number.
-        ValueError: tangents have not the form of primals.
+        TypeError: f gives, or an argument holds, something that is not a number.
+        ValueError: tangents do not have the form of primals.
 
     Example:
         >>> ag.jvp(lambda x, y: x * y, (3.0, 5.0), (1.0, 10.0))
@@ -359,15 +366,15 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
         raise ValueError(
             f"jvp: tangents must hold one entry for each of the {len(args)} primals, got {describe(along)}"
         )
-    trace = Recording("jvp", f, args, range(len(args)))
+    run = Recording("jvp", f, args, range(len(args)))
     vector = [
         d
-        for i, plan in enumerate(trace.plans)
-        for d in _matching("jvp", f"the tangent of argument {i}", along[i], plan)
+        for i, treedef in enumerate(run.treedefs)
+        for d in _matching("jvp", f"the tangent of argument {i}", along[i], treedef)
     ]
-    trace.nested = trace.nested or any(isinstance(d, Value) for d in vector)
-    value = trace.result
-    return value, trace.put_back(_forward(trace.outputs, trace.all_inputs, vector, trace.nested))
+    run.nested = run.nested or any(isinstance(d, Value) for d in vector)
+    value = run.result
+    return value, run.like_output(_forward(run.outputs, run.all_inputs, vector, run.nested))
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
@@ -384,7 +391,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         in the form of the argument; for several arguments a tuple. It may be called as often as you like.
 
     Raises:
-        TypeError: f gives, or an argument holds, something that is no number.
+        TypeError: f gives, or an argument holds, something that is not a number.
         ValueError: pull gets weights of another form than the value.
 
     Example:
@@ -392,18 +399,18 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         >>> value, pull([1.0, 0.0]), pull([0.0, 1.0])
         ([15.0, 8.0], (5.0, 3.0), (1.0, 1.0))
     """
-    trace = Recording("vjp", f, primals, range(len(primals)))
-    inside = trace.nested
+    run = Recording("vjp", f, primals, range(len(primals)))
+    inside = run.nested
 
     def pull(weights: Any) -> Any:
-        numbers = _matching("vjp", "the weights", weights, trace.plan)
-        trace.nested = inside or any(isinstance(u, Value) for u in numbers)
+        numbers = _matching("vjp", "the weights", weights, run.treedef)
+        run.nested = inside or any(isinstance(u, Value) for u in numbers)
         with _recording():
-            total = functions.dot(numbers, trace.outputs)
-        found = trace.in_form(trace.gradient(total))
+            total = functions.dot(numbers, run.outputs)
+        found = run.like_input(run.gradient(total))
         return found[0] if len(found) == 1 else tuple(found)
 
-    return trace.result, pull
+    return run.result, pull
 
 
 def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
@@ -426,8 +433,8 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
         Where arrays stand in sequences, each pair of arrays has its block: an array of both shapes.
 
     Raises:
-        TypeError: f gives, or the argument holds, something that is no number.
-        ImportError: sparse, and SciPy is not there.
+        TypeError: f gives, or the argument holds, something that is not a number.
+        ImportError: sparse, and SciPy is not installed.
 
     Example:
         >>> ag.jacobian(lambda v: [v[0] * v[1], v[0] + v[1]])(np.array([2.0, 3.0]))
@@ -439,74 +446,52 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     position = _position("jacobian", argnum)
 
     def derivatives(*args: Any, **options: Any) -> Any:
-        trace = Recording("jacobian", f, args, (position,), options)
-        return _matrix(trace, trace.outputs, trace.plan, sparse)
+        run = Recording("jacobian", f, args, (position,), options)
+        return _matrix(run, run.outputs, run.treedef, sparse)
 
     return _named(derivatives, "jacobian", f)
 
 
-def _matrix(trace: Recording, outputs: Sequence[Any], plan: TreeDef, sparse: bool) -> Any:
-    """The Jacobian of outputs, laid out as `plan` says, in the one argument of a trace."""
-    inputs, form = trace.inputs[0], trace.plans[0]
+def _matrix(run: Recording, outputs: Sequence[Any], outer: TreeDef, sparse: bool) -> Any:
+    """The Jacobian of outputs, which have the form `outer`, in the one argument of a run."""
+    inputs, inner = run.inputs[0], run.treedefs[0]
     if sparse:
-        if trace.nested:
+        if run.nested:
             raise TypeError(
-                f"{trace.what}(sparse=True): these derivatives are part of a graph outside, and scipy.sparse "
+                f"{run.what}(sparse=True): these derivatives are part of a graph outside, and scipy.sparse "
                 "holds numbers; leave sparse=False, or call it with numbers"
             )
-        return jacobians.sparse(outputs, inputs, trace.what)
-    if trace.nested:
-        table = [[trace.settled(g) for g in trace.gradient(y)[0]] for y in outputs]
+        return jacobians.sparse(outputs, inputs, run.what)
+    # rows that line up, in one array: scipy.optimize takes a matrix, whatever sequence f gave
+    shape = outer.shape if inner.is_array else None
+    if run.nested:
+        table = [[run.as_answer(g) for g in run.gradient(y)[0]] for y in outputs]
     else:
-        table = jacobians.dense(outputs, inputs)
-        if len(form) == 1 and form[0] is not NUMBER and (shape := _shape(plan)) is not None:
-            return table.reshape(shape + form[0])
-        table = table.tolist()
-    if form == [NUMBER]:
-        return unflatten(plan, [row[0] for row in table])
-    if len(form) == 1 and not isinstance(form[0], Join) and (shape := _shape(plan)) is not None:
-        return as_array([g for row in table for g in row], shape + form[0])
-    return _blocks(plan, form, table)
+        matrix = jacobians.dense(outputs, inputs)
+        if shape is not None:
+            return matrix.reshape(shape + (inner.shape or ()))
+        table = matrix.tolist()
+    return _blocks(outer if shape is None else TreeDef([shape]), inner, table)
 
 
-def _blocks(plan: TreeDef, form: TreeDef, table: Sequence[Sequence[Any]]) -> Any:
-    """The rows of a matrix in the form of the outputs, each number of them the form of the argument.
+def _blocks(outer: TreeDef, inner: TreeDef, table: Sequence[Sequence[Any]]) -> Any:
+    """A matrix in the form of the outputs, each number of them the form of the argument.
 
     Where an array of outputs meets an array of the argument their block is one array, of shape (shape of the
     outputs) + (shape of the argument); where it meets a sequence of numbers, nested lists of that.
     """
-    arrays = any(step is not NUMBER and not isinstance(step, Join) for step in form)
+    lists = not (inner.is_leaf or inner.has_arrays)
 
-    def block(step: Any, where: slice) -> Any:
-        rows = table[where]
-        if step is NUMBER:
-            return unflatten(form, rows[0])
-        return _joined(form, rows, step) if arrays else as_array([unflatten(form, row) for row in rows], step).tolist()
+    def blocks_of(outputs: Shape, rows: slice) -> Any:
+        if not outputs:  # one output
+            return unflatten(inner, table[rows.start])
+        if lists:
+            return as_array([unflatten(inner, row) for row in table[rows]], outputs).tolist()
+        return inner.build(
+            lambda inputs, columns: as_array([g for row in table[rows] for g in row[columns]], outputs + inputs)
+        )
 
-    return assembled(plan, block)
-
-
-def _joined(form: TreeDef, rows: Sequence[Sequence[Any]], shape: tuple[int, ...]) -> Any:
-    """An array of outputs meets arrays, alone or in a sequence: a block in the place of each."""
-
-    def block(step: Any, where: slice) -> Any:
-        return as_array([g for row in rows for g in row[where]], shape + (() if step is NUMBER else step))
-
-    return assembled(form, block)
-
-
-def _shape(plan: TreeDef) -> tuple[int, ...] | None:
-    """The shape that things laid out by a plan have as an array; None if they are ragged."""
-    shapes: list[tuple[int, ...]] = []
-    for step in plan:
-        if isinstance(step, Join):
-            inner = shapes[len(shapes) - step.size :]
-            if any(shape != inner[0] for shape in inner):
-                return None
-            shapes[len(shapes) - step.size :] = [(step.size, *(inner[0] if inner else ()))]
-        else:
-            shapes.append(() if step is NUMBER else step)
-    return shapes[0]
+    return outer.build(blocks_of)
 
 
 def _is_arguments(primals: Any) -> bool:
@@ -514,7 +499,7 @@ def _is_arguments(primals: Any) -> bool:
 
 
 def _takes(f: Function, count: int) -> bool:
-    """Whether f can be called with so many arguments; yes, if it does not tell."""
+    """Whether f accepts `count` arguments; True if its signature is unknown."""
     try:
         inspect.signature(f).bind(*[None] * count)
     except TypeError:
@@ -524,18 +509,19 @@ def _takes(f: Function, count: int) -> bool:
     return True
 
 
-def _matching(what: str, name: str, x: Any, plan: TreeDef) -> list[Any]:
-    """The numbers of x, which must have the form of a plan (an array may stand for a flat sequence, and back)."""
-    numbers, form = flatten(x, f"{what}: {name}")
-    if form != plan and (_shape(form) is None or _shape(form) != _shape(plan)):
+def _matching(what: str, name: str, x: Any, treedef: TreeDef) -> list[Any]:
+    """The leaves of x, which must have this form (an array may stand for a flat sequence, and back)."""
+    leaves, given = flatten(x, f"{what}: {name}")
+    if given != treedef and (given.shape is None or given.shape != treedef.shape):
         raise ValueError(
-            f"{what}: {name} has {len(numbers)} numbers in the form {_form(form)}; it must have the form {_form(plan)}"
+            f"{what}: {name} has {len(leaves)} numbers in the form {_form(given)}; "
+            f"it must have the form {_form(treedef)}"
         )
-    return numbers
+    return leaves
 
 
-def _form(plan: TreeDef) -> str:
-    shape = _shape(plan)
+def _form(treedef: TreeDef) -> str:
+    shape = treedef.shape
     return "of nested sequences of different lengths" if shape is None else "of one number" if not shape else str(shape)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.derivatives import jacobians
+from autograd_lite.engine.trees import flatten
 
 Point = namedtuple("Point", "x y")
 
@@ -567,7 +568,7 @@ def test_sparse_without_scipy_says_what_to_do(monkeypatch):
 @pytest.mark.parametrize(("outputs", "walk"), [(300, "forward_rows"), (40, "vector_rows")])
 def test_inputs_that_nothing_depends_on_when_rows_are_taken_together(outputs, walk, monkeypatch):
     """An input that is not used, and one that a single output uses; both walks, and the rows one by one."""
-    inputs = [ag.Value(0.1 * i + 0.5) for i in range(4 if walk == "forward_rows" else 40)]
+    inputs = [ag.Value(0.1 * i + 0.5) for i in range(20 if walk == "forward_rows" else 40)]
     shared = ag.sum([ag.sin(x) for x in inputs[2:] for _ in range(10)])
     results = [shared * float(k) for k in range(1, outputs)] + [inputs[1] * 7.0]
     taken = []
@@ -597,3 +598,51 @@ def test_a_stale_node_is_refused_in_forward_mode_too():
     w.data = 5.0
     with pytest.raises(RuntimeError, match=r"has changed since .*compute the expression again"):
         slope(3.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 12])
+def test_a_jacobian_of_few_inputs_takes_two_tangents_a_walk(n, monkeypatch):
+    walks = []
+    original = jacobians.push_forward
+    monkeypatch.setattr(jacobians, "push_forward", lambda *args: walks.append(args) or original(*args))
+    x = np.linspace(0.5, 1.5, n)
+
+    def f(v):
+        outputs, state = [7.0, v[-1]], v[0]
+        for k in range(20):
+            state = ag.sin(state) * v[k % n] + ag.sum([*v, 1.0])
+            outputs.append(state)
+        return outputs
+
+    found = ag.jacobian(f)(x)
+    assert len(walks) == (n + 1) // 2
+    by_rows = np.array([ag.grad(lambda v, i=i: f(v)[i])(x) for i in range(22)])
+    np.testing.assert_allclose(found, by_rows, rtol=1e-13, atol=1e-15)
+    np.testing.assert_array_equal(ag.jacobian(lambda v: [ag.sum(v * v)])(x), [2 * x])
+    assert len(walks) == (n + 1) // 2  # a single row is a backward pass
+
+
+def test_few_inputs_of_which_one_has_an_infinite_slope():
+    """0 * inf of one lane must not spoil the other."""
+    x = np.array([0.0, 2.0, 3.0])
+    found = ag.jacobian(lambda v: [ag.sqrt(v[0]) + v[1] * v[2], v[1] * v[2], ag.relu(-v[1]) * ag.sqrt(v[0]) + v[2]])(x)
+    np.testing.assert_array_equal(found, [[math.inf, 3.0, 2.0], [0.0, 3.0, 2.0], [0.0, -0.0, 1.0]])
+
+
+# --- the forms of trees ---------------------------------------------------------------------------------
+
+
+def test_a_treedef_prints_itself():
+    def form(x):
+        return repr(flatten(x, "x")[1])
+
+    assert form(1.0) == "TreeDef(*)"
+    assert form(np.zeros((3, 2))) == "TreeDef(array(3, 2))"
+    assert form([1, (2,), [], Point(3, [np.ones(2)])]) == "TreeDef([*, (*,), [], Point(*, [array(2,)])])"
+
+
+def test_treedefs_are_equal_whatever_the_kind_of_sequence():
+    assert flatten([1, (2, 3)], "x")[1] == flatten((4, [5, 6]), "x")[1]
+    assert flatten([1, 2], "x")[1] != flatten([1, [2]], "x")[1]
+    assert flatten([1, [np.ones((1, 2))]], "x")[1].paths == ["[0]", "[1][0][0, 0]", "[1][0][0, 1]"]
+    assert [flatten(x, "x")[1].shape for x in (1.0, [[1, 2]], [1, [2]], [np.ones(3)] * 2)] == [(), (1, 2), None, (2, 3)]

@@ -156,7 +156,7 @@ def test_an_adjoint_of_zero_that_meets_an_infinite_slope_is_found(monkeypatch):
 
 
 def test_a_contribution_that_is_lost_in_a_derivative_graph_is_found(monkeypatch):
-    monkeypatch.setattr(reverse, "added_up", lambda parts: parts[0])
+    monkeypatch.setattr(reverse, "accumulate", lambda parts: parts[0])
     assert "backward: got" not in failures("gradients as a graph: got")
 
 
