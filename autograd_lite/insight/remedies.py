@@ -1,7 +1,7 @@
 """Why a value or a gradient is not what one hoped for, op by op, and what to write instead.
 
 Each function looks at one node (or one of its operand slots) and gives (mechanism, advice) in words. Which node
-to look at is decided elsewhere: watching.py stops at the first one, diagnosis.py searches a whole graph.
+to look at is decided elsewhere: anomaly.py stops at the first one, faults.py searches a whole graph.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.value import Value
 
 Words = tuple[str, str]
-
+"""(mechanism, advice)."""
 
 LOGS = ("log", "log2", "log10", "log1p")
 
@@ -50,6 +50,17 @@ def numbers(node: Value) -> list[float]:
     return [x if type(x) is float else x._f for x in graph.raw_operands(node)]
 
 
+def number_at(node: Value, slot: int) -> float:
+    """The operand in a slot as a float; of a sum of thousands, without a list of them all."""
+    x = graph.raw_operands(node)[slot]
+    return x if type(x) is float else x._f
+
+
+def local_gradient(node: Value, slot: int) -> float:
+    """The local gradient in a slot; of a sum of thousands, without a tuple of them all."""
+    return node._da[slot] if node._b is graph.MANY else node._db if slot else node._da  # type: ignore[no-any-return]
+
+
 def of_value(node: Value) -> Words:
     """Why the result of a node is not finite."""
     op, xs, out = node.op, numbers(node), node._f
@@ -83,7 +94,7 @@ def of_value(node: Value) -> Words:
 
 def of_adjoint(node: Value, slot: int, adjoint: float) -> Words:
     """Why adjoint * local gradient is not finite at an operand slot."""
-    op, local, x = node.op, node.local_grads[slot], numbers(node)[slot]
+    op, local, x = node.op, local_gradient(node, slot), number_at(node, slot)
     if isnan(local):
         return f"{op} has no derivative at {x:g}", CHECK_DOMAIN
     if isinf(local) and op in LOGS:
@@ -100,8 +111,8 @@ def of_adjoint(node: Value, slot: int, adjoint: float) -> Words:
 
 def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
     """(kind, mechanism, advice) where a node's local gradient in a slot is 0, or too small to show."""
-    op, xs, row = node.op, numbers(node), node._row
-    x, local = xs[slot], node.local_grads[slot]
+    op, row = node.op, node._row
+    x, local = number_at(node, slot), local_gradient(node, slot)
     assert row is not None
     if op == "relu" and is_margin(node):
         return (
@@ -110,11 +121,7 @@ def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
             "nothing, if all margins are met; a hinge loss has no gradient there (ag.softplus(-score) has)",
         )
     if op == "relu":
-        return (
-            "dead relu",
-            f"the relu gets {x:.4g}: it is off, and lets no gradient back",
-            RELU,
-        )
+        return "dead relu", f"the relu gets {x:.4g}: it is off, and lets no gradient back", RELU
     if op == "clamp":
         return "clamped", f"clamp holds {x:.4g} at its bound", "clamp only what is reported, not what is trained"
     if row.flat:
@@ -128,7 +135,8 @@ def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
     if op in SATURATING:
         return saturated(op, x, local)
     if op == "_expdiff":
-        what = f"its share of a log-sum-exp is too small for a float: it is {xs[1] - xs[0]:.4g} below the largest"
+        below = number_at(node, 1) - number_at(node, 0)
+        what = f"its share of a log-sum-exp is too small for a float: it is {below:.4g} below the largest"
         return "underflow", what, "nothing, at a minimum; else make the logits smaller"
     if op in ("mul", "dot", "prod", "_chain") and local == 0.0:
         return "a factor of 0", "what it is multiplied by is 0", "look where the other factor's 0 came from"

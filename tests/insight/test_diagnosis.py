@@ -3,6 +3,7 @@
 import gc
 import math
 import random
+import sys
 import threading
 
 import pytest
@@ -359,6 +360,82 @@ def test_diagnose_refuses():
         ag.diagnose(V(1.0), [V(1.0), 2.0])
     with pytest.raises(TypeError, match="parameters must be Values or a module"):
         ag.diagnose(V(1.0), 3)
+
+
+# --- work -----------------------------------------------------------------------------------------------
+
+
+class Counted(P):
+    """A Parameter that counts how often it is looked up: `set(parameters)` is work that no line of code shows."""
+
+    looked_up = 0
+
+    def __hash__(self):
+        Counted.looked_up += 1
+        return super().__hash__()
+
+
+def work(loss, parameters=None):
+    """Bytecodes of insight/ that a diagnosis runs, and parameters that it looks up."""
+    count = 0
+
+    def trace(frame, event, arg):
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    Counted.looked_up = 0
+    before = sys.gettrace()
+    sys.settrace(lambda frame, event, arg: trace(frame, event, arg) if "insight" in frame.f_code.co_filename else None)
+    try:
+        ag.diagnose(loss, parameters)
+    finally:
+        sys.settrace(before)
+    return count + Counted.looked_up
+
+
+def counted(n, number):
+    return [Counted(number) for _ in range(n)]
+
+
+def tree(leaves, join):
+    while len(leaves) > 1:
+        leaves = [join(a, b) for a, b in zip(leaves[::2], leaves[1::2], strict=True)]
+    return leaves[0]
+
+
+def chained(start, weights, step):
+    for w in weights:
+        start = step(w, start)
+    return start
+
+
+GRAPHS = {
+    "a layer of relus": lambda n: ag.sum(ag.relu(ag.dot(counted(10, -0.5), [0.3] * 10)) for _ in range(n)),
+    "inputs that are 0": lambda n: ag.dot(counted(n, 0.5), [V(0.0) for _ in range(n)]),
+    "a tree": lambda n: tree(counted(n, 0.5), lambda a, b: a + b),
+    "a tree of relus": lambda n: tree(counted(n, -0.5), lambda a, b: ag.relu(a + b)),
+    "a chain that shrinks": lambda n: chained(V(1.0), counted(n, 0.5), lambda w, x: w * x),
+    "a chain that grows": lambda n: chained(V(1.0), counted(n, 2.0), lambda w, x: w * x),
+    "shortcuts": lambda n: chained(V(1.0), counted(n, -1.0), lambda w, x: x + ag.relu(w * x)),
+    "sums of sums": lambda n: ag.relu(-chained(V(1.0), [Counted(1.0)] * n, lambda w, x: x + x)),
+    "a product with a 0": lambda n: ag.prod([*counted(n, 1.1), V(0.0)]),
+    "a softmax": lambda n: ag.softmax([Counted(float(i)) for i in range(n)])[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_work_grows_with_the_graph_and_no_faster(name):
+    small, large = (work(GRAPHS[name](n)) for n in (64, 128))
+    assert large < 2.2 * small
+
+
+def test_the_work_of_copies_grows_with_their_number():
+    small, large = (
+        work(ag.sum(V(1.0, f"p{i}") for i in range(n)), [Counted(1.0, f"p{i}") for i in range(n)]) for n in (64, 128)
+    )
+    assert large < 2.2 * small
 
 
 # --- detect_anomaly -------------------------------------------------------------------------------------
