@@ -126,3 +126,27 @@ def test_numbers_that_turn_up_at_some_steps_only():
     (found,) = ag.gradcheck(unsteady, 0.0).differences
     assert (found.derivative, abs(found.difference), found.allowed) == (1.0, pytest.approx(1.2e308), math.inf)
     assert found.reason == ""
+
+
+@pytest.mark.parametrize("x", [1e-8, 1e-3, 1.0, 1.5])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_differences_of_numbers_near_the_largest_float(x, sign):
+    report = ag.gradcheck(lambda x: sign * 1e308 * x, x)
+    assert report, report
+    double = ag.primitive("double_slope", lambda a: 5e307 * a, lambda a: 1e308)
+    (found,) = ag.gradcheck(double, x).differences
+    assert found.difference == pytest.approx(5e307)
+    assert math.isfinite(found.allowed)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-8, 1e-5])
+def test_a_wrong_rule_near_0_is_not_taken_for_a_kink(x):
+    """Its slope changes sign within the step, but it does not jump."""
+    wrong = ag.primitive("wrong_near_0", lambda a: a * a, lambda a: a + 1e-3)
+    (found,) = ag.gradcheck(wrong, x).differences
+    assert found.reason == ""
+
+
+def test_a_jump_of_a_user_defined_primitive_is_a_kink():
+    jumps = ag.primitive("jumps", abs, lambda a: 1.0 if a >= 0.0 else -1.0)
+    assert "a kink is near: the jumps" in ag.gradcheck(jumps, 0.0).differences[0].reason
