@@ -1,6 +1,6 @@
 """Watching a graph while it is built: the source line of each node, and the first one that is not finite.
 
-Both look at new nodes through `mode.watchers` (value.py), so they cost nothing while no such block is open.
+Both look at new nodes through `mode.watchers` (engine/modes.py), so they cost nothing while no such block is open.
 The lines are kept beside the nodes, in a table that forgets a node when it goes.
 """
 
@@ -26,9 +26,9 @@ class Source:
     """The line of a program that made a node.
 
     Attributes:
-        file: its file, or what stands for one in a notebook.
+        file: its file, or the name that a notebook gives to a cell.
         line: the number of the line, from 1.
-        text: the line itself, "" where it cannot be read any more.
+        text: the line itself, "" where it can no longer be read.
     """
 
     file: str

@@ -22,7 +22,7 @@ from autograd_lite.engine.notation import Labels, number
 from autograd_lite.engine.value import Value
 
 LONGEST = 8
-"""Factors of a path that are written out; the middle of a longer one is put together."""
+"""Factors of a path that are written out; the middle of a longer one is multiplied out."""
 
 
 Step = tuple[Value, int, float]
@@ -59,8 +59,8 @@ class Explanation:
         paths: the largest of them, largest first.
         rest: what the paths that are not shown add up to.
         edges: for each (node, slot) on a path shown, the share of the gradient that flows through it: the sum
-            of those paths' values over the gradient. Of a gradient of 0, or one that is not finite, nothing is
-            a share: then the sum itself.
+            of those paths' values over the gradient. Where the gradient is 0 or not finite there are no
+            shares: then the sum itself.
         in_shares: whether `edges` are shares, and not amounts.
         agrees: whether an independent sum over all paths (forward mode, or the paths themselves when all are
             shown) gives the gradient of the backward pass.
@@ -91,9 +91,9 @@ class Explanation:
         head = f"d {loss} / d {w} = {self.gradient:.6g}"
         if not self.count:
             return f"{head}: no path leads from {loss} to {w}"
-        describe = "all of them" if self.count == len(self.paths) else f"the {len(self.paths)} largest of them"
-        describe = describe if self.paths else "none of them is taken"
-        lines = [f"{head}: {_counted(self.count, 'path')}; {describe}"]
+        which = "all of them" if self.count == len(self.paths) else f"the {len(self.paths)} largest of them"
+        which = which if self.paths else "none of them is taken"
+        lines = [f"{head}: {_counted(self.count, 'path')}; {which}"]
         products = [f"{path.value:+.6g}" for path in self.paths]
         wide = max(map(len, products), default=0)
         for product, path in zip(products, self.paths, strict=True):
@@ -170,7 +170,7 @@ def explain(loss: Value, w: Value, top: int = 5) -> Explanation:
         `ag.draw(loss, explain=w)` marks the paths on the drawing.
 
     Raises:
-        TypeError: loss or w is no Value, or top no integer.
+        TypeError: loss or w is not a Value, or top is not an integer.
         ValueError: top is less than 1.
 
     Example:
