@@ -65,6 +65,68 @@ def point(name: str, n: int) -> Any:
     return np.linspace(-1.0, 1.0, n) if name == "Rosenbrock" else 1.0 + np.linspace(-1.0, 1.2, n) / n
 
 
+# --- few inputs, many results: beside dual numbers written by hand --------------------------------------
+
+
+class Dual:
+    """A number and its derivatives in a few inputs, as one would write it by hand."""
+
+    __slots__ = ("slopes", "value")
+
+    def __init__(self, value: float, slopes: list[float]) -> None:
+        self.value, self.slopes = value, slopes
+
+    def __add__(self, other: Any) -> Dual:
+        if isinstance(other, Dual):
+            return Dual(self.value + other.value, [a + b for a, b in zip(self.slopes, other.slopes, strict=True)])
+        return Dual(self.value + other, self.slopes)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Dual:
+        if isinstance(other, Dual):
+            return Dual(self.value - other.value, [a - b for a, b in zip(self.slopes, other.slopes, strict=True)])
+        return Dual(self.value - other, self.slopes)
+
+    def __rsub__(self, other: float) -> Dual:
+        return Dual(other - self.value, [-a for a in self.slopes])
+
+    def __mul__(self, other: Any) -> Dual:
+        if isinstance(other, Dual):
+            u, v = self.value, other.value
+            return Dual(u * v, [a * v + u * b for a, b in zip(self.slopes, other.slopes, strict=True)])
+        return Dual(self.value * other, [a * other for a in self.slopes])
+
+    __rmul__ = __mul__
+
+
+def epidemic(parameters: Any) -> list[Any]:
+    """60 results in 3 parameters: an epidemic by 20 steps of Euler between two of them."""
+    infection, recovery, reported = parameters
+    healthy, ill, results = 0.99, 0.01, []
+    for _ in range(60):
+        for _ in range(20):
+            new = infection * healthy * ill
+            healthy, ill = healthy - 0.05 * new, ill + 0.05 * (new - recovery * ill)
+        results.append(ill * reported - 0.1)
+    return results
+
+
+def few_inputs() -> str:
+    """The table of a tall Jacobian."""
+    x = [1.5, 1.0, 0.3]
+
+    def by_hand() -> Any:
+        units = np.eye(len(x)).tolist()
+        return np.array([y.slopes for y in epidemic([Dual(t, unit) for t, unit in zip(x, units, strict=True)])])
+
+    point, derivative = np.array(x), ag.jacobian(epidemic)
+    np.testing.assert_allclose(derivative(point), by_hand(), rtol=1e-9)
+    medians = side_by_side({"ours": lambda: derivative(point), "dual numbers": by_hand}, rounds=15)
+    ours, hand = medians.values()
+    return table(["ours", "dual numbers by hand", "ours / by hand"], [[shown(ours), shown(hand), f"{ours / hand:.3g}"]])
+
+
 # --- contestants: each gives (seconds to make, a run) ---------------------------------------------------
 
 
@@ -225,6 +287,7 @@ def main() -> None:
                 continue  # it is dense
             parts += [f"### {title}, {name}", compare(kind, name, sizes, contestants)]
             print(parts[-2], parts[-1], sep="\n", flush=True)
+    parts += ["### Jacobian of 60 results of an ODE in 3 parameters", few_inputs()]
     publish("Derivatives (benchmarks/derivatives.py)", "\n\n".join(parts))
 
 
