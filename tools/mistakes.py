@@ -344,7 +344,7 @@ MISTAKES = [
         "map(_set_state, (self,), ((steps, tuple(states)),))",
         "map(_set_state, (self,), ((0, tuple(states)),))",
     )),
-    *_slips("optim/pieces.py", "optim golden training faults_training interrupts", (
+    *_slips("optim/transformations.py", "optim golden training faults_training interrupts", (
         "momentum as a running mean",
         'self.mu * state["velocity"] + g',
         'self.mu * state["velocity"] + (1.0 - self.mu) * g',
@@ -375,12 +375,12 @@ MISTAKES = [
     )),
     *_slips("optim/rules.py", "optim golden training faults_training interrupts", (
         "AdamW whose decay goes through the moments",
-        'decay = setting(weight_decay, "AdamW: weight_decay", 0.0)\n        if decay:\n            pieces.append(',
-        'decay = setting(weight_decay, "AdamW: weight_decay", 0.0)\n        if decay:\n            pieces.insert(0, ',
+        "super().__init__(params, lr, *first, scale, *last, allow_nonfinite=allow_nonfinite)\n\n\nAdaGrad",
+        "super().__init__(params, lr, *first, *last, scale, allow_nonfinite=allow_nonfinite)\n\n\nAdaGrad",
     ), (
         "the slides' l2 without the 2 of its derivative",
-        "+ 2.0 * setting(l2",
-        "+ setting(l2",
+        "from_l2 = 2.0 * setting(l2",
+        "from_l2 = setting(l2",
     )),
     *_slips("optim/schedules.py", "optim training golden", (
         "step decay without steps",

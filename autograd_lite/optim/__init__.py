@@ -1,24 +1,13 @@
 """Update rules: how gradients change parameters.
 
-A rule is a chain of pieces. A piece turns gradients into updates, vectors of n numbers, and carries a
-state of its own from step to step, a dict of vectors and numbers; it changes nothing in place. So a
-rule of your own is a choice of pieces, or one piece more. `Optimizer` reads `.grad`, runs the
-chain, and writes the parameters and the state in one go. Learning-rate schedules are in schedules.py.
+A rule is a chain of gradient transformations (transformations.py), as in optax: each turns gradients into updates,
+vectors of n numbers, and has a state, a dict of vectors and numbers; nothing is changed in place. A user-defined rule
+is a choice of them, or one more. `Optimizer` (optimizer.py) reads `.grad`, runs the chain, and writes parameters and
+state in one call. Rules by name are in rules.py, learning-rate schedules in schedules.py.
 """
 
 from autograd_lite.optim.optimizer import Optimizer
-from autograd_lite.optim.pieces import (
-    AddDecay,
-    AddSign,
-    ClipNorm,
-    ClipValue,
-    DivideByAllSquares,
-    DivideByMeanSquare,
-    Moments,
-    Momentum,
-    Piece,
-)
-from autograd_lite.optim.rules import SGD, AdaGrad, Adagrad, Adam, AdamW, RMSProp, RMSprop
+from autograd_lite.optim.rules import RULES, SGD, AdaGrad, Adagrad, Adam, AdamW, RMSProp, RMSprop
 from autograd_lite.optim.schedules import (
     Constant,
     CosineDecay,
@@ -29,10 +18,27 @@ from autograd_lite.optim.schedules import (
     StepDecay,
     WarmUp,
 )
+from autograd_lite.optim.transformations import (
+    AddDecay,
+    AddDecayedWeights,
+    AddSign,
+    ClipByGlobalNorm,
+    ClipNorm,
+    ClipValue,
+    DivideByAllSquares,
+    DivideByMeanSquare,
+    Moments,
+    Momentum,
+    Piece,
+    ScaleByAdagrad,
+    ScaleByAdam,
+    ScaleByRMS,
+    Transform,
+)
 
 __all__ = [
-    "SGD", "AdaGrad", "Adagrad", "Adam", "AdamW", "AddDecay", "AddSign", "ClipNorm", "ClipValue", "Constant",
-    "CosineDecay", "DivideByAllSquares", "DivideByMeanSquare", "ExponentialDecay", "InverseTimeDecay", "Moments",
-    "Momentum", "Optimizer", "Piece", "PiecewiseConstant", "RMSProp", "RMSprop", "ReduceOnPlateau", "StepDecay",
-    "WarmUp",
+    "RULES", "SGD", "AdaGrad", "Adagrad", "Adam", "AdamW", "AddDecay", "AddDecayedWeights", "AddSign",
+    "ClipByGlobalNorm", "ClipNorm", "ClipValue", "Constant", "CosineDecay", "DivideByAllSquares", "DivideByMeanSquare",
+    "ExponentialDecay", "InverseTimeDecay", "Moments", "Momentum", "Optimizer", "Piece", "PiecewiseConstant", "RMSProp",
+    "RMSprop", "ReduceOnPlateau", "ScaleByAdagrad", "ScaleByAdam", "ScaleByRMS", "StepDecay", "Transform", "WarmUp",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from autograd_lite.engine.atomic import clear_grads, set_numbers
 from autograd_lite.engine.checks import as_float, describe, setting, whole
 from autograd_lite.engine.value import Value
-from autograd_lite.optim.pieces import Piece, State
+from autograd_lite.optim.transformations import RENAMED, State, Transform, initial_state
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,28 +18,25 @@ if TYPE_CHECKING:
     Vector: TypeAlias = np.ndarray[Any, Any]
 
 
-# --- the optimizer --------------------------------------------------------------------------------------
-
-
 class Optimizer:
-    """Parameters, a learning rate and a chain of pieces: w <- w - lr * chain(g).
+    """Parameters, a learning rate and a chain of gradient transformations: w <- w - lr * chain(g).
 
-    This is a "gradient update schedule": what becomes of the gradient at every step is yours to compose.
+    This is a "gradient update schedule": the chain says what becomes of the gradient at every step.
 
     Args:
         params: the leaves to change, Parameters or Values, from any iterable; one given twice counts once.
         lr: the learning rate, at least 0, which may be set between steps; or a schedule, a function of the
             number of steps taken.
-        pieces: what turns gradients into updates, first to last; see `Piece`.
+        transforms: what turns gradients into updates, first to last; see `Transform`.
         allow_nonfinite: take a step from or to numbers that are NaN or infinite, instead of refusing.
 
     Raises:
-        TypeError: params are no leaves, or lr is no number.
+        TypeError: params are not leaves, or lr is not a number.
         ValueError: there are no params, or lr is negative, NaN or infinite.
 
     Example:
         >>> w = ag.Parameter(1.0)
-        >>> optimizer = ag.optim.Optimizer([w], 0.1, ag.optim.ClipNorm(1.0), ag.optim.Momentum(0.9))
+        >>> optimizer = ag.optim.Optimizer([w], 0.1, ag.optim.ClipByGlobalNorm(1.0), ag.optim.Momentum(0.9))
         >>> (w * w).backward()
         >>> optimizer.step()
         >>> w.item()
@@ -48,11 +45,11 @@ class Optimizer:
     Source: the notes "Working out backpropagation", learning rates; optax's chains.
     """
 
-    _state: tuple[int, tuple[State, ...]]  # steps taken; what each piece remembers
-    __slots__ = ("_lr", "_state", "allow_nonfinite", "params", "pieces")
+    _state: tuple[int, tuple[State, ...]]  # steps taken; the state of each transformation
+    __slots__ = ("_lr", "_state", "allow_nonfinite", "params", "transforms")
 
     def __init__(
-        self, params: Iterable[Value], lr: float | Callable[[int], float], *pieces: Piece,
+        self, params: Iterable[Value], lr: float | Callable[[int], float], *transforms: Transform,
         allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
         name = type(self).__name__
@@ -65,20 +62,31 @@ class Optimizer:
                 raise TypeError(f"{name}: params[{i}] must be a Parameter, got {describe(p)}")
             if p._row is not None:
                 raise TypeError(
-                    f"{name}: params[{i}] is no leaf but the result of {p.op!r}; give the leaves it depends on"
+                    f"{name}: params[{i}] is not a leaf: it is the result of {p.op!r}; pass the leaves it depends on"
                 )
             if id(p) not in seen:
                 seen.add(id(p))
                 self.params.append(p)
         if not self.params:
             raise ValueError(f"{name}: there are no parameters")
-        for piece in pieces:
-            if not (hasattr(piece, "start") and hasattr(piece, "update")):
-                raise TypeError(f"{name}: a piece has start(n) and update(g, state, w), got {describe(piece)}")
-        self.pieces = pieces
+        for transform in transforms:
+            if not (hasattr(transform, "update") and (hasattr(transform, "init") or hasattr(transform, "start"))):
+                raise TypeError(
+                    f"{name}: a gradient transformation has init(n) and update(g, state, w), got {describe(transform)}"
+                )
+        self.transforms = transforms
         self.allow_nonfinite = allow_nonfinite
-        self._state = (0, tuple(piece.start(len(self.params)) for piece in pieces))
+        self._state = (0, tuple(initial_state(transform, len(self.params)) for transform in transforms))
         self.lr = lr
+
+    @property
+    def pieces(self) -> tuple[Transform, ...]:
+        """The name of `transforms` in earlier versions."""
+        return self.transforms
+
+    @pieces.setter
+    def pieces(self, transforms: tuple[Transform, ...]) -> None:  # pickles of earlier versions set it
+        self.transforms = transforms
 
     @property
     def lr(self) -> float:
@@ -102,7 +110,7 @@ class Optimizer:
         return self._state[0]
 
     def zero_grad(self) -> None:
-        """Set the gradient of every parameter to 0; without it backward passes add up."""
+        """Set the gradient of every parameter to 0; otherwise backward passes add up."""
         clear_grads(self.params)
 
     def advance(self, w: Vector, g: Vector, states: Sequence[State]) -> tuple[Vector, tuple[State, ...]]:
@@ -110,22 +118,22 @@ class Optimizer:
 
         Args:
             w, g: the parameters and their gradients, shape (n,).
-            states: what each piece remembers, to begin with `piece.start(n)`.
+            states: the state of each transformation, to begin with its `init(n)`.
 
         Returns:
-            (parameters after the step, what each piece remembers after it).
+            (parameters after the step, the state of each transformation after it).
         """
         import numpy as np
 
         after = []
-        for piece, state in zip(self.pieces, states, strict=True):
-            made = piece.update(g, state, w)
+        for transform, state in zip(self.transforms, states, strict=True):
+            made = transform.update(g, state, w)
             shape = np.shape(made[0]) if isinstance(made, tuple) and len(made) == 2 else None
             if shape != w.shape or not isinstance(made[1], Mapping):
                 what = f"updates of shape {shape}" if shape not in (None, w.shape) else describe(made)
                 raise TypeError(
-                    f"{type(self).__name__}: {type(piece).__name__}.update must give (updates of shape {w.shape}, "
-                    f"a dict), it gave {what}"
+                    f"{type(self).__name__}: {type(transform).__name__}.update must return (updates of shape {w.shape}, "
+                    f"a dict), it returned {what}"
                 )
             g, state = made
             after.append(state)
@@ -142,11 +150,11 @@ class Optimizer:
 
         w, g = np.array([p._f for p in self.params]), np.array([p._grad for p in self.params])
         numbers, effect = self.stepped(w, g)
-        # One call that runs no bytecode: an interrupt leaves all as before, or all as after.
+        # Parameters and state in one call: an interrupt between them would leave a step half taken.
         set_numbers(self.params, numbers.tolist(), effect)
 
     def stepped(self, w: Vector, g: Vector) -> tuple[Vector, Iterator[Any]]:
-        """What `step` does, on vectors: the numbers after it, and an effect for `set_numbers` that notes the step."""
+        """`step` on vectors: the numbers after it, and an effect for `set_numbers` that stores the new state."""
         import numpy as np
 
         live = np.array([not getattr(p, "frozen", False) for p in self.params])
@@ -160,29 +168,30 @@ class Optimizer:
                 "no parameter was changed (allow_nonfinite=True lets it through)"
             )
         steps, states = self._state
-        with np.errstate(over="ignore", invalid="ignore"):  # overflow is looked for below, unless it is allowed
+        with np.errstate(over="ignore", invalid="ignore"):  # found below, unless it is allowed
             numbers, after = self.advance(w, g, states)
-        if some_frozen:  # neither they nor what is remembered of them may change
+        if some_frozen:  # weight decay would move them, and momentum carry them on
             numbers = np.where(live, numbers, w)
             after = tuple(
                 {k: np.where(live, x, old[k]) if isinstance(x, np.ndarray) else x for k, x in new.items()}
                 for new, old in zip(after, states, strict=True)
             )
         if not self.allow_nonfinite:
-            for piece, old, new in zip(self.pieces, states, after, strict=True):
+            for transform, old, new in zip(self.transforms, states, after, strict=True):
                 for key, x in new.items():
-                    self._no_overflow(f"{type(piece).__name__}.{key}", old.get(key), x, g)
-            self._no_overflow("", w, numbers, g)
+                    self._check_overflow(f"{type(transform).__name__}.{key}", old.get(key), x, g)
+            self._check_overflow("", w, numbers, g)
         return numbers, map(_set_state, (self,), ((steps + 1, after),))
 
-    def _no_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:
-        """Refuse numbers of a state's entry, or of the parameters, that were finite and are not after the step."""
+    def _check_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:
+        """Refuse numbers of an entry of a state (or of the parameters, entry "") that a step makes non-finite."""
         import numpy as np
 
         if not isinstance(new, (float, np.ndarray)) or getattr(new, "dtype", np.dtype(float)).kind != "f":
-            return  # a count, or whatever else a piece of one's own remembers
+            return  # a count, or whatever else a user-defined transformation keeps
         if np.isfinite(new).all():
             return
+        # An infinity that was there before the step is not an overflow: a parameter may have been set to it.
         known = isinstance(old, (int, float, np.ndarray)) and np.shape(old) == np.shape(new)
         bad = np.flatnonzero(~np.isfinite(new) & (np.isfinite(old) if known else True))
         if not bad.size:
@@ -201,38 +210,36 @@ class Optimizer:
         return f"params[{i}] ({name})" if name else f"params[{i}]"
 
     def state_dict(self) -> dict[str, Any]:
-        """The learning rate (None under a schedule), the steps taken and what each piece remembers, in plain lists."""
+        """The learning rate (None under a schedule), the steps taken, the state of each transformation; plain lists."""
         steps, states = self._state
         return {
             "rule": type(self).__name__,
             "lr": None if callable(self._lr) else self._lr,
             "steps": steps,
             "pieces": [
-                {"piece": type(piece).__name__, **{k: getattr(x, "tolist", lambda x=x: x)() for k, x in state.items()}}
-                for piece, state in zip(self.pieces, states, strict=True)
+                {"piece": type(t).__name__, **{k: getattr(x, "tolist", lambda x=x: x)() for k, x in state.items()}}
+                for t, state in zip(self.transforms, states, strict=True)
             ],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of an optimizer of the same rule over as many parameters; all of it or nothing.
+        """Load the state of an optimizer of the same rule and number of parameters; all of it or nothing.
 
         Args:
-            state: what `state_dict` gave.
+            state: what `state_dict` returned.
 
         Raises:
-            TypeError: state is no such dict.
+            TypeError: state is not such a dict.
             ValueError: it belongs to another rule, or to another number of parameters, or a number in it is NaN or
                 infinite (unless allow_nonfinite).
         """
         set_numbers((), (), self.loading(state))
 
     def loading(self, state: Mapping[str, Any]) -> Iterator[Any]:
-        """`load_state_dict` as an effect for `set_numbers`: checked now, done when it is run through."""
-        import numpy as np
-
+        """`load_state_dict` as an effect for `set_numbers`: checked now, done when it is iterated."""
         who = f"{type(self).__name__}.load_state_dict"
         if not isinstance(state, Mapping):
-            raise TypeError(f"{who}: expected what state_dict() gave, got {describe(state)}")
+            raise TypeError(f"{who}: expected what state_dict() returns, got {describe(state)}")
         _same_keys(state, {"rule", "lr", "steps", "pieces"}, who)
         if state["rule"] != type(self).__name__:
             raise ValueError(f"{who}: the state is of the rule {state['rule']!r}")
@@ -242,38 +249,45 @@ class Optimizer:
             raise ValueError(f"{who}: this optimizer's lr is {has}, the state's was {had}")
         lr = self._lr if lr is None else setting(lr, f"{who}: lr", 0.0)
         steps = whole(state["steps"], f"{who}: steps", 0)
-        kinds = [type(piece).__name__ for piece in self.pieces]
+        kinds = [type(transform).__name__ for transform in self.transforms]
         entries = state["pieces"]
         if not isinstance(entries, Sequence) or not all(isinstance(entry, Mapping) for entry in entries):
             raise TypeError(f"{who}: 'pieces' must be a list of dicts, got {describe(entries)}")
-        if [entry.get("piece") for entry in entries] != kinds:
-            raise ValueError(f"{who}: the pieces are {kinds}, the state's {[entry.get('piece') for entry in entries]}")
-        n, states = len(self.params), []
-        for piece, entry, kind in zip(self.pieces, entries, kinds, strict=True):
-            start = piece.start(n)
-            _same_keys(entry, {"piece", *start}, f"{who}: {kind}")
-            loaded: State = {}
-            for key, first in start.items():
-                if isinstance(first, np.ndarray):
-                    given = np.array(entry[key], dtype=object)
-                    numbers = [as_float(x, f"{who}: {kind}.{key}") for x in given.ravel()]
-                    if not self.allow_nonfinite and not all(map(isfinite, numbers)):
-                        raise ValueError(f"{who}: {kind}.{key} holds a number that is not finite")
-                    loaded[key] = np.array(numbers).reshape(given.shape)
-                    if loaded[key].shape != first.shape:
-                        raise ValueError(
-                            f"{who}: {kind}.{key} has shape {loaded[key].shape}, {n} parameters need {first.shape}"
-                        )
-                elif isinstance(first, int):
-                    loaded[key] = whole(entry[key], f"{who}: {kind}.{key}", 0)
-                else:
-                    loaded[key] = entry[key]
-            states.append(loaded)
+        found = [entry.get("piece") for entry in entries]
+        if kinds not in (found, [RENAMED.get(str(name), name) for name in found]):
+            raise ValueError(f"{who}: the transformations are {kinds}, the state's {found}")
+        states = [
+            self._loaded_state(transform, entry, f"{who}: {kind}")
+            for transform, entry, kind in zip(self.transforms, entries, kinds, strict=True)
+        ]
         return chain(map(_set_lr, (self,), (lr,)), map(_set_state, (self,), ((steps, tuple(states)),)))
 
+    def _loaded_state(self, transform: Transform, entry: Mapping[str, Any], who: str) -> State:
+        """The state of one transformation: of the types and shapes of its initial state."""
+        import numpy as np
+
+        n = len(self.params)
+        first = initial_state(transform, n)
+        _same_keys(entry, {"piece", *first}, who)
+        loaded: State = {}
+        for key, start in first.items():
+            if isinstance(start, np.ndarray):
+                given = np.array(entry[key], dtype=object)
+                numbers = [as_float(x, f"{who}.{key}") for x in given.ravel()]
+                if not self.allow_nonfinite and not all(map(isfinite, numbers)):
+                    raise ValueError(f"{who}.{key} holds a number that is not finite")
+                if given.shape != start.shape:
+                    raise ValueError(f"{who}.{key} has shape {given.shape}, {n} parameters need {start.shape}")
+                loaded[key] = np.array(numbers).reshape(given.shape)
+            elif isinstance(start, int):
+                loaded[key] = whole(entry[key], f"{who}.{key}", 0)
+            else:
+                loaded[key] = entry[key]
+        return loaded
+
     def __repr__(self) -> str:
-        pieces = "".join(f", {piece!r}" for piece in self.pieces)
-        return f"{type(self).__name__}({len(self.params)} parameters, lr={self._lr!r}{pieces})"
+        transforms = "".join(f", {transform!r}" for transform in self.transforms)
+        return f"{type(self).__name__}({len(self.params)} parameters, lr={self._lr!r}{transforms})"
 
 
 _set_state = vars(Optimizer)["_state"].__set__

@@ -1,50 +1,31 @@
-"""Update rules by name: SGD, Adagrad, RMSprop, Adam, AdamW, each a chain of the transformations in pieces.py."""
+"""Update rules by name: SGD, Adagrad, RMSprop, Adam and AdamW, each a chain of gradient transformations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TypeAlias
 
 from autograd_lite.engine.checks import setting
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.optimizer import Optimizer
-from autograd_lite.optim.pieces import (
-    AddDecay,
-    ClipNorm,
+from autograd_lite.optim.transformations import (
+    AddDecayedWeights,
+    ClipByGlobalNorm,
     ClipValue,
-    DivideByAllSquares,
-    DivideByMeanSquare,
-    Moments,
     Momentum,
-    Piece,
+    ScaleByAdagrad,
+    ScaleByAdam,
+    ScaleByRMS,
+    Transform,
     above_zero,
     checked_betas,
 )
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Vector: TypeAlias = np.ndarray[Any, Any]
-
-
-# --- rules by name ----------------------------------------------------------------------------------------
-
-
-def _first(who: str, weight_decay: float, l2: float, clip_value: float | None, clip_norm: float | None) -> list[Piece]:
-    """The pieces that every named rule may begin with: clipping, then decay."""
-    pieces: list[Piece] = []
-    if clip_value is not None:
-        pieces.append(ClipValue(above_zero(clip_value, f"{who}: clip_value")))
-    if clip_norm is not None:
-        pieces.append(ClipNorm(above_zero(clip_norm, f"{who}: clip_norm")))
-    decay = setting(weight_decay, f"{who}: weight_decay", 0.0) + 2.0 * setting(l2, f"{who}: l2", 0.0)
-    if decay:
-        pieces.append(AddDecay(decay))
-    return pieces
+Decay: TypeAlias = float | Sequence[float]
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum and weight decay if asked.
+    """Gradient descent, with momentum and weight decay if wanted.
 
         g <- g + weight_decay w + 2 l2 w;  v <- momentum v + g;  w <- w - lr v
 
@@ -53,14 +34,14 @@ class SGD(Optimizer):
         lr: the learning rate, or a schedule.
         momentum: in [0, 1); 0 is plain gradient descent.
         nesterov: look ahead: the step is g + momentum v.
-        weight_decay: adds weight_decay w to the gradient.
+        weight_decay: adds weight_decay w to the gradient; a number, or one for each parameter.
         l2: the slides' penalty l2 * sum w^2, which adds 2 l2 w to the gradient.
-        clip_value: keep each component of the gradient within [-clip_value, clip_value].
-        clip_norm: scale the gradient down to this norm where it is longer.
+        clip_value: clip each component of the gradient to [-clip_value, clip_value].
+        clip_norm: scale the gradient down to this norm if it is longer. Clipping comes before decay.
         allow_nonfinite: take a step from or to numbers that are NaN or infinite, instead of refusing.
 
     Raises:
-        TypeError: params are no leaves, or a setting is no number.
+        TypeError: params are not leaves, or a setting is not a number.
         ValueError: a setting is out of its range; nesterov without momentum.
 
     Example:
@@ -77,17 +58,15 @@ class SGD(Optimizer):
     __slots__ = ()
 
     def __init__(
-        self, params: Iterable[Value], lr: float | Callable[[int], float], momentum: float = 0.0,
-        nesterov: bool = False, weight_decay: float = 0.0, l2: float = 0.0, *, clip_value: float | None = None,
+        self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-2, momentum: float = 0.0,
+        nesterov: bool = False, weight_decay: Decay = 0.0, l2: float = 0.0, *, clip_value: float | None = None,
         clip_norm: float | None = None, allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
         mu = setting(momentum, "SGD: momentum", 0.0, 1.0)
         if nesterov and not mu:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        pieces = _first("SGD", weight_decay, l2, clip_value, clip_norm)
-        if mu:
-            pieces.append(Momentum(mu, nesterov))
-        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+        first = _clipping_and_decay("SGD", clip_value, clip_norm, weight_decay, l2)
+        super().__init__(params, lr, *first, *_momentum(mu, nesterov), allow_nonfinite=allow_nonfinite)
 
 
 class Adagrad(Optimizer):
@@ -102,8 +81,7 @@ class Adagrad(Optimizer):
         weight_decay, l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
 
     Raises:
-        TypeError: params are no leaves, or a setting is no number.
-        ValueError: a setting is out of its range.
+        TypeError, ValueError: as for `SGD`.
 
     Example:
         >>> w = ag.Parameter(1.0)
@@ -120,12 +98,12 @@ class Adagrad(Optimizer):
 
     def __init__(
         self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-2, eps: float = 1e-10,
-        weight_decay: float = 0.0, l2: float = 0.0, *, clip_value: float | None = None,
+        weight_decay: Decay = 0.0, l2: float = 0.0, *, clip_value: float | None = None,
         clip_norm: float | None = None, allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
-        pieces = _first("Adagrad", weight_decay, l2, clip_value, clip_norm)
-        eps = setting(eps, "Adagrad: eps", 0.0)
-        super().__init__(params, lr, *pieces, DivideByAllSquares(eps), allow_nonfinite=allow_nonfinite)
+        first = _clipping_and_decay("Adagrad", clip_value, clip_norm, weight_decay, l2)
+        scale = ScaleByAdagrad(setting(eps, "Adagrad: eps", 0.0))
+        super().__init__(params, lr, *first, scale, allow_nonfinite=allow_nonfinite)
 
 
 class RMSprop(Optimizer):
@@ -142,8 +120,7 @@ class RMSprop(Optimizer):
         weight_decay, l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
 
     Raises:
-        TypeError: params are no leaves, or a setting is no number.
-        ValueError: a setting is out of its range.
+        TypeError, ValueError: as for `SGD`.
 
     Example:
         >>> w = ag.Parameter(1.0)
@@ -160,15 +137,13 @@ class RMSprop(Optimizer):
 
     def __init__(
         self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-2, alpha: float = 0.99,
-        eps: float = 1e-8, momentum: float = 0.0, weight_decay: float = 0.0, l2: float = 0.0, *,
+        eps: float = 1e-8, momentum: float = 0.0, weight_decay: Decay = 0.0, l2: float = 0.0, *,
         clip_value: float | None = None, clip_norm: float | None = None, allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
-        pieces = _first("RMSprop", weight_decay, l2, clip_value, clip_norm)
-        pieces.append(DivideByMeanSquare(setting(alpha, "RMSprop: alpha", 0.0, 1.0), setting(eps, "RMSprop: eps", 0.0)))
-        mu = setting(momentum, "RMSprop: momentum", 0.0, 1.0)
-        if mu:
-            pieces.append(Momentum(mu))
-        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+        first = _clipping_and_decay("RMSprop", clip_value, clip_norm, weight_decay, l2)
+        scale = ScaleByRMS(setting(alpha, "RMSprop: alpha", 0.0, 1.0), setting(eps, "RMSprop: eps", 0.0))
+        last = _momentum(setting(momentum, "RMSprop: momentum", 0.0, 1.0))
+        super().__init__(params, lr, *first, scale, *last, allow_nonfinite=allow_nonfinite)
 
 
 class Adam(Optimizer):
@@ -186,8 +161,7 @@ class Adam(Optimizer):
         weight_decay, l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
 
     Raises:
-        TypeError: params are no leaves, or a setting is no number.
-        ValueError: a setting is out of its range.
+        TypeError, ValueError: as for `SGD`.
 
     Example:
         >>> w = ag.Parameter(1.0)
@@ -204,13 +178,13 @@ class Adam(Optimizer):
 
     def __init__(
         self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-3,
-        betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0, l2: float = 0.0, *,
+        betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: Decay = 0.0, l2: float = 0.0, *,
         corrected: bool = True, clip_value: float | None = None, clip_norm: float | None = None,
         allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
-        pieces = _first("Adam", weight_decay, l2, clip_value, clip_norm)
-        pieces.append(Moments(checked_betas(betas, "Adam"), setting(eps, "Adam: eps", 0.0), corrected))
-        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+        first = _clipping_and_decay("Adam", clip_value, clip_norm, weight_decay, l2)
+        scale = ScaleByAdam(checked_betas(betas, "Adam"), setting(eps, "Adam: eps", 0.0), corrected)
+        super().__init__(params, lr, *first, scale, allow_nonfinite=allow_nonfinite)
 
 
 class AdamW(Optimizer):
@@ -220,12 +194,11 @@ class AdamW(Optimizer):
         params: the leaves to change.
         lr: the learning rate, or a schedule.
         betas, eps, corrected: as for `Adam`.
-        weight_decay: the share of a parameter taken off it at each step, times lr; not seen by the running means.
+        weight_decay: the share of a parameter subtracted at each step, times lr; not part of the running means.
         l2, clip_value, clip_norm, allow_nonfinite: as for `SGD`.
 
     Raises:
-        TypeError: params are no leaves, or a setting is no number.
-        ValueError: a setting is out of its range.
+        TypeError, ValueError: as for `SGD`.
 
     Example:
         >>> w = ag.Parameter(1.0)
@@ -242,16 +215,57 @@ class AdamW(Optimizer):
 
     def __init__(
         self, params: Iterable[Value], lr: float | Callable[[int], float] = 1e-3,
-        betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 1e-2, l2: float = 0.0, *,
+        betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: Decay = 1e-2, l2: float = 0.0, *,
         corrected: bool = True, clip_value: float | None = None, clip_norm: float | None = None,
         allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
-        pieces = _first("AdamW", 0.0, l2, clip_value, clip_norm)
-        pieces.append(Moments(checked_betas(betas, "AdamW"), setting(eps, "AdamW: eps", 0.0), corrected))
-        decay = setting(weight_decay, "AdamW: weight_decay", 0.0)
-        if decay:
-            pieces.append(AddDecay(decay))
-        super().__init__(params, lr, *pieces, allow_nonfinite=allow_nonfinite)
+        first = _clipping_and_decay("AdamW", clip_value, clip_norm, 0.0, l2)
+        scale = ScaleByAdam(checked_betas(betas, "AdamW"), setting(eps, "AdamW: eps", 0.0), corrected)
+        last = _decay("AdamW", weight_decay)  # after the scaling: the running means must not contain it
+        super().__init__(params, lr, *first, scale, *last, allow_nonfinite=allow_nonfinite)
 
 
 AdaGrad, RMSProp = Adagrad, RMSprop  # as the slides and papers write them; the names above are PyTorch's
+
+
+# --- the registry -------------------------------------------------------------------------------------------
+
+
+RULES: dict[str, type[Optimizer]] = {rule.__name__.lower(): rule for rule in (SGD, Adam, AdamW, Adagrad, RMSprop)}
+"""Every rule by its name in lower case: what `fit(optimizer="adam")` and scikit-learn's `solver=` accept."""
+
+
+def rule_named(name: str, who: str) -> type[Optimizer]:
+    """The rule of a name, in any case; ValueError says which there are."""
+    if name.lower() not in RULES:
+        raise ValueError(f"{who} must be one of {', '.join(RULES)}, got {name!r}")
+    return RULES[name.lower()]
+
+
+# --- what the rules share -----------------------------------------------------------------------------------
+
+
+def _clipping_and_decay(
+    who: str, clip_value: float | None, clip_norm: float | None, weight_decay: Decay, l2: float
+) -> list[Transform]:
+    """What every rule may begin with: clipping, then decay, which must not be clipped."""
+    chain: list[Transform] = []
+    if clip_value is not None:
+        chain.append(ClipValue(above_zero(clip_value, f"{who}: clip_value")))
+    if clip_norm is not None:
+        chain.append(ClipByGlobalNorm(above_zero(clip_norm, f"{who}: clip_norm")))
+    return chain + _decay(who, weight_decay, l2)
+
+
+def _decay(who: str, weight_decay: Decay, l2: float = 0.0) -> list[Transform]:
+    """Weight decay; nothing if it is 0."""
+    from_l2 = 2.0 * setting(l2, f"{who}: l2", 0.0)
+    if isinstance(weight_decay, Sequence) and not isinstance(weight_decay, str):
+        each = [setting(x, f"{who}: weight_decay[{i}]", 0.0) + from_l2 for i, x in enumerate(weight_decay)]
+        return [AddDecayedWeights(each)] if any(each) else []
+    decay = setting(weight_decay, f"{who}: weight_decay", 0.0) + from_l2
+    return [AddDecayedWeights(decay)] if decay else []
+
+
+def _momentum(mu: float, nesterov: bool = False) -> list[Transform]:
+    return [Momentum(mu, nesterov)] if mu else []

@@ -1,9 +1,7 @@
-"""Learning-rate schedules: how large the steps are as training goes on.
+"""Learning-rate schedules: the learning rate as a function of the step or epoch.
 
-A schedule is any function of the step or epoch number k = 0, 1, 2, ... that gives a rate. Given to an
-optimizer as its `lr` it counts steps; given to `fit` as its `schedule` it counts epochs. Those
-here are reached as `ag.optim.StepDecay` and so on. They keep no state, so that a training that is
-taken up again goes on where it was.
+A schedule is any function of k = 0, 1, 2, ... that returns a rate. As the `lr` of an optimizer it counts steps, as the
+`schedule` of `fit` epochs. They have no state, so a resumed training needs none.
 """
 
 from __future__ import annotations
@@ -22,14 +20,14 @@ __all__ = [
 Schedule = Callable[[int], float]
 
 
-class _Shown:
-    """A schedule that shows itself as the call that makes it."""
+class _Schedule:
+    """What schedules share: a repr that is the call that makes them."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
 
 
-class Constant(_Shown):
+class Constant(_Schedule):
     """The same rate at every step.
 
     Args:
@@ -48,18 +46,18 @@ class Constant(_Shown):
         return self.lr
 
 
-class StepDecay(_Shown):
+class StepDecay(_Schedule):
     """Multiply the rate by a factor every few steps or epochs.
 
         lr(k) = lr * factor ** floor(k / every)
 
     Args:
-        lr: the rate to begin with.
+        lr: the rate at the beginning.
         factor: at least 0.
         every: a number of steps or epochs.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or is out of its range.
 
     Example:
         >>> halved = ag.optim.StepDecay(0.1, factor=0.5, every=2)
@@ -79,17 +77,17 @@ class StepDecay(_Shown):
         return self.lr * self.factor ** (k // self.every)
 
 
-class ExponentialDecay(_Shown):
+class ExponentialDecay(_Schedule):
     """Multiply the rate by a factor at every step or epoch.
 
         lr(k) = lr * factor ** k
 
     Args:
-        lr: the rate to begin with.
+        lr: the rate at the beginning.
         factor: at least 0.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or is out of its range.
 
     Example:
         >>> round(ag.optim.ExponentialDecay(0.1, factor=0.9)(2), 6)
@@ -107,17 +105,17 @@ class ExponentialDecay(_Shown):
         return self.lr * self.factor**k
 
 
-class InverseTimeDecay(_Shown):
+class InverseTimeDecay(_Schedule):
     """1/t decay.
 
         lr(k) = lr / (1 + rate * k)
 
     Args:
-        lr: the rate to begin with.
-        rate: how soon it falls; at least 0.
+        lr: the rate at the beginning.
+        rate: how fast it falls; at least 0.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or is out of its range.
 
     Example:
         >>> ag.optim.InverseTimeDecay(0.1, rate=0.5)(2)
@@ -135,18 +133,18 @@ class InverseTimeDecay(_Shown):
         return self.lr / (1.0 + self.rate * k)
 
 
-class CosineDecay(_Shown):
-    """Half a cosine wave from the rate down to a floor, which it then keeps.
+class CosineDecay(_Schedule):
+    """Half a cosine wave from the rate down to a floor, where it stays.
 
         lr(k) = floor + (lr - floor) * (1 + cos(pi * min(k / steps, 1))) / 2
 
     Args:
-        lr: the rate to begin with.
-        steps: how many steps or epochs the way down takes.
-        floor: where it ends.
+        lr: the rate at the beginning.
+        steps: the number of steps or epochs until the floor is reached.
+        floor: the rate at the end.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or is out of its range.
 
     Example:
         >>> cosine = ag.optim.CosineDecay(0.1, steps=10)
@@ -166,17 +164,17 @@ class CosineDecay(_Shown):
         return self.floor + (self.lr - self.floor) * (1.0 + cos(pi * min(k / self.steps, 1.0))) / 2.0
 
 
-class PiecewiseConstant(_Shown):
-    """One rate up to each boundary, and a last one beyond.
+class PiecewiseConstant(_Schedule):
+    """One rate up to each boundary, and a last one after them.
 
         lr(k) = rates[the number of boundaries <= k]
 
     Args:
-        boundaries: step or epoch numbers, rising; from each on the next rate holds.
+        boundaries: step or epoch numbers, increasing; from each on the next rate holds.
         rates: one more than there are boundaries.
 
     Raises:
-        TypeError, ValueError: an argument is no number, the boundaries do not rise, or the lengths do not fit.
+        TypeError, ValueError: an argument is not a number, the boundaries do not increase, or the lengths do not fit.
 
     Example:
         >>> rate = ag.optim.PiecewiseConstant([2, 4], [0.1, 0.01, 0.001])
@@ -200,17 +198,17 @@ class PiecewiseConstant(_Shown):
         return self.rates[sum(b <= k for b in self.boundaries)]
 
 
-class WarmUp(_Shown):
-    """Rise in equal steps to another schedule, and then follow it.
+class WarmUp(_Schedule):
+    """Rise linearly to another schedule, then follow it.
 
         lr(k) = after(0) * (k + 1) / steps   while k < steps, then after(k - steps)
 
     Args:
-        steps: how many steps or epochs the rise takes.
+        steps: the number of steps or epochs of the rise.
         after: the schedule that follows, or the rate to keep.
 
     Raises:
-        TypeError, ValueError: steps is not a whole number of at least 1, or after is no schedule.
+        TypeError, ValueError: steps is not a whole number of at least 1, or after is not a schedule.
 
     Example:
         >>> rate = ag.optim.WarmUp(4, after=ag.optim.ExponentialDecay(0.5, 0.5))
@@ -229,21 +227,21 @@ class WarmUp(_Shown):
         return self.after(k - self.steps)
 
 
-class ReduceOnPlateau(_Shown):
+class ReduceOnPlateau(_Schedule):
     """Multiply the rate by a factor when the loss has stopped falling.
 
     It is a function of the losses so far: an epoch is better if its loss is below the best one by more than
     `threshold` times the best one's size; after more than `patience` epochs in a row that are not, the rate falls.
 
     Args:
-        lr: the rate to begin with.
+        lr: the rate at the beginning.
         factor: in [0, 1).
-        patience: how many epochs without progress are let pass.
+        patience: how many epochs in a row without progress are allowed.
         threshold: what counts as progress, relative to the best loss.
         floor: the rate does not fall below it.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or is out of its range.
 
     Example:
         >>> rate = ag.optim.ReduceOnPlateau(0.1, factor=0.5, patience=1)

@@ -10,7 +10,7 @@ from typing import Any
 from autograd_lite import files
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.value import Value
-from autograd_lite.optim import pieces
+from autograd_lite.optim import transformations
 from autograd_lite.training.run import Run
 
 
@@ -49,7 +49,7 @@ def _activation(g: Any) -> str:
 
 def rule_text(piece: Any) -> str:
     """A piece of an optimizer with its settings; of a user's own only the name, for it may keep anything."""
-    return repr(piece) if type(piece).__module__ == pieces.__name__ else type(piece).__qualname__
+    return repr(piece) if type(piece).__module__ == transformations.__name__ else type(piece).__qualname__
 
 
 def write_checkpoint(run: Run, names: Mapping[str, Value], told: dict[str, Any], path: Any) -> None:

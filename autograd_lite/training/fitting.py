@@ -151,7 +151,7 @@ def fit(
     told = {
         "examples": len(data), "batch_size": size, "shuffle": bool(shuffle),
         "validation": len(held) if held else 0, "parameters": list(names), "loss": callable_name(loss),
-        "model": architecture(model), "rule": [rule_text(piece) for piece in optimizer.pieces],
+        "model": architecture(model), "rule": [rule_text(piece) for piece in optimizer.transforms],
         "data": hashlib.sha256(repr((data, held)).encode()).hexdigest(),
     }  # fmt: skip
     if found:

@@ -198,9 +198,9 @@ def test_what_every_rule_does_unless_told_otherwise(rule):
 
 
 def test_the_settings_of_pieces():
-    assert repr(optim.DivideByMeanSquare()) == "DivideByMeanSquare(alpha=0.99, eps=1e-08)"
-    assert repr(optim.DivideByAllSquares()) == "DivideByAllSquares(eps=1e-10)"
-    assert repr(optim.Moments()) == "Moments(betas=(0.9, 0.999), eps=1e-08, corrected=True)"
+    assert repr(optim.DivideByMeanSquare()) == "ScaleByRMS(alpha=0.99, eps=1e-08)"
+    assert repr(optim.DivideByAllSquares()) == "ScaleByAdagrad(eps=1e-10)"
+    assert repr(optim.Moments()) == "ScaleByAdam(betas=(0.9, 0.999), eps=1e-08, corrected=True)"
     assert repr(optim.Momentum(0.5)) == "Momentum(mu=0.5, nesterov=False)"
     for make in (
         optim.DivideByMeanSquare,
@@ -239,7 +239,7 @@ def test_a_piece_has_both_methods():
     w = ag.Parameter(1.0)
     for kept in ("start", "update"):
         piece = type("Half", (), {kept: getattr(Named, kept)})()
-        with pytest.raises(TypeError, match="a piece has start"):
+        with pytest.raises(TypeError, match=r"a gradient transformation has init\(n\) and update"):
             optim.Optimizer([w], 0.1, piece)
 
 

@@ -166,27 +166,87 @@ def test_clipping():
     assert [x.item() for x in p] == [90.0, 90.0]
 
 
-def test_a_rule_of_ones_own():
-    """The slides' "gradient update schedule": compose pieces, or add one."""
+def test_a_user_defined_rule():
+    """The slides' "gradient update schedule": compose transformations, or add one."""
 
     class Sign:
-        def start(self, n):
+        def init(self, n):
             return {"seen": 0}
 
         def update(self, g, state, w):
             return np.sign(g), {"seen": state["seen"] + 1}
 
     p = fresh()
-    optimizer = optim.Optimizer(p, 0.25, Sign(), optim.AddDecay([0.0, 1.0]))
+    optimizer = optim.Optimizer(p, 0.25, Sign(), optim.AddDecayedWeights([0.0, 1.0]))
     assert steps(optimizer, quadratic, 2) == [[0.75, -1.25], [0.5, -0.6875]]
-    assert optimizer.state_dict()["pieces"] == [{"piece": "Sign", "seen": 2}, {"piece": "AddDecay"}]
-    chained = optim.Optimizer(fresh(), 0.1, optim.Moments(), optim.AddDecay(0.1))
+    assert optimizer.state_dict()["pieces"] == [{"piece": "Sign", "seen": 2}, {"piece": "AddDecayedWeights"}]
+    chained = optim.Optimizer(fresh(), 0.1, optim.ScaleByAdam(), optim.AddDecayedWeights(0.1))
     assert steps(chained, quadratic, 5) == steps(optim.AdamW(fresh(), 0.1, weight_decay=0.1), quadratic, 5)
+
+
+def test_the_names_of_earlier_versions_work():
+    """`start` for `init`, also in a subclass of the protocol; the old classes; and states saved under their names."""
+
+    class Old:
+        def start(self, n):
+            return {"seen": 10}
+
+        def update(self, g, state, w):
+            return np.sign(g), {"seen": state["seen"] + 1}
+
+    class Derived(optim.Piece, Old):
+        def start(self, n):
+            return {"seen": 10}
+
+        def update(self, g, state, w):
+            return np.sign(g), {"seen": state["seen"] + 1}
+
+    for kind in (Old, Derived):
+        optimizer = optim.Optimizer(fresh(), 0.25, kind())
+        assert steps(optimizer, quadratic, 2) == [[0.75, -1.75], [0.5, -1.5]]
+        assert optimizer.state_dict()["pieces"] == [{"piece": kind.__name__, "seen": 12}]
+        optimizer.load_state_dict(optimizer.state_dict())
+    for old, new in optim.transformations.RENAMED.items():
+        assert getattr(optim, old) is getattr(optim, new)
+    chained = optim.Optimizer(fresh(), 0.1, optim.ClipNorm(5.0), optim.Moments(), optim.AddDecay(0.1))
+    assert chained.pieces is chained.transforms
+    assert chained.pieces[1].start(2)["t"] == 0
+    steps(chained, quadratic, 3)
+    state = chained.state_dict()
+    for entry, name in zip(state["pieces"], ("ClipNorm", "Moments", "AddDecay"), strict=True):
+        entry["piece"] = name
+    twin = optim.Optimizer([ag.Parameter(p.item()) for p in chained.params], 0.3, *chained.transforms)
+    twin.load_state_dict(state)
+    assert steps(twin, quadratic, 3) == steps(chained, quadratic, 3)
+
+
+def test_the_registry_holds_every_rule_by_its_name_in_any_case():
+    rules = {x for x in vars(optim).values() if isinstance(x, type) and issubclass(x, optim.Optimizer)}
+    assert set(optim.RULES.values()) == rules - {optim.Optimizer}
+    assert all(rule.__name__.lower() == name for name, rule in optim.RULES.items())
+    assert optim.rules.rule_named("AdaMW", "solver") is optim.AdamW
+    with pytest.raises(ValueError, match="solver must be one of sgd, adam, adamw, adagrad, rmsprop, got 'lbfgs'"):
+        optim.rules.rule_named("lbfgs", "solver")
+
+
+@pytest.mark.parametrize("rule", optim.RULES.values())
+def test_weight_decay_for_each_parameter(rule):
+    """The same as two optimizers, one with decay and one without."""
+    both = rule(fresh(), lr=0.1, weight_decay=[0.0, 0.5])
+    rows = steps(both, quadratic, 3)
+    one, two = (steps(rule(fresh(), lr=0.1, weight_decay=d), quadratic, 3) for d in (0.0, 0.5))
+    assert rows == [[a, b] for (a, _), (_, b) in zip(one, two, strict=True)]
+    with pytest.raises(ValueError, match=r"weight_decay\[1\] must be at least 0"):
+        rule(fresh(), lr=0.1, weight_decay=[0.0, -1.0])
+    with pytest.raises(
+        ValueError, match=r"AddDecayedWeights: coefficient has shape \(3,\), but there are 2 parameters"
+    ):
+        rule(fresh(), lr=0.1, weight_decay=[0.0, 1.0, 1.0])
 
 
 def test_the_rule_is_a_pure_function_of_vectors():
     optimizer = optim.Adam(fresh(), 0.1, weight_decay=0.1)
-    w, states = np.array([1.0, -2.0]), tuple(piece.start(2) for piece in optimizer.pieces)
+    w, states = np.array([1.0, -2.0]), tuple(transform.init(2) for transform in optimizer.transforms)
     rows = []
     for _ in range(3):
         w, states = optimizer.advance(w, np.array([2.0, 20.0]) * w, states)
@@ -230,11 +290,11 @@ def test_frozen_parameters_and_what_is_remembered_of_them():
         (lambda p: optim.Adam(p, eps=-1.0), ValueError, "eps"),
         (lambda p: optim.RMSprop(p, alpha=1.0), ValueError, "alpha"),
         (lambda p: optim.SGD([], 0.1), ValueError, "no parameters"),
-        (lambda p: optim.SGD([p[0] * p[1]], 0.1), TypeError, "no leaf but the result of 'mul'"),
+        (lambda p: optim.SGD([p[0] * p[1]], 0.1), TypeError, "not a leaf: it is the result of 'mul'"),
         (lambda p: optim.SGD([1.0], 0.1), TypeError, "params[0]"),
         (lambda p: optim.SGD(p[0], 0.1), TypeError, "sequence"),
         (lambda p: optim.SGD("weights", 0.1), TypeError, "sequence"),
-        (lambda p: optim.Optimizer(p, 0.1, "momentum"), TypeError, "piece"),
+        (lambda p: optim.Optimizer(p, 0.1, "momentum"), TypeError, "a gradient transformation has init(n)"),
         (lambda p: setattr(optim.SGD(p, 0.1), "lr", -1.0), ValueError, "lr"),
         (lambda p: optim.SGD(p, lambda k: -1.0).step(), ValueError, "lr at step 0"),
         (lambda p: optim.StepDecay(0.1, every=0), ValueError, "every"),
@@ -373,17 +433,17 @@ def test_a_schedule_that_needs_losses_is_refused_where_there_are_none():
 @pytest.mark.parametrize(
     ("update", "words"),
     [
-        (lambda g, s, w: g, "it gave ndarray"),
+        (lambda g, s, w: g, "it returned ndarray"),
         (lambda g, s, w: (g[:1], s), r"updates of shape \(1,\)"),
         (lambda g, s, w: (1.0, s), r"updates of shape \(\)"),
         (lambda g, s, w: (g[:, None], s), r"updates of shape \(2, 1\)"),
-        (lambda g, s, w: (g, None), "it gave tuple"),
-        (lambda g, s, w: None, "it gave NoneType"),
+        (lambda g, s, w: (g, None), "it returned tuple"),
+        (lambda g, s, w: None, "it returned NoneType"),
     ],
 )
-def test_what_a_piece_gives_is_checked(update, words):
+def test_what_a_transformation_returns_is_checked(update, words):
     class Mine:
-        def start(self, n):
+        def init(self, n):
             return {}
 
         def update(self, g, state, w):
@@ -392,7 +452,7 @@ def test_what_a_piece_gives_is_checked(update, words):
     p = [ag.Parameter(1.0), ag.Parameter(2.0)]
     optimizer = optim.Optimizer(p, 0.5, Mine())
     (p[0] * p[1]).backward()
-    with pytest.raises(TypeError, match=r"Mine.update must give \(updates of shape \(2,\), a dict\), .*" + words):
+    with pytest.raises(TypeError, match=r"Mine.update must return \(updates of shape \(2,\), a dict\), .*" + words):
         optimizer.step()
     assert [x.item() for x in p] == [1.0, 2.0]
     assert optimizer.steps == 0
@@ -415,10 +475,14 @@ def test_a_state_that_is_not_finite_is_refused_unless_it_is_allowed():
 @pytest.mark.parametrize(
     ("rule", "gradient", "words"),
     [
-        (optim.Adam, 1e200, r"Adam\.step: Moments\.v of params\[1\] \(p1\) would become inf with the gradient 1e\+200"),
-        (optim.AdamW, -1e160, r"Moments\.v of params\[1\] \(p1\) would become inf with the gradient -1e\+160"),
-        (optim.RMSprop, 1e200, r"RMSprop\.step: DivideByMeanSquare\.cache of params\[1\]"),
-        (optim.Adagrad, 1e200, r"Adagrad\.step: DivideByAllSquares\.cache of params\[1\]"),
+        (
+            optim.Adam,
+            1e200,
+            r"Adam\.step: ScaleByAdam\.v of params\[1\] \(p1\) would become inf with the gradient 1e\+200",
+        ),
+        (optim.AdamW, -1e160, r"ScaleByAdam\.v of params\[1\] \(p1\) would become inf with the gradient -1e\+160"),
+        (optim.RMSprop, 1e200, r"RMSprop\.step: ScaleByRMS\.cache of params\[1\]"),
+        (optim.Adagrad, 1e200, r"Adagrad\.step: ScaleByAdagrad\.cache of params\[1\]"),
         (lambda p, **more: optim.SGD(p, 1e308, **more), 10.0, r"SGD\.step: params\[1\] \(p1\) would become -inf with"),
         (lambda p, **more: optim.SGD(p, 1e-3, momentum=0.9, **more), 1.7e308, r"Momentum\.velocity of params\[1\]"),
     ],
@@ -462,10 +526,10 @@ def test_clipping_takes_a_gradient_whose_square_overflows(rule):
 
 
 def test_what_was_not_finite_before_the_step_is_no_overflow():
-    """A parameter set to infinity, frozen or not, and what a piece of one's own may remember."""
+    """A parameter set to infinity, frozen or not, and what a user-defined transformation may keep."""
 
     class Watching:
-        def start(self, n):
+        def init(self, n):
             return {"lowest": math.inf, "told": "", "sum": 0.0}
 
         def update(self, g, state, w):
