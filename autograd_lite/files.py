@@ -1,24 +1,22 @@
-"""Save and load: modules, optimizer state and checkpoints as JSON that no one can be harmed by.
+"""Save and load modules, optimizer state and checkpoints as JSON; loading a file never runs code.
 
-A file is one JSON object: format, version, kind, payload, and a checksum of what comes before it. Floats
-are written so that they come back exactly. A file that is not, byte for byte, what `save` writes
-for what it says is refused, so that any change of it is noticed. Modules are made anew by
-their constructors, from the few names in MODULES; nothing in a file is ever run or imported.
+A file is one JSON object: format, version, kind, payload, and a checksum of the rest. Floats are written so that they
+come back exactly. A file is accepted only if it is, byte for byte, what `save` writes for its contents, so any change
+of it is noticed. Modules are rebuilt by their constructors, from the few names in MODULES; nothing in a file is ever
+run or imported.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import inf, isfinite, nan
-from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
+from autograd_lite.atomic_write import check_regular, path_of, write_whole
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter
@@ -28,18 +26,20 @@ from autograd_lite.nn.network import Network
 from autograd_lite.nn.perceptron import Perceptron
 from autograd_lite.optim.optimizer import Optimizer
 
-__all__ = ["load", "save"]
+__all__ = ["load", "save"]  # for checkpoints also: check, read, write
 
 
 FORMAT, VERSION = "autograd_lite", 1
 
-DEEPEST = 32  # nesting: what we write has at most 8
+MAX_DEPTH = 32  # of nesting: what we write has at most 8
 
-LONGEST = 40  # digits of a whole number: a seed may be long
+MAX_DIGITS = 40  # of a whole number: a seed may be long
+
+MAX_BYTES = 2**28  # of a file: some three million parameters
 
 NOTHING = type(None)
 
-PARTS: dict[str, dict[str, Any]] = {  # of each kind of payload, and their types
+PARTS: dict[str, dict[str, Any]] = {  # of each kind of payload, and their types; "told" are the settings of a training
     "module": {"type": (str,), "config": (dict,), "parameters": (dict,), "frozen": (list,)},
     "optimizer": {"rule": (str,), "lr": (float, int, NOTHING), "steps": (int,), "pieces": (list,)},
     "state": {},  # any names
@@ -53,19 +53,20 @@ PARTS: dict[str, dict[str, Any]] = {  # of each kind of payload, and their types
 def save(obj: Any, path: Any) -> None:
     """Write a module, the state of an optimizer, or a state dict to a file.
 
-    The file is replaced at once: whatever happens, the path holds the old file or the new one, whole. What `load`
-    would refuse or give back as something else is refused before that.
+    The file is replaced in one step: whatever happens, the path holds the old file or the new one, whole. What `load`
+    would refuse or return as something else is refused before that. Symbolic links are followed; mode and owner of
+    the old file are kept.
 
     Args:
-        obj: an MLP, Layer, Neuron, Perceptron or Network, which `load` gives back as such; an Optimizer, of
-            which it gives the `state_dict`; or what `state_dict()` gave, of a module of your own too.
+        obj: an MLP, Layer, Neuron, Perceptron or Network, which `load` returns as such; an Optimizer, for
+            which it returns the `state_dict`; or a `state_dict()`, also of a user-defined module.
         path: a file name.
 
     Raises:
-        TypeError: obj is nothing of the kind, or has a part that only code could describe, or a key that is no string.
+        TypeError: obj is none of these, or has a part that only code could describe, or a key that is not a string.
         ValueError: a number is NaN or infinite, or a module was changed after it was made, so that its constructor
-            makes another: by a layer more, another activation, weights shared.
-        OSError: the file cannot be written.
+            makes another: one more layer, another activation, shared weights.
+        OSError: the file cannot be written, or is a device, a FIFO, a directory, or has several names (hard links).
 
     Example:
         >>> model = ag.MLP(2, [3, 1], seed=0)
@@ -74,21 +75,22 @@ def save(obj: Any, path: Any) -> None:
         >>> twin, twin.state_dict() == model.state_dict()
         (MLP(2, [3, 1], activation='relu'), True)
     """
-    target = path_of(path, "save: path")
+    path_of(path, "save: path")
     if isinstance(obj, Optimizer):
-        _replace(target, _text("optimizer", obj.state_dict())[0])
+        text, _ = _text("optimizer", obj.state_dict())
     elif isinstance(obj, Module):
         name = type(obj).__name__
         if type(obj) is not MODULES.get(name):
             raise TypeError(
-                f"save: {name} is a module of your own, and a file runs no code: save {name}.state_dict(), "
+                f"save: {name} is a user-defined module, and a file runs no code: save {name}.state_dict(), "
                 "and give what load returns to the load_state_dict of a new one"
             )
-        _replace(target, _module_text(obj))
+        text = _module_text(obj)
     elif isinstance(obj, Mapping):
-        _replace(target, _text(_kind(obj), obj)[0])
+        text, _ = _text(_kind(obj), obj)
     else:
         raise TypeError(f"save: expected a module, an optimizer or a state_dict, got {describe(obj)}")
+    write_whole(path, text.encode("ascii"), "save: path")
 
 
 def load(path: Any) -> Any:
@@ -102,9 +104,9 @@ def load(path: Any) -> Any:
         "model" and "optimizer" are such dicts.
 
     Raises:
-        ValueError: the file is damaged or not ours, with what is wrong with it.
-        TypeError: the path is no file name.
-        OSError: it cannot be read.
+        ValueError: the file is damaged or was not written by `save`; the message says what is wrong with it.
+        TypeError: the path is not a file name.
+        OSError: it cannot be read, or is a device or a FIFO.
 
     Example:
         >>> optimizer = ag.optim.Adam([ag.Parameter(1.0)])
@@ -119,13 +121,18 @@ def load(path: Any) -> Any:
 
 
 def write(kind: str, payload: Mapping[str, Any], path: Any) -> None:
-    """Write a payload of plain lists, dicts, numbers and strings; the file is replaced at once."""
-    _replace(path_of(path, "fit: checkpoint"), _text(kind, payload)[0])
+    """Write a payload of plain lists, dicts, numbers and strings; the file is replaced in one step."""
+    write_whole(path, _text(kind, payload)[0].encode("ascii"), "fit: checkpoint")
+
+
+def check(kind: str, payload: Mapping[str, Any]) -> None:
+    """Refuse a payload that `write` would refuse."""
+    _text(kind, payload)
 
 
 def _text(kind: str, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The text of a file, and its payload as it is read back, which must be what was given."""
-    content = _outward(payload, kind)
+    """The text of a file, and its payload as `load` will read it, which must be what was given."""
+    content = _to_json(payload, kind)
     _check_plain(content)
     _check_parts(kind, content, "save")
     try:
@@ -133,42 +140,11 @@ def _text(kind: str, payload: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         _, back = _parsed(text.encode("ascii"), "the file")
     except ValueError as error:
         raise ValueError(f"save: load would refuse this, and nothing was written: {error}") from None
-    found = _outward(back, kind)
+    found = _to_json(back, kind)
     for key, value in content.items():
         if key not in found or found[key] != value:
-            raise ValueError(f"save: load would give {key!r} back as something else, and nothing was written")
+            raise ValueError(f"save: load would return {key!r} as something else, and nothing was written")
     return text, back
-
-
-def path_of(path: Any, what: str) -> Path:
-    """The path that an argument is; a TypeError that says what it was for where it is none."""
-    try:
-        return Path(path)
-    except TypeError:
-        raise TypeError(f"{what}: expected a file name, a str or a pathlib.Path, got {describe(path)}") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put a text in the place of a file, at once."""
-    target = Path(os.path.realpath(path))
-    there = target.stat().st_mode & 0o777 if target.exists() else None  # a new file gets what the process's mask leaves
-    beside = target.with_name(f".{target.name[:50]}.{token_hex(8)}.tmp")
-
-    def opened(name: str, flags: int) -> int:
-        return os.open(name, flags, 0o666 if there is None else there)
-
-    try:
-        with open(beside, "xb", opener=opened) as file:
-            file.write(text.encode("ascii"))
-            file.flush()
-            os.fsync(file.fileno())
-        if there is not None:
-            os.chmod(beside, there)
-        os.replace(beside, target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_directory(target.parent)
 
 
 def read(path: Any, kind: str) -> dict[str, Any]:
@@ -200,30 +176,25 @@ def _document(head: Mapping[str, Any]) -> str:
     return f'{text[:-1]}, "checksum": "{checksum}"}}\n'
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make the new name durable too, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def _read(path: Any, what: str) -> tuple[str, dict[str, Any]]:
-    return _parsed(path_of(path, what).read_bytes(), path)
+    given = path_of(path, what)
+    check_regular(given, given.stat(), what)  # before it is opened, which waits for the other end of a FIFO
+    with open(given, "rb") as file:
+        return _parsed(file.read(MAX_BYTES + 1), path)  # a file may grow, and those in /proc have no size
 
 
 def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
     """(kind, payload) of the bytes of a file; the path is for messages."""
     if not raw:
         raise ValueError(f"{path}: the file is empty")
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"{path}: the file has more than {MAX_BYTES >> 20} MB, the most that a file of ours may have")
     try:
         text = raw.decode("ascii")
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: the file is damaged or not one of ours: it is no plain text") from None
+        raise ValueError(f"{path}: the file is damaged or not one of ours: it is not plain text") from None
     depth = _depth(text)
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         raise ValueError(f"{path}: not one of our files: it is nested {depth} deep and more")
     try:
         found = json.loads(
@@ -241,22 +212,22 @@ def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:
     head = {key: found.get(key) for key in ("format", "version", "kind", "payload")}
     if not isinstance(payload, dict) or _document(head) != text:
         raise ValueError(f"{path}: the checksum does not fit: the file was damaged or changed after it was written")
-    payload = _inward(payload, kind, path)
+    payload = _from_json(payload, kind, path)
     _check_parts(kind, payload, path)
     return kind, payload
 
 
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)  # one that never ends is one too: so the search stays linear
-
-
 def _depth(text: str) -> int:
-    """How deep brackets nest, looking no further than is needed to refuse; the parser would recurse."""
+    """How deep brackets nest, looking no further than needed to refuse: the parser would recurse."""
+    # Strings may hold brackets. Escaped backslashes go first, then escaped quotes, so that a string is what stands
+    # between two quotes (the second may be missing); one expression for all of it needs a hundred times the memory.
+    outside = re.sub(r'"[^"]*"?', "", text.replace(r"\\", "").replace(r"\"", ""))
     depth = deepest = 0
-    for bracket in re.findall(r"[\[\]{}]", _STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
+    for bracket in re.finditer(r"[\[\]{}]", outside):
+        depth += 1 if bracket[0] in "[{" else -1
         if depth > deepest:
             deepest = depth
-            if deepest > DEEPEST:
+            if deepest > MAX_DEPTH:
                 break
     return deepest
 
@@ -271,7 +242,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(word: str) -> float:
-    raise ValueError(f"{word} is no number of JSON")
+    raise ValueError(f"JSON has no {word}")
 
 
 def _float(text: str) -> float:
@@ -282,28 +253,32 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > LONGEST:
+    if len(text) > MAX_DIGITS:
         raise ValueError(f"a whole number of {len(text)} digits")
     return int(text)
 
 
-# Only a history may hold NaN and infinities, losses that training met; they are written as strings.
-_WORDS = {"nan": nan, "inf": inf, "-inf": -inf}
+# Only a history may hold NaN and infinities, the losses of a training that diverged; they are written as strings.
+_NONFINITE = {"nan": nan, "inf": inf, "-inf": -inf}
 
 
-def _outward(payload: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def _to_json(payload: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """A payload with the numbers of a history as JSON can hold them."""
     found = dict(payload)
     if kind == "checkpoint":
         found["history"] = [_mapped(row, lambda x: x if isfinite(x) else repr(float(x))) for row in payload["history"]]
     return found
 
 
-def _inward(payload: dict[str, Any], kind: str, path: Any) -> dict[str, Any]:
+def _from_json(payload: dict[str, Any], kind: str, path: Any) -> dict[str, Any]:
+    """A payload with the numbers of a history as floats again."""
     if kind == "checkpoint" and isinstance(payload.get("history"), list):
         try:
-            rows = [_mapped(row, lambda x: x if type(x) in (int, float) else _WORDS[x]) for row in payload["history"]]
+            rows = [
+                _mapped(row, lambda x: x if type(x) in (int, float) else _NONFINITE[x]) for row in payload["history"]
+            ]
         except (AttributeError, KeyError, TypeError):
-            raise ValueError(f"{path}: its part 'history' is no list of rows of numbers") from None
+            raise ValueError(f"{path}: its part 'history' is not a list of rows of numbers") from None
         payload["history"] = rows
     return payload
 
@@ -317,13 +292,13 @@ def _mapped(row: Mapping[str, Any], change: Callable[[Any], Any]) -> dict[str, A
 
 
 def _check_plain(payload: Any) -> None:
-    """Refuse, by its name, what JSON has no word for."""
-    stack: list[tuple[str, Any, int]] = [("the state", payload, 2)]  # the document is around it
+    """Refuse what JSON cannot hold; the message has its name."""
+    stack: list[tuple[str, Any, int]] = [("the state", payload, 2)]  # the payload is two levels deep in the file
     while stack:
         name, thing, depth = stack.pop()
         if isinstance(thing, (dict, list)):
-            if depth > DEEPEST:
-                raise ValueError(f"save: {name} is nested more than {DEEPEST} deep; nothing was written")
+            if depth > MAX_DEPTH:
+                raise ValueError(f"save: {name} is nested more than {MAX_DEPTH} deep; nothing was written")
             if isinstance(thing, list):
                 stack.extend((name, value, depth + 1) for value in thing)
                 continue
@@ -351,8 +326,8 @@ def _network_config(network: Network) -> dict[str, Any]:
     }
 
 
-def _described(module: Any) -> dict[str, Any]:
-    """The payload of a module."""
+def _payload_of(module: Any) -> dict[str, Any]:
+    """The payload of a module: what its constructor takes, and its parameters."""
     name, parameters = type(module).__name__, dict(module.named_parameters())
     return {
         "type": name,
@@ -379,18 +354,18 @@ MODULES: dict[str, Any] = {"MLP": MLP, "Layer": Layer, "Neuron": Neuron, "Percep
 
 
 def _module_text(module: Any) -> str:
-    """The text of a module, from which its like is made; ValueError says what is not as its constructor makes it."""
+    """The text of a module's file; ValueError if its constructor, of which it holds the arguments, makes another."""
     try:
-        described = _described(module)
-    except (AttributeError, IndexError) as error:  # a layer that is none, or no layer at all
+        payload = _payload_of(module)
+    except (AttributeError, IndexError) as error:  # without layers, or with something else in place of one
         raise _changed(module, error) from None
-    text, payload = _text("module", described)
+    text, payload = _text("module", payload)
     try:
-        made = _made(payload)
+        rebuilt = _rebuilt(payload)
     except ValueError as error:
         raise _changed(module, error) from None
-    if change := _difference(module, made):
-        raise _changed(module, f"{change} in {made!r}")
+    if change := _first_difference(module, rebuilt):
+        raise _changed(module, f"{change} in {rebuilt!r}")
     return text
 
 
@@ -402,23 +377,27 @@ def _changed(module: Module, what: Any) -> ValueError:
     )
 
 
-def _difference(module: Module, made: Module) -> str:
-    """Where a module is not what its constructor made, but for numbers: the first place in words, or nothing."""
+def _first_difference(module: Module, rebuilt: Module) -> str:
+    """Where a module differs from what its constructor makes, apart from numbers: in words, or empty.
+
+    Without this, a module changed by hand (a layer replaced, weights tied, an activation set) would be saved without a
+    word and load as another.
+    """
     names = {id(p): name for name, p in module.named_parameters()}
-    stack: list[tuple[str, Any, Any]] = [("", module, made)]
+    stack: list[tuple[str, Any, Any]] = [("", module, rebuilt)]
     while stack:
         name, a, b = stack.pop()
         inner: list[tuple[str, Any, Any]] = []
-        if isinstance(b, Parameter):
+        if isinstance(b, Parameter):  # of this very name: a weight that is tied to another has the other's
             same = type(a) is Parameter and names.get(id(a)) == name
         elif isinstance(b, (Module, dict, list, tuple)):
             same = type(a) is type(b)
-            mine, wanted = _inside(a) if same else {}, _inside(b)
-            same &= isinstance(b, Module) or list(mine) == list(wanted)  # a module may have more: a note of the user's
-            inner = [((name + key).removeprefix("."), mine.get(key), x) for key, x in wanted.items()]
-        elif isinstance(b, Scope):  # for pictures
+            parts, wanted = _parts(a) if same else {}, _parts(b)
+            same &= isinstance(b, Module) or list(parts) == list(wanted)  # a module may have more attributes: a note
+            inner = [((name + key).removeprefix("."), parts.get(key), x) for key, x in wanted.items()]
+        elif isinstance(b, Scope):  # a frame of pictures: nothing of the model
             same = True
-        elif callable(b):  # what an activation runs
+        elif callable(b):  # what computes an activation: made anew by each constructor, from the same code
             same = callable(a) and getattr(a, "__code__", a) == getattr(b, "__code__", b)
         else:
             same = (activation_name(a) if callable(a) else a) == b
@@ -429,39 +408,39 @@ def _difference(module: Module, made: Module) -> str:
     return ""
 
 
-def _inside(thing: Any) -> dict[str, Any]:
-    """What a module or a container holds, by what it adds to a name."""
+def _parts(thing: Any) -> dict[str, Any]:
+    """The parts of a module or a container, by what each adds to a name: `.layers`, `[0]`."""
     if isinstance(thing, Module):
         return {f".{key}": x for key, x in vars(thing).items()}
     return {f"[{key!r}]": x for key, x in (thing.items() if isinstance(thing, dict) else enumerate(thing))}
 
 
-def _made(payload: Mapping[str, Any]) -> Module:
-    """The module that the constructor makes from a payload, before it has its parameters."""
+def _rebuilt(payload: Mapping[str, Any]) -> Module:
+    """The module that its constructor makes from a payload, before it gets its parameters."""
     name, config, parameters = payload["type"], dict(payload["config"]), payload["parameters"]
     if name not in MODULES:
         raise ValueError(f"unknown module {name!r}; known are {', '.join(MODULES)}")
-    if _size(name, config) != len(parameters):  # before anything is made: a size is only a number
+    if _size(name, config) != len(parameters):  # first: a file of a few bytes could ask for 10**18 neurons
         raise ValueError(f"{len(parameters)} parameters do not make {name} of {config}")
     if name == "Network" and isinstance(config["activation"], list):
         config["activation"] = dict(config["activation"])
-    made: Module = MODULES[name](**config, init=0.0)
-    return made
+    module: Module = MODULES[name](**config, init=0.0)
+    return module
 
 
 def _module(payload: dict[str, Any], path: Any) -> Module:
     """The module of a payload, with its parameters."""
     try:
-        made, parameters = _made(payload), payload["parameters"]
-        made.load_state_dict(parameters)
-        by_name = dict(made.named_parameters())
+        module = _rebuilt(payload)
+        module.load_state_dict(payload["parameters"])
+        by_name = dict(module.named_parameters())
         for key in payload["frozen"]:
             by_name[key].frozen = True
-        if json.dumps(_described(made)) != json.dumps(payload):  # more in it, or numbers of another type
-            raise ValueError(f"it holds more or other things than {made!r} has")
+        if json.dumps(_payload_of(module)) != json.dumps(payload):  # additional parts, or numbers of another type
+            raise ValueError(f"it does not hold exactly what {module!r} has")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the file does not describe a module of ours: {error}") from error
-    return made
+    return module
 
 
 def _size(name: str, config: Mapping[str, Any]) -> int:

@@ -1,15 +1,16 @@
 """Losses: how far a prediction is from its target, as one Value; and penalties on parameters.
 
 A prediction is a Value, or a sequence of them with a target for each; a loss over a sequence is the
-sum over its elements, unless its name says mean. Targets are data: numbers, or Values where a program
-is to be run again with others. On floats alone a loss is a float.
+sum over its elements, unless its name says mean. Targets are data: numbers, or Values in a program that is run again
+with other targets. On floats alone a loss is a float. Each loss has an attribute `targets`, which says what its
+targets are; `fit` and its metrics ask for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import inf, nan
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from autograd_lite.engine import functions
 from autograd_lite.engine.checks import as_float, describe
@@ -17,13 +18,43 @@ from autograd_lite.engine.modes import mode
 from autograd_lite.engine.value import Value
 
 __all__ = [
-    "absolute_error", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy",
-    "half_squared_error", "hinge", "huber", "l1", "l2", "mean_squared_error", "perceptron", "squared_error",
+    "CLASSES", "LOGITS", "LOSSES", "NUMBERS", "PROBABILITIES", "SIGNS", "Targets", "absolute_error",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "half_squared_error", "hinge",
+    "huber", "l1", "l2", "mean_squared_error", "perceptron", "squared_error",
 ]  # fmt: skip
 
 
-Kind = tuple[str, Callable[[Any], Any]]
-"""What targets are, in words, and what is 1 for a target that is one."""
+# --- what targets are ---------------------------------------------------------------------------------
+
+
+class Targets(NamedTuple):
+    """What a loss takes as targets, and how its predictions are read as classes: the attribute `targets` of a loss.
+
+    A user-defined loss may have it too; without it, `NUMBERS` is assumed.
+
+    Attributes:
+        rule: what a target is, for error messages; empty if every number is one.
+        valid: a function that is 1 for a valid target and 0 otherwise, made of operators and functions of this package.
+        signed: whether the labels of two classes are -1 and 1, told apart by the sign of the prediction.
+        threshold: otherwise, above which prediction the label is 1.
+        prediction, target: what they are, for docstrings.
+        hint: what to write instead, for error messages.
+
+    Example:
+        >>> def logistic(score, label):
+        ...     return ag.softplus(-score * label)
+        >>> logistic.targets = ag.losses.SIGNS
+        >>> ag.losses.hinge.targets == ag.losses.SIGNS
+        True
+    """
+
+    rule: str = ""
+    valid: Callable[[Any], Any] | None = None
+    signed: bool = False
+    threshold: float = 0.5
+    prediction: str = "a number"
+    target: str = "a number"
+    hint: str = ""
 
 
 def _is_sign(t: Any) -> Any:
@@ -34,29 +65,67 @@ def _is_probability(t: Any) -> Any:
     return functions.greater_equal(t, 0.0) * functions.less_equal(t, 1.0)
 
 
-SIGNS: Kind = ("labels are -1 or 1", _is_sign)
+NUMBERS = Targets()
+"""Any number: regression."""
 
-PROBABILITIES: Kind = ("targets are 0 or 1 (or probabilities between)", _is_probability)
+SIGNS = Targets(
+    "labels are -1 or 1", _is_sign, signed=True, prediction="a score, positive for 1", target="a label, -1 or 1",
+    hint="; for labels 0 and 1 use 2 * y - 1",
+)  # fmt: skip
+"""Labels -1 and 1, of scores."""
+
+PROBABILITIES = Targets(
+    "targets are 0 or 1 (or probabilities between)", _is_probability, prediction="a probability",
+    target="0 or 1, or a probability between",
+)  # fmt: skip
+"""Labels 0 and 1, of probabilities."""
+
+LOGITS = PROBABILITIES._replace(threshold=0.0, prediction="a score (logit)")
+"""Labels 0 and 1, of scores."""
+
+CLASSES = Targets(prediction="K scores (logits)", target="a label, 0 to K - 1, or K probabilities")
+"""One of K classes, of a score for each."""
+
+
+COMMON = """Args:
+    prediction: {targets.prediction}, as a Value, or a sequence of k.
+    target: {targets.target}, as a number or Value, or a sequence of k.
+
+Returns:
+    A Value, or a float if nothing is a Value.
+
+Raises:
+    TypeError: a target is missing, or is neither a Value nor a number.
+    ValueError: the lengths differ{otherwise}.
+
+"""
+"""The part of a docstring that losses share; it stands before the example."""
+
+Loss = TypeVar("Loss", bound=Callable[..., Any])
+
+
+def _takes(targets: Targets, documented: bool = False) -> Callable[[Loss], Loss]:
+    """Mark a loss with its targets, and complete its docstring unless it is documented already."""
+
+    def mark(loss: Loss) -> Loss:
+        loss.targets = targets  # type: ignore[attr-defined]
+        if loss.__doc__ and not documented:  # python -OO has none
+            before, example, after = loss.__doc__.partition("Example:")
+            common = COMMON.format(targets=targets, otherwise=", or a target is something else" if targets.rule else "")
+            loss.__doc__ = before + common.replace("\n", "\n" + before.rpartition("\n")[2]) + example + after
+        return loss
+
+    return mark
 
 
 # --- regression ---------------------------------------------------------------------------------------
 
 
+@_takes(NUMBERS)
 def squared_error(prediction: Any, target: Any) -> Any:
     """The sum of the squared differences.
 
         squared_error(p, t) = sum_k (p_k - t_k)^2
-
-    Args:
-        prediction: a Value, or a sequence of k.
-        target: a number or Value, or a sequence of k.
-
-    Returns:
-        A Value, or a float if nothing is a Value.
-
-    Raises:
-        TypeError: a target is missing, or is neither a Value nor a number.
-        ValueError: the lengths differ.
 
     Example:
         >>> score = ag.Value(5.0)
@@ -65,46 +134,28 @@ def squared_error(prediction: Any, target: Any) -> Any:
 
     Source: Stanford CS221, regression with squared loss; the backpropagation slides, J(w) = (y - a)^2.
     """
-    return _total(_squares(prediction, target, "squared_error"))
+    return _sum(_squares(squared_error, prediction, target))
 
 
+@_takes(NUMBERS)
 def mean_squared_error(prediction: Any, target: Any) -> Any:
     """The mean of the squared differences over the outputs.
 
         mean_squared_error(p, t) = 1/K sum_k (p_k - t_k)^2
 
-    Args:
-        prediction, target: as for `squared_error`.
-
-    Returns:
-        A Value, or a float if nothing is a Value.
-
-    Raises:
-        TypeError: a target is missing, or is neither a Value nor a number.
-        ValueError: the lengths differ.
-
     Example:
         >>> ag.losses.mean_squared_error([1.0, 5.0], [0.0, 2.0])
         5.0
     """
-    squares = _squares(prediction, target, "mean_squared_error")
+    squares = _squares(mean_squared_error, prediction, target)
     return squares[0] if len(squares) == 1 else functions.mean(squares)
 
 
+@_takes(NUMBERS)
 def half_squared_error(prediction: Any, target: Any) -> Any:
     """Half the sum of the squared differences, whose derivative is the difference itself.
 
         half_squared_error(o, t) = sum_k 1/2 (o_k - t_k)^2
-
-    Args:
-        prediction, target: as for `squared_error`.
-
-    Returns:
-        A Value, or a float if nothing is a Value.
-
-    Raises:
-        TypeError: a target is missing, or is neither a Value nor a number.
-        ValueError: the lengths differ.
 
     Example:
         >>> o = [ag.Value(0.2), ag.Value(0.7)]
@@ -113,47 +164,30 @@ def half_squared_error(prediction: Any, target: Any) -> Any:
 
     Source: the weight-update slides, common loss functions.
     """
-    return 0.5 * _total(_squares(prediction, target, "half_squared_error"))
+    return 0.5 * _sum(_squares(half_squared_error, prediction, target))
 
 
+@_takes(NUMBERS)
 def absolute_error(prediction: Any, target: Any) -> Any:
     """The sum of the absolute differences.
 
         absolute_error(p, t) = sum_k |p_k - t_k|,  derivative 0 where they are equal
 
-    Args:
-        prediction, target: as for `squared_error`.
-
-    Returns:
-        A Value, or a float if nothing is a Value.
-
-    Raises:
-        TypeError: a target is missing, or is neither a Value nor a number.
-        ValueError: the lengths differ.
-
     Example:
         >>> ag.losses.absolute_error(ag.Value(5.0), 2.0).item()
         3.0
     """
-    return _total([abs(p - t) for p, t in _pairs(prediction, target, "absolute_error")])
+    return _sum([abs(p - t) for p, t in _matched(absolute_error, prediction, target)])
 
 
+@_takes(NUMBERS)
 def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
-    """Squared near the target and linear far from it, so that an outlier pulls no harder than delta.
+    """Quadratic near the target and linear far from it: an outlier contributes a slope of at most delta.
 
         huber(p, t) = sum_k { r^2 / 2              where |r| <= delta
                             { delta (|r| - delta / 2) elsewhere,      r = p_k - t_k
 
-    Args:
-        prediction, target: as for `squared_error`.
-        delta: where the one goes over into the other; above 0.
-
-    Returns:
-        A Value, or a float if nothing is a Value.
-
-    Raises:
-        TypeError: a target is missing, or is neither a Value nor a number.
-        ValueError: the lengths differ, or delta is not above 0.
+    delta must be above 0 (ValueError).
 
     Example:
         >>> ag.losses.huber(ag.Value(0.5), 0.0).item(), ag.losses.huber(ag.Value(5.0), 0.0).item()
@@ -165,31 +199,23 @@ def huber(prediction: Any, target: Any, delta: float = 1.0) -> Any:
     if not limit > 0.0:
         raise ValueError(f"huber: delta must be above 0, got {limit:g}")
     parts = []
-    for p, t in _pairs(prediction, target, "huber"):
+    for p, t in _matched(huber, prediction, target):
         r = p - t
         near = functions.clamp(r, -limit, limit)
         parts.append(near * (r - 0.5 * near))  # r^2 / 2 where r is within, and smooth: no abs with a kink at 0
-    return _total(parts)
+    return _sum(parts)
 
 
 # --- classification ---------------------------------------------------------------------------------------
 
 
+@_takes(SIGNS)
 def hinge(prediction: Any, target: Any) -> Any:
-    """The hinge loss: 0 beyond a margin of 1 on the right side, and linear on the wrong one.
+    """The hinge loss: 0 beyond a margin of 1 on the right side, linear otherwise.
 
         hinge(p, y) = sum_k max(1 - p_k y_k, 0)
 
-    Args:
-        prediction: a score, as a Value, or a sequence of k.
-        target: a label, -1 or 1, or a sequence of k.
-
-    Returns:
-        A Value, or a float if nothing is a Value. Its derivative at the kink is 0: it is written with relu.
-
-    Raises:
-        TypeError: a target is missing or no number.
-        ValueError: a label is neither -1 nor 1, or the lengths differ.
+    Its derivative at the kink is 0: it is written with relu.
 
     Example:
         >>> score = ag.Value(5.0)
@@ -198,24 +224,16 @@ def hinge(prediction: Any, target: Any) -> Any:
 
     Source: Stanford CS221, linear classification with hinge loss.
     """
-    return _total([functions.relu(1.0 - p * y) for p, y in _pairs(prediction, target, "hinge", SIGNS)])
+    return _sum([functions.relu(1.0 - p * y) for p, y in _matched(hinge, prediction, target)])
 
 
+@_takes(SIGNS)
 def perceptron(prediction: Any, target: Any) -> Any:
-    """The perceptron's loss: 0 on the right side, and the distance to it on the wrong one.
+    """The perceptron's loss: 0 on the right side, linear on the wrong one.
 
         perceptron(p, y) = sum_k max(-p_k y_k, 0)
 
-    Args:
-        prediction: a score w . x + b, as a Value, or a sequence of k.
-        target: a label, -1 or 1, or a sequence of k.
-
-    Returns:
-        A Value, or a float if nothing is a Value. Its derivative at the kink is 0: it is written with relu.
-
-    Raises:
-        TypeError: a target is missing or no number.
-        ValueError: a label is neither -1 nor 1, or the lengths differ.
+    The prediction is the score w . x + b. Its derivative at the kink is 0: it is written with relu.
 
     Example:
         >>> ag.losses.perceptron(ag.Value(1.5), -1).item(), ag.losses.perceptron(ag.Value(1.5), 1).item()
@@ -223,34 +241,25 @@ def perceptron(prediction: Any, target: Any) -> Any:
 
     Source: Hajij, The Backpropagation Algorithm: error(w, b), the sum of it over the examples.
     """
-    return _total([functions.relu(-(p * y)) for p, y in _pairs(prediction, target, "perceptron", SIGNS)])
+    return _sum([functions.relu(-(p * y)) for p, y in _matched(perceptron, prediction, target)])
 
 
+@_takes(PROBABILITIES)
 def binary_cross_entropy(prediction: Any, target: Any) -> Any:
     """Minus the log-likelihood of 0/1 targets under predicted probabilities.
 
         binary_cross_entropy(p, t) = -sum_k t_k log p_k + (1 - t_k) log(1 - p_k)
 
-    Nothing is clamped: certain and wrong costs infinity. From scores, use the one with logits.
-
-    Args:
-        prediction: a probability, as a Value, or a sequence of k. Outside [0, 1] the loss is NaN.
-        target: 0 or 1, or a probability between, or a sequence of k.
-
-    Returns:
-        A Value, or a float if nothing is a Value.
-
-    Raises:
-        TypeError: a target is missing or no number.
-        ValueError: a target is not in [0, 1], or the lengths differ.
+    Nothing is clamped: certain and wrong costs infinity, and outside [0, 1] the loss is NaN. For scores there is
+    `binary_cross_entropy_with_logits`.
 
     Example:
         >>> p = ag.Value(0.25)
         >>> ag.gradients(ag.losses.binary_cross_entropy(p, 1), p)
         -4.0
     """
-    pairs = _pairs(prediction, target, "binary_cross_entropy", PROBABILITIES)
-    return _total([_mixed(t, p, _minus_log, _minus_log1m) for p, t in pairs])
+    pairs = _matched(binary_cross_entropy, prediction, target)
+    return _sum([_expectation(t, p, _minus_log, _minus_log1m) for p, t in pairs])
 
 
 def _minus_log(p: Any) -> Any:
@@ -263,61 +272,52 @@ def _minus_log1m(p: Any) -> Any:
     return 0.0 - functions.where(functions.less(p, 0.0), functions.log(p), functions.log1p(-p))
 
 
+@_takes(LOGITS)
 def binary_cross_entropy_with_logits(prediction: Any, target: Any) -> Any:
     """Binary cross-entropy of p = sigmoid(z), from the score z itself, without overflow or cancellation.
 
         binary_cross_entropy_with_logits(z, t) = sum_k t_k softplus(-z_k) + (1 - t_k) softplus(z_k)
-
-    Args:
-        prediction: a score, as a Value, or a sequence of k.
-        target: 0 or 1, or a probability between, or a sequence of k.
-
-    Returns:
-        A Value, or a float if nothing is a Value.
-
-    Raises:
-        TypeError: a target is missing or no number.
-        ValueError: a target is not in [0, 1], or the lengths differ.
 
     Example:
         >>> z = ag.Value(0.0)
         >>> ag.gradients(ag.losses.binary_cross_entropy_with_logits(z, 1), z)
         -0.5
     """
-    pairs = _pairs(prediction, target, "binary_cross_entropy_with_logits", PROBABILITIES)
-    return _total([_mixed(t, z, _minus_log_sigmoid, functions.softplus) for z, t in pairs])
+    pairs = _matched(binary_cross_entropy_with_logits, prediction, target)
+    return _sum([_expectation(t, z, _minus_log_sigmoid, functions.softplus) for z, t in pairs])
 
 
 def _minus_log_sigmoid(z: Any) -> Any:
     return functions.softplus(-z)
 
 
-def _mixed(t: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any], Any]) -> Any:
-    """t one(x) + (1 - t) zero(x), where a factor of exactly 0 gives 0 whatever it multiplies."""
+def _expectation(t: Any, x: Any, one: Callable[[Any], Any], zero: Callable[[Any], Any]) -> Any:
+    """The expected loss t one(x) + (1 - t) zero(x), where a factor of exactly 0 gives 0: one(x) may be infinite."""
     if not isinstance(t, Value):
         return one(x) if t == 1.0 else zero(x) if t == 0.0 else t * one(x) + (1.0 - t) * zero(x)
     rest = 1.0 - t
     return functions.where(t, t * one(x), 0.0) + functions.where(rest, rest * zero(x), 0.0)
 
 
+@_takes(CLASSES, documented=True)
 def cross_entropy(logits: Any, target: Any) -> Any:
     """Minus the log-likelihood of a class, or of a distribution over classes, under softmax(logits).
 
         cross_entropy(z, y) = log(sum_k exp(z_k)) - z_y,  or  -sum_k t_k log softmax(z)_k
 
-    Exact however sure the prediction is: log(1 + exp(logsumexp of the others - z_y)).
+    Exact also for a prediction that is almost certain: log(1 + exp(logsumexp of the others - z_y)).
 
     Args:
         logits: K scores.
-        target: a label, 0 to K - 1, or K probabilities that add up to 1. A row of a program whose label is none
-            of these has loss and gradient NaN.
+        target: a label, 0 to K - 1, or K probabilities that add up to 1. In a program, a row with another label
+            has loss and gradient NaN.
 
     Returns:
         A Value, or a float if nothing is a Value.
 
     Raises:
-        TypeError: logits is no sequence, or a target no number.
-        ValueError: the label is out of range, or the target is no distribution over K classes.
+        TypeError: logits is not a sequence, or a target is not a number.
+        ValueError: the label is out of range, or the target is not a distribution over K classes.
 
     Example:
         >>> z = [ag.Value(1.0), ag.Value(2.0), ag.Value(3.0)]
@@ -332,14 +332,14 @@ def cross_entropy(logits: Any, target: Any) -> Any:
             f"cross_entropy: expected a sequence of K scores, got {describe(logits)}; "
             "for one score and targets 0 and 1 use binary_cross_entropy_with_logits"
         )
-    z = [_operand(x, f"cross_entropy: logit {i}") for i, x in enumerate(_listed(logits))]
+    z = [_operand(x, f"cross_entropy: logit {i}") for i, x in enumerate(_as_sequence(logits))]
     if not z:
         raise ValueError("cross_entropy: there are no logits")
     if isinstance(target, Value):
         return _of_live_class(z, target)
     if not isinstance(target, Iterable) or getattr(target, "ndim", 1) == 0:
         return _of_class(z, _label(target, len(z)))
-    t = [_operand(x, f"cross_entropy: target {k}") for k, x in enumerate(_listed(target))]
+    t = [_operand(x, f"cross_entropy: target {k}") for k, x in enumerate(_as_sequence(target))]
     if len(t) != len(z):
         raise ValueError(f"cross_entropy: {len(z)} logits but a distribution over {len(t)} classes")
     numbers = [x.item() if isinstance(x, Value) else x for x in t]
@@ -361,7 +361,7 @@ def _of_class(z: list[Any], k: int) -> Any:
 
 
 def _of_live_class(z: list[Any], target: Value) -> Any:
-    """The same for a label that may become another one, in a program; NaN for one that is no class."""
+    """`_of_class` for a label that may be another one in a later run of a program; NaN if it is not a class."""
     if mode.tracer is None:
         _label(target._f, len(z))
     hits = [functions.equal(target, float(k)) for k in range(len(z))]
@@ -377,7 +377,7 @@ def _from_distribution(z: list[Any], t: list[Any]) -> Any:
             parts.append(functions.where(x, -(x * log_p), 0.0))
         elif x != 0.0:
             parts.append(-x * log_p)
-    return _total(parts)
+    return _sum(parts)
 
 
 def _label(label: Any, classes: int) -> int:
@@ -385,6 +385,10 @@ def _label(label: Any, classes: int) -> int:
     if k != k or k not in range(classes):
         raise ValueError(f"cross_entropy: a label is a whole number from 0 to {classes - 1}, got {k:g}")
     return int(k)
+
+
+LOSSES: dict[str, Callable[..., Any]] = {name: f for name, f in list(globals().items()) if hasattr(f, "targets")}
+"""Every loss by its name, as `fit(loss="hinge")` finds it."""
 
 
 # --- penalties -----------------------------------------------------------------------------------------------
@@ -403,7 +407,7 @@ def l2(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
         A Value, or a float if nothing is a Value.
 
     Raises:
-        TypeError: parameters is no sequence of Values, or coefficient no number.
+        TypeError: parameters is not a sequence of Values, or coefficient is not a number.
         ValueError: coefficient is negative.
 
     Example:
@@ -431,7 +435,7 @@ def l1(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
         A Value, or a float if nothing is a Value.
 
     Raises:
-        TypeError: parameters is no sequence of Values, or coefficient no number.
+        TypeError: parameters is not a sequence of Values, or coefficient is not a number.
         ValueError: coefficient is negative.
 
     Example:
@@ -459,9 +463,10 @@ def _coefficient(x: Any, who: str) -> float:
 # --- predictions and targets --------------------------------------------------------------------------------
 
 
-def _pairs(prediction: Any, target: Any, name: str, kind: Kind | None = None) -> list[tuple[Any, Any]]:
-    """Predictions with their targets, each a Value or a float; lengths must agree."""
-    predictions, targets = _listed(prediction), _listed(target)
+def _matched(loss: Callable[..., Any], prediction: Any, target: Any) -> list[tuple[Any, Any]]:
+    """Predictions with their targets, each a Value or a float; the loss says what a target may be."""
+    name, wanted = loss.__name__, loss.targets  # type: ignore[attr-defined]
+    predictions, targets = _as_sequence(prediction), _as_sequence(target)
     if len(predictions) != len(targets):
         raise ValueError(f"{name}: {len(predictions)} predictions but {len(targets)} targets")
     if not predictions:
@@ -470,30 +475,30 @@ def _pairs(prediction: Any, target: Any, name: str, kind: Kind | None = None) ->
         (_operand(p, f"{name}: prediction {i}"), _operand(t, f"{name}: target {i}"))
         for i, (p, t) in enumerate(zip(predictions, targets, strict=True))
     ]
-    return pairs if kind is None else [(p, _checked(t, kind, name)) for p, t in pairs]
+    return pairs if wanted.valid is None else [(p, _valid(t, wanted, name)) for p, t in pairs]
 
 
-def _checked(target: Any, kind: Kind, name: str) -> Any:
-    """A target if it is one; a Value, which may become another number in a program, gives NaN where it is none."""
-    what, holds = kind
+def _valid(target: Any, wanted: Targets, name: str) -> Any:
+    """A target that is valid; one that is a Value, and may be another number in a program, is NaN if it is not."""
+    assert wanted.valid is not None
     if not isinstance(target, Value):
-        if holds(target) != 1.0:
-            raise ValueError(f"{name}: {what}, got {target:g}")
+        if wanted.valid(target) != 1.0:
+            raise ValueError(f"{name}: {wanted.rule}, got {target:g}{wanted.hint}")
         return target
     if mode.tracer is None:
-        _checked(target._f, kind, name)
-    return target * functions.where(holds(target), 1.0, nan)
+        _valid(target._f, wanted, name)
+    return target * functions.where(wanted.valid(target), 1.0, nan)
 
 
-def _squares(prediction: Any, target: Any, name: str) -> list[Any]:
-    return [_square(p - t) for p, t in _pairs(prediction, target, name)]
+def _squares(loss: Callable[..., Any], prediction: Any, target: Any) -> list[Any]:
+    return [_square(p - t) for p, t in _matched(loss, prediction, target)]
 
 
 def _square(r: Any) -> Any:
     return r**2 if isinstance(r, Value) else r * r  # ** on floats overflows with an exception
 
 
-def _listed(x: Any) -> list[Any]:
+def _as_sequence(x: Any) -> list[Any]:
     if isinstance(x, (str, bytes, dict)):
         raise TypeError(f"losses: expected numbers or Values, got {describe(x)}")
     if isinstance(x, Value) or not isinstance(x, Iterable) or getattr(x, "ndim", 1) == 0:
@@ -505,5 +510,5 @@ def _operand(x: Any, what: str) -> Any:
     return x if isinstance(x, Value) else as_float(x, what)
 
 
-def _total(parts: list[Any]) -> Any:
+def _sum(parts: list[Any]) -> Any:
     return parts[0] if len(parts) == 1 else functions.sum(parts)

@@ -20,7 +20,8 @@ from autograd_lite.engine.checks import whole
 from autograd_lite.engine.value import Value
 from autograd_lite.nn.layers import MLP
 from autograd_lite.nn.perceptron import Perceptron
-from autograd_lite.training.fitting import LAST, fit
+from autograd_lite.training.fitting import fit
+from autograd_lite.training.loop import LAST
 from autograd_lite.training.run import Run
 
 try:

@@ -76,7 +76,7 @@ def test_optimizers_and_state_dicts(tmp_path):
             self.slope = ag.Parameter(0.1)
 
     own = Own()
-    with pytest.raises(TypeError, match=r"Own is a module of your own.*state_dict"):
+    with pytest.raises(TypeError, match=r"Own is a user-defined module.*state_dict"):
         ag.save(own, path)
     ag.save(own.state_dict(), path)
     assert ag.load(path) == {"slope": 0.1}
@@ -257,8 +257,8 @@ def loop():
         (lambda: {"x": nested(100_000)}, ValueError, "x is nested more than 32 deep"),
         (loop, ValueError, "self is nested"),
         (lambda: {"x": (1.0, 2.0)}, TypeError, r"x is tuple \(1.0, 2.0\)"),
-        (lambda: {"x": "\ud83d\ude00"}, ValueError, "'x' back as something else"),
-        (lambda: {"\ud83d\ude00": 1.0}, ValueError, "back as something else"),
+        (lambda: {"x": "\ud83d\ude00"}, ValueError, "'x' as something else"),
+        (lambda: {"\ud83d\ude00": 1.0}, ValueError, "as something else"),
         (lambda: {"history": math.nan}, ValueError, "history is nan"),
     ],
 )  # fmt: skip

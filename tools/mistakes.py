@@ -287,8 +287,8 @@ MISTAKES = [
         "functions.relu(0.0 - p * y)",
     ), (
         "half the squared error without the half",
-        "return 0.5 * _total(",
-        "return _total(",
+        "return 0.5 * _sum(",
+        "return _sum(",
     ), (
         "huber that jumps at delta",
         "near * (r - 0.5 * near)",
@@ -296,11 +296,11 @@ MISTAKES = [
     ), (
         "the mean squared error as a sum",
         "squares[0] if len(squares) == 1 else functions.mean(squares)",
-        "_total(squares)",
+        "_sum(squares)",
     ), (
         "the two classes of binary cross-entropy exchanged",
-        "_mixed(t, z, _minus_log_sigmoid, functions.softplus)",
-        "_mixed(t, z, functions.softplus, _minus_log_sigmoid)",
+        "_expectation(t, z, _minus_log_sigmoid, functions.softplus)",
+        "_expectation(t, z, functions.softplus, _minus_log_sigmoid)",
     ), (
         "cross-entropy in which the label itself counts among the others",
         "others = z[:k] + z[k + 1 :]",
@@ -409,8 +409,8 @@ MISTAKES = [
     )),
     *_slips("training/steps.py", "training golden fit_compiled", (
         "a last short batch dropped",
-        "steps = range(0, len(order), size)",
-        "steps = range(0, len(order) - size + 1, size)",
+        "steps = range(0, len(order), batch_size)",
+        "steps = range(0, len(order) - batch_size + 1, batch_size)",
     ), (
         "the gradient of a batch as a sum, not the mean",
         "parameters, share = self.optimizer.params, 1.0 / len(batch)",
@@ -418,7 +418,7 @@ MISTAKES = [
     ), (
         "a loss at the end of an epoch weighted by batch, not by example",
         '"loss": sum(costs) / len(costs) + penalties / weights',
-        '"loss": sum(sum(costs[i : i + size]) / len(costs[i : i + size]) for i in steps) / len(steps) + penalties / weights',  # noqa: E501
+        '"loss": sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights',  # noqa: E501
     )),
     *_slips("data.py", "training golden fit_compiled", (
         "every epoch in the same order",
@@ -442,14 +442,14 @@ MISTAKES = [
         "            set_gradients(self.optimizer.params, before)\n",
         "            pass\n",
     )),
-    *_slips("training/run.py", "training golden fit_compiled", (
+    *_slips("training/stopping.py", "training golden fit_compiled", (
         "patience one epoch too long",
         "self._waited(history.watched) >= self.patience",
         "self._waited(history.watched) > self.patience",
     )),
-    *_slips("training/fitting.py", "training golden fit_compiled", (
+    *_slips("training/loop.py", "training golden fit_compiled", (
         "the weights of the last epoch kept, not the best",
-        "        if keep_best and run.best is not None:\n",
+        "        if self.early_stopping.restores and self.state.best is not None:\n",
         "        if False:\n",
     )),
     *_slips("training/checkpoints.py", "training golden fit_compiled", (
@@ -466,10 +466,6 @@ MISTAKES = [
         '"parameters": {key: p._f for key, p in parameters.items()}',
         '"parameters": {key: float(f"{p._f:.12g}") for key, p in parameters.items()}',
     ), (
-        "the old file overwritten in place",
-        "        os.replace(beside, target)\n",
-        "        target.write_text(text)\n        beside.unlink()\n",
-    ), (
         "frozen parameters that thaw in a file",
         "            by_name[key].frozen = True\n",
         "            by_name[key].frozen = False\n",
@@ -477,6 +473,11 @@ MISTAKES = [
         "the same key twice in a file, the last one taken",
         "    if len(found) < len(pairs):\n",
         "    if False:\n",
+    )),
+    *_slips("atomic_write.py", "files training", (
+        "the old file overwritten in place",
+        "        os.replace(beside, target)\n",
+        "        target.write_bytes(data)\n        beside.unlink()\n",
     )),
     # --- fold
     *_slips("folding/build.py", "fold fold_classes compile fold_arrays", (

@@ -64,7 +64,8 @@ SPEED = (
 UNTOUCHED_FUNCTIONS = ("__repr__", "__str__", "_shown", "shown", "documentation", "listing")
 """Functions whose result is text for people."""
 
-REFUSING = ("as_float", "to_float", "setting", "whole", "as_values", "_count", "checked_betas", "_first", "above_zero", "_same_keys",
+REFUSING = ("as_float", "to_float", "setting", "whole", "as_values", "_count", "checked_betas",
+             "_clipping_and_decay", "_decay", "above_zero", "_same_keys",
             "notify_read", "_checked_leaves", "self._refuse_several")  # fmt: skip
 """Functions that are told what a number was for, for their messages."""
 

@@ -132,8 +132,8 @@ class Optimizer:
             if shape != w.shape or not isinstance(made[1], Mapping):
                 what = f"updates of shape {shape}" if shape not in (None, w.shape) else describe(made)
                 raise TypeError(
-                    f"{type(self).__name__}: {type(transform).__name__}.update must return (updates of shape {w.shape}, "
-                    f"a dict), it returned {what}"
+                    f"{type(self).__name__}: {type(transform).__name__}.update must return (updates of shape "
+                    f"{w.shape}, a dict), it returned {what}"
                 )
             g, state = made
             after.append(state)

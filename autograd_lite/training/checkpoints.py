@@ -1,39 +1,69 @@
-"""Checkpoints: the state of a training on disk, and how one is resumed."""
+"""Checkpoints: the state of a training in a file, and how a training is resumed from one."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from os.path import realpath
-from pathlib import Path
 from typing import Any
 
 from autograd_lite import files
+from autograd_lite.atomic_write import check_writable, path_of
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.value import Value
 from autograd_lite.optim import transformations
+from autograd_lite.optim.transformations import RENAMED
 from autograd_lite.training.run import Run
 
 
-def check_path(checkpoint: Any) -> None:
-    """A file that can be written as far as can be seen: the first checkpoint comes after a whole epoch."""
-    path = Path(realpath(files.path_of(checkpoint, "fit: checkpoint")))
-    if path.is_dir():
-        raise IsADirectoryError(f"fit: checkpoint must be the path of a file, {str(checkpoint)!r} is a directory")
-    if not path.parent.is_dir():
-        wrong = NotADirectoryError if path.parent.exists() else FileNotFoundError
-        raise wrong(f"fit: checkpoint={str(checkpoint)!r}: {str(path.parent)!r} is no directory; make it first")
+class Checkpoints:
+    """The file to which the state of a training is written after every epoch: the old file or the new one, whole."""
+
+    def __init__(self, path: Any, run: Run, names: Mapping[str, Value], settings: dict[str, Any]) -> None:
+        self.path, self.names, self.settings = path, names, settings
+        # What no file can hold (a seed of 50 digits, the state of a user-defined transformation) is refused before the
+        # first step, not after the first epoch.
+        files.check("checkpoint", self._payload(run))
+
+    def save(self, run: Run) -> None:
+        """Write the state."""
+        files.write("checkpoint", self._payload(run), self.path)
+
+    def _payload(self, run: Run) -> dict[str, Any]:
+        return {
+            "seed": run.history.seed,
+            "told": self.settings,
+            "model": {name: p._f for name, p in self.names.items()},
+            "optimizer": run.optimizer.state_dict(),
+            "history": run.history.rows,
+            "best": None if run.best is None else {"epoch": run.best[0], "model": run.best[1]},
+        }
 
 
-# --- checkpoints ----------------------------------------------------------------------------------------------
+def settings_of(
+    run: Run, names: Mapping[str, Value], loss: Any, data: list[Any], held_out: list[Any] | None, batch_size: int,
+    shuffle: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """What has to be the same when a training is resumed."""
+    return {
+        "examples": len(data),
+        "batch_size": batch_size,
+        "shuffle": bool(shuffle),
+        "validation": len(held_out) if held_out else 0,
+        "parameters": list(names),
+        "loss": _callable_name(loss),
+        "model": _architecture(run.model),
+        "rule": [_transform_text(transform) for transform in run.optimizer.transforms],
+        "data": hashlib.sha256(repr((data, held_out)).encode()).hexdigest(),
+    }
 
 
-def callable_name(function: Any) -> str:
-    """The name of a function, or of the kind of any other object that can be called: the same in every process."""
+def _callable_name(function: Any) -> str:
+    """The name of a function, or of the type of another callable object: the same in every process."""
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def architecture(model: Any) -> str:
-    """What a model is beside its parameters: type and activations."""
+def _architecture(model: Any) -> str:
+    """What a model is apart from its parameters: type and activations."""
     kind = type(model)
     if files.MODULES.get(kind.__name__) is not kind:
         return kind.__qualname__
@@ -44,52 +74,43 @@ def architecture(model: Any) -> str:
 
 
 def _activation(g: Any) -> str:
-    return g if isinstance(g, str) else "none" if g is None else callable_name(g)
+    return g if isinstance(g, str) else "none" if g is None else _callable_name(g)
 
 
-def rule_text(piece: Any) -> str:
-    """A piece of an optimizer with its settings; of a user's own only the name, for it may keep anything."""
-    return repr(piece) if type(piece).__module__ == transformations.__name__ else type(piece).__qualname__
+def _transform_text(transform: Any) -> str:
+    """A gradient transformation with its settings; of a user-defined one the name: its repr may hold an address."""
+    ours = type(transform).__module__ == transformations.__name__
+    return repr(transform) if ours else type(transform).__qualname__
 
 
-def write_checkpoint(run: Run, names: Mapping[str, Value], told: dict[str, Any], path: Any) -> None:
-    """Write the state of a training: the old file or the new one, whole."""
-    payload = {
-        "seed": run.history.seed,
-        "told": told,
-        "model": {name: p._f for name, p in names.items()},
-        "optimizer": run.optimizer.state_dict(),
-        "history": run.history.rows,
-        "best": None if run.best is None else {"epoch": run.best[0], "model": run.best[1]},
-    }
-    files.write("checkpoint", payload, path)
+def _renamed(text: str) -> str:
+    """The text of a transformation in a checkpoint of an earlier version, with the name of today."""
+    name, bracket, rest = text.partition("(")
+    return RENAMED.get(name, name) + bracket + rest
 
 
-def resume_from(run: Run, names: Mapping[str, Value], told: dict[str, Any], found: dict[str, Any], path: Any) -> None:
-    """Put model, optimizer and history into the state of a checkpoint; all of it or nothing."""
-    for key, value in told.items():
-        if found["told"].get(key) != value:
-            raise ValueError(
-                f"fit: the checkpoint {path} is of another training: its {key} was {_short(found['told'].get(key))}, "
-                f"now it is {_short(value)}"
-            )
-    best = found["best"]
-    numbers = _checkpoint_numbers([found["model"].get(name) for name in names], "model", path)
-    if best is not None:
-        best = (best.get("epoch"), _checkpoint_numbers(best.get("model"), "best", path))
-        if type(best[0]) is not int or not 0 < best[0] <= len(found["history"]) or len(best[1]) != len(names):
-            raise _odd("best", path)
-    try:
-        loaded = run.optimizer.loading(found["optimizer"])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"fit: the checkpoint {path}: its part 'optimizer' cannot be taken up: {error}") from error
-    run.history.rows = list(found["history"])
-    run.best = best
-    set_numbers(names.values(), numbers, loaded)
+# --- resuming -------------------------------------------------------------------------------------------------
+
+
+def saved_training(checkpoint: Any, resume: Any, seed: Any) -> dict[str, Any] | None:
+    """The payload to resume from, or None to start anew; both paths are checked before any work is done."""
+    if checkpoint is not None:
+        check_writable(checkpoint, "fit: checkpoint")
+    path = checkpoint if resume is True else resume
+    if resume is True and path is None:
+        raise ValueError("fit: resume=True needs the path of a checkpoint")
+    if path in (None, False):
+        return None
+    if resume is True and not path_of(path, "fit: resume").exists():
+        return None
+    found = read_checkpoint(path)
+    if seed not in (None, found["seed"]):
+        raise ValueError(f"fit: the checkpoint {path} has the seed {found['seed']}, not {seed}")
+    return found
 
 
 def read_checkpoint(path: Any) -> dict[str, Any]:
-    """The payload of a checkpoint whose parts are of the kinds that `write_checkpoint` writes."""
+    """The payload of a checkpoint whose parts have the types that `Checkpoints.save` writes."""
     found = files.read(path, "checkpoint")
     for row in found["history"]:
         numbers = [row.get(key) for key in ("loss", "largest_loss", "learning_rate")]
@@ -97,17 +118,45 @@ def read_checkpoint(path: Any) -> dict[str, Any]:
         for key in ("gradient_norms", "metrics"):
             inner = row.get(key, {})
             numbers += inner.values() if isinstance(inner, dict) else [None]
-        _checkpoint_numbers(numbers, "history", path)
+        _numbers(numbers, "history", path)
     return found
 
 
-def _checkpoint_numbers(numbers: Any, part: str, path: Any) -> list[Any]:
+def resume_from(
+    run: Run, names: Mapping[str, Value], settings: dict[str, Any], found: dict[str, Any], path: Any
+) -> None:
+    """Put model, optimizer and history into the state of a checkpoint; all of it or nothing."""
+    saved = dict(found["told"])
+    if isinstance(saved.get("rule"), list):
+        saved["rule"] = [_renamed(str(text)) for text in saved["rule"]]
+    for key, value in settings.items():
+        if saved.get(key) != value:
+            raise ValueError(
+                f"fit: the checkpoint {path} is of another training: its {key} was {_short(saved.get(key))}, "
+                f"now it is {_short(value)}"
+            )
+    best = found["best"]
+    numbers = _numbers([found["model"].get(name) for name in names], "model", path)
+    if best is not None:
+        best = (best.get("epoch"), _numbers(best.get("model"), "best", path))
+        if type(best[0]) is not int or not 0 < best[0] <= len(found["history"]) or len(best[1]) != len(names):
+            raise _mismatch("best", path)
+    try:
+        loaded = run.optimizer.loading(found["optimizer"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"fit: the checkpoint {path}: its part 'optimizer' cannot be loaded: {error}") from error
+    run.history.rows = list(found["history"])
+    run.best = best
+    set_numbers(names.values(), numbers, loaded)
+
+
+def _numbers(numbers: Any, part: str, path: Any) -> list[Any]:
     if not isinstance(numbers, list) or any(type(x) not in (int, float) for x in numbers):
-        raise _odd(part, path)
+        raise _mismatch(part, path)
     return numbers
 
 
-def _odd(part: str, path: Any) -> ValueError:
+def _mismatch(part: str, path: Any) -> ValueError:
     return ValueError(f"fit: the checkpoint {path}: its part {part!r} is missing or not what a checkpoint holds")
 
 

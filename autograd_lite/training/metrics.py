@@ -1,23 +1,26 @@
-"""Metrics: accuracy, and what users give as `metrics=`."""
+"""Metrics: accuracy, and the functions that `metrics=` names."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from autograd_lite import losses
 from autograd_lite.engine.checks import as_float, describe
 
+Metric: TypeAlias = Callable[[Any, Any], float]
+"""A function of (predictions, targets)."""
+
 
 def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: bool | None = None) -> float:
-    """The share of examples put into their class.
+    """The share of examples whose class is predicted.
 
     Args:
         predictions: scores, shape (n, k): the class is the largest. Or shape (n,), for two classes.
-        targets: labels 0 to k - 1, or distributions, shape (n, k); for two classes -1 and 1, told apart by the sign
-            of the score, or 0 and 1, told apart at `threshold`.
+        targets: labels 0 to k - 1, or distributions, shape (n, k); for two classes -1 and 1, separated by the sign
+            of the score, or 0 and 1, separated at `threshold`.
         threshold: 1/2 for probabilities, 0 for logits.
-        signed: whether the labels of two classes are -1 and 1; by default, whether -1 is among them.
+        signed: whether the labels of two classes are -1 and 1; by default, whether there is a -1 among them.
 
     Returns:
         A number from 0 to 1.
@@ -37,13 +40,14 @@ def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: boo
     return float(np.mean((scores > threshold) == labels))
 
 
-def measures_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Callable[..., float]]:
-    """What `metrics=` stands for: functions of (predictions, targets) by name."""
+def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Metric]:
+    """The argument `metrics` as functions by name; "accuracy" reads predictions as the loss says (its `targets`)."""
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
     if not isinstance(metrics, Iterable):
         raise TypeError(
-            f"fit: metrics must be names, functions of (predictions, targets) or a dict of them, got {describe(metrics)}"
+            "fit: metrics must be names, functions of (predictions, targets) or a dict of them, "
+            f"got {describe(metrics)}"
         )
     if not isinstance(metrics, Mapping):
         metrics = list(metrics)
@@ -53,12 +57,14 @@ def measures_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Ca
             places = " and ".join(f"metrics[{i}]" for i, name in enumerate(names) if name == twice)
             raise ValueError(f"fit: {places} are both called {twice!r}; give a dict of them by name")
         metrics = dict(zip(names, metrics, strict=True))
-    found: dict[str, Callable[..., float]] = {}
+    wanted = getattr(loss, "targets", losses.NUMBERS)
+    if not isinstance(wanted, losses.Targets):
+        raise TypeError(f"fit: loss.targets must be a Targets such as ag.losses.SIGNS, got {describe(wanted)}")
+    found: dict[str, Metric] = {}
     for name, metric in metrics.items():
         if metric == "accuracy":
-            # All the labels, or the loss, tell which they are; those of one part may all be 1.
-            signed = loss in (losses.hinge, losses.perceptron) or -1 in targets
-            metric = _Accuracy(0.0 if loss is losses.binary_cross_entropy_with_logits else 0.5, signed)
+            # Decided here, from the loss and all targets: those of the validation alone may all be 1.
+            metric = _Accuracy(wanted.threshold, wanted.signed or -1 in targets)
         if not callable(metric):
             raise TypeError(
                 f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {describe(metric)}"
@@ -86,4 +92,4 @@ class _OnArrays:
         try:
             return as_float(found, f"fit: metric {self.name!r}")
         except TypeError:
-            raise TypeError(f"fit: metric {self.name!r} returned {describe(found)}, and no number") from None
+            raise TypeError(f"fit: metric {self.name!r} returned {describe(found)}, which is not a number") from None

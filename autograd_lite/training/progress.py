@@ -1,4 +1,4 @@
-"""The progress bar of a training."""
+"""The progress bar of a training: tqdm, on a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from contextlib import contextmanager
 
 from autograd_lite.training.run import Run
 
-# --- the progress bar -------------------------------------------------------------------------------------------
-
 
 @contextmanager
 def progress_bar(epochs: int, run: Run, progress: bool | None) -> Iterator[Callable[[], None]]:
-    """A function to call after each epoch: it shows loss, metrics and rate on a bar, if one is wanted."""
+    """A function to call after each epoch: it shows loss, metrics and learning rate, if a bar is wanted."""
     if progress is None:
         progress = _in_notebook() or (hasattr(sys.stderr, "isatty") and sys.stderr.isatty())
     if not progress:

@@ -1,9 +1,7 @@
-"""Run, which callbacks see; the conditions that end a training."""
+"""Run: a training as its callbacks see it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from math import inf
 from typing import Any
 
 from autograd_lite.history import History
@@ -46,36 +44,3 @@ class Run:
             reason: what `history.stopped` will say.
         """
         self.reason = str(reason)
-
-
-def scheduled_rate(schedule: Callable[..., float], history: History) -> float:
-    """The learning rate of the next epoch."""
-    if getattr(schedule, "watches_losses", False):
-        return schedule(len(history), history.watched)
-    return schedule(len(history))
-
-
-class StoppingConditions:
-    """The stopping conditions, as functions of the history: a training taken up again needs no more."""
-
-    def __init__(self, error: float | None, cost: float | None, patience: int | None, min_delta: float) -> None:
-        self.error, self.cost, self.patience, self.min_delta = error, cost, patience, min_delta
-
-    def reason(self, history: History) -> str:
-        """Why to stop after the epochs so far, or nothing."""
-        if not history.rows:
-            return ""
-        if self.error is not None and history.rows[-1]["largest_loss"] < self.error:
-            return f"every training error is below {self.error:g}"
-        if self.cost is not None and len(history) > 1 and abs(history.loss[-1] - history.loss[-2]) < self.cost:
-            return f"the cost changed by less than {self.cost:g} over an epoch"
-        if self.patience is not None and self._waited(history.watched) >= self.patience:
-            return f"no better loss for {self.patience} epoch{'s' * (self.patience > 1)}"
-        return ""
-
-    def _waited(self, watched: Sequence[float]) -> int:
-        best, waited = inf, 0
-        for value in watched:
-            better = value < best - self.min_delta
-            best, waited = (value, 0) if better else (best, waited + 1)
-        return waited

@@ -1,4 +1,8 @@
-"""One step on a mini-batch, eager or compiled; one epoch; one validation."""
+"""The parts of an epoch: steps on mini-batches, eager or compiled, and validation.
+
+One example's graph is built at a time and dropped when its gradients have been added, so memory does not grow with the
+batch.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,9 @@ from autograd_lite.engine.value import Value
 from autograd_lite.nn.layers import MLP, Layer
 from autograd_lite.optim.optimizer import Optimizer
 
-# --- the parts of an epoch --------------------------------------------------------------------------------
-
 
 class Step:
-    """One step of the optimizer on one mini-batch, and what it saw on the way."""
+    """A step of the optimizer on one mini-batch, and what is recorded of it."""
 
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
         self.model, self.optimizer, self.loss, self.penalty, self.groups = model, optimizer, loss, penalty, groups
@@ -27,17 +29,17 @@ class Step:
         """(loss of each example, penalty, prediction of each example, gradient norm of each layer)."""
         import numpy as np
 
-        costs, cost, predictions, total = self._differentiated(batch)
+        costs, cost, predictions, total = self._loss_and_grad(batch)
         with np.errstate(over="ignore", invalid="ignore"):
             norms = {name: float(np.linalg.norm(total[members])) for name, members in self.groups.items()}
-        self._stepped(total)
+        self._update(total)
         return costs, cost, predictions, norms
 
     def write_back(self) -> None:
-        """After an epoch, or where training stops: what the steps have changed is in the Values."""
+        """Make the Values hold what the steps have changed: after an epoch, and when training stops."""
 
-    def _stepped(self, total: Any) -> None:
-        """Take the step with this gradient; where it is refused, the gradients stay those of the step before."""
+    def _update(self, total: Any) -> None:
+        """Take the step with this gradient; if it is refused, `.grad` stays that of the step before."""
         before = [p._grad for p in self.optimizer.params]
         set_gradients(self.optimizer.params, total.tolist())
         try:
@@ -46,7 +48,7 @@ class Step:
             set_gradients(self.optimizer.params, before)
             raise
 
-    def _differentiated(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
+    def _loss_and_grad(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
         """(loss of each example, penalty, prediction of each example, gradient)."""
         import numpy as np
 
@@ -56,18 +58,18 @@ class Step:
         for x, target in batch:
             prediction = self.model(x)
             error = self.loss(prediction, target)
-            total = _sum(total, _slopes(error, share, parameters, "the loss"))
+            total = _add(total, _gradient(error, share, parameters, "the loss"))
             costs.append(error._f)
             predictions.append(_numbers(prediction))
         if self.penalty is not None:
             extra = self.penalty(self.model)
-            total = _sum(total, _slopes(extra, 1.0, parameters, "the penalty"))
+            total = _add(total, _gradient(extra, 1.0, parameters, "the penalty"))
             cost = extra._f
         return costs, cost, predictions, total
 
 
 class CompiledStep(Step):
-    """The same with one program for all batches, on arrays; the Values get their numbers after each epoch."""
+    """A step by one program for all batches, on arrays; the Values get their numbers after each epoch."""
 
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
         from autograd_lite.folding.tracing import compile
@@ -79,34 +81,35 @@ class CompiledStep(Step):
             several[:] = [isinstance(prediction, (list, tuple))]
             return [loss(prediction, target), *(prediction if several[0] else [prediction])]
 
-        self.several = several = [False]  # a list, which `example` can hold without holding self: that were a cycle
+        # Set when the model is traced. A list, since `example` must not hold self: that would be a reference cycle.
+        self.several = several = [False]
         self.program = compile(example, params=optimizer.params, batch=True)
         self.extra = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
-        self.now: tuple[Any, Any] | None = None
-        """Parameters and gradients that are ahead of the Values."""
+        self.ahead: tuple[Any, Any] | None = None
+        """Parameters and gradients that the Values do not have yet."""
 
     def write_back(self) -> None:
         """Give the Values the numbers that the steps have changed."""
-        if self.now is not None:
-            theta, gradient = self.now
+        if self.ahead is not None:
+            theta, gradient = self.ahead
             params = self.optimizer.params
-            done = map(setattr, (self,), ("now",), (None,))
+            done = map(setattr, (self,), ("ahead",), (None,))
             set_numbers(params, theta.tolist(), map(setattr, params, repeat("_grad"), gradient.tolist()), done)
 
     def _theta(self) -> Any:
         import numpy as np
 
         params = self.optimizer.params
-        return np.fromiter((p._f for p in params), float, len(params)) if self.now is None else self.now[0]
+        return np.fromiter((p._f for p in params), float, len(params)) if self.ahead is None else self.ahead[0]
 
-    def _stepped(self, total: Any) -> None:
-        if type(self.optimizer).step is not Optimizer.step:  # a step of the user's own works on the Values
-            super()._stepped(total)
+    def _update(self, total: Any) -> None:
+        if type(self.optimizer).step is not Optimizer.step:  # a user-defined step works on the Values
+            super()._update(total)
             return
         theta, effect = self.optimizer.stepped(self._theta(), total)
-        at_once(map(setattr, (self,), ("now",), ((theta, total),)), effect)  # the vector and the optimizer, together
+        at_once(map(setattr, (self,), ("ahead",), ((theta, total),)), effect)
 
-    def _differentiated(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
+    def _loss_and_grad(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Any]:
         theta = self._theta()
         examples, targets = zip(*batch, strict=True)
         rows, total = self.program.rows_and_grad(theta, list(examples), list(targets))
@@ -115,12 +118,13 @@ class CompiledStep(Step):
         if self.extra is None:
             return costs, 0.0, predictions, total
         cost, slope = self.extra.loss_and_grad(theta)
-        return costs, cost, predictions, _sum(total, slope)
+        return costs, cost, predictions, _add(total, slope)
 
 
-def _slopes(root: Any, gradient: float, parameters: Sequence[Value], what: str) -> list[float]:
+def _gradient(root: Any, seed: float, parameters: Sequence[Value], what: str) -> list[float]:
+    """The derivatives of seed * root by the parameters."""
     check_value(root, what)
-    found = adjoints(root, gradient).get
+    found = adjoints(root, seed).get
     return [found(p, 0.0) for p in parameters]
 
 
@@ -128,37 +132,37 @@ def check_value(root: Any, what: str) -> None:
     """Refuse a loss or a penalty that is not a Value."""
     if not isinstance(root, Value):
         raise TypeError(
-            f"fit: {what} is {describe(root)} and no Value: the model must compute with its parameters, by the "
+            f"fit: {what} is {describe(root)}, not a Value: the model must compute with its parameters, by the "
             "operators and functions of this package"
         )
 
 
-def _sum(total: Any, slopes: Any) -> Any:
-    """Gradients added up; of one that overflows the step tells, by the name of its parameter, and not NumPy."""
+def _add(total: Any, gradient: Any) -> Any:
+    """Gradients added; NumPy must not warn of an overflow, since the step refuses it with the parameter's name."""
     import numpy as np
 
     with np.errstate(over="ignore", invalid="ignore"):
-        return total + slopes
+        return total + gradient
 
 
-def run_epoch(
-    step: Step, data: Sequence[tuple[Any, Any]], size: int, order: Sequence[int], measures: Mapping[str, Any]
+def train_epoch(
+    step: Step, data: Sequence[tuple[Any, Any]], batch_size: int, order: Sequence[int], metrics: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Every example once, in this order; the row that says how it went."""
+    """Every example once, in this order; the row of the history."""
     rate = step.optimizer.lr
     costs: list[float] = []
     predictions: list[Any] = []
     penalties, weights = 0.0, 0
     norms = dict.fromkeys(step.groups, 0.0)
-    steps = range(0, len(order), size)
+    steps = range(0, len(order), batch_size)
     for first in steps:
-        batch = [data[i] for i in order[first : first + size]]
+        batch = [data[i] for i in order[first : first + batch_size]]
         seen, penalty, outputs, lengths = step(batch)
         costs += seen
         penalties, weights = penalties + penalty * len(batch), weights + len(batch)
         for name, length in lengths.items():
             norms[name] += length / len(steps)
-        if measures:
+        if metrics:
             predictions += outputs
     step.write_back()
     row: dict[str, Any] = {
@@ -167,32 +171,32 @@ def run_epoch(
         "learning_rate": rate,
         "gradient_norms": norms,
     }
-    if measures:
+    if metrics:
         targets = [data[i][1] for i in order]
-        row["metrics"] = {name: measure(predictions, targets) for name, measure in measures.items()}
+        row["metrics"] = {name: metric(predictions, targets) for name, metric in metrics.items()}
     return row
 
 
 def validate(
-    model: Any, loss: Any, held: Sequence[tuple[Any, Any]] | None, measures: Mapping[str, Any], row: dict[str, Any]
+    model: Any, loss: Any, held_out: Sequence[tuple[Any, Any]] | None, metrics: Mapping[str, Any], row: dict[str, Any]
 ) -> dict[str, Any]:
-    """What is added to the row: the mean loss on the validation data, and the metrics there."""
-    if not held:
+    """What validation adds to the row: the mean loss on the examples held out, and the metrics there."""
+    if not held_out:
         return {}
     with no_grad():
-        if type(model) in (MLP, Layer):  # the same numbers by matrix products
-            outputs = model.predict([x for x, _ in held]).tolist()
+        if type(model) in (MLP, Layer):  # matrix products: the same numbers, sooner
+            outputs = model.predict([x for x, _ in held_out]).tolist()
         else:
-            outputs = [_numbers(model(x)) for x, _ in held]
+            outputs = [_numbers(model(x)) for x, _ in held_out]
         total = 0.0
-        for output, (_, target) in zip(outputs, held, strict=True):
+        for output, (_, target) in zip(outputs, held_out, strict=True):
             wrapped = [Value(v) for v in output] if isinstance(output, list) else Value(output)
             total += loss(wrapped, target).item()
-    targets = [target for _, target in held]
-    added: dict[str, Any] = {"validation_loss": total / len(held)}
-    if measures:
-        on_held = {f"validation_{name}": measure(outputs, targets) for name, measure in measures.items()}
-        added["metrics"] = {**row["metrics"], **on_held}
+    targets = [target for _, target in held_out]
+    added: dict[str, Any] = {"validation_loss": total / len(held_out)}
+    if metrics:
+        found = {f"validation_{name}": metric(outputs, targets) for name, metric in metrics.items()}
+        added["metrics"] = {**row["metrics"], **found}
     return added
 
 

@@ -105,7 +105,7 @@ def test_adamw_without_decay_is_adam():
 def test_ctrl_c_while_the_training_ends(monkeypatch):
     """A second interrupt, just as the best weights are put back: the history comes, and the weights are put back."""
     model, seen, calls = ag.MLP(1, [1], seed=0), [], []
-    put_back = ag.training.fitting.set_numbers
+    put_back = ag.training.loop.set_numbers
 
     def interrupted_once(*arguments):
         calls.append(arguments)
@@ -116,7 +116,7 @@ def test_ctrl_c_while_the_training_ends(monkeypatch):
     def watch(run):
         seen.append([p.item() for p in model.parameters()])
         if run.epoch == 3:
-            monkeypatch.setattr(ag.training.fitting, "set_numbers", interrupted_once)
+            monkeypatch.setattr(ag.training.loop, "set_numbers", interrupted_once)
             raise KeyboardInterrupt
 
     history = ag.fit(model, [[1.0], [2.0]], [1.0, 0.0], epochs=10, callbacks=[watch], patience=5, seed=0)

@@ -1,0 +1,83 @@
+"""Conditions that end a training: functions of its history, so a resumed training needs no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Any, Protocol
+
+from autograd_lite.engine.checks import setting, whole
+from autograd_lite.engine.value import Value
+from autograd_lite.history import History
+from autograd_lite.training.run import Run
+
+
+class Condition(Protocol):
+    """A stopping condition."""
+
+    def reason(self, history: History) -> str:
+        """Why to stop after the epochs so far; empty to continue."""
+
+
+class ErrorTolerance:
+    """Stop when the loss of every training example is below this."""
+
+    def __init__(self, tolerance: Any) -> None:
+        self.tolerance = setting(tolerance, "fit: error_tolerance", 0.0)
+
+    def reason(self, history: History) -> str:
+        """Why to stop after the epochs so far; empty to continue."""
+        met = history.rows and history.rows[-1]["largest_loss"] < self.tolerance
+        return f"every training error is below {self.tolerance:g}" if met else ""
+
+
+class CostTolerance:
+    """Stop when the loss changes by less than this over an epoch."""
+
+    def __init__(self, tolerance: Any) -> None:
+        self.tolerance = setting(tolerance, "fit: cost_tolerance", 0.0)
+
+    def reason(self, history: History) -> str:
+        """Why to stop after the epochs so far; empty to continue."""
+        met = len(history) > 1 and abs(history.rows[-1]["loss"] - history.rows[-2]["loss"]) < self.tolerance
+        return f"the cost changed by less than {self.tolerance:g} over an epoch" if met else ""
+
+
+class EarlyStopping:
+    """Stop after `patience` epochs in a row without a better loss, and keep the weights of the best epoch."""
+
+    def __init__(self, patience: Any, min_delta: Any, restore_best: bool) -> None:
+        self.patience = None if patience is None else whole(patience, "fit: patience")
+        self.min_delta = setting(min_delta, "fit: min_delta", 0.0)
+        self.restores = patience is not None and bool(restore_best)
+
+    def reason(self, history: History) -> str:
+        """Why to stop after the epochs so far; empty to continue."""
+        if self.patience is not None and history.rows and self._waited(history.watched) >= self.patience:
+            return f"no better loss for {self.patience} epoch{'s' * (self.patience > 1)}"
+        return ""
+
+    def _waited(self, watched: Sequence[float]) -> int:
+        best, waited = inf, 0
+        for value in watched:
+            better = value < best - self.min_delta
+            best, waited = (value, 0) if better else (best, waited + 1)
+        return waited
+
+    def best(self, run: Run, row: dict[str, Any], parameters: Iterable[Value]) -> tuple[int, list[float]] | None:
+        """`run.best` with the epoch of this row taken into account."""
+        if not self.restores:
+            return None
+        lowest = min((x for x in run.history.watched if x == x), default=inf)  # the min() of a list with NaN may be NaN
+        better = row.get("validation_loss", row["loss"]) < lowest
+        return (run.epoch + 1, [p._f for p in parameters]) if better else run.best
+
+
+def stopping_conditions(early_stopping: EarlyStopping, error: Any, cost: Any) -> list[Condition]:
+    """The conditions of a training in the order in which they are asked; the first that is met names the reason."""
+    conditions: list[Condition] = []
+    if error is not None:
+        conditions.append(ErrorTolerance(error))
+    if cost is not None:
+        conditions.append(CostTolerance(cost))
+    return [*conditions, early_stopping]
