@@ -1,8 +1,8 @@
 """Estimators for scikit-learn: MLPClassifier, MLPRegressor and PerceptronClassifier.
 
-They have scikit-learn's parameter names and pass its own checks, so pipelines, cross-validation and grid
-search take them as they take any other. Training runs on the scalar engine, one example at a time: the
-defaults are for small data. Prediction is plain floats, without a graph.
+They have scikit-learn's parameter names and pass its own checks, so they work in pipelines, cross-validation and grid
+search. Training runs on the scalar engine, one example at a time: the defaults are for small data. Prediction is plain
+floats, without a graph. A fit that is refused leaves the estimator as it was.
 
 Needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]".
 """
@@ -10,16 +10,19 @@ Needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]".
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from math import inf
+from typing import Any, TypeVar
 
 import numpy as np
 
 from autograd_lite import losses, optim
-from autograd_lite.engine.checks import whole
+from autograd_lite.engine.checks import describe, setting, whole
 from autograd_lite.engine.value import Value
 from autograd_lite.nn.layers import MLP
 from autograd_lite.nn.perceptron import Perceptron
+from autograd_lite.optim.rules import RULES, rule_named
 from autograd_lite.training.fitting import fit
 from autograd_lite.training.loop import LAST
 from autograd_lite.training.run import Run
@@ -43,9 +46,30 @@ Array = np.ndarray[Any, Any]
 
 ACTIVATIONS = {"identity": None, "logistic": "sigmoid"}  # scikit-learn's names where ours differ
 
-SOLVERS = ("sgd", "adam", "adamw", "adagrad", "rmsprop")
+SOLVERS = tuple(RULES)
 
 RATES = ("constant", "invscaling", "adaptive")
+
+
+Fit = TypeVar("Fit", bound=Callable[..., Any])
+
+
+def _all_or_nothing(fit: Fit) -> Fit:
+    """A `fit` that leaves the estimator as it was if it is refused.
+
+    Otherwise an estimator fitted before would predict with its old weights and the new `classes_`.
+    """
+
+    @wraps(fit)
+    def fitted(self: Any, X: Any, y: Any) -> Any:
+        before = vars(self).copy()
+        try:
+            return fit(self, X, y)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    return fitted  # type: ignore[return-value]
 
 
 class _Network(BaseEstimator):  # type: ignore[misc]
@@ -83,22 +107,19 @@ class _Network(BaseEstimator):  # type: ignore[misc]
 
     def _train(self, X: Array, targets: Array, n_outputs: int, loss: Callable[[Any, Any], Any]) -> None:
         """Make the network and fit it."""
+        sizes, batch, epochs, patience = self._checked(len(X))
         random = check_random_state(self.random_state)
-        sizes = np.atleast_1d(np.array(self.hidden_layer_sizes, dtype=int)).tolist()
         activation = ACTIVATIONS.get(self.activation, self.activation)
         model = MLP(X.shape[1], [*sizes, n_outputs], activation=activation, seed=int(random.randint(2**31)))
-        batch = min(32 if self.batch_size == "auto" else whole(self.batch_size, "batch_size"), len(X))
-        epochs = whole(self.max_iter, f"{type(self).__name__}: max_iter")
-        if self.learning_rate not in RATES:
-            raise ValueError(f"learning_rate must be one of {', '.join(RATES)}, got {self.learning_rate!r}")
-        adaptive = self.learning_rate == "adaptive"
+        adaptive = None
+        if self.learning_rate == "adaptive":
+            adaptive = _AdaptiveRate(self.learning_rate_init, inf if patience is None else patience, self.tol)
         self.history_ = fit(
             model, X, targets, loss=loss, optimizer=self._optimizer(model, batch), epochs=epochs,
             batch_size=batch, shuffle=self.shuffle, seed=int(random.randint(2**31)), progress=bool(self.verbose),
             validation=self.validation_fraction if self.early_stopping else None, min_delta=self.tol,
-            patience=None if adaptive else self.n_iter_no_change, restore_best=self.early_stopping,
-            schedule=optim.ReduceOnPlateau(self.learning_rate_init, 0.2, self.n_iter_no_change) if adaptive else None,
-            callbacks=[_stop_when_slow] if adaptive else [], penalty=_Penalty(self.alpha / batch),
+            patience=patience if adaptive is None else None, restore_best=self.early_stopping, schedule=adaptive,
+            callbacks=[] if adaptive is None else [adaptive.stop_when_slow], penalty=_Penalty(self.alpha / batch),
         )  # fmt: skip
         self.model_ = model
         self.n_iter_ = len(self.history_)
@@ -106,37 +127,56 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         self.n_layers_ = len(sizes) + 2
         self.loss_curve_ = self.history_.loss
         self.loss_ = self.loss_curve_[-1]
-        if self.history_.stopped == LAST and not adaptive:
+        if self.history_.stopped == LAST and adaptive is None:
             warnings.warn(
                 f"{type(self).__name__}: max_iter={self.max_iter} epochs were reached before the loss settled "
                 f"(tol={self.tol:g} for {self.n_iter_no_change} epochs)",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,  # the line that calls fit
             )
+
+    def _checked(self, n: int) -> tuple[list[int], int, int, int | None]:
+        """(sizes of hidden layers, batch size, epochs, patience); errors have the name of the parameter."""
+        who = type(self).__name__
+        for name, low, high in (
+            ("alpha", 0.0, inf), ("learning_rate_init", 0.0, inf), ("power_t", 0.0, inf), ("tol", 0.0, inf),
+            ("momentum", 0.0, 1.0), ("validation_fraction", 0.0, 1.0), ("beta_1", 0.0, 1.0), ("beta_2", 0.0, 1.0),
+            ("epsilon", 0.0, inf),
+        ):  # fmt: skip
+            setting(getattr(self, name), f"{who}: {name}", low, high)
+        for name in ("shuffle", "nesterovs_momentum", "early_stopping"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise TypeError(f"{who}: {name} must be True or False, got {describe(getattr(self, name))}")
+        if self.learning_rate not in RATES:
+            raise ValueError(f"{who}: learning_rate must be one of {', '.join(RATES)}, got {self.learning_rate!r}")
+        rule_named(self.solver, f"{who}: solver")
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if isinstance(sizes, (Sequence, np.ndarray)) and not isinstance(sizes, str) else [sizes]
+        for i, size in enumerate(sizes):
+            if isinstance(size, (bool, np.bool_)):
+                raise TypeError(f"{who}: hidden_layer_sizes[{i}] must be a whole number, got {describe(size)}")
+            sizes[i] = whole(size, f"{who}: hidden_layer_sizes[{i}]")
+        batch = 32 if self.batch_size == "auto" else whole(self.batch_size, f"{who}: batch_size")
+        forever = self.n_iter_no_change == inf
+        patience = None if forever else whole(self.n_iter_no_change, f"{who}: n_iter_no_change")
+        return sizes, min(batch, n), whole(self.max_iter, f"{who}: max_iter"), patience
 
     def _optimizer(self, model: MLP, batch: int) -> optim.Optimizer:
         """The solver; alpha / 2 * sum w^2 spares biases and is divided by a batch's size, as scikit-learn has it."""
-        parameters = model.parameters()
-        if not self.alpha >= 0.0:
-            raise ValueError(f"alpha must be at least 0, got {self.alpha}")
-        weights = set(model.weights())
-        decay = optim.AddDecay([self.alpha / batch if p in weights else 0.0 for p in parameters])
-        moments = optim.Moments((self.beta_1, self.beta_2), self.epsilon)
-        momentum = [optim.Momentum(self.momentum, self.nesterovs_momentum)] if self.momentum else []
-        chains: dict[str, list[optim.Piece]] = {
-            "sgd": [decay, *momentum],
-            "adam": [decay, moments],
-            "adamw": [moments, decay],
-            "adagrad": [decay, optim.DivideByAllSquares()],
-            "rmsprop": [decay, optim.DivideByMeanSquare()],
+        parameters, weights = model.parameters(), set(model.weights())
+        betas = (self.beta_1, self.beta_2)
+        settings: dict[str, dict[str, Any]] = {
+            "sgd": {"momentum": self.momentum, "nesterov": self.nesterovs_momentum and self.momentum > 0.0},
+            "adam": {"betas": betas, "eps": self.epsilon},
+            "adamw": {"betas": betas, "eps": self.epsilon},
         }
-        if self.solver not in chains:
-            raise ValueError(f"solver must be one of {', '.join(SOLVERS)}, got {self.solver!r}")
         rate: Any = self.learning_rate_init
         if self.learning_rate == "invscaling":
             start, power = self.learning_rate_init, self.power_t
             rate = lambda k: start / (k + 1) ** power  # noqa: E731
-        return optim.Optimizer(parameters, rate, *chains[self.solver])
+        decay = [self.alpha / batch if p in weights else 0.0 for p in parameters]
+        own = settings.get(self.solver.lower(), {})
+        return rule_named(self.solver, "solver")(parameters, rate, weight_decay=decay, **own)  # type: ignore[call-arg]
 
     def _scores(self, X: Any) -> Array:
         check_is_fitted(self)
@@ -155,7 +195,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
 
 
 class _Penalty:
-    """What alpha adds to the loss that is reported and watched; its gradient is the solver's, by AddDecay."""
+    """What alpha adds to the loss that is reported and watched; its gradient is the solver's weight_decay."""
 
     def __init__(self, coefficient: float) -> None:
         self.coefficient = coefficient
@@ -164,32 +204,56 @@ class _Penalty:
         return Value(0.5 * self.coefficient * sum(w.item() ** 2 for w in model.weights()))
 
 
-def _stop_when_slow(run: Run) -> None:
-    if run.optimizer.lr < 1e-6:
-        run.stop("the learning rate fell below 1e-6")
+class _AdaptiveRate:
+    """scikit-learn's "adaptive": a fifth of the rate after more than `patience` epochs in a row no better by tol."""
+
+    watches_losses = True
+
+    def __init__(self, lr: float, patience: float, tol: float) -> None:
+        self.lr, self.patience, self.tol = lr, patience, tol
+
+    def __call__(self, k: int, losses: Sequence[float]) -> float:
+        """The rate after these losses."""
+        return self._after(losses)[0]
+
+    def stop_when_slow(self, run: Run) -> None:
+        """The callback that ends the training when the rate should fall and is very small already."""
+        if self._after(run.history.watched)[1]:
+            run.stop("the learning rate fell below 1e-6")
+
+    def _after(self, losses: Sequence[float]) -> tuple[float, bool]:
+        rate, best, waited = self.lr, inf, 0
+        for loss in losses:
+            waited = waited + 1 if loss > best - self.tol else 0
+            best = min(best, loss)
+            if waited > self.patience:
+                if rate <= 1e-6:
+                    return rate, True
+                rate, waited = rate / 5.0, 0
+        return rate, False
 
 
 class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
-    """A multi-layer perceptron that tells classes apart, trained on cross-entropy.
+    """A multi-layer perceptron that predicts classes, trained on cross-entropy.
 
     Args:
         hidden_layer_sizes: the number of neurons in each hidden layer; () for a linear model.
         activation: "identity", "logistic", "tanh", "relu", or another primitive of one operand.
-        solver: "sgd", "adam", "adamw", "adagrad" or "rmsprop".
+        solver: "sgd", "adam", "adamw", "adagrad" or "rmsprop": the rules of `ag.optim`.
         alpha: the strength of the penalty on large weights, alpha / 2 * sum w^2 over the size of a batch.
         batch_size: "auto" is min(32, n).
         learning_rate: "constant"; "invscaling", learning_rate_init / (step + 1)**power_t; or "adaptive", a fifth after
-            n_iter_no_change epochs without progress.
-        learning_rate_init: the rate to begin with.
+            n_iter_no_change epochs without progress by tol, as scikit-learn has it.
+        learning_rate_init: the rate at the beginning.
         power_t: for "invscaling".
-        max_iter: the number of epochs at most.
-        shuffle: whether each epoch has an order of its own.
+        max_iter: the largest number of epochs.
+        shuffle: whether each epoch has another order.
         random_state: for the weights, the order and the validation split.
-        tol, n_iter_no_change: training ends after so many epochs in a row whose loss, the penalty included, is not
-            lower by tol.
+        tol, n_iter_no_change: training ends after n_iter_no_change epochs in a row whose loss, including the penalty,
+            is not lower by tol; never, if that is infinite.
         verbose: whether to show a progress bar.
         momentum, nesterovs_momentum: for "sgd".
-        early_stopping: keep a share of the examples apart, end by the loss there, and take the best weights.
+        early_stopping: hold out a share of the examples, stop by the loss on them, and keep the best weights.
         validation_fraction: the share.
         beta_1, beta_2, epsilon: for "adam" and "adamw".
 
@@ -205,6 +269,7 @@ class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
         ['low', 'high']
     """
 
+    @_all_or_nothing
     def fit(self, X: Any, y: Any) -> MLPClassifier:
         """Train on examples X, shape (n, d), with labels y, shape (n,)."""
         X, y = validate_data(self, X, y, dtype=np.float64)
@@ -231,7 +296,7 @@ class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
         return parts / parts.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
     def predict_log_proba(self, X: Any) -> Array:
-        """The logarithms of the probabilities, without loss where those underflow."""
+        """The logarithms of the probabilities, also where those underflow."""
         scores = self._scores(X)
         if scores.ndim == 1:
             scores = np.column_stack([np.zeros(len(scores)), scores])
@@ -263,6 +328,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _Network):  # type: ignore[
         array([9.])
     """
 
+    @_all_or_nothing
     def fit(self, X: Any, y: Any) -> MLPRegressor:
         """Train on examples X, shape (n, d), with targets y, shape (n,) or (n, k)."""
         X, y = validate_data(self, X, y, dtype=np.float64, multi_output=True, y_numeric=True)
@@ -277,11 +343,11 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _Network):  # type: ignore[
 
 
 class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The perceptron rule; for more than two classes one unit a class against the rest.
+    """The perceptron rule; for more than two classes one unit for each class against the rest.
 
     Args:
         eta0: the learning rate.
-        max_iter: the number of epochs at most; a warning says that they did not suffice.
+        max_iter: the largest number of epochs; a warning says that they did not suffice.
         random_state: for the order of the examples.
 
     Attributes:
@@ -302,6 +368,7 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.max_iter = max_iter
         self.random_state = random_state
 
+    @_all_or_nothing
     def fit(self, X: Any, y: Any) -> PerceptronClassifier:
         """Train on examples X, shape (n, d), with labels y, shape (n,)."""
         X, y = validate_data(self, X, y, dtype=np.float64)
@@ -311,6 +378,10 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             raise ValueError(
                 f"PerceptronClassifier needs at least 2 classes; the data has 1 class, {self.classes_[0]!r}"
             )
+        rate = setting(self.eta0, "PerceptronClassifier: eta0", 0.0)
+        if rate == 0.0:
+            raise ValueError("PerceptronClassifier: eta0 must be above 0")
+        epochs = whole(self.max_iter, "PerceptronClassifier: max_iter")
         random = check_random_state(self.random_state)
         positive = [1] if len(self.classes_) == 2 else range(len(self.classes_))
         units, self.n_iter_ = [], 1
@@ -319,7 +390,7 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 history = unit.fit(
-                    X, np.where(labels == k, 1, -1), self.eta0, max_epochs=self.max_iter,
+                    X, np.where(labels == k, 1, -1), rate, max_epochs=epochs,
                     seed=int(random.randint(2**31)),
                 )  # fmt: skip
             if not history.converged:
@@ -327,7 +398,7 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                     f"PerceptronClassifier: {self.classes_[k]!r} was {history.stopped} (max_iter); "
                     "the data may not be linearly separable",
                     ConvergenceWarning,
-                    stacklevel=2,
+                    stacklevel=3,  # the line that calls fit
                 )
             self.n_iter_ = max(self.n_iter_, len(history))
             units.append(unit)

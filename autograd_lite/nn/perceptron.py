@@ -91,7 +91,7 @@ class Perceptron(Neuron):
                 raise ValueError(f"Perceptron: row {i} of X is not finite: {describe(row)}")
         wrong = self.misclassified(rows, labels)
         numbers = [w._f + rate * sum(labels[i] * float(rows[i, j]) for i in wrong) for j, w in enumerate(self.w)]
-        set_numbers([*self.w, self.b], [*numbers, self.b._f + rate * sum(labels[i] for i in wrong)])
+        self._set([*numbers, self.b._f + rate * sum(labels[i] for i in wrong)])
         return len(wrong)
 
     def fit(
@@ -115,7 +115,8 @@ class Perceptron(Neuron):
             says why it ended, its `converged` whether all examples are classified.
 
         Raises:
-            ValueError: a label is neither -1 nor 1, lengths differ, a number of X is not finite, or lr is not above 0.
+            ValueError: a label is neither -1 nor 1, lengths differ, a number of X is not finite, lr is not above 0, or
+                the weights or a score overflow.
 
         Example:
             >>> unit = ag.Perceptron(1)
@@ -124,6 +125,14 @@ class Perceptron(Neuron):
         """
 
         return fit_perceptron(self, X, y, lr, max_epochs, batch, seed)
+
+    def _set(self, numbers: list[float]) -> None:
+        """Set weights and bias, all of them or, if they have overflowed, none."""
+        if not all(map(isfinite, numbers)):
+            raise ValueError(
+                "Perceptron: the weights would overflow, nothing was changed; scale the examples, or use a smaller lr"
+            )
+        set_numbers([*self.w, self.b], numbers)
 
     def _scores(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
@@ -167,7 +176,11 @@ def fit_perceptron(
     signs = np.array(labels)
     try:
         for epoch in range(limit + 1):
-            margins = signs * unit._scores(rows)
+            with np.errstate(over="ignore", invalid="ignore"):
+                margins = signs * unit._scores(rows)
+            if np.isnan(margins).any():  # inf - inf: whether such an example is classified is not known
+                i = int(np.flatnonzero(np.isnan(margins))[0])
+                raise ValueError(f"Perceptron.fit: the score of row {i} of X overflows; scale the examples")
             wrong = margins <= 0.0
             if epoch:
                 error = float(-margins[wrong].sum()) + 0.0
@@ -180,7 +193,8 @@ def fit_perceptron(
             elif batch:
                 unit.step(rows, labels, rate)
             else:
-                _perceptron_epoch(unit, rows, signs, rate, epoch_order(len(rows), history.seed, epoch, True))
+                with np.errstate(over="ignore", invalid="ignore"):
+                    _perceptron_epoch(unit, rows, signs, rate, epoch_order(len(rows), history.seed, epoch, True))
     except KeyboardInterrupt:
         history.stopped = INTERRUPTED
     if history.stopped.startswith("not separated"):
@@ -200,7 +214,8 @@ def _perceptron_epoch(unit: Perceptron, rows: Any, signs: Any, rate: float, orde
     rows, signs = rows[order], signs[order]
     w, b, met = np.array([p._f for p in unit.w]), unit.b._f, 0
     while True:
-        wrong = signs[met:] * (rows[met:] @ w + b) <= 0.0  # with these weights: only the first of them counts
+        # Of those misclassified with these weights only the first counts: it changes them. A NaN counts too.
+        wrong = ~(signs[met:] * (rows[met:] @ w + b) > 0.0)
         i = met + int(wrong.argmax())
         if not wrong.any():
             break
@@ -208,4 +223,4 @@ def _perceptron_epoch(unit: Perceptron, rows: Any, signs: Any, rate: float, orde
         met = i + 1
         if met == len(rows):
             break
-    set_numbers([*unit.w, unit.b], [*w.tolist(), b])
+    unit._set([*w.tolist(), b])

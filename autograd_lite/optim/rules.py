@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from autograd_lite.engine.checks import setting
+from autograd_lite.engine.checks import describe, setting
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.transformations import (
@@ -237,9 +237,10 @@ RULES: dict[str, type[Optimizer]] = {rule.__name__.lower(): rule for rule in (SG
 
 def rule_named(name: str, who: str) -> type[Optimizer]:
     """The rule of a name, in any case; ValueError says which there are."""
-    if name.lower() not in RULES:
-        raise ValueError(f"{who} must be one of {', '.join(RULES)}, got {name!r}")
-    return RULES[name.lower()]
+    rule = RULES.get(str(name).lower())
+    if rule is None:
+        raise ValueError(f"{who} must be one of {', '.join(RULES)}, got {describe(name)}")
+    return rule
 
 
 # --- what the rules share -----------------------------------------------------------------------------------

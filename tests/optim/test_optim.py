@@ -225,7 +225,7 @@ def test_the_registry_holds_every_rule_by_its_name_in_any_case():
     assert set(optim.RULES.values()) == rules - {optim.Optimizer}
     assert all(rule.__name__.lower() == name for name, rule in optim.RULES.items())
     assert optim.rules.rule_named("AdaMW", "solver") is optim.AdamW
-    with pytest.raises(ValueError, match="solver must be one of sgd, adam, adamw, adagrad, rmsprop, got 'lbfgs'"):
+    with pytest.raises(ValueError, match="solver must be one of sgd, adam, adamw, adagrad, rmsprop, got str 'lbfgs'"):
         optim.rules.rule_named("lbfgs", "solver")
 
 
