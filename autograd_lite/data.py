@@ -1,24 +1,58 @@
-"""Examples: rows and targets checked, split, put in order."""
+"""Examples: X and y as plain numbers, the split into training and validation, and the order in an epoch."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, whole
 
 if TYPE_CHECKING:
     import numpy as np
 
-import sys
-from collections.abc import Set
 
-from autograd_lite.engine.checks import whole
+# --- X and y ------------------------------------------------------------------------------------------------
+
+
+def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
+    """Pairs (example, target) as plain numbers and lists, all finite; whatever else is refused with its row."""
+    import numpy as np
+
+    X, y = (
+        _reiterable(X, f"{who}: X must be examples, shape (n, d) or (n,)"),
+        _reiterable(y, f"{who}: y must be targets"),
+    )
+    if np.iscomplexobj(X) if hasattr(X, "shape") else any(isinstance(x, complex) for x in X):
+        raise TypeError(f"{who}: X must hold real numbers, got complex ones; give real and imaginary parts as columns")
+    flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
+    rows = np.asarray(X) if flat else as_rows(X, who)
+    if rows.dtype.kind not in "biuf":  # objects: one by one, so that the error says which
+        rows = np.array([as_float(x, f"{who}: X[{i}]") for i, x in enumerate(X)])
+    rows = rows.astype(float)
+    if not rows.size:
+        raise ValueError(f"{who}: there are no examples, X has shape {rows.shape}")
+    try:
+        targets = np.asarray(y)
+    except ValueError:
+        raise ValueError(f"{who}: y must have shape (n,) or (n, k), its rows differ in length") from None
+    if targets.dtype.kind not in "biuf":
+        raise TypeError(f"{who}: targets must be numbers, got {targets.dtype} with y[0] = {describe(next(iter(y)))}")
+    if targets.ndim not in (1, 2):
+        raise ValueError(f"{who}: y must have shape (n,) or (n, k), got {targets.shape}")
+    if len(targets) != len(rows):
+        raise ValueError(f"{who}: {len(rows)} examples but {len(targets)} targets")
+    for name, array in (("X", rows), ("y", targets)):
+        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if bad.any():
+            i = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"{who}: row {i} of {name} is not finite: {array[i]}")
+    return list(zip(rows.tolist(), targets.tolist(), strict=True))
 
 
 def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
-    """Examples as a float64 array of shape (n, d); ragged rows are refused with the first that differs."""
+    """Examples as a float64 array of shape (n, d); ragged rows are refused with the index of the first that differs."""
     import numpy as np
 
     if not hasattr(X, "shape") and isinstance(X, Iterable):
@@ -28,7 +62,7 @@ def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
             if length != lengths[0]:
                 raise ValueError(f"{who}: row {i} of X has {length} numbers, row 0 has {lengths[0]}")
     rows = np.asarray(X)
-    if rows.dtype.kind not in "biuf":  # strings, objects, complex numbers: one by one, so that a refusal says which
+    if rows.dtype.kind not in "biuf":  # strings, objects, complex numbers: one by one, so that the error says which
         if rows.ndim == 2:
             rows = np.array(
                 [[as_float(x, f"{who}: X[{i}][{j}]") for j, x in enumerate(row)] for i, row in enumerate(X)]
@@ -46,53 +80,8 @@ def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
     return rows
 
 
-def drawn_seed(seed: Any, who: str) -> int:
-    """The seed; one drawn by chance where none was given, so that the history can tell it."""
-    return random.SystemRandom().getrandbits(48) if seed is None else whole(seed, f"{who}: seed", -sys.maxsize)
-
-
-def epoch_order(n: int, seed: int | None, epoch: int, shuffle: bool) -> list[int]:
-    """The order of n examples in an epoch: a function of the seed and the epoch alone."""
-    order = list(range(n))
-    if shuffle:
-        random.Random(f"{seed} {epoch}").shuffle(order)  # a string: the same on every platform and in every run
-    return order
-
-
-def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
-    """Examples with their targets as plain numbers and lists; all finite."""
-    import numpy as np
-
-    X, y = _listed(X, f"{who}: X must be examples, shape (n, d) or (n,)"), _listed(y, f"{who}: y must be targets")
-    if np.iscomplexobj(X) if hasattr(X, "shape") else any(isinstance(x, complex) for x in X):
-        raise TypeError(f"{who}: X must hold real numbers, got complex ones; give real and imaginary parts as columns")
-    flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
-    rows = np.asarray(X) if flat else as_rows(X, who)
-    if rows.dtype.kind not in "biuf":  # objects, one by one, so that a refusal says which
-        rows = np.array([as_float(x, f"{who}: X[{i}]") for i, x in enumerate(X)])
-    rows = rows.astype(float)
-    if not rows.size:
-        raise ValueError(f"{who}: there are no examples, X has shape {rows.shape}")
-    try:
-        targets = np.asarray(y)
-    except ValueError:
-        raise ValueError(f"{who}: y must have shape (n,) or (n, k), its rows are not of one length") from None
-    if targets.dtype.kind not in "biuf":
-        raise TypeError(f"{who}: targets must be numbers, got {targets.dtype} with y[0] = {describe(next(iter(y)))}")
-    if targets.ndim not in (1, 2):
-        raise ValueError(f"{who}: y must have shape (n,) or (n, k), got {targets.shape}")
-    if len(targets) != len(rows):
-        raise ValueError(f"{who}: {len(rows)} examples but {len(targets)} targets")
-    for name, array in (("X", rows), ("y", targets)):
-        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if bad.any():
-            i = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{who}: row {i} of {name} is not finite: {array[i]}")
-    return list(zip(rows.tolist(), targets.tolist(), strict=True))
-
-
-def _listed(given: Any, what: str) -> Any:
-    """Data that can be gone through more than once: a list of what a generator yields, also where it is a row."""
+def _reiterable(given: Any, what: str) -> Any:
+    """Data that can be iterated more than once: generators, also those that are rows, are read into lists."""
     try:
         rows = None if isinstance(given, (str, bytes, Mapping, Set)) else iter(given)
     except TypeError:
@@ -102,13 +91,16 @@ def _listed(given: Any, what: str) -> Any:
     return given if hasattr(given, "shape") else [list(row) if isinstance(row, Iterator) else row for row in rows]
 
 
+# --- split and order ----------------------------------------------------------------------------------------
+
+
 def split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any], list[Any] | None]:
-    """(examples to train on, examples kept apart): a share chosen by the seed, or the pair given."""
+    """(examples to train on, examples held out for validation): a share chosen by the seed, or the pair given."""
     if validation is None:
         return data, None
     if isinstance(validation, (tuple, list)):
         if len(validation) != 2:
-            raise TypeError(f"fit: validation must be a share or a pair (X, y), got {len(validation)} things")
+            raise TypeError(f"fit: validation must be a share or a pair (X, y), got {len(validation)} elements")
         return data, examples(validation[0], validation[1], "fit: validation")
     share = as_float(validation, "fit: validation", "give a share such as 0.2, or a pair (X, y)")
     held = round(share * len(data)) if 0.0 < share < 1.0 else 0
@@ -120,3 +112,16 @@ def split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any]
     random.Random(f"{seed} validation").shuffle(order)
     kept = sorted(order[held:])
     return [data[i] for i in kept], [data[i] for i in sorted(order[:held])]
+
+
+def drawn_seed(seed: Any, who: str) -> int:
+    """The seed given, or a random one, which the history records."""
+    return random.SystemRandom().getrandbits(48) if seed is None else whole(seed, f"{who}: seed", -sys.maxsize)
+
+
+def epoch_order(n: int, seed: int | None, epoch: int, shuffle: bool) -> list[int]:
+    """The order of n examples in an epoch: a function of the seed and the epoch alone."""
+    order = list(range(n))
+    if shuffle:
+        random.Random(f"{seed} {epoch}").shuffle(order)  # a string: the same on every platform and in every run
+    return order

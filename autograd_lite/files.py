@@ -178,9 +178,10 @@ def _document(head: Mapping[str, Any]) -> str:
 
 def _read(path: Any, what: str) -> tuple[str, dict[str, Any]]:
     given = path_of(path, what)
-    check_regular(given, given.stat(), what)  # before it is opened, which waits for the other end of a FIFO
+    status = given.stat()
+    check_regular(given, status, what)  # before it is opened, which waits for the other end of a FIFO
     with open(given, "rb") as file:
-        return _parsed(file.read(MAX_BYTES + 1), path)  # a file may grow, and those in /proc have no size
+        return _parsed(file.read(min(status.st_size, MAX_BYTES) + 1), path)  # bounded, also if it grows meanwhile
 
 
 def _parsed(raw: bytes, path: Any) -> tuple[str, dict[str, Any]]:

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import pytest
 
 import autograd_lite as ag
-from autograd_lite import files, optim
+from autograd_lite import atomic_write, files, optim
 
 MODELS = {
     "MLP": lambda: ag.MLP(3, [4, 2], activation="tanh", output_activation="sigmoid", seed=0),
@@ -464,6 +465,96 @@ def test_permissions_and_links_are_kept(tmp_path):
     assert link.is_symlink()
     assert ag.load(path) == {"n": 1.0}
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no FIFOs")
+def test_what_is_not_a_regular_file_is_refused_by_its_name(tmp_path):
+    """A FIFO, a device, a file with another name: neither replaced nor read, and nothing waits."""
+    fifo, link, twin, path = (tmp_path / name for name in ("fifo", "link", "twin", "state.json"))
+    os.mkfifo(fifo)
+    link.symlink_to(fifo)
+    ag.save({"n": 1.0}, path)
+    model = ag.MLP(1, [1], seed=0)
+    for place, words in (
+        (fifo, "is a FIFO"),
+        (link, "is a FIFO"),
+        ("/dev/zero", "is a device"),
+        ("/dev/null", "device"),
+    ):
+        for act in (
+            lambda place=place: ag.load(place),
+            lambda place=place: ag.save({"n": 1.0}, place),
+            lambda place=place: ag.fit(model, [[1.0]], [1.0], epochs=1, checkpoint=place),
+            lambda place=place: ag.fit(model, [[1.0]], [1.0], epochs=1, resume=place),
+        ):
+            with pytest.raises(ValueError, match=f"{os.path.basename(place)}.*{words}.*not a regular file"):
+                act()
+    assert fifo.is_fifo()
+    os.link(path, twin)
+    with pytest.raises(OSError, match=r"state\.json' has 2 names \(hard links\)"):
+        ag.save({"n": 2.0}, path)
+    twin.unlink()
+    ag.save({"n": 2.0}, path)
+    assert ag.load(path) == {"n": 2.0}
+
+
+def test_the_owner_of_a_file_is_kept_or_the_file_is(tmp_path, monkeypatch):
+    path, asked = tmp_path / "state.json", []
+    ag.save({"n": 1.0}, path)
+    stat = os.stat(path)
+    monkeypatch.setattr(atomic_write.Path, "stat", lambda self, **more: owned(os.stat(self, **more), self == path))
+
+    def owned(found, by_another):
+        return os.stat_result((*found[:4], found.st_uid + by_another, *found[5:]))
+
+    monkeypatch.setattr(os, "chown", lambda *arguments: asked.append(arguments[1:]), raising=False)
+    ag.save({"n": 2.0}, path)
+    assert asked == [(stat.st_uid + 1, stat.st_gid)]
+
+    def refused(*arguments):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "chown", refused)
+    with pytest.raises(PermissionError, match=r"state\.json' belongs to another user or group"):
+        ag.save({"n": 3.0}, path)
+    assert ag.load(path) == {"n": 2.0}
+    assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_reading_is_bounded_in_bytes_and_in_memory(tmp_path, monkeypatch):
+    path = tmp_path / "f.json"
+    size = 4_000_000
+    path.write_text('{"format": "autograd_lite", "w": "' + "\\\\" * (size // 2) + '"}')
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"f\.json: the version"):
+            ag.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 8 * size
+    finally:
+        tracemalloc.stop()
+    ag.save({"w": 1.0}, path)
+    monkeypatch.setattr(files, "MAX_BYTES", path.stat().st_size)
+    assert ag.load(path) == {"w": 1.0}
+    with pytest.raises(ValueError, match=r"load would refuse this.*more than 0 MB"):
+        ag.save({"w": 1.0, "v": 1.0}, path)
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(ValueError, match=r"f\.json: the file has more than 0 MB"):
+        ag.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ('{"a": "[[["}', 1),
+        (r'{"\\": [1]}', 2),
+        (r'{"\"[": 1}', 1),
+        (r'["\\\"[", [1]]', 2),
+        ('["[[', 1),
+        (r'["\\"[[', 3),
+    ],
+)
+def test_brackets_in_strings_do_not_nest(text, depth):
+    assert files._depth(text) == depth
 
 
 # --- state dicts ------------------------------------------------------------------------------------------------

@@ -192,6 +192,18 @@ def test_refusals(call, error, words):
     assert words in str(caught.value)
 
 
+def test_every_loss_says_what_its_targets_are_and_its_docstring_too():
+    assert set(losses.LOSSES) == {n for n in losses.__all__ if n.islower()} - {"l1", "l2"}
+    for name, loss in losses.LOSSES.items():
+        assert isinstance(loss.targets, losses.Targets)
+        for part in ("Args:", "Returns:", "Raises:", "Example:", name):
+            assert loss.__doc__.count(part) >= 1
+    assert losses.hinge.targets.signed
+    assert losses.binary_cross_entropy_with_logits.targets.threshold == 0.0
+    with pytest.raises(ValueError, match=r"hinge: labels are -1 or 1, got 0; for labels 0 and 1 use 2 \* y - 1"):
+        losses.hinge(0.5, 0)
+
+
 # --- targets that a program is fed ---------------------------------------------------------------------------
 
 FED = [

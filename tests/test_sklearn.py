@@ -96,6 +96,55 @@ def test_refusals(make, words):
         make().fit([[0.0], [1.0]], [0, 1])
 
 
+ESTIMATORS = [MLPClassifier(**QUICK, max_iter=3), MLPRegressor(**QUICK, max_iter=3), PerceptronClassifier(max_iter=9)]
+BAD = {
+    "alpha": -1.0, "learning_rate_init": -1.0, "power_t": -1.0, "tol": -1, "momentum": -0.5, "beta_1": 2, "beta_2": "b",
+    "validation_fraction": 1.5, "epsilon": -1e-8, "n_iter_no_change": 0, "hidden_layer_sizes": (2.7,), "shuffle": "yes",
+    "early_stopping": "yes", "nesterovs_momentum": 2, "solver": "lbfgs", "learning_rate": "fast", "max_iter": 0,
+    "batch_size": 0, "eta0": 0.0, "activation": "tnah", "random_state": "x",
+}  # fmt: skip
+
+
+@ignore_convergence
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_a_fit_that_is_refused_leaves_the_estimator_as_it_was(estimator):
+    """And says which parameter it was; what was fitted before predicts as before."""
+    X, y = [[0.0, 1.0], [1.0, 0.0], [2.0, 2.0], [3.0, 1.0]], [0, 0, 1, 1]
+    model = clone(estimator).fit(X, y)
+    before, predicted = dict(vars(model)), model.predict(X).tolist()
+    names = [name for name in BAD if name in model.get_params()]
+    assert len(names) == len(model.get_params()) - ("verbose" in model.get_params())
+    for name in names:
+        good = model.get_params()[name]
+        model.set_params(**{name: BAD[name]})
+        with pytest.raises((TypeError, ValueError), match=rf"{name}|random_state|seed|'x'"):
+            model.fit([[0.0], [1.0]], [7, 8])  # other classes, and another number of features
+        model.set_params(**{name: good})
+        assert vars(model) == before, name
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit([[0.0], [np.nan]], [7, 8])
+    assert vars(model) == before
+    assert model.predict(X).tolist() == predicted
+
+
+@pytest.mark.parametrize("sizes", [(2.7,), "3", (True,), ("3",), (0,), -1])
+def test_sizes_of_layers_are_whole_numbers(sizes):
+    with pytest.raises((TypeError, ValueError), match=r"MLPRegressor: hidden_layer_sizes\[0\] must be"):
+        MLPRegressor(sizes).fit([[0.0], [1.0]], [0.0, 1.0])
+    assert MLPRegressor(np.array([2, 3]), max_iter=500, tol=1.0).fit([[0.0], [1.0]], [0.0, 1.0]).n_layers_ == 4
+
+
+@ignore_convergence
+def test_the_adaptive_rate_falls_as_scikit_learns():
+    from sklearn.neural_network import MLPClassifier as Theirs
+
+    settings = {"hidden_layer_sizes": (4,), "tol": 0.5, "max_iter": 400, "solver": "sgd", "learning_rate": "adaptive",
+                "random_state": 0}  # fmt: skip
+    ours, theirs = (kind(**settings, learning_rate_init=0.001).fit([[3, 2], [1, 6]], [1, 0])
+                    for kind in (MLPClassifier, Theirs))  # fmt: skip
+    assert ours.n_iter_ == theirs.n_iter_ == 67
+
+
 @ignore_convergence
 def test_several_outputs():
     X, y = make_regression(40, 3, n_targets=2, noise=0.1, random_state=0)

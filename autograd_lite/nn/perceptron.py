@@ -1,4 +1,4 @@
-"""Perceptron: the linear threshold unit, and its learning rule, which is not gradient descent."""
+"""Perceptron: the linear threshold unit and its learning rule, which is not gradient descent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Perceptron(Neuron):
 
     Args:
         n_in: the number of inputs.
-        init, seed: as for `Neuron`; the weights begin at 0 unless told otherwise.
+        init, seed: as for `Neuron`; the weights are 0 at the beginning by default.
 
     Example:
         >>> unit = ag.Perceptron(1)
@@ -42,7 +42,7 @@ class Perceptron(Neuron):
         array([-1.,  1.])
 
     Source: Hajij, The Backpropagation Algorithm, "Training Perceptron" (the slides lose the sign of
-    the gradient; it is mended here).
+    the gradient; it is corrected here).
     """
 
     def __init__(self, n_in: int, *, init: Any = 0.0, seed: Any = None) -> None:
@@ -139,7 +139,8 @@ class Perceptron(Neuron):
 
         if rows.shape[1] != self.n_in:
             raise ValueError(f"Perceptron: expected {self.n_in} inputs, X has {rows.shape[1]} columns")
-        return rows @ np.array([w._f for w in self.w]) + self.b._f  # type: ignore[no-any-return]
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite or NaN: `fit` looks for it
+            return rows @ np.array([w._f for w in self.w]) + self.b._f  # type: ignore[no-any-return]
 
     def _examples(self, X: Any, y: Any) -> tuple[np.ndarray[Any, Any], list[float]]:
         rows = as_rows(X, "Perceptron")
@@ -176,8 +177,7 @@ def fit_perceptron(
     signs = np.array(labels)
     try:
         for epoch in range(limit + 1):
-            with np.errstate(over="ignore", invalid="ignore"):
-                margins = signs * unit._scores(rows)
+            margins = signs * unit._scores(rows)
             if np.isnan(margins).any():  # inf - inf: whether such an example is classified is not known
                 i = int(np.flatnonzero(np.isnan(margins))[0])
                 raise ValueError(f"Perceptron.fit: the score of row {i} of X overflows; scale the examples")

@@ -1,5 +1,6 @@
 """fit, History, the perceptron's rule, networks as graphs: the slides' procedures, and practice."""
 
+import json
 import math
 import os
 import signal
@@ -725,6 +726,86 @@ def test_ctrl_c_gives_the_history_so_far():
     assert history.stopped == "interrupted"
     twin = small()
     assert ag.fit(twin, X, y, optimizer=adam(), epochs=len(history), batch_size=5, seed=0).rows == history.rows
+
+
+def test_a_rule_by_its_name_in_any_case():
+    for name, make in (("Adam", optim.Adam), ("sgd", lambda p: optim.SGD(p, 0.01)), (None, optim.SGD)):
+        named, made = small(), small()
+        history = ag.fit(named, *moons(10), optimizer=name, epochs=2, seed=0)
+        assert history == ag.fit(made, *moons(10), optimizer=make, epochs=2, seed=0)
+        assert state(named) == state(made)
+
+
+def test_a_checkpoint_of_earlier_versions_is_resumed(tmp_path):
+    """Its transformations have the names of then, in the settings and in the state of the optimizer."""
+    path, (X, y) = tmp_path / "run.json", moons(10)
+    rule = lambda p: optim.AdamW(p, 0.05, clip_norm=1.0)  # noqa: E731
+    full = ag.fit(small(), X, y, optimizer=rule, epochs=4, seed=0)
+    ag.fit(small(), X, y, optimizer=rule, epochs=2, seed=0, checkpoint=path)
+    text = path.read_text()
+    for old, new in optim.transformations.RENAMED.items():
+        text = text.replace(new, old)
+    assert "Moments(" in text
+    assert '"AddDecay"' in text
+    path.write_text(files._document({k: x for k, x in json.loads(text).items() if k != "checksum"}))
+    assert ag.fit(small(), X, y, optimizer=rule, epochs=4, resume=path) == full
+    with pytest.raises(ValueError, match="is of another training: its rule was"):
+        ag.fit(small(), X, y, optimizer=optim.Adam, epochs=4, resume=path)
+
+
+def test_what_no_checkpoint_can_hold_is_refused_before_the_first_step(tmp_path):
+    class Keeping:
+        def __init__(self, kept):
+            self.kept = kept
+
+        def init(self, n):
+            return {"kept": self.kept}
+
+        def update(self, g, state, w):
+            return g, state
+
+    for kept, settings, words in (
+        (1, {"seed": 10**50}, "51 digits"),
+        (object(), {}, "kept is object"),
+        (math.nan, {}, "kept is nan"),
+    ):
+        model = small()
+        before = state(model)
+        with pytest.raises((TypeError, ValueError), match=words):
+            ag.fit(model, *moons(4), optimizer=lambda p, kept=kept: optim.Optimizer(p, 0.1, Keeping(kept)), epochs=1,
+                   checkpoint=tmp_path / "x.json", **settings)  # fmt: skip
+        assert state(model) == before
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_user_defined_loss_says_what_its_targets_are():
+    def logistic(score, label):
+        return ag.softplus(-score * label)
+
+    model = ag.MLP(1, [1], init=0.0)
+    model.parameters()[0].data = 0.1  # a score of 0.1 is below 0.5, but positive
+    still = optim.SGD(model.parameters(), 0.0)
+    arguments = {"loss": logistic, "optimizer": still, "metrics": "accuracy", "epochs": 1}
+    assert ag.fit(model, [[1.0]], [1], **arguments).metrics["accuracy"] == [0.0]
+    logistic.targets = losses.SIGNS
+    assert ag.fit(model, [[1.0]], [1], **arguments).metrics["accuracy"] == [1.0]
+    logistic.targets = losses.LOGITS
+    assert ag.fit(model, [[1.0]], [1], **arguments).metrics["accuracy"] == [1.0]
+    logistic.targets = "signs"
+    with pytest.raises(
+        TypeError, match=r"fit: loss\.targets must be a Targets such as ag\.losses\.SIGNS, got str 'signs'"
+    ):
+        ag.fit(model, [[1.0]], [1], **arguments)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(("x", "rate"), [(1e200, 1e300), (1e308, 1.0), (1e308, 1e300)])
+def test_a_perceptron_that_overflows_is_refused_and_not_called_separated(x, rate, batch):
+    X, y = [[x, -x], [-x, x], [x, x], [1.0, -1.0]], [1, 1, -1, -1]
+    unit = ag.Perceptron(2)
+    with pytest.raises(ValueError, match=r"Perceptron.*overflow.*scale the examples"):
+        unit.fit(X, y, rate, batch=batch, seed=0)
+    assert all(math.isfinite(p.item()) for p in unit.parameters())
 
 
 def test_interrupted_anywhere_the_state_is_whole(tmp_path):
