@@ -1,4 +1,4 @@
-"""History: what a training did, epoch by epoch, as plain numbers."""
+"""History: the record of a training, epoch by epoch, as plain numbers."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from typing import Any
 
 __all__ = ["History"]
 
-
 INTERRUPTED = "interrupted"
-
 SEPARATED = "every example is classified"
 
 
 class History:
     """The record of a training: one dict an epoch in `rows`, and the same as lists by name.
 
-    A row has the keys `loss` (the mean over the examples of the epoch, each as it was met), `largest_loss`
-    (of one example), `learning_rate`, `gradient_norms` (by layer, the mean over the steps), and where they were
-    asked for `validation_loss` and `metrics`.
+    A row has the keys `loss` (the mean over the examples, each with the parameters of its step), `largest_loss`
+    (of one example), `learning_rate`, `gradient_norms` (by layer, the mean over the steps), and, if asked for,
+    `validation_loss` and `metrics`.
 
     Attributes:
         rows: the dicts.
-        seed: what the order of the examples came from: give it to `fit` to see the same again.
+        seed: of the order of the examples; `fit` with this seed repeats the training.
         stopped: why the training ended.
 
     Example:
@@ -51,7 +49,7 @@ class History:
 
     @property
     def metrics(self) -> dict[str, list[float]]:
-        """The metrics of each epoch by name; on the validation data they are called validation_..."""
+        """The metrics of each epoch by name; those on the validation data begin with validation_."""
         return self._by_name("metrics")
 
     @property
@@ -73,7 +71,7 @@ class History:
 
     @property
     def watched(self) -> list[float]:
-        """What early stopping looks at: the validation loss, or the training loss if there is none."""
+        """The loss that early stopping looks at: of validation, or of training without validation."""
         return self.validation_loss or self.loss
 
     @property
@@ -84,7 +82,7 @@ class History:
 
     @property
     def converged(self) -> bool:
-        """Whether a perceptron's training ended because every example was on its right side."""
+        """Whether a perceptron's training ended because every example is classified correctly."""
         return self.stopped == SEPARATED
 
     def columns(self) -> dict[str, list[float]]:
@@ -110,7 +108,7 @@ class History:
         return pandas.DataFrame(self.columns()).set_index("epoch")
 
     def plot(self, axes: Any = None, log: bool = False) -> Any:
-        """The losses over the epochs, as a matplotlib picture.
+        """The losses over the epochs, as a Matplotlib picture.
 
         Args:
             axes: where to draw; new ones unless given.
@@ -132,7 +130,7 @@ class History:
         return axes
 
     def summary(self) -> str:
-        """A few lines: how long, why it ended, the losses and metrics at the beginning, at best and at the end."""
+        """A few lines: the number of epochs, why it ended, losses and metrics of the first, best and last epoch."""
         count = len(self.rows)
         if not count:
             return f"no epoch was completed ({self.stopped})" if self.stopped else "no epoch yet"

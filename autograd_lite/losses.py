@@ -35,8 +35,8 @@ class Targets(NamedTuple):
     Attributes:
         rule: what a target is, for error messages; empty if every number is one.
         valid: a function that is 1 for a valid target and 0 otherwise, made of operators and functions of this package.
-        signed: whether the labels of two classes are -1 and 1, told apart by the sign of the prediction.
-        threshold: otherwise, above which prediction the label is 1.
+        signed: whether the labels of two classes are -1 and 1; the sign of the prediction decides.
+        threshold: otherwise, the prediction above which the label is 1.
         prediction, target: what they are, for docstrings.
         hint: what to write instead, for error messages.
 

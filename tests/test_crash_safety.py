@@ -75,7 +75,7 @@ print(json.dumps(found))
 """
 
 
-def told(program, *arguments):
+def output_of(program, *arguments):
     command = [sys.executable, "-c", program, *map(str, arguments)]
     unmeasured = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}  # which would trace its forks
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=unmeasured).stdout)
@@ -86,7 +86,7 @@ def told(program, *arguments):
 def test_fault_28_a_writer_killed_in_the_middle_leaves_the_old_file_or_the_new_one(times, tmp_path):
     """kill -9 while a file is replaced: one of the two, whole; and the next save goes well."""
     path = tmp_path / "state.json"
-    whole, inside = told(KILLED_ANY_TIME, path, times)
+    whole, inside = output_of(KILLED_ANY_TIME, path, times)
     print(f"killed {times} times, {inside} in the middle of a save; {whole} were the one and the other state")
     assert sum(whole) == times
     assert inside > times / 10
@@ -96,7 +96,7 @@ def test_fault_28_a_writer_killed_in_the_middle_leaves_the_old_file_or_the_new_o
 
 @forks
 def test_a_writer_killed_at_any_line_leaves_the_old_file_or_the_new_one(tmp_path):
-    found = told(KILLED_AT_A_LINE, tmp_path / "state.json")
+    found = output_of(KILLED_AT_A_LINE, tmp_path / "state.json")
     assert len(found) > 50
     turn = found.index(2.0)
     assert found == [1.0] * turn + [2.0] * (len(found) - turn)

@@ -149,9 +149,9 @@ CHANGED = {
     "a perceptron": (lambda m: m.layers[1].neurons.__setitem__(0, ag.Perceptron(3)), "layers[1].neurons[0] is Perceptron Perceptron(3), and Neuron Neuron(3)"),  # noqa: E501
     "the name of an activation": (lambda m: setattr(first(m), "activation", "relu"), "neurons[0].activation is str 'relu'"),  # noqa: E501
     "what an activation runs": (lambda m: setattr(first(m), "_activate", ag.relu), "neurons[0]._activate is"),
-    "a function of one's own": (lambda m: setattr(first(m), "_activate", lambda z: z), "neurons[0]._activate is"),
+    "a user-defined function": (lambda m: setattr(first(m), "_activate", lambda z: z), "neurons[0]._activate is"),
     "the activation of all": (lambda m: setattr(m, "activation", "relu"), "layers[0].activation is str 'tanh'"),
-    "a name that is none": (lambda m: setattr(m, "activation", "nonsense"), "unknown activation 'nonsense'"),
+    "an unknown name": (lambda m: setattr(m, "activation", "nonsense"), "unknown activation 'nonsense'"),
     "a size": (lambda m: setattr(m.layers[0], "n_in", 10**18), "13 parameters do not make MLP"),
     "a size inside": (lambda m: setattr(first(m), "n_in", 3), "layers[0].neurons[0].n_in is int 3, and int 2"),
     "tied weights": (tie, "12 parameters do not make MLP"),
@@ -161,7 +161,7 @@ CHANGED = {
     "a shared neuron": (lambda m: m.layers[0].neurons.__setitem__(0, m.layers[0].neurons[1]), "10 parameters"),
     "a parameter more": (lambda m: setattr(m, "extra", ag.Parameter(1.0)), "14 parameters"),
     "no parameter": (lambda m: first(m).w.__setitem__(0, ag.Value(1.0)), "12 parameters"),
-    "a parameter of one's own": (lambda m: setattr(first(m), "b", OwnParameter(1.0)), "layers[0].neurons[0].b is OwnParameter"),  # noqa: E501
+    "a user-defined parameter": (lambda m: setattr(first(m), "b", OwnParameter(1.0)), "layers[0].neurons[0].b is OwnParameter"),  # noqa: E501
     "a tuple": (lambda m: setattr(first(m), "w", tuple(first(m).w)), "layers[0].neurons[0].w is tuple"),
 }  # fmt: skip
 

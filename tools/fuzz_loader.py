@@ -192,9 +192,9 @@ def used(act):
     """Taken, or refused by a TypeError or a ValueError."""
     try:
         act()
-        COUNTS["taken up"] += 1
+        COUNTS["loaded"] += 1
     except (TypeError, ValueError):
-        COUNTS["not taken up"] += 1
+        COUNTS["not loaded"] += 1
 
 
 def finite(state):

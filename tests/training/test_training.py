@@ -348,7 +348,7 @@ def test_accuracy_of_signed_labels_where_only_one_sign_is_scored(loss):
     history = ag.fit(model, [[0.0], [0.0]], [-1, 1], validation=([[0.0]], [1]), loss=loss, optimizer=still,
                      metrics="accuracy", epochs=1)  # fmt: skip
     assert history.metrics == {"accuracy": [0.5], "validation_accuracy": [1.0]}
-    if loss != "squared_error":  # the loss alone tells it too
+    if loss != "squared_error":  # the loss alone says it too
         assert ag.fit(model, [[0.0]], [1], loss=loss, optimizer=still, metrics="accuracy", epochs=1).metrics == {
             "accuracy": [1.0]
         }
@@ -563,7 +563,7 @@ def test_a_gradient_that_overflows_when_it_is_added_up_is_told_by_the_step(compi
     assert w.data == 0.1
 
 
-# --- twice the same, and taken up again -----------------------------------------------------------------------
+# --- twice the same, and resumed -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
