@@ -67,7 +67,7 @@ class EarlyStopping:
     def best(self, run: Run, row: dict[str, Any], parameters: Iterable[Value]) -> tuple[int, list[float]] | None:
         """`run.best` with the epoch of this row taken into account."""
         if not self.restores:
-            return None
+            return run.best
         lowest = min((x for x in run.history.watched if x == x), default=inf)  # the min() of a list with NaN may be NaN
         better = row.get("validation_loss", row["loss"]) < lowest
         return (run.epoch + 1, [p._f for p in parameters]) if better else run.best
