@@ -18,14 +18,14 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 SETUP = """
 import base64, io
 from PIL import Image
-from autograd_lite.pictures.writers.raster import painted
+from autograd_lite.pictures.writers.raster import write
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.pictures.quizzes import Quiz
 from autograd_lite.pictures.stepper import Stepper
 
 def bundle(self, include=None, exclude=None):
     picture, small = getattr(self, "picture", self), io.BytesIO()
-    image = Image.open(io.BytesIO(painted(picture, "png", 2.0))).convert("RGB")
+    image = Image.open(io.BytesIO(write(picture, "png", 2.0))).convert("RGB")
     image.quantize(64, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     png = base64.b64encode(small.getvalue()).decode("ascii")
     data = {"text/plain": repr(self), "image/svg+xml": picture.svg, "image/png": png}

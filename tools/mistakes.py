@@ -474,7 +474,7 @@ MISTAKES = [
         "    if len(found) < len(pairs):\n",
         "    if False:\n",
     )),
-    *_slips("atomic_write.py", "files training", (
+    *_slips("atomic_write.py", "files training pictures", (
         "the old file overwritten in place",
         "        os.replace(beside, target)\n",
         "        target.write_bytes(data)\n        beside.unlink()\n",

@@ -1,5 +1,5 @@
-"""Pictures of graphs: what is in them (diagrams/), where it goes (layout/), how it is written (writers/).
+"""Pictures of graphs, in three stages: what is in one (diagrams/), where it goes (layout/), the file (writers/).
 
-drawing.py, stepper.py, quizzes.py and listing.py have what users call: `draw`, `step`, `quiz` and `tape`. steps.py says
-what backpropagation does one step after another, picture.py is what `draw` returns.
+drawing.py, stepper.py, quizzes.py and listing.py have what users call: `draw`, `step`, `quiz` and `tape`; arguments.py
+checks what they are called with. picture.py is what `draw` returns, steps.py lists the steps of backpropagation.
 """

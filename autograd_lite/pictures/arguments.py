@@ -1,8 +1,9 @@
-"""What draw, step, quiz and tape are given: roots, directions, sizes, graphs that are stale."""
+"""Checks of what draw, step, quiz and tape are called with: roots, directions, sizes, stale graphs."""
 
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,15 +13,18 @@ from autograd_lite.engine.checks import describe
 from autograd_lite.engine.value import Value
 
 FOLD_OVER = 60
-"""Boxes that a person still reads; above it a picture folds."""
+"""Boxes that a reader can take in; a larger picture is folded."""
 
-MOST = 1000
-"""Boxes that `fold=False` still draws."""
+FOLD_OVER_EDGES = 240
+"""Edges that a reader can take in; with more of them a picture is folded, however few its boxes."""
+
+MOST, MOST_EDGES = 1000, 5000
+"""Boxes and edges that `fold=False` still draws."""
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """With the cyclic collector off: while millions of small objects are made it goes over all of them again and again.
+    """With the cyclic garbage collector off, which would scan millions of new objects again and again.
 
     There is no cycle among them to find, and a picture of a large graph takes half the time.
     """
@@ -34,7 +38,7 @@ def uncollected() -> Iterator[None]:
 
 
 def staleness(order: list[Value]) -> Value | None:
-    """The first node that would be another number now, since the data of a leaf was changed."""
+    """The first node whose number has changed, because the data of a leaf was; None if there is none."""
     from autograd_lite.pictures.steps import recomputed
 
     return next((node for node, f in recomputed(order, {}).items() if repr(f) != repr(node._f)), None)
@@ -45,8 +49,32 @@ def count_of(order: list[Value]) -> int:
     return sum(1 + sum(x.__class__ is float for x in graph.raw_operands(node)) for node in order)
 
 
+def edges_of(order: list[Value], parallel: int | None = None) -> int:
+    """How many edges the operands of a graph make.
+
+    Args:
+        order: the nodes.
+        parallel: more than this many from one operand to one node count as one, as `bundled` draws them.
+    """
+    if parallel is None:
+        return sum(len(graph.raw_operands(node)) for node in order)
+    total = 0
+    for node in order:
+        slots = graph.raw_operands(node)
+        if len(slots) <= parallel:
+            total += len(slots)
+        else:
+            total += sum(n if n <= parallel else 1 for n in Counter(map(id, slots)).values())
+    return total
+
+
+def readable(order: list[Value], parallel: int | None = None) -> bool:
+    """Whether a graph is small enough to be shown with a box a Value."""
+    return count_of(order) <= FOLD_OVER and edges_of(order, parallel) <= FOLD_OVER_EDGES
+
+
 def check_direction(direction: str, what: str) -> None:
-    """Refuse what is not a direction."""
+    """Raise ValueError unless it is "BT" or "LR"."""
     if direction not in ("BT", "LR"):
         raise ValueError(
             f"{what}: direction must be 'BT' (root on top) or 'LR' (root at the right), got {describe(direction)}"
@@ -54,14 +82,12 @@ def check_direction(direction: str, what: str) -> None:
 
 
 def roots_of(loss: Any, what: str) -> list[Value]:
-    """The roots that a picture is for: one Value, or several."""
+    """The roots of a picture: one Value, or several in a sequence."""
     if isinstance(loss, Value):
         return [loss]
     if isinstance(loss, Iterable) and not isinstance(loss, (str, bytes, dict)):
         roots = list(loss)
         if roots and all(isinstance(root, Value) for root in roots):
             return list(dict.fromkeys(roots))
-    way_out = "; a model has no graph before it is called: give model(x)" if hasattr(loss, "named_parameters") else ""
-    raise TypeError(
-        f"{what}: expected a Value (the root of a graph) or a sequence of them, got {describe(loss)}{way_out}"
-    )
+    hint = "; a model has no graph before it is called: give model(x)" if hasattr(loss, "named_parameters") else ""
+    raise TypeError(f"{what}: expected a Value (the root of a graph) or a sequence of them, got {describe(loss)}{hint}")

@@ -11,13 +11,18 @@ from autograd_lite.engine.checks import describe
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
     FOLD_OVER,
+    FOLD_OVER_EDGES,
     MOST,
+    MOST_EDGES,
     check_direction,
     count_of,
+    edges_of,
+    readable,
     roots_of,
     staleness,
     uncollected,
 )
+from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below
 from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
@@ -25,11 +30,10 @@ from autograd_lite.pictures.picture import Picture
 if TYPE_CHECKING:
     from autograd_lite.folding.program import Program
     from autograd_lite.folding.tracing import Compiled
-    from autograd_lite.pictures.diagrams.diagram import Diagram
 
 
 MOST_IN_PAGE = 20_000
-"""Boxes of a graph whose frames the page of its picture opens one by one; frames of a larger one hold folded boxes."""
+"""Boxes of a graph whose frames open one by one in its page; the frames of a larger one hold folded boxes."""
 
 
 def draw(
@@ -49,15 +53,15 @@ def draw(
         loss: the Value at the root, or several in a sequence; or a Program (`ag.fold`, `ag.compile`), whose
             instructions are then the boxes, up to the result and down again to the gradient.
         direction: where the root goes: "BT" on top, "LR" to the right.
-        fold: None folds a graph of more than 60 boxes, so that one box stands for all scalars that do the
-            same thing; True always folds, False draws every Value, up to 1,000 boxes, and with depth every
-            closed frame.
+        fold: None folds a graph of more than 60 boxes (or 240 edges), so that one box stands for all scalars
+            that do the same thing; True always folds, False draws every Value, up to 1,000 boxes, and with depth
+            every closed frame. More than 12 edges between the same two boxes are drawn as one, with their number.
         depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
-            the outermost, as an MLP; 1 shows its layers as boxes; None opens all. More than 4 closed frames alike
-            in one frame, such as the neurons of a layer, are one box.
+            the outermost, as an MLP; 1 shows its layers as boxes; None opens all. More than 4 closed frames of one
+            structure side by side, such as the neurons of a layer, are one box.
         compare: a graph of the same shape, such as that of the loss before a step of training, or its Picture: every
-            number that differs is shown as it was and as it is. A Picture keeps the numbers of the moment when
-            it was drawn; a graph whose parameters have since been changed is refused.
+            number that differs is shown as it was and as it is. A Picture keeps the numbers that it was drawn
+            with; a graph whose parameters have since been changed is refused.
         explain: a Value whose gradient is explained: the largest paths to it (`ag.explain`) are marked, each
             edge with its share of the gradient. Of a graph too large to draw, only those paths are drawn. It takes
             neither depth nor compare.
@@ -67,9 +71,9 @@ def draw(
         `.save("x.html")` writes, frames open and close.
 
     Raises:
-        TypeError: loss is no Value, fold neither None nor a bool, or depth no whole number.
-        ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes, paths to explain
-            as long, or explain together with depth or compare.
+        TypeError: loss is not a Value, fold is neither None nor a bool, or depth is not a whole number.
+        ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes (or 5,000 edges),
+            paths to explain that are as long, or explain together with depth or compare.
         RuntimeError: a compiled function that has not been called yet.
 
     Example:
@@ -86,7 +90,6 @@ def draw(
     Source: Stanford CS221, "Machine learning: backpropagation", functions as boxes.
     """
     from autograd_lite.engine.notation import mixed
-    from autograd_lite.pictures.diagrams.collapsed import to_depth
     from autograd_lite.pictures.diagrams.diagram import diagram_of
     from autograd_lite.pictures.diagrams.grouped import folded
 
@@ -96,18 +99,16 @@ def draw(
     if not isinstance(loss, Value) and callable(getattr(loss, "plan", None)):
         return _of_program(loss, direction, fold, {"depth": depth, "compare": compare, "explain": explain})
     roots = roots_of(loss, "draw")
-    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
-        raise TypeError(f"draw: depth must be a whole number of levels of frames, got {describe(depth)}")
-    if depth is not None and depth < 0:
-        raise ValueError(f"draw: depth must be 0 or more, got {depth}")
+    _check_depth(depth)
     order = graph.toposort(*roots)
-    boxes = count_of(order)
-    if fold is False and boxes > MOST:
+    boxes, edges = count_of(order), edges_of(order, BUNDLE)
+    if fold is False and (boxes > MOST or edges > MOST_EDGES):
+        much, most = (f"{boxes:,} boxes", MOST) if boxes > MOST else (f"{edges:,} edges", MOST_EDGES)
         raise ValueError(
-            f"draw: {boxes:,} boxes are more than fold=False draws ({MOST:,}); leave fold out to have alike "
+            f"draw: {much} are more than fold=False draws ({most:,}); leave fold out to have alike "
             "scalars in one box, draw an inner Value, or print ag.tape(loss, full=True)"
         )
-    small = boxes <= FOLD_OVER if fold is None else not fold
+    small = readable(order, BUNDLE) if fold is None else not fold
     if explain is not None:
         for name, given in (("depth", depth), ("compare", compare)):
             if given is not None:
@@ -115,43 +116,53 @@ def draw(
                     f"draw: explain marks its paths on one graph with all frames open, and takes no {name}; "
                     "leave one out, or draw two pictures"
                 )
-        return Picture(_explained(order, roots, explain, small), direction, lambda: str(Tape(order, roots)))
+        return Picture(bundled(_explained(order, roots, explain, small)), direction, lambda: str(Tape(order, roots)))
 
-    def alike() -> Diagram:
+    def fine() -> Diagram:
+        return bundled(diagram_of(order, roots))
+
+    def coarse() -> Diagram:
+        could_unfold = boxes <= MOST and edges <= MOST_EDGES
         with uncollected():
-            return folded(order, roots, FOLD_OVER, could_unfold=boxes <= MOST)
+            # Few boxes may still have very many edges, as where each node takes all before it: fewer boxes then.
+            for most in (FOLD_OVER, FOLD_OVER // 3, 1):
+                made = bundled(folded(order, roots, most, could_unfold))
+                if len(made.edges) <= FOLD_OVER_EDGES:
+                    break
+        return made
 
     if depth is not None:
-        made = to_depth(diagram_of(order, roots), depth, together=fold is not False).diagram
+        made = collapse_below(fine(), depth, together=fold is not False).diagram
         if fold or (fold is None and len(made.boxes) > FOLD_OVER):
-            made = to_depth(alike(), depth).diagram
+            made = collapse_below(coarse(), depth).diagram
     else:
-        made = diagram_of(order, roots) if small else alike()
+        made = fine() if small else coarse()
     made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
     if compare is not None:
         return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
-    return Picture(made, direction, lambda: str(Tape(order, roots)), _wholes(order, roots, made, alike))
+    wholes = [fine, coarse] if boxes <= MOST_IN_PAGE else [coarse]
+    return Picture(made, direction, lambda: str(Tape(order, roots)), [_if_unchanged(order, w, made) for w in wholes])
 
 
-def _wholes(
-    order: list[Value], roots: list[Value], made: Diagram, alike: Callable[[], Diagram]
-) -> list[Callable[[], Diagram]]:
-    """What the page of a picture opens and closes frames of, fine and coarse; made when it is asked for.
+def _check_depth(depth: Any) -> None:
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int)):
+        raise TypeError(f"draw: depth must be a whole number of levels of frames, got {describe(depth)}")
+    if depth is not None and depth < 0:
+        raise ValueError(f"draw: depth must be 0 or more, got {depth}")
 
-    By then the numbers may be others: what is left then is what the picture itself shows.
+
+def _if_unchanged(order: list[Value], make: Callable[[], Diagram], made: Diagram) -> Callable[[], Diagram]:
+    """A diagram for the page of a picture, which is made when the page is asked for.
+
+    By then the numbers may be others, as after a step of training: then the page has what the picture itself shows.
     """
-    from autograd_lite.pictures.diagrams.diagram import backward_value, diagram_of
+    from autograd_lite.pictures.diagrams.diagram import backward_value
 
     def numbers() -> int:
         return hash(tuple((node._f, backward_value(node)) for node in order if node._row is None))
 
     then = numbers()
-
-    def if_as_then(make: Callable[[], Diagram]) -> Callable[[], Diagram]:
-        return lambda: make() if numbers() == then else made
-
-    fine = [if_as_then(lambda: diagram_of(order, roots))] if count_of(order) <= MOST_IN_PAGE else []
-    return [*fine, if_as_then(alike)]
+    return lambda: make() if numbers() == then else made
 
 
 def _of_program(program: Any, direction: str, fold: bool | None, others: dict[str, Any]) -> Picture:
@@ -196,7 +207,7 @@ def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) ->
     from autograd_lite.pictures.diagrams.diagram import diagram_of
 
     if len(roots) != 1:
-        raise ValueError(f"draw(explain=...): give one loss, got {len(roots)}; each has a gradient of its own")
+        raise ValueError(f"draw(explain=...): give one loss, got {len(roots)}; each has another gradient")
     found = explain(roots[0], w)
     on_paths = {node for path in found.paths for node in path.nodes} or {roots[0], w} & set(order)
     if not whole and len(on_paths) > MOST:

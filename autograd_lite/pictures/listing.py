@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from autograd_lite.engine import graph
+from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import TOOLTIP_NAME, Labels, few, formula, mixed, number, printable
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import roots_of
 from autograd_lite.pictures.diagrams.diagram import backward_value, has_backward
 
 LONGEST = 200
-"""Lines that a tape has before its middle is left out."""
+"""Lines of a tape; the middle of a longer one is left out."""
 
 ENDS = 20
 """Lines that are then shown at each end."""
 
 
 WIDEST = 60
-"""Characters of a formula that the columns after it give way to."""
+"""Characters of a formula that the columns after it make room for."""
 
 
 class Tape:
@@ -26,7 +27,7 @@ class Tape:
 
     Args:
         order: the nodes, operands first.
-        roots: the Values that it was asked for.
+        roots: the Values that the tape is for.
         full: show every line of a long one.
     """
 
@@ -45,7 +46,7 @@ def _lines(order: Sequence[Value], roots: Sequence[Value], full: bool) -> list[s
     shown = [*order[:ENDS], *order[-ENDS:]] if cut else order
     rows = [_cells(node, labels, backward) for node in shown]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    if widths[0] > WIDEST:  # a long formula pushes its own line out, not those of all
+    if widths[0] > WIDEST:  # a long formula pushes out its own line, not all others
         widths[0] = max((len(row[0]) for row in rows if len(row[0]) <= WIDEST), default=0)
     lines = ["   ".join(f"{x:<{w}}" for x, w in zip(row, widths, strict=True) if w).rstrip() for row in rows]
     if cut:
@@ -59,8 +60,12 @@ def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:
     g = backward_value(node) if backward else None
     local = ""
     if node._row is not None:
-        found = node.local_grads
-        local = f"local=({few(found, number)}{',' if len(found) == 1 else ''})"
+        # No gradient flows into a bare number. Its local gradient may be NaN, as that of the 2 in (-3) ** 2 is.
+        found = [
+            "-" if x.__class__ is float else number(d)
+            for x, d in zip(raw_operands(node), node.local_grads, strict=True)
+        ]
+        local = f"local=({few(found, str)}{',' if len(found) == 1 else ''})"
     name = printable(node.name, TOOLTIP_NAME) if node.name else ""
     return (
         f"{labels[node]} = {formula(node, labels)}",
@@ -74,6 +79,8 @@ def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:
 def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:
     """A computation graph as text: one line a node, leaf to root, with f, g and the local gradients.
 
+    A bare number has no gradient, which shows as "-".
+
     Args:
         loss: the Value at the root, or several in a sequence.
         full: show every line; else the middle of a tape of more than 200 lines is left out.
@@ -82,7 +89,7 @@ def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:
         A Tape: `str()` of it is the text, and it shows itself as that.
 
     Raises:
-        TypeError: loss is no Value.
+        TypeError: loss is not a Value.
 
     Example:
         >>> w, x = ag.Parameter(3.0, name="w"), ag.Value(2.0, name="x")
@@ -92,8 +99,8 @@ def tape(loss: Value | Iterable[Value], full: bool = False) -> Tape:
         w = Parameter(3)   f=3   g=4
         x = Value(2)       f=2   g=6
         v3 = w * x         f=6   g=2   local=(2, 3)
-        v4 = v3 - 5        f=1   g=2   local=(1, -1)
-        v5 = v4 ** 2       f=1   g=1   local=(2, 0)
+        v4 = v3 - 5        f=1   g=2   local=(1, -)
+        v5 = v4 ** 2       f=1   g=1   local=(2, -)
     """
     roots = roots_of(loss, "tape")
     return Tape(graph.toposort(*roots), roots, full)

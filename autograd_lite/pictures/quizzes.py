@@ -1,4 +1,4 @@
-"""Quiz: a picture with blanks to fill in, hints that name the rule, and the solution."""
+"""`quiz`: a picture with blanks to fill in, hints that name the rule, and the solution."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import as_float, describe
@@ -16,19 +16,27 @@ from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import Labels, formula
 from autograd_lite.engine.rules import Row
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, count_of, staleness
-from autograd_lite.pictures.diagrams.diagram import Diagram
+from autograd_lite.pictures.arguments import (
+    FOLD_OVER,
+    FOLD_OVER_EDGES,
+    check_direction,
+    count_of,
+    edges_of,
+    readable,
+    staleness,
+)
+from autograd_lite.pictures.diagrams.diagram import Blank, Diagram
 from autograd_lite.pictures.picture import SHARPNESS, Picture
-from autograd_lite.pictures.steps import Places, places
-
-if TYPE_CHECKING:
-    from autograd_lite.pictures.diagrams.diagram import Diagram
-
+from autograd_lite.pictures.steps import Indices, indices
 
 TOLERANCE = 5e-3
-"""How far an answer may be off, relative to the number: three digits are enough."""
+"""The relative error that an answer may have: three digits are enough."""
 
 HIDE = {"f": "forward values", "g": "backward values", "local": "local gradients"}
+"""What a quiz can ask for, in words."""
+
+Question = tuple[tuple[str, int], str, float, str]
+"""Where the blank is ("box" or "edge", and its index), what is asked for, the answer, the hint."""
 
 
 class Quiz:
@@ -56,7 +64,7 @@ class Quiz:
 
         Raises:
             KeyError: there is no such blank.
-            TypeError: answers is no dict, or an answer no number.
+            TypeError: answers is not a dict, or an answer is not a number.
 
         Example:
             >>> w, x = ag.Parameter(3.0, name="w"), ag.Value(2.0, name="x")
@@ -116,33 +124,34 @@ def quiz_of(order: Sequence[Value], whole: Diagram, hide: str, count: int | None
         order: the nodes, operands first.
         whole: its picture, with backward values.
         hide: "f", "g" or "local".
-        count: how many blanks; None for all that there can be.
+        count: how many blanks; None for all possible ones.
         seed: of the choice.
         direction: of the picture.
     """
-    labels, place = Labels(order), places(order)
-    questions = {"f": _forward, "g": _backward, "local": _local}[hide](order, labels, place, whole)
+    labels, at = Labels(order), indices(order)
+    questions = {"f": _forward, "g": _backward, "local": _local}[hide](order, labels, at, whole)
     if not questions:
         raise ValueError("quiz: this graph has nothing to ask for; it is a leaf")
     if count is not None and count < len(questions):
         chosen = sorted(random.Random(seed).sample(range(len(questions)), count))
         questions = [questions[i] for i in chosen]
-    asked, at = {}, {}
+    asked: dict[str, tuple[str, float, str]] = {}
+    blanks: dict[tuple[str, int], Blank] = {}
     for i, (where, question, number, hint) in enumerate(questions):
         letter = _letters(i)
-        asked[letter], at[where] = (question, number, hint), letter
-    # No tooltip may tell what is asked for, nor the sentence for those who do not see the picture.
-    nodes = {place.box[node]: node for node in order}
+        asked[letter], blanks[where] = (question, number, hint), Blank(hide, letter)
+    # Neither a tooltip nor the sentence for screen readers may give away what is asked for.
+    nodes = {at.box[node]: node for node in order}
     boxes = tuple(
         replace(
             box,
             about=f"{labels[nodes[i]]} = {formula(nodes[i], labels)}" if i in nodes else box.about,
-            blank=(hide, at["box", i]) if ("box", i) in at else None,
+            overlay=blanks.get(("box", i)),
         )
-        for i, box in enumerate(whole.boxes)
+        for i, box in enumerate(whole.values)
     )
     edges = tuple(
-        replace(edge, about=edge.about.partition(" = ")[0], blank=at.get(("edge", i), ""))
+        replace(edge, about=edge.about.partition(" = ")[0], overlay=blanks.get(("edge", i)))
         for i, edge in enumerate(whole.edges)
     )
     about = f"A computation graph with blanks for {len(asked)} of its {HIDE[hide]}"
@@ -152,47 +161,44 @@ def quiz_of(order: Sequence[Value], whole: Diagram, hide: str, count: int | None
     return Quiz(Picture(sheet, direction, lambda: text), Picture(whole, direction, lambda: solved), asked, HIDE[hide])
 
 
-Question = tuple[tuple[str, int], str, float, str]
-
-
-def _forward(order: Sequence[Value], labels: Labels, place: Places, whole: Diagram) -> list[Question]:
+def _forward(order: Sequence[Value], labels: Labels, at: Indices, whole: Diagram) -> list[Question]:
     return [
-        (("box", place.box[node]), f"f({labels[node]})", node._f, f"{labels[node]} = {formula(node, labels)}")
+        (("box", at.box[node]), f"f({labels[node]})", node._f, f"{labels[node]} = {formula(node, labels)}")
         for node in order
         if node._row is not None
     ]
 
 
-def _backward(order: Sequence[Value], labels: Labels, place: Places, whole: Diagram) -> list[Question]:
+def _backward(order: Sequence[Value], labels: Labels, at: Indices, whole: Diagram) -> list[Question]:
     terms: dict[Value, list[str]] = {}
     rules: dict[Value, list[str]] = {}
     for node in order:
         for slot, x in enumerate(raw_operands(node)):
             if x.__class__ is not float:
                 terms.setdefault(x, []).append(f"g({labels[node]}) * d({labels[node]})/d({labels[x]})")
-                rule = _rule(node._row, slot)
+                rule = _rule_text(node._row, slot)
                 if rule not in rules.setdefault(x, []):
                     rules[x].append(rule)
     found: list[Question] = []
     for node in order[:-1]:
         hint = f"g({labels[node]}) = {' + '.join(terms[node])}; {'; '.join(rules[node])}"
-        g = whole.boxes[place.box[node]].g
+        g = whole.values[at.box[node]].g
         assert g is not None
-        found.append((("box", place.box[node]), f"g({labels[node]})", g[0], hint))
+        found.append((("box", at.box[node]), f"g({labels[node]})", g[0], hint))
     return found
 
 
-def _local(order: Sequence[Value], labels: Labels, place: Places, whole: Diagram) -> list[Question]:
+def _local(order: Sequence[Value], labels: Labels, at: Indices, whole: Diagram) -> list[Question]:
     found: list[Question] = []
     for node in order:
         for slot, (x, local) in enumerate(zip(raw_operands(node), node.local_grads, strict=True)):
             if x.__class__ is not float:
                 question = f"d({labels[node]})/d({labels[x]})"
-                found.append((("edge", place.edge[node, slot]), question, local, _rule(node._row, slot)))
+                found.append((("edge", at.edge[node, slot]), question, local, _rule_text(node._row, slot)))
     return found
 
 
-def _rule(row: Row | None, slot: int) -> str:
+def _rule_text(row: Row | None, slot: int) -> str:
     """A local derivative in words, from the table."""
     assert row is not None
     if row.variadic or not isinstance(row.partials, str) or not isinstance(row.forward, str):
@@ -218,17 +224,17 @@ def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 
     Args:
         loss: the Value at the root.
         hide: "f", "g" or "local".
-        count: how many blanks; None for all that there can be.
-        seed: which are chosen; one seed, one sheet, so that a class has the same.
+        count: how many blanks; None for all possible ones.
+        seed: of the choice; the same seed gives the same sheet, for a whole class.
         direction: where the root goes: "BT" on top, "LR" to the right.
 
     Returns:
         A Quiz: it shows itself in a notebook and has `.blanks`, `.check(A=6.0)`, `.hint("A")` and `.solution()`.
 
     Raises:
-        TypeError: loss is no Value, or count no whole number.
-        ValueError: hide is none of the three, the graph is a leaf or has more than 60 boxes, count is below 1, or
-            the data of a leaf has changed since loss was computed.
+        TypeError: loss is not a Value, or count is not a whole number.
+        ValueError: hide is none of the three, the graph is a leaf or has more than 60 boxes or 240 edges, count is
+            below 1, or the data of a leaf has changed since loss was computed.
 
     Example:
         >>> a = ag.Value(3.0, name="a")
@@ -255,11 +261,11 @@ def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 
         raise ValueError(f"quiz: count must be at least 1, got {count}")
     check_direction(direction, "quiz")
     order = graph.toposort(loss)
-    if count_of(order) > FOLD_OVER:
-        raise ValueError(
-            f"quiz: {count_of(order):,} boxes are too many for a sheet ({FOLD_OVER}); take a smaller example, "
-            "or an inner Value"
-        )
+    if not readable(order):
+        boxes, edges = count_of(order), edges_of(order)
+        many = f"{boxes:,} boxes" if boxes > FOLD_OVER else f"{edges:,} edges"
+        most = FOLD_OVER if boxes > FOLD_OVER else FOLD_OVER_EDGES
+        raise ValueError(f"quiz: {many} are too many for a sheet ({most}); take a smaller example, or an inner Value")
     stale = staleness(order)
     if stale is not None:
         raise ValueError(f"quiz: the data of a leaf under {stale!r} has changed since; compute the loss again")

@@ -1,4 +1,4 @@
-"""Stepper: what `ag.step` returns. A picture, the steps of backpropagation over it, and a page that plays them."""
+"""`step`: a picture, the steps of backpropagation over it, and a page that plays them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from html import escape
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, count_of, staleness, uncollected
+from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, readable, staleness, uncollected
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
-from autograd_lite.pictures.steps import Step
-from autograd_lite.pictures.steps import shown as shown_as
-from autograd_lite.pictures.writers.page import document
+from autograd_lite.pictures.steps import Step, as_text
+from autograd_lite.pictures.writers import target_of
+from autograd_lite.pictures.writers.document import document
+from autograd_lite.pictures.writers.notebook import frame, image
 
 CONTROLS = 210.0
-"""Pixels of a page that captions and buttons take."""
+"""Height of the captions and buttons of the page, in pixels."""
 
 TALLEST = 760.0
-"""Pixels of a notebook that the page takes at most; a taller picture scrolls."""
+"""Largest height of the page in a notebook, in pixels; a taller picture scrolls."""
 
 
 class Stepper:
@@ -54,15 +56,15 @@ class Stepper:
 
     @cached_property
     def html(self) -> str:
-        """A page of its own: no network, no library; without scripts it shows the picture and the list of steps."""
+        """A page that needs no network and no library; without scripts it shows the picture and the list of steps."""
         items = "\n".join(f'<li class="{step.phase}">{escape(step.caption)}</li>' for step in self.steps)
         targets = [edge.target for edge in self.picture.diagram.edges]
         steps = [_plain(step) for step in self.steps]
         data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
-        return document("stepper", self.picture.diagram.about, data, image=self.picture.image, items=items)
+        return document("stepper", self.picture.diagram.about, data, image=image(self.picture), items=items)
 
     def save(self, path: str | PathLike[str]) -> Path:
-        """Write the page or the moving picture to a file.
+        """Write the page or the moving picture to a file, which is replaced at once.
 
         Args:
             path: a name that ends in .html (the page) or .svg (the picture that moves).
@@ -71,7 +73,7 @@ class Stepper:
             The path.
 
         Raises:
-            ValueError: another ending.
+            ValueError: another suffix, or the path is a device or a FIFO.
 
         Example:
             >>> import tempfile, pathlib
@@ -80,24 +82,22 @@ class Stepper:
             >>> ag.step(x * x).save(folder / "square.html").name
             'square.html'
         """
-        target = Path(fspath(path))
-        forms = {".html": "html", ".svg": "animated"}
-        if target.suffix.lower() not in forms:
-            raise ValueError(
-                f"save: {target.name!r} must end in .html (the page) or .svg (the picture that moves); "
-                "for a picture that stands still, save ag.draw(loss)"
-            )
-        target.write_text(getattr(self, forms[target.suffix.lower()]), encoding="utf-8")
+        hint = "; .html is the page, .svg the picture that moves. For one that stands still, save ag.draw(loss)"
+        target, suffix = target_of(path, ("html", "svg"), hint)
+        write_whole(target, (self.html if suffix == "html" else self.animated).encode("utf-8"), "save: path")
         return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         # Where a page may run no script, as in a notebook that is not trusted, the iframe goes and the image stays.
         height = min(self.picture.scene.height + CONTROLS, TALLEST)
-        frame = (
-            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" title="Backpropagation, step by step" '
-            f'style="width:100%;height:{height:.0f}px;border:0">{self.picture.image}</iframe>'
+        shown = frame(
+            self.html,
+            image(self.picture),
+            title="Backpropagation, step by step",
+            style=f"width:100%;height:{height:.0f}px;border:0",
+            scripts=True,
         )
-        return {"text/plain": repr(self), "image/svg+xml": self.svg, "text/html": frame}
+        return {"text/plain": repr(self), "image/svg+xml": self.svg, "text/html": shown}
 
     def __repr__(self) -> str:
         count = len(self.steps)
@@ -110,10 +110,10 @@ def _plain(step: Step) -> dict[str, Any]:
         "phase": step.phase,
         "caption": step.caption,
         "part": step.part,
-        "fills": {str(box): shown_as(x) for box, x in step.fills.items()},
+        "fills": {str(box): as_text(x) for box, x in step.fills.items()},
         "box": step.box,
         "edge": step.edge,
-        "plus": None if step.plus is None else shown_as(step.plus),
+        "plus": None if step.plus is None else as_text(step.plus),
     }
 
 
@@ -134,7 +134,7 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
         than 60 boxes is stepped through folded, a box or an edge a step.
 
     Raises:
-        TypeError: loss is no Value, or optimizer is none.
+        TypeError: loss is not a Value, or optimizer is not an Optimizer.
         ValueError: an unknown direction, or the data of a leaf has changed since loss was computed.
 
     Example:
@@ -152,7 +152,6 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
 
     Source: Stanford CS221, "Machine learning: backpropagation", forward and backward values.
     """
-
     from autograd_lite.engine.backward import adjoints
     from autograd_lite.pictures.diagrams.diagram import diagram_of
     from autograd_lite.pictures.diagrams.grouped import folded
@@ -171,11 +170,11 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     stale = staleness(order)
     if stale is not None:
         raise ValueError(
-            f"step: the data of a leaf has changed since the loss was computed ({stale!r} would be another now); "
-            "compute the loss again"
+            f"step: the data of a leaf has changed since the loss was computed ({stale!r} would have another value "
+            "now); compute the loss again"
         )
     adjoint = adjoints(loss)
-    if count_of(order) > FOLD_OVER:
+    if not readable(order):
         with uncollected():
             made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
@@ -183,5 +182,6 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     steps = node_steps(order, optimizer)
     made = diagram_of(order, [loss], adjoint=adjoint)
     after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}
-    boxes = tuple(replace(b, note=f"→ {shown_as(after[i])}") if i in after else b for i, b in enumerate(made.boxes))
+    # Room for the new number is part of the layout: the page only shows it, at the step of the update.
+    boxes = tuple(replace(b, note=f"→ {as_text(after[i])}") if i in after else b for i, b in enumerate(made.values))
     return Stepper(Picture(replace(made, boxes=boxes), direction, lambda: str(Tape(order, [loss]))), steps)

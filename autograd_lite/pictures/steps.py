@@ -1,6 +1,6 @@
-"""Backpropagation as a list of steps, plain data: what is computed, from what, and what it gives.
+"""Backpropagation as a list of steps, plain data: what is computed, from what, and the result.
 
-The stepper's page and the animated picture play these; they hold no arithmetic of their own.
+The stepper's page and the animated picture play these; neither computes anything itself.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import Labels, assignment, few, number, numbers, printable
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.diagrams.diagram import Box, Diagram
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, FoldedBox, ValueBox
 
 LONGEST = 300
-"""Characters of a caption of a folded picture: a dot product of hundreds is left out in the middle."""
+"""Characters of a caption of a folded picture; the middle of a longer one, as of a long dot product, is left out."""
 
 Number = float | tuple[float, float]
-"""What a box shows: a number, or for a box that stands for many the smallest and the largest."""
+"""What a box shows: a number, or the smallest and the largest of a box that stands for many."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Step:
     plus: float | None = None
 
 
-def shown(x: Number) -> str:
+def as_text(x: Number) -> str:
     """A number as a box writes it.
 
     Example:
-        >>> from autograd_lite.pictures.steps import shown
-        >>> shown(0.25), shown((1.0, 2.0))
+        >>> from autograd_lite.pictures.steps import as_text
+        >>> as_text(0.25), as_text((1.0, 2.0))
         ('0.25', '1 … 2')
     """
     return numbers(*x) if isinstance(x, tuple) else number(x)
@@ -64,8 +64,8 @@ def signed(x: float) -> str:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the nodes of a graph are in its unfolded Model.
+class Indices:
+    """Which box and which edges of the unfolded diagram (`diagram_of`) belong to which node.
 
     Args:
         box: the index of the box of each node.
@@ -76,7 +76,7 @@ class Places:
     edge: dict[tuple[Value, int], int]
 
 
-def places(order: Sequence[Value]) -> Places:
+def indices(order: Sequence[Value]) -> Indices:
     """Boxes and edges come in the order of the nodes, a bare number just before the node that takes it."""
     box: dict[Value, int] = {}
     edge: dict[tuple[Value, int], int] = {}
@@ -88,7 +88,7 @@ def places(order: Sequence[Value]) -> Places:
         boxes += 1
         for slot in range(len(operands)):
             edge[node, slot] = len(edge)
-    return Places(box, edge)
+    return Indices(box, edge)
 
 
 def node_steps(order: Sequence[Value], optimizer: Any = None) -> list[Step]:
@@ -98,32 +98,32 @@ def node_steps(order: Sequence[Value], optimizer: Any = None) -> list[Step]:
         order: the nodes, operands first, the root last.
         optimizer: what changes the parameters; None for no update.
     """
-    labels, place = Labels(order), places(order)
-    backward = _backward(order, labels, place)
+    labels, at = Labels(order), indices(order)
+    backward = _backward(order, labels, at)
     g = {box: x for step in backward for box, x in step.fills.items() if not isinstance(x, tuple)}
-    return [*_forward(order, labels, place), *backward, *_update(order, labels, place, g, optimizer)]
+    return [*_forward(order, labels, at), *backward, *_update(order, labels, at, g, optimizer)]
 
 
-def _forward(order: Sequence[Value], labels: Labels, place: Places) -> list[Step]:
+def _forward(order: Sequence[Value], labels: Labels, at: Indices) -> list[Step]:
     leaves = [node for node in order if node._row is None]
     given = few(leaves, lambda leaf: f"{labels[leaf]} = {number(leaf._f)}")
-    steps = [Step("forward", f"The leaves are given: {given}", "f", {place.box[leaf]: leaf._f for leaf in leaves})]
+    steps = [Step("forward", f"The leaves are given: {given}", "f", {at.box[leaf]: leaf._f for leaf in leaves})]
     for node in order:
         if node._row is not None:
-            steps.append(Step("forward", assignment(node, labels), "f", {place.box[node]: node._f}, place.box[node]))
+            steps.append(Step("forward", assignment(node, labels), "f", {at.box[node]: node._f}, at.box[node]))
     return steps
 
 
-def _backward(order: Sequence[Value], labels: Labels, place: Places) -> list[Step]:
+def _backward(order: Sequence[Value], labels: Labels, at: Indices) -> list[Step]:
     """g(operand) += g(node) * local gradient, from the root to the leaves, slot by slot.
 
-    As in diff.py an adjoint of 0 contributes 0 whatever the local gradient, and an operand that a choice passed
-    over gets 0 whatever the adjoint.
+    As in engine/backward.py an adjoint of 0 contributes 0 whatever the local gradient, and an operand that a choice
+    passed over gets 0 whatever the adjoint.
     """
     root = order[-1]
     top = labels[root]
     g = {root: 1.0}
-    steps = [Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", {place.box[root]: 1.0}, place.box[root])]
+    steps = [Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", {at.box[root]: 1.0}, at.box[root])]
     for node in reversed(order):
         if node._row is None:
             continue
@@ -140,14 +140,12 @@ def _backward(order: Sequence[Value], labels: Labels, place: Places) -> list[Ste
             )
             if before is not None:
                 caption += f"; with what it had, g({into}) = {signed(before)} + {signed(plus)} = {number(g[x])}"
-            steps.append(
-                Step("backward", caption, "g", {place.box[x]: g[x]}, place.box[node], place.edge[node, slot], plus)
-            )
+            steps.append(Step("backward", caption, "g", {at.box[x]: g[x]}, at.box[node], at.edge[node, slot], plus))
     return steps
 
 
-def updated(optimizer: Any, gradient: Callable[[Value], float]) -> list[tuple[Value, float]]:
-    """What each parameter would be after `optimizer.step()`; nothing is changed, since a copy takes the step.
+def after_step(optimizer: Any, gradient: Callable[[Value], float]) -> list[tuple[Value, float]]:
+    """The data of each parameter after `optimizer.step()`; nothing is changed, since a copy takes the step.
 
     Args:
         optimizer: anything with `params` and `step()`.
@@ -163,18 +161,16 @@ def updated(optimizer: Any, gradient: Callable[[Value], float]) -> list[tuple[Va
     return [(p, twin.data) for p, twin in zip(optimizer.params, trial.params, strict=True)]
 
 
-def _update(
-    order: Sequence[Value], labels: Labels, place: Places, g: Mapping[int, float], optimizer: Any
-) -> list[Step]:
+def _update(order: Sequence[Value], labels: Labels, at: Indices, g: Mapping[int, float], optimizer: Any) -> list[Step]:
     if optimizer is None:
         return []
     here = set(order)
     lr = optimizer.lr
-    after = {p: new for p, new in updated(optimizer, lambda p: g[place.box[p]] if p in here else 0.0) if p in here}
+    after = {p: new for p, new in after_step(optimizer, lambda p: g[at.box[p]] if p in here else 0.0) if p in here}
     rule = type(optimizer).__name__
     steps = []
     for p, new in after.items():
-        box, name = place.box[p], labels[p]
+        box, name = at.box[p], labels[p]
         if getattr(p, "frozen", False):
             caption = f"{name} is frozen and stays {number(p._f)}"
         elif abs(p._f - lr * g[box] - new) <= 1e-12 * max(abs(p._f), abs(lr * g[box])):
@@ -189,7 +185,7 @@ def _update(
         root = order[-1]
         loss = recomputed(order, after)[root]
         caption = f"With the new parameters {labels[root]} = {number(loss)}; it was {number(root._f)}"
-        steps.append(Step("update", caption, "new", {place.box[root]: loss}, place.box[root]))
+        steps.append(Step("update", caption, "new", {at.box[root]: loss}, at.box[root]))
     else:
         steps.append(Step("update", f"{rule} changes nothing here: none of its parameters is in this graph", "new"))
     return steps
@@ -213,45 +209,58 @@ def box_steps(diagram: Diagram) -> list[Step]:
     Args:
         diagram: a picture with backward values.
     """
-    leaves = [i for i, box in enumerate(diagram.boxes) if box.kind != "op" and not box.literal]
-    given = few(leaves, lambda i: f"{diagram.boxes[i].title}: {numbers(*diagram.boxes[i].f)}")
-    steps = [Step("forward", f"The leaves are given: {given}", "f", {i: diagram.boxes[i].f for i in leaves})]
-    for i, box in enumerate(diagram.boxes):
-        if box.kind == "op":
+    return [*_boxes_forward(diagram), *_boxes_backward(diagram)]
+
+
+def _boxes_forward(diagram: Diagram) -> list[Step]:
+    boxes = diagram.values
+    leaves = [i for i, box in enumerate(boxes) if box.kind != "op" and not box.literal]
+    given = few(leaves, lambda i: f"{boxes[i].title}: {numbers(*boxes[i].f)}")
+    steps = [Step("forward", f"The leaves are given: {given}", "f", {i: boxes[i].f for i in leaves})]
+    for i, box in enumerate(boxes):
+        if isinstance(box, FoldedBox) and box.kind == "op":
             steps.append(Step("forward", printable(box.computed, LONGEST), "f", {i: box.f}, i))
-    left = [0] * len(diagram.boxes)
-    for edge in diagram.edges:
-        left[edge.source] += 1
-    roots = {i: box.g or (0.0, 0.0) for i, box in enumerate(diagram.boxes) if box.root}
+    return steps
+
+
+def _boxes_backward(diagram: Diagram) -> list[Step]:
+    boxes = diagram.values
+    roots = {i: box.g or (0.0, 0.0) for i, box in enumerate(boxes) if box.root}
     root = next(iter(roots))
-    top = _called(diagram.boxes[root])
-    steps.append(Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", roots, root))
+    top = _name(boxes[root])
+    steps = [Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", roots, root)]
     into: dict[int, list[int]] = {}
+    left = [0] * len(boxes)  # edges from each box along which nothing has come back yet
     for e, edge in enumerate(diagram.edges):
         into.setdefault(edge.target, []).append(e)
-    for i in reversed(range(len(diagram.boxes))):
+        left[edge.source] += 1
+    for i in reversed(range(len(boxes))):
         for e in into.get(i, ()):
             edge = diagram.edges[e]
-            source = diagram.boxes[edge.source]
+            source = boxes[edge.source]
             left[edge.source] -= 1
-            if edge.constant or source.g is None:
+            if edge.constant or source.g is None or edge.local is None:
                 continue
-            name, user = _called(source), _called(diagram.boxes[i])
-            caption = f"g({name}) += g({user}) * local gradient"
-            above, local = diagram.boxes[i].g, edge.local[0]
-            if edge.count == diagram.boxes[i].count == 1 and above is not None and isfinite(above[0] * local):
-                caption += f" = {signed(above[0])} * {signed(local)} = {number(above[0] * local)}"
-            else:
-                times = "" if edge.count == 1 else f" along {edge.count:,} edges"
-                caption += f"{times}; local gradients {numbers(*edge.local)}"
+            # Ranges of sums cannot be added up edge by edge: g of the operand appears with its last edge.
             done = not left[edge.source]
+            caption = _edge_caption(edge, source, boxes[i])
             caption += f"; all are in, g: {numbers(*source.g)}" if done else ""
             steps.append(Step("backward", caption, "g", {edge.source: source.g} if done else {}, i, e))
     return steps
 
 
-def _called(box: Box) -> str:
-    """The title of a box, and for many of a kind also what they do: `16 × tanh`."""
+def _edge_caption(edge: Edge, source: ValueBox, user: ValueBox) -> str:
+    assert edge.local is not None
+    caption = f"g({_name(source)}) += g({_name(user)}) * local gradient"
+    local = edge.local[0]
+    if edge.count == user.count == 1 and user.g is not None and isfinite(user.g[0] * local):
+        return f"{caption} = {signed(user.g[0])} * {signed(local)} = {number(user.g[0] * local)}"
+    times = "" if edge.count == 1 else f" along {edge.count:,} edges"
+    return f"{caption}{times}; local gradients {numbers(*edge.local)}"
+
+
+def _name(box: Box) -> str:
+    """The title of a box, and of many also what they do: `16 × tanh`."""
     return f"{box.title} {box.symbol}" if box.count > 1 and box.symbol else box.title
 
 
@@ -265,7 +274,7 @@ def folded_update(order: Sequence[Value], adjoint: Mapping[Value, float], optimi
     """
     if optimizer is None:
         return []
-    after = {p: new for p, new in updated(optimizer, lambda p: adjoint.get(p, 0.0)) if p in adjoint}
+    after = {p: new for p, new in after_step(optimizer, lambda p: adjoint.get(p, 0.0)) if p in adjoint}
     moved = sum(p._f != new for p, new in after.items())
     loss = recomputed(order, after)[order[-1]]
     caption = f"{type(optimizer).__name__} (lr = {number(optimizer.lr)}) moves {moved:,} of {len(after):,} parameters"

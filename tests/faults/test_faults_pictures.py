@@ -65,8 +65,8 @@ def test_fault_33_without_a_layout_engine_the_picture_comes_and_what_cannot_come
     assert "digraph" in picture.dot
     assert picture.save(tmp_path / "x.svg").stat().st_size > 500
     assert picture.save(tmp_path / "x.html").stat().st_size > 500
-    assert by_graphviz.by_pygraphviz(geometry.Unplaced([(10.0, 10.0)], [], [], [None], "BT")) is None
-    monkeypatch.setattr(raster, "PAINTERS", [p for p in raster.PAINTERS if p is not raster.by_matplotlib])
+    assert by_graphviz.by_pygraphviz(geometry.LayoutInput([(10.0, 10.0)], [], [], [None], "BT")) is None
+    monkeypatch.setattr(raster, "RENDERERS", [p for p in raster.RENDERERS if p is not raster.by_matplotlib])
     for form in ("png", "pdf"):
         with pytest.raises(RuntimeError, match=r"needs Matplotlib or Graphviz.*pip install 'autograd_lite\[viz\]'"):
             picture.save(tmp_path / f"x.{form}")

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.pictures.diagrams.collapsed import closed, levels, to_depth
+from autograd_lite.pictures.diagrams.collapsed import collapse, collapse_below, frame_levels
 from tests.pictures.test_pictures import groups, network, parsed, scalar_network, slides, texts
 from tests.pictures.test_stepper import browser, opened
 
@@ -53,7 +53,7 @@ def test_a_network_on_one_example_fits_a_notebook_page(depth):
 def test_a_closed_frame_says_what_comes_out_of_it():
     loss = network((2, 1))
     whole = ag.draw(loss).diagram
-    model = to_depth(whole, 1).diagram
+    model = collapse_below(whole, 1).diagram
     hidden = next(box for box in model.boxes if box.title == "layer 0")
     out = [box for box in whole.boxes if box.symbol == "tanh"][:2]
     assert hidden.f == (min(b.f[0] for b in out), max(b.f[1] for b in out))
@@ -63,10 +63,10 @@ def test_a_closed_frame_says_what_comes_out_of_it():
 @pytest.mark.parametrize("depth", range(4))
 def test_closing_loses_no_edge_that_crosses(depth):
     whole = ag.draw(network((3, 2, 1)), fold=False).diagram
-    model = to_depth(whole, depth).diagram
-    assert len(model.frames) == sum(level < depth for level in levels(whole.frames))
+    model = collapse_below(whole, depth).diagram
+    assert len(model.frames) == sum(level < depth for level in frame_levels(whole.frames))
     hidden = sum(e.count for e in whole.edges) - sum(e.count for e in model.edges)
-    inside = {i for i, level in enumerate(levels(whole.frames)) if level == depth}
+    inside = {i for i, level in enumerate(frame_levels(whole.frames)) if level == depth}
 
     def outer(box):
         frame = box.frame
@@ -174,7 +174,7 @@ def test_misuse_of_depth():
         ag.draw(slides(), depth=-1)
     with pytest.raises(TypeError, match=r"depth must be a whole number .*got float 1\.0"):
         ag.draw(slides(), depth=1.0)
-    assert closed(ag.draw(slides()).diagram, set()).diagram == ag.draw(slides()).diagram
+    assert collapse(ag.draw(slides()).diagram, set()).diagram == ag.draw(slides()).diagram
 
 
 def test_ids_of_a_page_are_unique():

@@ -47,7 +47,7 @@ def test_forward_and_backward_are_told_apart_and_the_result_is_on_top():
     assert [frame.title for frame in picture.diagram.frames] == ["forward", "backward"]
     ends = {box.lines[-1][1]: i for i, box in enumerate(picture.diagram.boxes) if box.root}
     assert set(ends) == {"the result", "the gradient"}
-    boxes = [group for group in picture.scene.groups if group.kind.startswith("box")]
+    boxes = [group for group in picture.scene.elements if group.kind.startswith("box")]
     tops = [group.shapes[0].y for group in boxes]
     forward = [tops[i] for i, box in enumerate(picture.diagram.boxes) if box.frame == 0]
     backward = [tops[i] for i, box in enumerate(picture.diagram.boxes) if box.frame == 1]
@@ -202,7 +202,7 @@ def test_a_program_on_a_batch_stays_in_its_frames_and_on_the_page(make, directio
     program = make()
     program([1.0, 2.0, 0.0], [1.0, 2.0, 0.0])
     picture = ag.draw(program, direction=direction)
-    groups = picture.scene.groups
+    groups = picture.scene.elements
     frames = [group.shapes[0] for group in groups if group.kind == "frame"]
     boxes = [group.shapes[0] for group in groups if group.kind.startswith("box")]
     assert "1 / rows" in [box.title for box in picture.diagram.boxes]

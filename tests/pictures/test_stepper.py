@@ -14,7 +14,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.pictures.steps import places
+from autograd_lite.pictures.steps import indices
 from tests.pictures.test_pictures import HOSTILE, hostile_graph, network, scalar_network, slides
 
 
@@ -55,7 +55,7 @@ def last(steps, part):
 @pytest.mark.parametrize("loss", [slides(), reused(), network(), *map(random_graph, range(6))], ids=lambda v: v.op)
 def test_the_steps_end_with_the_engines_numbers(loss):
     steps, order = ag.step(loss).steps, graph.toposort(loss)
-    box = places(order).box
+    box = indices(order).box
     assert last(steps, "f") == {box[node]: node.data for node in order}
     assert last(steps, "g") == {box[node]: g for node, g in adjoints(loss).items()}
 
@@ -128,7 +128,7 @@ def test_a_branch_that_is_not_taken_gets_nothing():
     x = ag.Value(0.0, name="x")
     loss = ag.where(0.0, ag.log(x), x * 1.0)
     assert last(ag.step(loss).steps, "g") == {
-        places(graph.toposort(loss)).box[node]: g for node, g in adjoints(loss).items()
+        indices(graph.toposort(loss)).box[node]: g for node, g in adjoints(loss).items()
     }
 
 

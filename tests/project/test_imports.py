@@ -23,7 +23,7 @@ COLUMNS = {
     "folding": "engine",
     "nn": "engine data history",
     "insight": "engine derivatives",
-    "pictures": "engine folding insight",
+    "pictures": "engine atomic_write folding insight",
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
     "training": "engine atomic_write data files folding history losses nn optim",

@@ -1,6 +1,6 @@
-"""A picture with some of its frames closed: each of those is one box that says what it holds.
+"""A diagram with some of its frames closed: each of those is one box that says what it holds.
 
-It works on a Model, a folded one or not, and knows nothing of graphs.
+It works on a Diagram, folded or not, and knows nothing of graphs.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from autograd_lite.engine.notation import numbers, span
-from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame, Share, ValueBox
 from autograd_lite.pictures.diagrams.grouped import DIGITS, name_pattern
 
+BUNDLE = 12
+"""Edges between the same two boxes that are drawn one by one."""
+
 SEVERAL = 4
-"""Closed frames alike, side by side, that keep a box each."""
+"""Closed frames of one structure, side by side, that keep a box each."""
 
 
 @dataclass(frozen=True)
-class Closed:
-    """A Model with frames closed, and which frame of the whole picture is which.
+class Collapsed:
+    """A Diagram with frames closed, and which frame of the whole picture is which.
 
     Args:
         diagram: what is left to draw.
@@ -33,7 +36,7 @@ class Closed:
     frames: tuple[int, ...]
 
 
-def levels(frames: Sequence[Frame]) -> list[int]:
+def frame_levels(frames: Sequence[Frame]) -> list[int]:
     """How many frames are around each frame."""
     found: list[int] = []
     for frame in frames:
@@ -41,77 +44,83 @@ def levels(frames: Sequence[Frame]) -> list[int]:
     return found
 
 
-def to_depth(diagram: Diagram, depth: int, together: bool = True) -> Closed:
-    """The picture with `depth` levels of frames open, and those below them closed.
+def collapse_below(diagram: Diagram, depth: int, together: bool = True) -> Collapsed:
+    """The diagram with `depth` levels of frames open, and those below them closed.
 
     Args:
         diagram: the whole picture.
         depth: 0 closes the outermost frames.
-        together: whether many closed frames alike share a box.
+        together: whether many closed frames of one structure share a box.
     """
-    return closed(diagram, {i for i, level in enumerate(levels(diagram.frames)) if level >= depth}, together)
+    return collapse(diagram, {i for i, level in enumerate(frame_levels(diagram.frames)) if level >= depth}, together)
 
 
-def closed(diagram: Diagram, shut: Collection[int], together: bool = True) -> Closed:
-    """The picture with some frames closed.
+def collapse(diagram: Diagram, shut: Collection[int], together: bool = True) -> Collapsed:
+    """The diagram with some frames closed.
 
     Args:
         diagram: the whole picture.
-        shut: indices of the frames to close; what is inside one of them goes with it. More than SEVERAL alike
-            side by side, such as the neurons of a layer, are one box together.
+        shut: indices of the frames to close; what is inside one of them goes with it. More than SEVERAL of one
+            structure side by side, such as the neurons of a layer, are one box together.
         together: whether they are.
     """
-    outermost: list[int | None] = []  # for each frame, the outermost closed one around it
-    for i, frame in enumerate(diagram.frames):
-        outer = None if frame.parent is None else outermost[frame.parent]
-        outermost.append(outer if outer is not None else i if i in shut else None)
-    kept = [i for i in range(len(diagram.frames)) if outermost[i] is None]
-    new_frame = {i: n for n, i in enumerate(kept)}
+    closed_in = _outermost_closed(diagram, shut)
+    kept = [i for i, outer in enumerate(closed_in) if outer is None]
+    new_index = {i: n for n, i in enumerate(kept)}
 
-    def place(frame: int | None) -> int | None:
-        return None if frame is None else new_frame[frame]
+    def moved(frame: int | None) -> int | None:
+        return None if frame is None else new_index[frame]
 
-    sharing = _alike(diagram, outermost, SEVERAL if together else len(diagram.frames))
-    # Units: a box of its own, or closed frames with their boxes. They are named by their first box.
+    # A unit is a box that stays, or closed frames with all their boxes; the first box in it names it.
+    sharing = _sharing(diagram, closed_in, SEVERAL if together else len(diagram.frames))
     unit: list[int] = []
     first: dict[int, int] = {}
     for i, box in enumerate(diagram.boxes):
-        inside = None if box.frame is None else outermost[box.frame]
+        inside = None if box.frame is None else closed_in[box.frame]
         unit.append(i if inside is None else first.setdefault(sharing[inside][0], i))
     frames_of = {i: sharing[frame] for frame, i in first.items()}
     members: dict[int, list[int]] = {}
     for i, u in enumerate(unit):
         members.setdefault(u, []).append(i)
     crossing = [edge for edge in diagram.edges if unit[edge.source] != unit[edge.target]]
-    leaving = {edge.source for edge in crossing}
+    # By the first box that computes: a frame begins with its parameters, which come long before it takes anything.
     computes = {u: next((i for i in inside if diagram.boxes[i].kind == "op"), u) for u, inside in members.items()}
     order = _order(
         sorted(members, key=computes.__getitem__), [(unit[edge.source], unit[edge.target]) for edge in crossing]
     )
     index = {u: n for n, u in enumerate(order)}
-    boxes = []
+    leaving = {edge.source for edge in crossing}
+    boxes: list[Box] = []
     for u in order:
-        box = diagram.boxes[u]
         if u in frames_of:
             titles = [diagram.frames[i].title for i in frames_of[u]]
             title = titles[0] if len(titles) == 1 else f"{len(titles)} × {name_pattern(titles)}"
-            parent = place(diagram.frames[frames_of[u][0]].parent)
+            parent = moved(diagram.frames[frames_of[u][0]].parent)
             boxes.append(_frame_box(title, parent, diagram, members[u], leaving))
         else:
-            boxes.append(replace(box, frame=place(box.frame)))
-    frames = tuple(replace(diagram.frames[i], parent=place(diagram.frames[i].parent)) for i in kept)
-    edges = _edges(diagram, crossing, unit, index, frames_of)
-    at = {index[u]: alike for u, alike in frames_of.items()}
-    note = f"Folded, and frames closed: {len(boxes)} boxes." if diagram.note and at else diagram.note
+            boxes.append(replace(diagram.boxes[u], frame=moved(diagram.boxes[u].frame)))
+    frames = tuple(replace(diagram.frames[i], parent=moved(diagram.frames[i].parent)) for i in kept)
+    edges = _edges(crossing, unit, index, frames_of)
+    closed = {index[u]: together for u, together in frames_of.items()}
+    note = f"Folded, and frames closed: {len(boxes)} boxes." if diagram.note and closed else diagram.note
     left = replace(diagram, boxes=tuple(boxes), edges=tuple(edges), frames=frames, note=note)
-    return Closed(left, at, tuple(kept))
+    return Collapsed(left, closed, tuple(kept))
 
 
-def _alike(diagram: Diagram, outermost: Sequence[int | None], several: int) -> dict[int, tuple[int, ...]]:
-    """For each closed frame those that share its box: itself, or all alike in the same frame if over `several`."""
-    held: dict[int, Counter[str]] = {i: Counter() for i, outer in enumerate(outermost) if outer == i}
+def _outermost_closed(diagram: Diagram, shut: Collection[int]) -> list[int | None]:
+    """For each frame the outermost closed one around it (or itself); None for one that stays open."""
+    found: list[int | None] = []
+    for i, frame in enumerate(diagram.frames):
+        outer = None if frame.parent is None else found[frame.parent]
+        found.append(outer if outer is not None else i if i in shut else None)
+    return found
+
+
+def _sharing(diagram: Diagram, closed_in: Sequence[int | None], several: int) -> dict[int, tuple[int, ...]]:
+    """For each closed frame those that share its box: itself, or, if over `several`, all of its structure beside it."""
+    held: dict[int, Counter[str]] = {i: Counter() for i, outer in enumerate(closed_in) if outer == i}
     for box in diagram.boxes:
-        outer = None if box.frame is None else outermost[box.frame]
+        outer = None if box.frame is None else closed_in[box.frame]
         if outer is not None:
             held[outer][f"{box.kind} {box.symbol}"] += box.count
     groups: dict[Hashable, list[int]] = {}
@@ -120,17 +129,18 @@ def _alike(diagram: Diagram, outermost: Sequence[int | None], several: int) -> d
         groups.setdefault((frame.parent, DIGITS.sub("", frame.title), frozenset(what.items())), []).append(i)
     found: dict[int, tuple[int, ...]] = {}
     for group in groups.values():
+        shared = tuple(group)  # once: a tuple for each member takes quadratic time for the 4,000 neurons of a layer
         for i in group:
-            found[i] = tuple(group) if len(group) > several else (i,)
+            found[i] = shared if len(group) > several else (i,)
     return found
 
 
 def _frame_box(
     title: str, frame: int | None, diagram: Diagram, members: Sequence[int], leaving: Collection[int]
-) -> Box:
+) -> ValueBox:
     """The box of a closed frame: the ranges of what comes out of it, and how much it holds."""
-    inside = [diagram.boxes[i] for i in members]
-    out = [diagram.boxes[i] for i in members if i in leaving or diagram.boxes[i].root] or inside
+    inside = [diagram.values[i] for i in members]
+    out = [diagram.values[i] for i in members if i in leaving or diagram.boxes[i].root] or inside
     f = span(x for box in out for x in box.f)
     gs = [box.g for box in out if box.g is not None]
     g = span(x for pair in gs for x in pair) if gs else None
@@ -146,29 +156,66 @@ def _frame_box(
     about = f"{title}, closed: {note}; f of its {outputs:,} output{'s' if outputs > 1 else ''}: {numbers(*f)}"
     about += f", g: {numbers(*g)}" if g else ""
     count = max(outputs, 1)
-    return Box("frame", title, "▸", f, g, count, any(box.root for box in inside), frame, about, note=note)
+    root = any(box.root for box in inside)
+    return ValueBox("frame", title, "▸", f, g, count=count, root=root, frame=frame, about=about, note=note)
 
 
-def _edges(
-    diagram: Diagram, crossing: Sequence[Edge], unit: Sequence[int], index: dict[int, int], frames: Collection[int]
-) -> list[Edge]:
-    """An edge for each that is left; those between the same two, one of them a closed frame, are one."""
+def _edges(crossing: Sequence[Edge], unit: Sequence[int], index: dict[int, int], frames: Collection[int]) -> list[Edge]:
+    """An edge for each that is left; those between the same two units, one of them a closed frame, are one."""
     groups: dict[tuple[int, ...], list[Edge]] = {}
     for i, edge in enumerate(crossing):
         a, b = unit[edge.source], unit[edge.target]
         groups.setdefault((a, b) if a in frames or b in frames else (a, b, i), []).append(edge)
     found = []
     for (a, b, *_), edges in groups.items():
-        local = span(x for edge in edges for x in edge.local)
-        count = sum(edge.count for edge in edges)
-        about = edges[0].about if len(edges) == 1 else f"{count:,} local gradients: {numbers(*local)}"
-        constant = all(edge.constant for edge in edges)
-        found.append(Edge(index[a], index[b], edges[0].slot, local, count, about, constant))
+        found.append(replace(_merged(edges), source=index[a], target=index[b]))
     return found
 
 
+def _merged(edges: Sequence[Edge]) -> Edge:
+    """One edge for several between the same two boxes."""
+    if len(edges) == 1:
+        return edges[0]
+    local = span(x for edge in edges if edge.local is not None for x in edge.local)
+    count = sum(edge.count for edge in edges)
+    about = f"{count:,} local gradients: {numbers(*local)}"
+    overlay = None
+    shares = [edge.overlay for edge in edges if isinstance(edge.overlay, Share)]
+    if shares:  # of an explained gradient it has all that flows through them
+        overlay = replace(shares[0], flow=sum(share.flow for share in shares))
+        about += overlay.about
+    constant = all(edge.constant for edge in edges)
+    return replace(edges[0], local=local, count=count, about=about, constant=constant, overlay=overlay)
+
+
+def bundled(diagram: Diagram) -> Diagram:
+    """The diagram with one edge, which says how many it stands for, where over BUNDLE run between the same boxes.
+
+    `ag.sum([x] * 100_000)` is two boxes with 100,000 edges: half a minute of layout, and a black bar to look at.
+    """
+    between: dict[tuple[int, int], list[Edge]] = {}
+    for edge in diagram.edges:
+        between.setdefault((edge.source, edge.target), []).append(edge)
+    parallel = {pair: _parallel(edges, [diagram.boxes[i] for i in pair]) for pair, edges in between.items()}
+    if max(parallel.values(), default=0) <= BUNDLE:
+        return diagram
+    found: list[Edge] = []
+    for pair, edges in between.items():
+        found += edges if parallel[pair] <= BUNDLE else [replace(_merged(edges), parallel=sum(e.count for e in edges))]
+    return replace(diagram, edges=tuple(found))
+
+
+def _parallel(edges: Sequence[Edge], ends: Sequence[Box]) -> int:
+    """How many edges run side by side: of two scalars every slot, else what is drawn.
+
+    The 256 edges between two layers of 16 are not parallel.
+    """
+    scalars = all(box.count == 1 and box.kind != "frame" for box in ends)
+    return sum(edge.count for edge in edges) if scalars else len(edges)
+
+
 def _order(units: Sequence[int], edges: Collection[tuple[int, int]]) -> list[int]:
-    """Operands before users, and otherwise as they come; a circle of frames is cut at its first member."""
+    """Operands before users, and otherwise as they come; a cycle of frames is cut at its first member."""
     links = set(edges)
     users: dict[int, list[int]] = {u: [] for u in units}
     waiting = dict.fromkeys(units, 0)

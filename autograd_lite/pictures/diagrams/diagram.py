@@ -1,7 +1,7 @@
 """What a picture shows, as plain data: boxes, edges and frames, without a layout.
 
-`diagram` makes it of a graph, one box a Value; folded.py makes one with a box for many. The writers
-(svg.py, dot_text.py) and the layouts read nothing else.
+`diagram_of` makes the diagram of a graph, one box a Value; grouped.py makes one with a box for many, programs.py
+that of a Program. The layouts (layout/) and the writers (writers/) read nothing else.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import TOOLTIP_NAME, Labels, assignment, formula, number, numbers, printable, spelled
@@ -18,10 +18,164 @@ from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Literal, Parameter, Value
 
 Range = tuple[float, float]
-
+"""The smallest and the largest of the numbers that a box or an edge stands for."""
 
 DEEPEST = 12
 """Frames inside each other that a picture shows."""
+
+
+# --- what is laid over the numbers: of a comparison, a quiz, an explanation ---------------------------------
+
+
+@dataclass(frozen=True)
+class Before:
+    """The numbers of the diagram that this one is compared with: (f, g) of a box, (local gradient,) of an edge."""
+
+    numbers: tuple[Range | None, ...]
+
+
+@dataclass(frozen=True)
+class Blank:
+    """What a quiz asks for: which number ("f", "g" or "local"), and the letter in its place."""
+
+    part: str
+    letter: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """What of an explained gradient flows through an edge.
+
+    Args:
+        flow: its share, or the amount itself where the gradient is 0 or not finite and so has no shares.
+        largest: of amounts, the largest in the picture; None for shares.
+    """
+
+    flow: float
+    largest: float | None = None
+
+    @property
+    def size(self) -> float:
+        """From -1 to 1, for the thickness of the edge."""
+        if self.largest is None:
+            return self.flow
+        return self.flow / self.largest if isfinite(self.flow) else 1.0
+
+    @property
+    def text(self) -> str:
+        """In figures."""
+        return f"{100 * self.flow:.3g}%" if self.largest is None else f"{self.flow:+.3g}"
+
+    @property
+    def about(self) -> str:
+        """In words, for the tooltip."""
+        return f"; {self.text} of the explained gradient flows through here"
+
+
+# --- boxes --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Box:
+    """One rectangle; each kind of picture adds what its boxes show (`lines`).
+
+    Args:
+        kind: "parameter", "input", "constant", "op", "backward" (in a program), or "frame" (a closed one).
+        title: its name, or the number that stands for it.
+        symbol: what it does; "" for a leaf.
+        count: how many scalars, or instructions, it stands for.
+        root: whether the picture was asked for it.
+        frame: index of the frame around it, or None.
+        about: the tooltip: the formula and the numbers put in.
+    """
+
+    kind: str
+    title: str
+    symbol: str
+    count: int = field(default=1, kw_only=True)
+    root: bool = field(default=False, kw_only=True)
+    frame: int | None = field(default=None, kw_only=True)
+    about: str = field(default="", kw_only=True)
+
+    literal: ClassVar[bool] = False
+    """Whether it is a bare number of the program, which has no name and no gradient."""
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The lines below the title, each with what it is: "f", "g", "rule" or "note"."""
+        return ()
+
+
+@dataclass(frozen=True)
+class ValueBox(Box):
+    """A Value, `count` of them that do the same thing, or a closed frame.
+
+    Args:
+        f: the smallest and the largest forward value.
+        g: the same of the backward values, None before there is one.
+        note: what else there is to say, in small print.
+        rule: the formula, in small print, where the order of the operands matters.
+        overlay: what is laid over the numbers.
+    """
+
+    f: Range
+    g: Range | None
+    note: str = field(default="", kw_only=True)
+    rule: str = field(default="", kw_only=True)
+    overlay: Before | Blank | None = field(default=None, kw_only=True)
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """f, g, the formula and the note."""
+        before = self.overlay.numbers if isinstance(self.overlay, Before) else (None, None)
+        sign = " = " if self.count == 1 else ": "
+        shown = [("f", f"f{sign}{_changed(self.f, before[0])}")]
+        if self.g is not None:
+            shown.append(("g", f"g{sign}{_changed(self.g, before[1])}"))
+        if isinstance(self.overlay, Blank):
+            blank = self.overlay
+            shown = [(part, f"{part} = {blank.letter} ?" if part == blank.part else text) for part, text in shown]
+        return (*shown, *((part, text) for part, text in (("rule", self.rule), ("note", self.note)) if text))
+
+
+@dataclass(frozen=True)
+class LiteralBox(ValueBox):
+    """A bare number of the program, such as the exponent of a square, or `count` equal ones."""
+
+    literal: ClassVar[bool] = True
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The number alone."""
+        before = self.overlay.numbers[0] if isinstance(self.overlay, Before) else None
+        return (("f", _changed(self.f, before)),)
+
+
+@dataclass(frozen=True)
+class FoldedBox(ValueBox):
+    """A box of a folded graph.
+
+    Args:
+        computed: the formula and the forward numbers alone, for the forward steps of the stepper.
+    """
+
+    computed: str = field(default="", kw_only=True)
+
+
+@dataclass(frozen=True)
+class InstructionBox(Box):
+    """Instructions of a Program, which have a size and a formula in place of numbers.
+
+    Args:
+        texts: the lines below the title, each with what it is.
+    """
+
+    texts: tuple[tuple[str, str], ...]
+
+    @property
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """The lines as they are given."""
+        return self.texts
 
 
 def _changed(now: Range, before: Range | None) -> str:
@@ -30,60 +184,7 @@ def _changed(now: Range, before: Range | None) -> str:
     return " → ".join(dict.fromkeys([*texts, numbers(*now)]))
 
 
-@dataclass(frozen=True)
-class Box:
-    """One rectangle: a Value, or `count` of them that do the same thing.
-
-    Args:
-        kind: "parameter", "input", "constant", "op", "backward" (in a program), or "frame" (a closed one).
-        title: its name, or the number that stands for it.
-        symbol: what it does; "" for a leaf.
-        f: the smallest and the largest forward value.
-        g: the same of the backward values, None before there is one.
-        count: how many scalars it holds.
-        root: whether the picture was asked for it.
-        frame: index of the frame around it, or None.
-        about: the formula and the numbers put in, for the tooltip.
-        literal: a bare number of the program, which has no name and no gradient.
-        note: what else there is to say, in small print.
-        rule: the formula, in small print, where the order of the operands matters.
-        before: f and g of the picture that this one is compared with, where they differ.
-        blank: "f" or "g" and the letter that stands for it in a quiz.
-        says: lines of its own in place of the numbers, each with what it is: a step of a program has no numbers.
-        computed: the formula and the forward numbers alone, for the forward steps of a folded picture.
-    """
-
-    kind: str
-    title: str
-    symbol: str
-    f: tuple[float, float]
-    g: tuple[float, float] | None
-    count: int = 1
-    root: bool = False
-    frame: int | None = None
-    about: str = ""
-    literal: bool = False
-    note: str = ""
-    rule: str = ""
-    before: tuple[Range, Range | None] | None = None
-    blank: tuple[str, str] | None = None
-    says: tuple[tuple[str, str], ...] | None = None
-    computed: str = ""
-
-    @property
-    def lines(self) -> tuple[tuple[str, str], ...]:
-        """The lines below the title, each with what it is: "f", "g", "rule" or "note"."""
-        if self.says is not None:
-            return self.says
-        if self.literal:
-            return (("f", _changed(self.f, self.before and self.before[0])),)
-        sign = " = " if self.count == 1 else ": "
-        shown = [("f", f"f{sign}{_changed(self.f, self.before and self.before[0])}")]
-        if self.g is not None:
-            shown.append(("g", f"g{sign}{_changed(self.g, self.before and self.before[1])}"))
-        if self.blank is not None:
-            shown = [(part, f"{part} = {self.blank[1]} ?" if part == self.blank[0] else text) for part, text in shown]
-        return (*shown, *((part, text) for part, text in (("rule", self.rule), ("note", self.note)) if text))
+# --- edges, frames, and all of it ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -93,54 +194,52 @@ class Edge:
     Args:
         source, target: indices of boxes.
         slot: which operand of the target it is.
-        local: the smallest and the largest local gradient d(target)/d(source).
-        about: the same in words, for the tooltip.
+        local: the smallest and the largest local gradient d(target)/d(source); None in a program.
+        count: how many operand slots it stands for.
+        about: the tooltip.
         constant: whether a bare number of the program comes in here.
-        share: the share of an explained gradient that flows through here; None where none is shown.
-        before: the local gradient of the picture that this one is compared with, where it differs.
-        blank: the letter that stands for the local gradient in a quiz.
-        flow: that share in figures, or the amount where the gradient has no shares.
-        says: its label, where it has no local gradient: an operand of a step of a program.
+        parallel: how many edges between the same two boxes it stands for, as its label then says.
+        overlay: what is laid over the local gradient.
     """
 
     source: int
     target: int
     slot: int
-    local: tuple[float, float]
+    local: Range | None
     count: int = 1
     about: str = ""
     constant: bool = False
-    share: float | None = None
-    before: Range | None = None
-    blank: str = ""
-    flow: str = ""
-    says: str | None = None
+    parallel: int = 1
+    overlay: Before | Blank | Share | None = None
 
     @property
     def label(self) -> str:
         """What stands at the edge: nothing where a bare number comes in, such as the exponent of a square."""
-        if self.says is not None:
-            return self.says
-        if self.blank:
-            return f"{self.blank} ?"
-        if self.share is not None:
-            return f"{numbers(*self.local)}  ({self.flow})"
-        return "" if self.constant else _changed(self.local, self.before)
+        if isinstance(self.overlay, Blank):
+            return f"{self.overlay.letter} ?"
+        if self.local is None:
+            return ""
+        times = f"{self.parallel:,} × " if self.parallel > 1 else ""
+        if isinstance(self.overlay, Share):
+            return f"{times}{numbers(*self.local)}  ({self.overlay.text})"
+        if self.constant:
+            return ""
+        return times + _changed(self.local, self.overlay.numbers[0] if self.overlay is not None else None)
 
     @property
     def idle(self) -> bool:
         """Whether nothing flows back along it."""
-        if self.blank or self.says is not None:  # dashes would give a blank away
+        if isinstance(self.overlay, Blank):  # dashes would give a blank away
             return self.constant
         return self.constant or self.local == (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A rounded frame: a module, a layer, a neuron, or a block of the user's.
+    """A rounded frame: a module, a layer, a neuron, or a user-defined block.
 
     Args:
-        title: what it says.
+        title: its text.
         parent: index of the frame around it, which comes earlier in the list, or None.
     """
 
@@ -154,8 +253,8 @@ class Diagram:
 
     Args:
         boxes: operands before users, so that an edge to an earlier box is a step of a recurrence.
-        note: what a reader must be told, such as that it is folded.
-        about: the whole picture in one sentence, for those who do not see it.
+        note: what a reader has to know, such as that it is folded.
+        about: the whole picture in one sentence, for screen readers.
     """
 
     boxes: tuple[Box, ...]
@@ -164,14 +263,19 @@ class Diagram:
     note: str = ""
     about: str = ""
 
+    @property
+    def values(self) -> tuple[ValueBox, ...]:
+        """The boxes of a graph, which all show numbers; those of a Program have none."""
+        return cast("tuple[ValueBox, ...]", self.boxes)
+
 
 @dataclass
 class Frames:
-    """The frames of a picture, as they turn up."""
+    """The frames of a picture, collected scope by scope."""
 
     found: list[Frame] = field(default_factory=list)
     index: dict[int, int] = field(default_factory=dict)
-    kept: list[Scope] = field(default_factory=list)  # so that an id stays taken
+    kept: list[Scope] = field(default_factory=list)  # alive, so that no other scope gets its id
 
     def of(self, path: Sequence[Scope]) -> int | None:
         """The index of the frame for the last scope of a path, made with those around it."""
@@ -194,8 +298,8 @@ def has_backward(order: Sequence[Value], roots: Sequence[Value]) -> bool:
     """Whether a backward pass has come from (or through) every root.
 
     A pass sets the gradient even of a node that gets 0. A new node has none, even when its leaves keep
-    theirs from a pass of another graph. Beyond that one of them must differ from 0, as a graph that was
-    loaded from a file has zeros.
+    theirs from a pass of another graph. One of them must also differ from 0: a graph that was loaded from a
+    file has zeros.
     """
     return all(backward_value(root) is not None for root in roots) and any(backward_value(v) for v in order)
 
@@ -215,17 +319,8 @@ def paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
     """
     if all(node.scope is None for node in order):
         return dict.fromkeys(map(id, order), ())
-    known: dict[int, tuple[Scope, ...]] = {}
-
-    def path(scope: Scope | None) -> tuple[Scope, ...]:
-        if scope is None:
-            return ()
-        if id(scope) not in known:
-            known[id(scope)] = _shortened(scope.path(), middles)
-        return known[id(scope)]
-
-    middles: dict[tuple[int, int], Scope] = {}
-    found = {id(node): path(node.scope) for node in order}
+    known = _scope_paths(order)
+    found = {id(node): () if node.scope is None else known[id(node.scope)] for node in order}
     placed: dict[int, tuple[Scope, ...]] = {}
     for node in order:
         here = found[id(node)]
@@ -236,14 +331,46 @@ def paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
     return {**found, **placed}
 
 
-def _shortened(path: tuple[Scope, ...], middles: dict[tuple[int, int], Scope]) -> tuple[Scope, ...]:
-    """A path with the middle of a long one as a single scope, the same for all with that middle."""
-    if len(path) <= DEEPEST:
-        return path
+def _scope_paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
+    """The path to each scope, by its id, with the middle of long chains as one scope.
+
+    Which scopes are the middle is decided for the whole tree, by how deep a scope lies and how deep it goes on below.
+    Decided path by path, a chain of 12 would be drawn in full and the one of 13 through it shortened: two parents
+    for one frame, and a middle with nothing in it.
+    """
+    level: dict[int, int] = {}
+    chain: list[Scope] = []  # outer scopes before inner ones
+    for node in order:
+        above: list[Scope] = []
+        here = node.scope
+        while here is not None and id(here) not in level:
+            above.append(here)
+            here = here.parent
+        for scope in reversed(above):
+            level[id(scope)] = 0 if scope.parent is None else level[id(scope.parent)] + 1
+            chain.append(scope)
+    height = dict.fromkeys(level, 0)  # how many scopes lie below, along the longest chain
+    for scope in reversed(chain):
+        if scope.parent is not None:
+            height[id(scope.parent)] = max(height[id(scope.parent)], height[id(scope)] + 1)
     ends = DEEPEST // 2
-    title = f"… {len(path) - DEEPEST + 1:,} more frames …"
-    middle = middles.setdefault((id(path[ends - 1]), id(path[-ends])), Scope(title, path[ends - 1]))
-    return (*path[:ends], middle, *path[len(path) - ends + 1 :])
+    found: dict[int, tuple[Scope, ...]] = {}
+    members: dict[int, int] = {}  # of each middle, by its id
+    middles: dict[int, Scope] = {}  # of the scopes in a middle
+    for scope in chain:
+        outer = scope.parent
+        around = () if outer is None else found[id(outer)]
+        deep, below = level[id(scope)], height[id(scope)]
+        if deep >= ends and below >= ends - 1 and deep + below >= DEEPEST:
+            assert outer is not None
+            middle = middles.get(id(outer)) or Scope("", outer)
+            middles[id(scope)] = middle
+            members[id(middle)] = members.get(id(middle), 0) + 1
+            middle.name = f"… {members[id(middle)]:,} more frames …"
+            found[id(scope)] = around if id(outer) in middles else (*around, middle)
+        else:
+            found[id(scope)] = (*around, scope)
+    return found
 
 
 def common(a: tuple[Scope, ...], b: tuple[Scope, ...]) -> tuple[Scope, ...]:
@@ -268,71 +395,73 @@ def diagram_of(
     """One box a Value, one edge an operand slot.
 
     Args:
-        order: the nodes that the roots reach, operands first (`graph.order`).
+        order: the nodes that the roots reach, operands first (`graph.toposort`).
         roots: the Values that the picture is for.
         shares: for each (node, slot) on a path of an explained gradient its share; those edges are marked.
         only: draw these nodes only.
         amounts: the shares are amounts: the gradient is 0 or not finite.
         adjoint: the backward values to show in place of each `.grad`.
     """
-    sizes = [abs(share) for share in shares.values() if isfinite(share)] if amounts else []
-    largest = max(sizes, default=0.0) or 1.0
-    labels = Labels(order)
+    labels, frames, place = Labels(order), Frames(), paths(order)
     backward = adjoint is not None or has_backward(order, roots)
-    frames, place = Frames(), paths(order)
-    target = "root" if len(roots) > 1 else labels[roots[0]]
+    top = "root" if len(roots) > 1 else labels[roots[0]]
+    marks = _shares(shares, amounts)
+    asked = set(map(id, roots))
     boxes: list[Box] = []
     edges: list[Edge] = []
     index: dict[int, int] = {}
     for node in order if only is None else (node for node in order if node in only):
         frame = frames.of(place[id(node)])
-        slots: list[int | None] = []
+        # A bare number gets a box at each use, just before its user's: one 2.0 for all squares would be a hub of edges.
+        sources: list[int | None] = []
         for x in raw_operands(node):
             if only is not None and (x.__class__ is float or x not in only):
-                slots.append(None)
+                sources.append(None)
             elif x.__class__ is float:
-                literal = Box("constant", "", "", (x, x), None, frame=frame, about=f"the constant {x!r}", literal=True)
-                slots.append(len(boxes))
-                boxes.append(literal)
+                sources.append(len(boxes))
+                boxes.append(LiteralBox("constant", "", "", (x, x), None, frame=frame, about=f"the constant {x!r}"))
             else:
-                slots.append(index[id(x)])
+                sources.append(index[id(x)])
         g = None if not backward else backward_value(node) if adjoint is None else adjoint[node]
-        about = assignment(node, labels)
-        if g is not None:
-            about += f"; d({target})/d({labels[node]}) = {number(g)}"
-        if node.name:
-            named = printable(node.name, TOOLTIP_NAME)
-            about = about if named == labels[node] else f"{named}: {about}"
         here = index[id(node)] = len(boxes)
-        boxes.append(
-            Box(
-                kind(node),
-                title(node, labels, frame),
-                "" if node._row is None else printable(node._row.symbol, 16),
-                (node._f, node._f),
-                None if g is None else (g, g),
-                root=any(node is root for root in roots),
-                frame=frame,
-                about=about,
-                rule=spelled(node, labels),
-            )
-        )
-        for i, (source, x, local) in enumerate(zip(slots, raw_operands(node), node.local_grads, strict=True)):
-            about = f"d({labels[node]})/d({labels[x]}) = {number(local)}"
+        boxes.append(_value_box(node, g, frame, id(node) in asked, top, labels))
+        for slot, (source, x, local) in enumerate(zip(sources, raw_operands(node), node.local_grads, strict=True)):
             if source is None:
                 continue
-            if x.__class__ is float:
+            constant, mark = x.__class__ is float, marks.get((node, slot))
+            about = f"d({labels[node]})/d({labels[x]}) = {number(local)}"
+            if constant:  # its local gradient may be NaN, as that of the 2 in (-3) ** 2, and nobody asks for it
                 about = f"no gradient flows into the constant {labels[x]}"
-            share = shares.get((node, i))
-            flow = ""
-            if share is not None:
-                flow = f"{share:+.3g}" if amounts else f"{100 * share:.3g}%"
-                about += f"; {flow} of the explained gradient flows through here"
-                if amounts:  # for the thickness: the largest amount counts as all
-                    share = share / largest if isfinite(share) else 1.0
-            constant = x.__class__ is float
-            edges.append(Edge(source, here, i, (local, local), about=about, constant=constant, share=share, flow=flow))
+            if mark is not None:
+                about += mark.about
+            edges.append(Edge(source, here, slot, (local, local), about=about, constant=constant, overlay=mark))
     return Diagram(tuple(boxes), tuple(edges), tuple(frames.found), about=summary(order, roots, labels, backward))
+
+
+def _value_box(node: Value, g: float | None, frame: int | None, root: bool, top: str, labels: Labels) -> ValueBox:
+    """The box of one node; `top` is what its gradient is a derivative of."""
+    about = assignment(node, labels)
+    if g is not None:
+        about += f"; d({top})/d({labels[node]}) = {number(g)}"
+    if node.name:  # a box shortens a name, and drops the part that its frame says
+        named = printable(node.name, TOOLTIP_NAME)
+        about = about if named == labels[node] else f"{named}: {about}"
+    return ValueBox(
+        kind(node),
+        title(node, labels, frame),
+        "" if node._row is None else printable(node._row.symbol, 16),
+        (node._f, node._f),
+        None if g is None else (g, g),
+        root=root,
+        frame=frame,
+        about=about,
+        rule=spelled(node, labels),
+    )
+
+
+def _shares(shares: Mapping[tuple[Value, int], float], amounts: bool) -> dict[tuple[Value, int], Share]:
+    largest = max((abs(share) for share in shares.values() if isfinite(share)), default=0.0) or 1.0
+    return {slot: Share(share, largest if amounts else None) for slot, share in shares.items()}
 
 
 def title(node: Value, labels: Labels, frame: int | None) -> str:
@@ -344,7 +473,7 @@ def title(node: Value, labels: Labels, frame: int | None) -> str:
 
 
 def summary(order: Sequence[Value], roots: Sequence[Value], labels: Labels, backward: bool) -> str:
-    """The picture in a sentence: what a screen reader says."""
+    """The picture in a sentence, for screen readers."""
     shown = ", ".join(f"{labels[root]} = {formula(root, labels)} = {number(root._f)}" for root in roots[:3])
     what = "forward and backward values" if backward else "forward values"
     return f"Computation graph of {len(order):,} values with their {what}: {shown}"

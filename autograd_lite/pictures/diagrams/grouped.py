@@ -21,7 +21,10 @@ from autograd_lite.pictures.diagrams.diagram import (
     Box,
     Diagram,
     Edge,
+    FoldedBox,
     Frames,
+    LiteralBox,
+    ValueBox,
     backward_value,
     has_backward,
     kind,
@@ -220,9 +223,9 @@ def _literal_box(slots: Sequence[Slot], frame: int | None) -> Box:
     same = numbers(*f)
     if len(slots) == 1 or f[0] == f[1]:
         about = f"the constant {same}" + (f", {len(slots):,} times" if len(slots) > 1 else "")
-        return Box("constant", "", "", f, None, len(slots), frame=frame, about=about, literal=True)
+        return LiteralBox("constant", "", "", f, None, count=len(slots), frame=frame, about=about)
     title = f"{len(slots):,} constants"
-    return Box("constant", title, "", f, None, len(slots), frame=frame, about=f"{title}: {same}")
+    return ValueBox("constant", title, "", f, None, count=len(slots), frame=frame, about=f"{title}: {same}")
 
 
 def _box(
@@ -254,13 +257,13 @@ def _box(
         heading = f"… {count:,} {group.more}of this shape" if group.repeats else heading
     else:
         heading = title(node, labels, frame)
-    return Box(
+    return FoldedBox(
         kind(node),
         heading,
         symbol,
         f,
         g,
-        count,
+        count=count,
         root=any(node is root for root in roots),
         frame=frame,
         about=about,

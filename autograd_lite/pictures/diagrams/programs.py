@@ -17,7 +17,7 @@ from autograd_lite.folding.instructions import Instruction
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.printing import Repeat, lanes, name, operand, repeats, shapes, terms
 from autograd_lite.folding.reverse import sources
-from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame, InstructionBox
 
 Array = Any
 
@@ -186,7 +186,7 @@ def _diagram(plan: Plan, results: int, constants: Array, backward: Sequence[bool
         without = _used([f"%{placed[user].members[-1]}" for user in unseen.get(i, ())], i in with_arrows)
         boxes.append(_box(plan, group, constants, after, frame, outputs, without))
     edges = [
-        Edge(a, b, i, (0.0, 0.0), len(found), "; ".join(found[:4]) + ("; ..." if len(found) > 4 else ""), says="")
+        Edge(a, b, i, None, len(found), "; ".join(found[:4]) + ("; ..." if len(found) > 4 else ""))
         for i, ((a, b), found) in enumerate(taken.items())
     ]
     count, extra = len(plan.instructions), sum(backward)
@@ -256,9 +256,9 @@ def _box(
     words = [outputs[k] for k in members if k in outputs]
     says += [("note", word) for word in words]
     about = "; ".join(f"%{k} = {_formula(plan, k)}, {_counted(plan.instructions[k])}" for k in members[:6])
-    return Box(
-        kind, title, printable(symbol, 16), (0.0, 0.0), None, len(members), bool(words), frame,
-        printable(about + ("; ..." if members[6:] else ""), 3 * TOOLTIP_NAME), says=tuple(says),
+    return InstructionBox(
+        kind, title, printable(symbol, 16), tuple(says), count=len(members), root=bool(words), frame=frame,
+        about=printable(about + ("; ..." if members[6:] else ""), 3 * TOOLTIP_NAME),
     )  # fmt: skip
 
 

@@ -8,20 +8,16 @@ import subprocess
 import threading
 from typing import Any
 
-from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Point, Unplaced, stacking
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point, frame_edges
 
-_graphviz = threading.Lock()  # the library keeps state of its own
+_graphviz = threading.Lock()  # the library has global state
 
 
 LONGEST_EDGES = 1200
 """Rows that all edges together may span for Graphviz: it needs 1 s for 1,000 of them, 16 s for 2,600."""
 
 
-PAGE = 800.0
-"""Pixels of a notebook's page, across."""
-
-
-def by_pygraphviz(plan: Unplaced) -> Placed | None:
+def by_pygraphviz(asked: LayoutInput) -> Layout | None:
     """Graphviz in this process, if pygraphviz is installed and works here."""
     try:
         import pygraphviz
@@ -29,31 +25,31 @@ def by_pygraphviz(plan: Unplaced) -> Placed | None:
         return None
     with _graphviz:
         try:
-            graph = pygraphviz.AGraph(string=question(plan))
+            graph = pygraphviz.AGraph(string=layout_dot(asked))
             answer = graph.draw(format="json", prog="dot")
         except (OSError, ValueError, RuntimeError):
             return None
-    return _read(answer, plan)
+    return _read(answer, asked)
 
 
-def by_command(plan: Unplaced) -> Placed | None:
+def by_command(asked: LayoutInput) -> Layout | None:
     """The `dot` command, if there is one."""
     command = shutil.which("dot")
     if command is None:
         return None
     try:
-        asked = question(plan).encode()
-        done = subprocess.run([command, "-Tjson"], input=asked, capture_output=True, timeout=60, check=True)
+        dot = layout_dot(asked).encode()
+        done = subprocess.run([command, "-Tjson"], input=dot, capture_output=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return _read(done.stdout, plan)
+    return _read(done.stdout, asked)
 
 
-# --- the question to Graphviz, and its answer ---------------------------------------------------------
+# --- what Graphviz is asked, and its answer ---------------------------------------------------------
 
 
-def question(plan: Unplaced) -> str:
-    """The plan in DOT: boxes and labels of a fixed size, clusters for frames."""
+def layout_dot(asked: LayoutInput) -> str:
+    """What to lay out, in DOT: boxes and labels of a fixed size, clusters for frames, and no names."""
 
     def blank(w: float, h: float) -> str:
         size = f'FIXEDSIZE="TRUE" WIDTH="{w:.0f}" HEIGHT="{h:.0f}"'
@@ -61,15 +57,15 @@ def question(plan: Unplaced) -> str:
 
     lines = [
         "digraph {",
-        f'rankdir="{plan.direction}" nodesep=0.15 ranksep=0.2 newrank=true',
+        f'rankdir="{asked.direction}" nodesep=0.15 ranksep=0.2 newrank=true',
         'node [shape=box fixedsize=true label="" margin=0] edge [arrowhead=none]',
     ]
-    top = "b" if plan.direction == "BT" else "t"  # rankdir=BT turns clusters upside down
+    top = "b" if asked.direction == "BT" else "t"  # rankdir=BT turns clusters upside down
     members: dict[int | None, list[str]] = {}
-    for i, (w, h) in enumerate(plan.boxes):
-        members.setdefault(plan.inside[i], []).append(f"n{i} [width={w / 72:.4f} height={h / 72:.4f}]")
+    for i, (w, h) in enumerate(asked.boxes):
+        members.setdefault(asked.inside[i], []).append(f"n{i} [width={w / 72:.4f} height={h / 72:.4f}]")
     children: dict[int | None, list[int]] = {}
-    for i, (parent, _) in enumerate(plan.frames):
+    for i, (parent, _) in enumerate(asked.frames):
         children.setdefault(parent, []).append(i)
     todo: list[int | str | None] = [None]
     while todo:  # depth first, without recursion: frames nest as deep as a user likes
@@ -78,22 +74,22 @@ def question(plan: Unplaced) -> str:
             lines.append(here)
             continue
         if here is not None:
-            label = blank(plan.frames[here][1], FRAME_TITLE)
+            label = blank(asked.frames[here][1], FRAME_TITLE)
             lines.append(f"subgraph cluster_{here} {{ margin=10 labeljust=l labelloc={top} label={label}")
             todo.append("}")
         lines.extend(members.get(here, []))
         todo.extend(reversed(children.get(here, [])))
-    taking = {b for _, b, _, _ in plan.edges}
-    for i, (a, b, w, h) in enumerate(plan.edges):
+    taking = {b for _, b, _, _ in asked.edges}
+    for i, (a, b, w, h) in enumerate(asked.edges):
         weight = 4 if a in taking else 1  # results rise straight, leaves come in from the side
         label = f"label={blank(w, h)}" if w else ""
         lines.append(f"n{a} -> n{b} [id=e{i} weight={weight} {label}]")
-    lines += [f"n{a} -> n{b} [style=invis weight=0]" for a, b in stacking(plan)]
+    lines += [f"n{a} -> n{b} [style=invis weight=0]" for a, b in frame_edges(asked)]
     return "\n".join([*lines, "}"])
 
 
-def _read(answer: bytes | str, plan: Unplaced) -> Placed | None:
-    """Graphviz's JSON, whose y grows upwards, as a Placed; None if it is not all there."""
+def _read(answer: bytes | str, asked: LayoutInput) -> Layout | None:
+    """Graphviz's JSON, whose y grows upwards, as a Layout; None if it is not all there."""
     try:
         found: dict[str, Any] = json.loads(answer)
         _, _, width, height = map(float, found["bb"].split(","))
@@ -104,8 +100,8 @@ def _read(answer: bytes | str, plan: Unplaced) -> Placed | None:
         x, y = text.split(",")[-2:]
         return float(x), height - float(y)
 
-    boxes: list[Point] = [(0.0, 0.0)] * len(plan.boxes)
-    frames = [(0.0, 0.0, 0.0, 0.0)] * len(plan.frames)
+    boxes: list[Point] = [(0.0, 0.0)] * len(asked.boxes)
+    frames = [(0.0, 0.0, 0.0, 0.0)] * len(asked.frames)
     for item in found.get("objects", []):
         if item["name"].startswith("cluster_"):
             x0, y0, x1, y1 = map(float, item["bb"].split(","))
@@ -118,6 +114,6 @@ def _read(answer: bytes | str, plan: Unplaced) -> Placed | None:
             continue
         points = tuple(point(p) for p in item["pos"].split() if p[0] not in "es")
         arrows[int(item["id"][1:])] = Arrow(points, point(item["lp"]) if "lp" in item else points[0])
-    if len(arrows) < len(plan.edges):
+    if len(arrows) < len(asked.edges):
         return None
-    return Placed(width, height, tuple(boxes), tuple(arrows[i] for i in range(len(plan.edges))), tuple(frames))
+    return Layout(width, height, tuple(boxes), tuple(arrows[i] for i in range(len(asked.edges))), tuple(frames))

@@ -1,4 +1,4 @@
-"""What a layout is given and what it gives back; the depth of boxes, the order of frames."""
+"""What a layout engine takes (LayoutInput) and returns (Layout), and their shared longest paths and frame order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Arrow:
 
 
 @dataclass(frozen=True)
-class Unplaced:
+class LayoutInput:
     """What to lay out.
 
     Args:
@@ -41,8 +41,9 @@ class Unplaced:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A plan laid out: the middle of each box, each arrow, the corners of each frame."""
+class Layout:
+    """Where everything is, in pixels with y growing downwards: the middle of each box, each arrow, the corners of each
+    frame."""
 
     width: float
     height: float
@@ -55,8 +56,8 @@ FRAME_TITLE = 18.0
 """Height of the line at the top of a frame."""
 
 
-def depths(boxes: int, edges: Iterable[tuple[int, int]]) -> list[int]:
-    """The longest way from each box up to a root, along edges (operand, user) that make no circle."""
+def longest_paths(boxes: int, edges: Iterable[tuple[int, int]]) -> list[int]:
+    """The length of the longest path from each box up to a root, along edges (operand, user) without a cycle."""
     takes: list[list[int]] = [[] for _ in range(boxes)]
     waiting = [0] * boxes
     for a, b in edges:
@@ -73,25 +74,25 @@ def depths(boxes: int, edges: Iterable[tuple[int, int]]) -> list[int]:
     return depth
 
 
-def stacking(plan: Unplaced) -> list[tuple[int, int]]:
+def frame_edges(asked: LayoutInput) -> list[tuple[int, int]]:
     """Pairs of boxes, the second to be above the first, that put a frame above the frames it takes from.
 
     Without them the weights of a second layer stand beside the first layer, and the two frames side by side.
     """
     above: list[tuple[int, ...]] = []  # the frames around each frame, outermost first, and itself
-    for i, (parent, _) in enumerate(plan.frames):
+    for i, (parent, _) in enumerate(asked.frames):
         above.append((*(above[parent] if parent is not None else ()), i))
-    units = [(*(above[frame] if frame is not None else ()), -1 - i) for i, frame in enumerate(plan.inside)]
+    units = [(*(above[frame] if frame is not None else ()), -1 - i) for i, frame in enumerate(asked.inside)]
     links: dict[tuple[int, int], set[int]] = {}  # what is side by side, a box i as -1 - i, and the boxes that link it
     takes_inside: set[tuple[int, int]] = set()
-    for a, b, _, _ in plan.edges:
+    for a, b, _, _ in asked.edges:
         if a >= b:
             continue  # a step back, in a folded recurrence
         shared = next(n for n, (x, y) in enumerate(zip(units[a], units[b], strict=False)) if x != y)
         takes_inside.update((b, frame) for frame in units[a][:shared])
         links.setdefault((units[a][shared], units[b][shared]), set()).add(a)
     if not _acyclic(links):
-        return []  # a recurrence through frames
+        return []  # a recurrence through frames: none of them is above the others
     bottoms: dict[int, list[int]] = {}
     for i, unit in enumerate(units):
         for frame in unit[:-1]:

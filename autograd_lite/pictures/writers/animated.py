@@ -1,8 +1,8 @@
 """A picture that moves by itself: the same SVG with times at which its parts appear.
 
 No script: the times are CSS animations, which also run inside an <img>. Every selector begins with the id of
-the picture, so that nothing else on a page is touched. Who asks for less motion (where the browser tells
-the picture of it), and any program that knows no animations, sees the picture with every number in it.
+the picture, so that nothing else on a page is touched. Where less motion is asked for (and the browser passes that
+on), and in programs without animations, it is the picture with every number in it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
     """
     diagram, prefix = picture.diagram, picture.prefix
     total = PACE * len(steps) + REST
-    appears: dict[str, int] = {}  # a selector and the step at which it is to be seen for good
+    appears: dict[str, int] = {}  # a selector, and the step from which on it is seen
     flashes: dict[tuple[str, int, str], dict[int, str]] = {}
     computed = {i: 0 for i, box in enumerate(diagram.boxes) if box.literal}
     for k, step in enumerate(steps):
@@ -46,16 +46,18 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
     for e, edge in enumerate(diagram.edges):
         appears[f"#{prefix}-edge{e}>:not(path):not(polygon):not(title)"] = computed[edge.target]
     rules: dict[int, list[str]] = {}
+    # One rule for all that appears at one step: a picture of 60 boxes has hundreds of selectors.
     for selector, k in appears.items():
         rules.setdefault(k, []).append(selector)
     css = []
     for k, selectors in rules.items():
         name, start = f"{prefix}-show{k}", 100 * PACE * k / total
         if not k:
-            continue  # there from the beginning
+            continue  # seen from the beginning
         css.append(f"@keyframes {name}{{0%,{start:.2f}%{{opacity:0}}{start + 1:.2f}%,100%{{opacity:1}}}}")
         css.append(f"{','.join(selectors)}{{animation:{name} {total:.2f}s infinite}}")
-    plain = {group.id: group.shapes[0] for group in picture.scene.groups}
+    # A box or an edge may glow at several steps; those that follow each other glow as one, without a flicker.
+    plain = {element.id: element.shapes[0] for element in picture.scene.elements}
     for (what, i, element), colours in flashes.items():
         shape, name = plain[f"{what}{i}"], f"{prefix}-lit-{what}{i}"
         thick = shape.thick if isinstance(shape, Rect) else 1.2

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import graphviz
 
-from autograd_lite.pictures.diagrams.diagram import Box, Diagram
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Share
 from autograd_lite.pictures.writers.scene import BLUE, FRAME_LINE, LINE, TINTS, VERMILION
+
+
+def write(picture: Any, suffix: str, scale: float) -> bytes:
+    """A writer (see WRITERS); the text is that of `picture.dot`."""
+    text: str = picture.dot
+    return text.encode("utf-8")
 
 
 def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
@@ -16,7 +23,7 @@ def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
     Args:
         diagram: what to draw.
         direction: Graphviz's rankdir.
-        dpi: dots to the inch of a bitmap; None leaves it to Graphviz.
+        dpi: dots per inch of a bitmap; None leaves it to Graphviz.
     """
     graph = graphviz.Digraph(
         graph_attr={"rankdir": direction, "bgcolor": "white", "nodesep": "0.25", "ranksep": "0.35"},
@@ -53,12 +60,13 @@ def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
             penwidth="3" if box.root else "1",
             tooltip=graphviz.escape(box.about),
         )
-    for i in reversed(range(len(bodies))):  # a frame comes after the one around it: innermost first
+    # A frame comes after the one around it. Innermost first, since a body is copied into the one around it as it is.
+    for i in reversed(range(len(bodies))):
         parent = diagram.frames[i].parent
         (graph if parent is None else bodies[parent]).subgraph(bodies[i])
     for edge in diagram.edges:
         style = "dashed" if edge.idle else "solid"
-        marked = {} if edge.share is None else {"color": VERMILION, "penwidth": "3"}
+        marked = {} if not isinstance(edge.overlay, Share) else {"color": VERMILION, "penwidth": "3"}
         tooltip = graphviz.escape(edge.about)
         graph.edge(f"n{edge.source}", f"n{edge.target}", label=edge.label, style=style, tooltip=tooltip, **marked)
     return str(graph.source)
@@ -78,5 +86,5 @@ def _label(box: Box) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text inside a label; Graphviz takes no empty element, and reads a backslash as the start of an escape."""
+    """Text inside a label; Graphviz refuses an empty element, and reads a backslash as the start of an escape."""
     return escape(text).replace("\\", "&#92;") or " "

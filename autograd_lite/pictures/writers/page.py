@@ -1,19 +1,18 @@
 """The page of a picture: frames that open and close, each view laid out beforehand.
 
-One way down the frames is open at a time: a view for each frame, in which it and those around it are open and
+One path down the frames is open at a time: a view for each frame, in which it and those around it are open and
 all others are closed. So there are as many views as frames, and the page needs no layout of its own.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from autograd_lite.pictures.diagrams.collapsed import Closed, closed, levels
+from autograd_lite.pictures.arguments import uncollected
+from autograd_lite.pictures.diagrams.collapsed import collapse, frame_levels
 from autograd_lite.pictures.diagrams.diagram import Diagram
+from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.scene import scene
 from autograd_lite.pictures.writers.svg import svg
 
@@ -21,10 +20,16 @@ VIEWS = 48
 """Views that a page holds; frames beyond them, the innermost, do not open."""
 
 BOXES = 120
-"""Boxes of a view that a person still finds the way in."""
+"""Boxes of a view in which a reader still finds the way."""
 
 CLOSED = 60
 """Boxes of the view with every frame closed, above which the folded picture is the one to open and close."""
+
+
+def write(picture: Any, suffix: str, scale: float) -> bytes:
+    """A writer (see WRITERS); the text is that of `picture.html`."""
+    text: str = picture.html
+    return text.encode("utf-8")
 
 
 def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
@@ -35,31 +40,30 @@ def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
         wholes: makers of the picture with every frame open, from fine to coarse; the first that is not too large
             when its frames are closed is used.
     """
-    views = [f'<div class="view" id="view0">{picture.svg}</div>']
-    targets: dict[str, int] = {}
-    labels: dict[str, str] = {}
-    focus: dict[str, str] = {}
-    found = _views(wholes)
-    where = {opened: n for n, (opened, _) in enumerate(found, 1)}
+    with uncollected():
+        views = list(enumerate(_views(wholes), 1))
+    where = {view.opened: n for n, view in views}
+    # What the focus goes to after a click: by view and frame, the title of an open frame, the box of a closed one.
     titles = {
-        (n, frame): f"{picture.prefix}-{n}-frame{i}-title"
-        for n, (_, view) in enumerate(found, 1)
-        for i, frame in enumerate(view.frames)
+        (n, frame): f"{picture.prefix}-{n}-frame{i}-title" for n, view in views for i, frame in enumerate(view.frames)
     }
     boxes = {
         (n, frame): f"{picture.prefix}-{n}-box{box}"
-        for n, (_, view) in enumerate(found, 1)
+        for n, view in views
         for box, frames in view.boxes.items()
         for frame in frames
     }
-    for n, (opened, view) in enumerate(found, 1):
+    shown = [f'<div class="view" id="view0">{picture.svg}</div>']
+    targets: dict[str, int] = {}
+    labels: dict[str, str] = {}
+    focus: dict[str, str] = {}
+    for n, view in views:
         prefix = f"{picture.prefix}-{n}"
-        views.append(
-            f'<div class="view" id="view{n}" hidden>{svg(scene(view.diagram, picture.direction), prefix)}</div>'
-        )
+        drawn = svg(scene(view.diagram, picture.direction), prefix)
+        shown.append(f'<div class="view" id="view{n}" hidden>{drawn}</div>')
         for box, frames in view.boxes.items():
-            # Of several alike the next one opens, so that all have their turn.
-            following = next((i for i in frames if opened is None or i > opened), frames[0])
+            # Of several in one box the next one opens, so that each can be reached.
+            following = next((i for i in frames if view.opened is None or i > view.opened), frames[0])
             if following in where:
                 targets[f"{prefix}-box{box}"] = where[following]
                 labels[f"{prefix}-box{box}"] = f"Open {view.diagram.boxes[box].title}"
@@ -69,58 +73,43 @@ def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
             targets[f"{prefix}-frame{i}-title"] = where.get(around, 1)
             labels[f"{prefix}-frame{i}-title"] = f"Close {frame.title}"
             focus[f"{prefix}-frame{i}-title"] = boxes[where.get(around, 1), view.frames[i]]
-    data = {"targets": targets, "labels": labels, "focus": focus, "views": len(views)}
-    return document("page", picture.diagram.about, data, views="\n".join(views))
+    data = {"targets": targets, "labels": labels, "focus": focus, "views": len(shown)}
+    return document("page", picture.diagram.about, data, views="\n".join(shown))
 
 
-def _views(wholes: Sequence[Callable[[], Diagram]]) -> list[tuple[int | None, Closed]]:
-    """Which frame is open, None for none, and the picture with it."""
+class _View(NamedTuple):
+    """A diagram with one way down its frames open, to the frame `opened` (None: every frame is closed)."""
+
+    opened: int | None
+    diagram: Diagram
+    boxes: dict[int, tuple[int, ...]]
+    frames: tuple[int, ...]
+
+
+def _views(wholes: Sequence[Callable[[], Diagram]]) -> list[_View]:
     for n, make in enumerate(wholes, 1):
         whole = make()
         every = set(range(len(whole.frames)))
         if not every:
             return []
-        top = closed(whole, every)
-        if len(top.diagram.boxes) <= CLOSED or n == len(wholes):
-            views: list[tuple[int | None, Closed]] = [(None, top)]
-            level = levels(whole.frames)
-            for frame in sorted(every, key=level.__getitem__):
-                if len(views) < VIEWS:
-                    view = closed(whole, every.difference(_way(whole, frame)))
-                    if len(view.diagram.boxes) <= BOXES:
-                        views.append((frame, view))
-            return views
+        top = collapse(whole, every)
+        if len(top.diagram.boxes) > CLOSED and n < len(wholes):
+            continue
+        views = [_View(None, top.diagram, top.boxes, top.frames)]
+        level = frame_levels(whole.frames)
+        # Outer frames first, so that those beyond the last view are the innermost.
+        for frame in sorted(every, key=level.__getitem__):
+            if len(views) == VIEWS:
+                break
+            made = collapse(whole, every.difference(_around(whole, frame)))
+            if len(made.diagram.boxes) <= BOXES:
+                views.append(_View(frame, made.diagram, made.boxes, made.frames))
+        return views
     return []
 
 
-def _way(diagram: Diagram, frame: int | None) -> Iterator[int]:
+def _around(diagram: Diagram, frame: int | None) -> Iterator[int]:
     """A frame and those around it."""
     while frame is not None:
         yield frame
         frame = diagram.frames[frame].parent
-
-
-def document(name: str, title: str, data: Any, **parts: str) -> str:
-    """A page of its own: the body `name.html` with its parts, its style and script, and what the script reads."""
-    whole = {"title": escape(title), "body": filled(file(f"{name}.html"), parts), "data": safe(json.dumps(data))}
-    return filled(file("document.html"), whole | {"style": file(f"{name}.css"), "script": file(f"{name}.js")})
-
-
-def filled(text: str, parts: dict[str, str]) -> str:
-    """A page with its marks `<!--name-->` replaced, in one pass, so that no part is read for the marks of another."""
-    opening, *pieces = text.split("<!--")
-    found = [opening]
-    for piece in pieces:
-        name, _, rest = piece.partition("-->")
-        found += [parts[name], rest]
-    return "".join(found)
-
-
-def safe(data: str) -> str:
-    """JSON that may stand inside a script element."""
-    return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def file(name: str) -> str:
-    """The text of a file that lies beside this one."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

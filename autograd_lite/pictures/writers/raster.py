@@ -1,46 +1,47 @@
-"""A picture as PNG or PDF: our own scene painted by Matplotlib, else the DOT text painted by Graphviz."""
+"""A picture as PNG or PDF: our own scene rendered by Matplotlib, else the DOT text rendered by Graphviz."""
 
 from __future__ import annotations
 
 import io
 import shutil
 import warnings
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
 from autograd_lite.pictures.writers.scene import Curve, Rect, Scene, Text
 
 MOST_PIXELS, LONGEST = 1e8, 32_000.0
-"""Pixels of a PNG, and of one side of it: Matplotlib paints no longer one, and few programs open it."""
+"""Pixels of a PNG, and of one side of it: Matplotlib refuses a longer one, and few programs open it."""
 
 POINTS = 72.0
-"""Points to the inch: a pixel of the picture is a point of the page."""
+"""Points per inch: a pixel of the picture is a point of the page."""
 
 
-def painted(picture: Any, form: str, scale: float) -> bytes:
-    """The bytes of a file.
+def write(picture: Any, suffix: str, scale: float) -> bytes:
+    """A writer (see WRITERS), by the first renderer that is installed.
 
     Args:
         picture: a Picture.
-        form: "png" or "pdf".
-        scale: pixels of a PNG for one of the picture, whichever program paints it.
+        suffix: "png" or "pdf".
+        scale: pixels of a PNG for one of the picture, whichever program renders it.
 
     Raises:
-        RuntimeError: neither Matplotlib nor Graphviz is here; the message says what to install.
+        RuntimeError: neither Matplotlib nor Graphviz is installed; the message says what to install.
     """
     wide, high = picture.scene.width, picture.scene.height
     dpi = POINTS * min(scale, LONGEST / max(wide, high), sqrt(MOST_PIXELS / (wide * high)))
-    for paint in PAINTERS:
-        found = paint(picture, form, dpi)
+    for render in RENDERERS:
+        found = render(picture, suffix, dpi)
         if found is not None:
             return found
     raise RuntimeError(
-        f"save: a .{form} needs Matplotlib or Graphviz; run pip install 'autograd_lite[viz]', or save as .svg, "
+        f"save: a .{suffix} needs Matplotlib or Graphviz; run pip install 'autograd_lite[viz]', or save as .svg, "
         "which every browser opens"
     )
 
 
-def by_matplotlib(picture: Any, form: str, dpi: float) -> bytes | None:
+def by_matplotlib(picture: Any, suffix: str, dpi: float) -> bytes | None:
     """The scene, shape by shape; None without Matplotlib."""
     try:
         import matplotlib.style
@@ -49,18 +50,18 @@ def by_matplotlib(picture: Any, form: str, dpi: float) -> bytes | None:
         return None
     scene: Scene = picture.scene
     buffer = io.BytesIO()
-    # The style of the user's plots must not reach in here: with usetex a name would be TeX.
+    # Not in the style of the user's plots: with usetex, a name would be TeX.
     with matplotlib.style.context("default"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # it shows as a box, which is what we have
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # it is drawn as a box
         figure = Figure(figsize=(scene.width / POINTS, scene.height / POINTS), dpi=dpi, facecolor="white")
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_xlim(0, scene.width)
         axes.set_ylim(scene.height, 0)
         axes.set_axis_off()
-        shapes = [shape for group in scene.groups for shape in group.shapes]
+        shapes = [shape for element in scene.elements for shape in element.shapes]
         for order, shape in enumerate(shapes, 1):
             _paint(axes, shape, order)
-        figure.savefig(buffer, format=form, metadata={"CreationDate": None} if form == "pdf" else None)
+        figure.savefig(buffer, format=suffix, metadata={"CreationDate": None} if suffix == "pdf" else None)
     return buffer.getvalue()
 
 
@@ -106,29 +107,30 @@ def _paint(axes: Any, shape: Rect | Curve | Text, order: float) -> None:
         )
 
 
-def by_pygraphviz(picture: Any, form: str, dpi: float) -> bytes | None:
+def by_pygraphviz(picture: Any, suffix: str, dpi: float) -> bytes | None:
     """Graphviz in this process."""
     try:
         import pygraphviz
     except (ImportError, OSError):
         return None
-    found = pygraphviz.AGraph(string=_dot(picture, form, dpi)).draw(format=form, prog="dot")
+    found = pygraphviz.AGraph(string=_dot(picture, suffix, dpi)).draw(format=suffix, prog="dot")
     return bytes(found) if found else None
 
 
-def by_command(picture: Any, form: str, dpi: float) -> bytes | None:
+def by_command(picture: Any, suffix: str, dpi: float) -> bytes | None:
     """The `dot` command."""
     if shutil.which("dot") is None:
         return None
     import graphviz
 
-    return bytes(graphviz.Source(_dot(picture, form, dpi)).pipe(format=form))
+    return bytes(graphviz.Source(_dot(picture, suffix, dpi)).pipe(format=suffix))
 
 
-def _dot(picture: Any, form: str, dpi: float) -> str:
+def _dot(picture: Any, suffix: str, dpi: float) -> str:
     from autograd_lite.pictures.writers.dot import dot_text
 
-    return dot_text(picture.diagram, picture.direction, dpi if form == "png" else None)
+    return dot_text(picture.diagram, picture.direction, dpi if suffix == "png" else None)
 
 
-PAINTERS = [by_matplotlib, by_pygraphviz, by_command]
+RENDERERS: list[Callable[[Any, str, float], bytes | None]] = [by_matplotlib, by_pygraphviz, by_command]
+"""Tried in turn; each gives None where it is not installed."""

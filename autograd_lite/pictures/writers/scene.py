@@ -1,7 +1,7 @@
 """A picture as shapes: rectangles, curves, triangles and lines of text at their places.
 
 This is where the look is decided, once: colours, sizes, what stands where in a box. svg.py and
-paint.py only write down what they find here.
+raster.py only write down what they find here.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge
-from autograd_lite.pictures.layout.choice import place
-from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Placed, Point, Unplaced
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Share
+from autograd_lite.pictures.layout.choice import lay_out
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point
 from autograd_lite.pictures.writers.text_width import width
 
 BLUE, VERMILION = "#0072B2", "#D55E00"
@@ -29,15 +29,21 @@ TINTS = {
 FRAME_TINT, FRAME_LINE = "#5B6EA8", "#A9B3CF"
 
 
-SIZE, SMALL, ROW, PAD = 12.0, 11.0, 16.0, 7.0
+SIZE, SMALL, SYMBOL = 12.0, 11.0, 15.0
+"""Sizes of text: of titles and numbers, of labels and small print, of what a box does."""
 
-SYMBOL = 15.0
+ROW, PAD = 16.0, 7.0
+"""Between two lines of text in a box; between its text and its border."""
 
 SMALL_PRINT = ("note", "rule")
 
 MARGIN = 12.0
 
 HEAD = 7.0
+"""Length of the head of an arrow."""
+
+SMALLEST = 0.7
+"""How far a narrow page may scale a picture down before it scrolls: smaller, its text cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Text:
-    """One line; `y` is its base line. `part` tells what it is: title, symbol, f, g, local, frame, note."""
+    """One line; `y` is its base line. `part` names what it is: title, symbol, f, g, local, frame, rule, note."""
 
     x: float
     y: float
@@ -81,8 +87,8 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Shapes:
-    """Shapes that belong together: a box, an edge, a frame; `about` is their tooltip."""
+class Element:
+    """Shapes that belong together (SVG's <g>): a box, an edge, a frame; `about` is their tooltip."""
 
     id: str
     kind: str
@@ -96,7 +102,7 @@ class Scene:
 
     width: float
     height: float
-    groups: tuple[Shapes, ...]
+    elements: tuple[Element, ...]
     about: str
 
 
@@ -125,40 +131,40 @@ def scene(diagram: Diagram, direction: str) -> Scene:
     """
     slots = Counter(edge.target for edge in diagram.edges)
     sizes = [box_size(box, slots[i]) for i, box in enumerate(diagram.boxes)]
-    plan = Unplaced(
+    asked = LayoutInput(
         sizes,
         [(edge.source, edge.target, *label_size(edge)) for edge in diagram.edges],
         [(frame.parent, width(frame.title, SMALL, bold=True) + 4) for frame in diagram.frames],
         [box.frame for box in diagram.boxes],
         direction,
     )
-    placed = _moved(place(plan), MARGIN)
-    groups = [_frame(i, frame.title, placed) for i, frame in enumerate(diagram.frames)]
+    placed = _with_margin(lay_out(asked), MARGIN)
+    elements = [_frame(i, frame.title, placed) for i, frame in enumerate(diagram.frames)]
     titles = [_frame_title(i, frame.title, placed) for i, frame in enumerate(diagram.frames)]
-    groups += [
+    elements += [
         _edge(i, edge, arrow, diagram) for i, (edge, arrow) in enumerate(zip(diagram.edges, placed.arrows, strict=True))
     ]
-    groups += titles  # above the edges
-    groups += [
+    elements += titles  # above the edges
+    elements += [
         _box(i, box, at, size) for i, (box, at, size) in enumerate(zip(diagram.boxes, placed.boxes, sizes, strict=True))
     ]
     wide, high = placed.width, placed.height
     if diagram.note:
         lines = _wrapped(diagram.note, max(wide - 2 * MARGIN, 360.0))
         texts = tuple(Text(MARGIN, high + 4 + 15 * i, line, "note", SMALL, LINE) for i, line in enumerate(lines))
-        groups.append(Shapes("note", "note", diagram.note, texts))
+        elements.append(Element("note", "note", diagram.note, texts))
         wide = max(wide, *(width(line, SMALL) + 2 * MARGIN for line in lines))
         high += 15 * len(lines) + 2
-    return Scene(wide, high, tuple(groups), diagram.about)
+    return Scene(wide, high, tuple(elements), diagram.about)
 
 
-def _moved(placed: Placed, by: float) -> Placed:
-    """The same with a margin around it."""
+def _with_margin(placed: Layout, by: float) -> Layout:
+    """A layout with a margin around it."""
 
     def moved(point: Point) -> Point:
         return point[0] + by, point[1] + by
 
-    return Placed(
+    return Layout(
         placed.width + 2 * by,
         placed.height + 2 * by,
         tuple(map(moved, placed.boxes)),
@@ -167,26 +173,26 @@ def _moved(placed: Placed, by: float) -> Placed:
     )
 
 
-def _frame(i: int, title: str, placed: Placed) -> Shapes:
+def _frame(i: int, title: str, placed: Layout) -> Element:
     x0, y0, x1, y1 = placed.frames[i]
     rect = Rect(x0, y0, x1 - x0, y1 - y0, FRAME_TINT, FRAME_LINE, round=10.0, opacity=0.07)
-    return Shapes(f"frame{i}", "frame", title, (rect,))
+    return Element(f"frame{i}", "frame", title, (rect,))
 
 
-def _frame_title(i: int, title: str, placed: Placed) -> Shapes:
+def _frame_title(i: int, title: str, placed: Layout) -> Element:
     x0, y0, *_ = placed.frames[i]
     text = Text(x0 + 9, y0 + FRAME_TITLE - 3, title, "frame", SMALL, "#56618A", bold=True)
-    return Shapes(f"frame{i}-title", "frame-title", title, (text,))
+    return Element(f"frame{i}-title", "frame-title", title, (text,))
 
 
-def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Shapes:
+def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Element:
     (x, y), (w, h) = at, size
     left, top, right = x - w / 2, y - h / 2, x + w / 2
     stroke, thick = (INK, 3.0) if box.root else (LINE, 1.0)
     shapes: list[Rect | Curve | Text] = [Rect(left, top, w, h, TINTS[box.kind], stroke, thick)]
     if box.literal:
         shapes.append(Text(x, y + 4.5, box.lines[0][1], "f", SIZE, BLUE, "middle", bold=True))
-        return Shapes(f"box{i}", f"box {box.kind}", box.about, tuple(shapes))
+        return Element(f"box{i}", f"box {box.kind}", box.about, tuple(shapes))
     base = top + PAD + 9
     shapes.append(Text(left + PAD, base, box.title, "title", bold=True))
     if box.symbol:
@@ -196,25 +202,27 @@ def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Shapes:
         base += ROW
         plain = part in SMALL_PRINT
         shapes.append(Text(left + PAD, base, text, part, SMALL if plain else SIZE, colours[part], bold=not plain))
-    return Shapes(f"box{i}", f"box {box.kind}{' root' if box.root else ''}", box.about, tuple(shapes))
+    return Element(f"box{i}", f"box {box.kind}{' root' if box.root else ''}", box.about, tuple(shapes))
 
 
-def _edge(i: int, edge: Edge, arrow: Arrow, diagram: Diagram) -> Shapes:
-    colour = FAINT if edge.idle else LINE if edge.share is None else VERMILION
-    thick = 1.2 if edge.share is None else 1.6 + 3.0 * min(abs(edge.share), 1.0)
+def _edge(i: int, edge: Edge, arrow: Arrow, diagram: Diagram) -> Element:
+    share = edge.overlay if isinstance(edge.overlay, Share) else None
+    colour = FAINT if edge.idle else LINE if share is None else VERMILION
+    thick = 1.2 if share is None else 1.6 + 3.0 * min(abs(share.size), 1.0)
     points, head = _headed(arrow.points, 3.0 if diagram.boxes[edge.target].root else 1.5, HEAD + 1.8 * (thick - 1.2))
     x, y = arrow.label
     curve = Curve(points, colour, head, edge.idle, thick)
     if not edge.label:
-        return Shapes(f"edge{i}", "edge", edge.about, (curve,))
+        return Element(f"edge{i}", "edge", edge.about, (curve,))
     wide = width(edge.label, SMALL) + 2
     ground = Rect(x - wide / 2, y - 7, wide, 14, "#FFFFFF", opacity=0.9, round=4.0)  # so that no line runs through it
     label = Text(x, y + 4, edge.label, "local", SMALL, LINE if edge.idle else INK, "middle")
-    return Shapes(f"edge{i}", "edge", edge.about, (curve, ground, label))
+    return Element(f"edge{i}", "edge", edge.about, (curve, ground, label))
 
 
 def _headed(points: Sequence[Point], gap: float, size: float) -> tuple[tuple[Point, ...], tuple[Point, Point, Point]]:
     """The curve cut a little short, and a triangle of a size that ends it in the direction in which it arrives."""
+    # Back to the first point that is far enough away: the last ones may lie on each other, and have no direction.
     x, y = points[-1]
     dx, dy = 0.0, -1.0
     for px, py in reversed(points[:-1]):
@@ -239,7 +247,3 @@ def _wrapped(text: str, room: float) -> list[str]:
         else:
             lines[-1] = longer
     return lines
-
-
-SMALLEST = 0.7
-"""How small a narrow page may make a picture before it scrolls: smaller it could not be read."""

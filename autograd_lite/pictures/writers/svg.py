@@ -1,4 +1,4 @@
-"""A scene as SVG: a picture that stands in a page, in a file, or in an <img>.
+"""A scene as SVG: in a page, in a file, or in an <img>.
 
 No script, no style sheet and no reference between elements, since a style sheet in a picture would reach
 over the whole page. Every id begins with the picture's own prefix.
@@ -7,13 +7,20 @@ over the whole page. Every id begins with the picture's own prefix.
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
-from autograd_lite.pictures.writers.scene import SMALLEST, Curve, Rect, Scene, Shapes, Text
+from autograd_lite.pictures.writers.scene import SMALLEST, Curve, Element, Rect, Scene, Text
 
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 HALO = ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
 """Keeps an edge that passes behind a title from striking it through."""
+
+
+def write(picture: Any, suffix: str, scale: float) -> bytes:
+    """A writer (see WRITERS); the text is that of `picture.svg`."""
+    text: str = picture.svg
+    return text.encode("utf-8")
 
 
 def svg(scene: Scene, prefix: str) -> str:
@@ -26,21 +33,21 @@ def svg(scene: Scene, prefix: str) -> str:
     w, h = _n(scene.width), _n(scene.height)
     about = escape(scene.about)
     attributes = f'width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" aria-label="{about}" font-family="{FONT}"'
-    # A narrow page makes it smaller as long as it can be read, then scrolls.
+    # A narrow page scales it down as long as it can be read, then scrolls.
     style = f"max-width:100%;min-width:{_n(scene.width * SMALLEST)}px;height:auto"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" {attributes} style="{style}">',
         f"<title>{about}</title>",
         f'<rect class="ground" width="{w}" height="{h}" rx="8" fill="#FFFFFF"/>',
-        *(_group(group, prefix) for group in scene.groups),
+        *(_group(element, prefix) for element in scene.elements),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _group(group: Shapes, prefix: str) -> str:
-    shapes = "".join(_shape(shape) for shape in group.shapes)
-    return f'<g id="{prefix}-{group.id}" class="{group.kind}"><title>{escape(group.about)}</title>{shapes}</g>'
+def _group(element: Element, prefix: str) -> str:
+    shapes = "".join(_shape(shape) for shape in element.shapes)
+    return f'<g id="{prefix}-{element.id}" class="{element.kind}"><title>{escape(element.about)}</title>{shapes}</g>'
 
 
 def _shape(shape: Rect | Curve | Text) -> str:

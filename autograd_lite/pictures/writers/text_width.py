@@ -1,8 +1,4 @@
-"""Text for pictures: names made safe, numbers made short, and how wide a line will be.
-
-Names come from users and may hold anything. Everything here returns printable text; the writers
-(svg.py, dot_text.py) still escape what is markup in their own format.
-"""
+"""How wide a line of text will be, without a font: boxes are sized before anything is drawn."""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+"""What a notebook shows of a picture: an image, and around it a frame that it shows if it is trusted."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from typing import Any
+
+from autograd_lite.pictures.writers.scene import SMALLEST
+
+
+def image(picture: Any) -> str:
+    """The picture as an <img>, for where neither scripts nor frames are allowed."""
+    coded = base64.b64encode(picture.svg.encode("utf-8")).decode("ascii")
+    about = escape(picture.diagram.about)
+    return f'<img src="data:image/svg+xml;base64,{coded}" alt="{about}" style="max-width:100%">'
+
+
+def frame(page: str, inside: str, *, title: str, style: str, scripts: bool = False) -> str:
+    """A page in an <iframe>; a notebook that is not trusted drops the frame and keeps what is inside."""
+    allowed = "allow-scripts" if scripts else ""
+    return (
+        f'<iframe srcdoc="{escape(page)}" sandbox="{allowed}" title="{escape(title)}" style="{style}">{inside}</iframe>'
+    )
+
+
+def framed(picture: Any) -> str:
+    """The picture in a frame: JupyterLab shows a bare SVG as an image, without tooltips and wider than the page."""
+    wide, high = picture.scene.width, picture.scene.height
+    page = f"<!DOCTYPE html><style>body{{margin:0}}svg{{display:block}}</style>{picture.svg}"
+    size = f"width:{wide:.0f}px;max-width:100%;min-width:{SMALLEST * wide:.0f}px;aspect-ratio:{wide:.0f}/{high:.0f}"
+    style = f"{size};border:0;display:block"
+    return frame(page, image(picture), title=picture.diagram.about, style=style)
+
+
+NOTEBOOK = {"image/svg+xml": lambda picture: picture.svg, "text/html": framed}
+"""What a notebook is offered beside the text, by MIME type."""
