@@ -1,6 +1,6 @@
 """Plots of training and of functions, by Matplotlib: `ag.plot.*`.
 
-Each takes `ax=` to draw into, makes a figure of its own without it, and returns the Axes; nothing is shown or
+Each takes `ax=` to draw into, makes a new figure without it, and returns the Axes; nothing is shown or
 saved here. Matplotlib is imported when the first plot is drawn.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["activations", "contours", "decision_boundary", "gradients", "loss_sl
 
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's, which colour-blind readers tell apart."""
+"""Okabe and Ito's, which colour-blind readers can tell apart."""
 
 MARKERS = "osD^v<>"
 
@@ -59,7 +59,7 @@ def losses(history: Any, *, ax: Any = None, log: bool = False) -> Any:
         The Axes.
 
     Raises:
-        TypeError: history is none of these, or a loss is no number.
+        TypeError: history has another type, or a loss is not a number.
         ValueError: there is no loss in it, or log=True and none is above 0.
 
     Example:
@@ -105,7 +105,8 @@ def decision_boundary(
     """What a classifier says over the plane, with the examples on it.
 
     Args:
-        model: anything with `predict(X)`: scores of shape (n,) for two classes, (n, k) for k.
+        model: anything with `predict(X)`: scores of shape (n,) for two classes, (n, k) for k; or labels, as of an
+            estimator with `classes_`.
         X: examples, shape (n, 2).
         y: their labels, shape (n,).
         ax: Axes to draw into; a new figure without it.
@@ -116,8 +117,8 @@ def decision_boundary(
         The Axes.
 
     Raises:
-        TypeError: the model has no `predict`, or it gives no numbers.
-        ValueError: X has not two columns, the lengths differ, or resolution is below 2.
+        TypeError: the model has no `predict`, or it gives neither numbers nor labels.
+        ValueError: X does not have two columns, the lengths differ, or resolution is below 2.
 
     Example:
         >>> ax = ag.plot.decision_boundary(ag.Neuron(2, seed=0), [[0.0, 1.0], [1.0, 0.0]], [1, -1], resolution=5)
@@ -138,29 +139,31 @@ def decision_boundary(
     margin = np.where(high > low, 0.12 * (high - low), 1.0)
     ticks = [np.linspace(a, b, resolution) for a, b in zip(low - margin, high + margin, strict=True)]
     grid = np.stack(np.meshgrid(*ticks), axis=-1)
-    scores = np.asarray(model.predict(grid.reshape(-1, 2)))
-    if scores.dtype.kind not in "fiub":
-        raise TypeError(f"plot.decision_boundary: predict must give scores, got {scores.dtype} {scores.flat[0]!r}")
-    if scores.shape[:1] != (resolution**2,) or scores.ndim > 2:
+    predicted = np.asarray(model.predict(grid.reshape(-1, 2)))
+    classes = _classes_predicted(model, predicted, labels)
+    if classes is None and predicted.dtype.kind not in "fiub":
+        raise TypeError(
+            f"plot.decision_boundary: predict must give scores, got {predicted.dtype} {predicted.flat[0]!r}"
+        )
+    if predicted.shape[:1] != (resolution**2,) or predicted.ndim > (2 if classes is None else 1):
         raise ValueError(
             f"plot.decision_boundary: predict of {resolution**2} examples must give as many rows of scores, "
-            f"got shape {scores.shape}"
+            f"got shape {predicted.shape}"
         )
-    scores = scores.astype(float)
-    classes = np.unique(labels)
     ax = _axes(ax, "decision_boundary")
-    if scores.ndim == 1:
-        height = scores.reshape(grid.shape[:2]) - threshold
-        reach = max(float(np.abs(height[np.isfinite(height)]).max(initial=0.0)), 1e-12)
-        ax.contourf(*ticks, height, levels=np.linspace(-reach, reach, 21), cmap="RdBu", alpha=0.55)
-        if height.min() < 0 < height.max():
-            ax.contour(*ticks, height, levels=[0.0], colors="black", linewidths=1.2)
-        colours = [COLOURS[1], COLOURS[0]] if len(classes) == 2 else list(COLOURS)
+    colours = list(COLOURS)
+    shape = grid.shape[:2]
+    if classes is not None:
+        index = {label: i for i, label in enumerate(classes)}
+        _draw_regions(ax, ticks, np.array([index[x] for x in predicted.tolist()]).reshape(shape), len(classes))
+    elif predicted.ndim == 2:
+        _draw_regions(ax, ticks, predicted.astype(float).argmax(axis=1).reshape(shape), predicted.shape[1])
     else:
-        best = scores.argmax(axis=1).reshape(grid.shape[:2])
-        colours = list(COLOURS)
-        levels = np.arange(scores.shape[1] + 1) - 0.5
-        ax.contourf(*ticks, best, levels=levels, colors=[colours[i % 7] for i in range(scores.shape[1])], alpha=0.3)
+        _draw_heights(ax, ticks, predicted.astype(float).reshape(shape) - threshold)
+    if classes is None:
+        classes = np.unique(labels).tolist()
+        if predicted.ndim == 1 and len(classes) == 2:
+            colours = [COLOURS[1], COLOURS[0]]  # as the ground: vermilion below the threshold, blue above
     for i, label in enumerate(classes):
         points = rows[labels == label]
         style = {"color": colours[i % len(colours)], "marker": MARKERS[i % 7], "edgecolors": "white"}
@@ -169,6 +172,40 @@ def decision_boundary(
     ax.set_ylabel("x2")
     ax.legend(title="label", frameon=True, framealpha=0.85, loc="best")
     return ax
+
+
+def _classes_predicted(model: Any, predicted: Array, labels: Array) -> list[Any] | None:
+    """The classes of a model whose `predict` gives labels, those of `labels` included; None if it gives scores.
+
+    An estimator says so by `classes_`. Whole numbers that are all labels of three or more classes are labels too:
+    drawn as scores, class 2 would be "more of class 1".
+    """
+    import numpy as np
+
+    known = getattr(model, "classes_", None)
+    if known is None:
+        several = np.unique(labels)
+        whole = predicted.ndim == 1 and predicted.dtype.kind in "iu" and labels.dtype.kind in "iuf"
+        return several.tolist() if whole and len(several) > 2 and bool(np.isin(predicted, several).all()) else None
+    return list(dict.fromkeys([*np.asarray(known).tolist(), *np.unique(labels).tolist()]))
+
+
+def _draw_heights(ax: Any, ticks: Sequence[Array], height: Array) -> None:
+    """The score of two classes, from vermilion to blue, with a line where it is 0."""
+    import numpy as np
+
+    reach = max(float(np.abs(height[np.isfinite(height)]).max(initial=0.0)), 1e-12)
+    ax.contourf(*ticks, height, levels=np.linspace(-reach, reach, 21), cmap="RdBu", alpha=0.55)
+    if height.min() < 0 < height.max():
+        ax.contour(*ticks, height, levels=[0.0], colors="black", linewidths=1.2)
+
+
+def _draw_regions(ax: Any, ticks: Sequence[Array], best: Array, count: int) -> None:
+    """The class of each point of the grid, in the colours of the examples."""
+    import numpy as np
+
+    levels = np.arange(count + 1) - 0.5
+    ax.contourf(*ticks, best, levels=levels, colors=[COLOURS[i % 7] for i in range(count)], alpha=0.3)
 
 
 def activations(loss: Value, *, ax: Any = None) -> Any:
@@ -182,7 +219,7 @@ def activations(loss: Value, *, ax: Any = None) -> Any:
         The Axes, a histogram a layer, the first at the bottom.
 
     Raises:
-        TypeError: loss is no Value.
+        TypeError: loss is not a Value.
         ValueError: no node of the graph belongs to a module or a scope.
 
     Example:
@@ -208,7 +245,7 @@ def gradients(loss: Value, *, ax: Any = None, of: str = "outputs") -> Any:
         The Axes, a histogram a layer, the first at the bottom.
 
     Raises:
-        TypeError: loss is no Value.
+        TypeError: loss is not a Value.
         ValueError: no node of the graph belongs to a module or a scope, or `of` is neither of the two.
 
     Example:
@@ -239,7 +276,7 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
         The Axes, a line a layer.
 
     Raises:
-        TypeError: states is no list, or a state no dict.
+        TypeError: states is not a list, or a state is not a dict.
         ValueError: there are fewer than two states, one is empty, or their names differ.
 
     Example:
@@ -263,7 +300,7 @@ def update_ratios(states: Iterable[Mapping[str, float]], *, ax: Any = None) -> A
     if len(taken) < 2:
         raise ValueError(f"plot.update_ratios: two states make one step, got {len(taken)}")
     if not taken[0]:
-        raise ValueError("plot.update_ratios: the states are empty; has the model no parameters?")
+        raise ValueError("plot.update_ratios: the states are empty; does the model have any parameters?")
     for i, state in enumerate(taken):
         if state.keys() != taken[0].keys():
             raise ValueError(f"plot.update_ratios: state {i} has other parameters than state 0")
@@ -307,10 +344,10 @@ def contours(
         The Axes; the line of each path has its name as the label.
 
     Raises:
-        TypeError: f is no function of two numbers, or does not give a number, or no Value for the Values of a path;
-            optimizers is no dict, or a rule gives no optimizer.
+        TypeError: f is not a function of two numbers, or does not give a number, or not a Value for the Values of a
+            path; optimizers is not a dict, or a rule does not give an optimizer.
         ValueError: start is not two numbers, a range is not from a smaller to a larger number, resolution is below
-            2, steps or levels below 1, f is finite nowhere, or a path leaves the floats.
+            2, steps or levels below 1, f is finite nowhere, or a path overflows.
 
     Example:
         >>> ax = ag.plot.contours(lambda a, b: a**2 + 10 * b**2, start=(1, -2), steps=3,
@@ -381,9 +418,11 @@ def _path(f: Callable[[Any, Any], Any], start: Sequence[float], make: Any, steps
             )
         height.backward()
         if not all(np.isfinite(v.grad) for v in p):
-            raise ValueError(f"plot.contours: the path of {name!r} left the floats at step {len(points)}; lower its lr")
+            raise ValueError(f"plot.contours: the path of {name!r} overflowed at step {len(points)}; lower its lr")
         try:
-            with np.errstate(over="ignore"):  # refused by our optimizers, and of others above, in the next round
+            with np.errstate(
+                over="ignore"
+            ):  # our optimizers refuse it; for others it is refused above, in the next round
                 optimizer.step()
         except ValueError as error:
             raise ValueError(f"plot.contours: the path of {name!r}, step {len(points)}: {error}") from error
@@ -399,7 +438,7 @@ def loss_slice(
         L(a, b) = loss at w + a u + b v, with u and v of the length of w in each neuron
 
     Args:
-        model: a Module; its parameters are as before when this returns.
+        model: a Module; its parameters are restored when this returns.
         loss: a function of the model that gives its loss, such as `lambda m: mean over the examples`.
         ax: Axes to draw into; a new figure without it.
         span: a and b run from -span to span.
@@ -410,7 +449,7 @@ def loss_slice(
         The Axes.
 
     Raises:
-        TypeError: model is no Module.
+        TypeError: model is not a Module.
         ValueError: the model has no parameters, or resolution is below 2.
 
     Example:
@@ -434,6 +473,8 @@ def loss_slice(
     parameters = list(named.values())
     w = np.array([p._f for p in parameters])
     neuron = [name.rpartition(".w")[0] or name.rpartition(".b")[0] for name in named]
+    # Of the length of w neuron by neuron: a relu network may have large weights in one layer and small ones in the
+    # next, and a step that is small for the one would wipe out the other.
     directions = np.random.default_rng(seed).standard_normal((2, len(w)))
     for who in dict.fromkeys(neuron):
         inside = np.array([other == who for other in neuron])
@@ -460,7 +501,7 @@ def loss_slice(
     return ax
 
 
-# --- what they share -------------------------------------------------------------------------------------
+# --- helpers ---------------------------------------------------------------------------------------------
 
 
 def _check_resolution(resolution: Any, who: str) -> None:
@@ -473,7 +514,7 @@ def _check_function(f: Any, count: int, who: str, takes: str) -> None:
         raise TypeError(f"plot.{who} must be a function of {takes}, got {describe(f)}")
     try:
         signature = inspect.signature(f)
-    except ValueError:  # a builtin that does not tell
+    except ValueError:  # a builtin without a signature
         return
     try:
         signature.bind(*range(count))
@@ -482,7 +523,7 @@ def _check_function(f: Any, count: int, who: str, takes: str) -> None:
 
 
 def _label(name: Any) -> str:
-    """A name for a legend or an axis: dollar signs make no formula of it, and a `_` in front does not hide it."""
+    """A name for a legend or an axis, in which dollar signs are no TeX, and a `_` in front does not hide it."""
     text = printable(str(name)).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
@@ -509,13 +550,14 @@ def _layers(loss: Value, who: str, parameters: bool) -> dict[str, list[Value]]:
         raise TypeError(f"plot.{who}: expected a Value, the root of a graph, got {describe(loss)}")
     order = graph.toposort(loss)
     place = paths(order)
+    # A layer's output is what nodes outside of its neuron take; sums inside it are not.
     outside = {loss}
     for node in order:
         for x in graph.raw_operands(node):
             if x.__class__ is not float and place[id(x)][-1:] != place[id(node)][-1:]:
                 outside.add(x)
     found: dict[tuple[Scope, ...], list[Value]] = {}
-    computes: dict[tuple[Scope, ...], int] = {}  # where a layer's first node stands; a parameter may come earlier
+    computes: dict[tuple[Scope, ...], int] = {}  # the index of a layer's first node; a parameter may come earlier
     for i, node in enumerate(order):
         path = place[id(node)]
         layer = path[:-1] or path
@@ -528,6 +570,7 @@ def _layers(loss: Value, who: str, parameters: bool) -> dict[str, list[Value]]:
             f"plot.{who}: no node of this graph belongs to a layer; use ag.MLP, or record inside `with ag.scope(name)`"
         )
     inputs_first = sorted(found, key=lambda layer: computes.get(layer, 0))
+    # Two networks may each have a "layers[0]": then with what is around it.
     names = [layer[-1].name for layer in inputs_first]
     if len(set(names)) < len(names):
         names = [" / ".join(scope.name for scope in layer) for layer in inputs_first]
@@ -542,12 +585,13 @@ def _histograms(layers: Mapping[str, Sequence[float]], what: str, colour: str, a
     import numpy as np
 
     sizes = {layer: np.abs(np.array(xs, dtype=float)) for layer, xs in layers.items()}
-    shown_ = {layer: x[np.isfinite(x) & (x > 0)] for layer, x in sizes.items()}
-    every = np.concatenate(list(shown_.values()))
+    positive = {layer: x[np.isfinite(x) & (x > 0)] for layer, x in sizes.items()}
+    every = np.concatenate(list(positive.values()))
+    # At least a decade wide, or equal sizes would give bins of no width; within the floats at both ends.
     low, high = (np.log10(every.min()), np.log10(every.max())) if len(every) else (-1.0, 1.0)
     middle, half = (low + high) / 2, max((high - low) / 2, 0.5) * 1.08
     bins = np.logspace(max(middle - half, -323.0), min(middle + half, 308.0), 31)
-    for row, (layer, x) in enumerate(shown_.items()):
+    for row, (layer, x) in enumerate(positive.items()):
         counts, _ = np.histogram(x, bins)
         height = 0.8 * counts / max(counts.max(), 1)
         ax.fill_between(bins, row, row + np.append(height, 0.0), step="post", color=colour, alpha=0.35, linewidth=0)

@@ -311,3 +311,33 @@ def test_layers_of_one_name_are_told_apart_by_what_is_around_them():
 def test_a_model_without_parameters_has_no_slice():
     with pytest.raises(ValueError, match=r"Module.* has no parameters"):
         ag.plot.loss_slice(ag.Module(), lambda m: 1.0)
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], [0, 1, 2], ["no", "yes"], [0, 1]])
+def test_an_estimators_labels_are_drawn_as_regions_and_not_as_scores(names):
+    """`predict` of a classifier gives labels: drawn as scores, class 2 was "more of class 1", in other colours."""
+    X = [[float(i % len(names)) * 3.0, float(i % 2)] for i in range(12)]
+    y = [names[i % len(names)] for i in range(12)]
+
+    class Nearest:
+        classes_ = np.array(names)
+
+        def predict(self, X):
+            return self.classes_[np.clip(np.round(np.asarray(X)[:, 0] / 3.0), 0, len(names) - 1).astype(int)]
+
+    ax = ag.plot.decision_boundary(Nearest(), X, y, resolution=9)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(map(str, names))
+    regions, *examples = ax.collections
+    colours = [tuple(points.get_facecolor()[0][:3]) for points in examples]
+    assert [tuple(c[:3]) for c in regions.get_facecolor()] == colours
+    assert len(set(colours)) == len(names)
+
+
+def test_whole_numbers_that_are_labels_are_labels():
+    ax = ag.plot.decision_boundary(
+        predicting(lambda X: (X[:, 0] > 0.5).astype(int) + (X[:, 0] > 1.5)),
+        [[0, 0], [1, 1], [2, 0]],
+        [0, 1, 2],
+        resolution=9,
+    )
+    assert len(ax.collections[0].get_facecolor()) == 3

@@ -31,6 +31,9 @@ COMMUTATIVE = frozenset(
 )
 """Primitives of several operands whose picture says it all: their order does not matter, or is plain."""
 
+DIFFERENCES = {"_expdiff": "exp", "_logistic": "σ"}
+"""Internal primitives that are a function of a - b, and are written so: there is no `exp(a, b)`."""
+
 _PLACE = re.compile(r"v\d+")
 
 
@@ -66,10 +69,12 @@ def formula(node: Any, text: Any) -> str:
         return f"{type(node).__name__}({number(node._f)})"
     operands = raw_operands(node)
     n = len(operands)
-    if n == 2 and not row.variadic and row.symbol in INFIX:
+    if n == 2 and not row.variadic and (row.symbol in INFIX or row.name in DIFFERENCES):
         left, right = (text[x] for x in operands)
         left = f"({left})" if left.startswith("-") and row.symbol == "**" else left
         right = f"({right})" if right.startswith("-") else right
+        if row.name in DIFFERENCES:
+            return f"{DIFFERENCES[row.name]}({left} - {right})"
         return f"{left} {row.symbol} {right}"
     if n == 1 and row.name == "neg":
         inner = text[operands[0]]

@@ -1,6 +1,7 @@
 """Faults and bad input met by pictures: lines 32 to 34 of the table in docs/RELIABILITY.md."""
 
 import builtins
+import os
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -82,3 +83,36 @@ def test_fault_34_a_graph_too_large_to_read_is_folded_and_the_picture_says_so():
     assert "Folded:" in "".join(parsed(picture).itertext())
     assert "fold=False draws every value" in picture.diagram.note
     assert not ag.draw(network()).diagram.note
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf", "dot", "html", "step.html", "step.svg"])
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file(broken, suffix, monkeypatch, tmp_path):
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(b"the old one")
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, broken, full)
+    shown = ag.step(hostile_graph("x")) if suffix.startswith("step") else ag.draw(hostile_graph("x"))
+    with pytest.raises(OSError, match="No space left"):
+        shown.save(path)
+    assert path.read_bytes() == b"the old one"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_a_fifo_is_refused_and_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "x.svg")
+    with pytest.raises(ValueError, match="not a regular file but a device, a FIFO or a socket"):
+        ag.draw(hostile_graph("x")).save(tmp_path / "x.svg")
+    assert (tmp_path / "x.svg").is_fifo()
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "real.svg").write_text("old")
+    (tmp_path / "link.svg").symlink_to(tmp_path / "real.svg")
+    ag.draw(hostile_graph("x")).save(tmp_path / "link.svg")
+    assert (tmp_path / "link.svg").is_symlink()
+    assert (tmp_path / "real.svg").read_text().startswith("<svg")

@@ -1,7 +1,9 @@
 """Frames that open and close: what a closed one says, and the page in a real browser."""
 
+import contextlib
 import json
 import re
+import time
 from functools import cache
 
 import pytest
@@ -226,3 +228,25 @@ def test_without_scripts_the_page_shows_the_picture(browser, tmp_path):
     path = ag.draw(network()).save(tmp_path / "x.html")
     with opened(browser, path, java_script_enabled=False) as page:
         assert page.locator("svg").locator("visible=true").count() == 1
+
+
+@pytest.mark.parametrize("make", ["nested", "side by side"])
+def test_time_grows_with_the_frames_and_not_with_their_square(make):
+    def seconds(n):
+        y, ys = ag.Value(2.0), []
+        with contextlib.ExitStack() as stack:
+            for i in range(n):
+                if make == "nested":
+                    stack.enter_context(ag.scope(f"s{i}"))
+                    y = y * 1.01
+                else:
+                    with ag.scope(f"s[{i}]"):
+                        ys.append(ag.tanh(y * float(i)))
+        loss = ag.sum(ys) if ys else y
+        start = time.process_time()
+        assert ag.draw(loss).html
+        return time.process_time() - start
+
+    seconds(100)
+    n = 1000 if make == "side by side" else 4000
+    assert seconds(4 * n) < 10 * seconds(n)  # the square would be 16 times

@@ -21,6 +21,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.engine import graph
 from autograd_lite.engine.notation import printable
+from autograd_lite.pictures import writers
 from autograd_lite.pictures.diagrams.grouped import folded, name_pattern
 from autograd_lite.pictures.layout import by_graphviz, choice, geometry, layered, rows
 from autograd_lite.pictures.layout.geometry import LayoutInput
@@ -1067,3 +1068,116 @@ def test_misuse_names_the_argument_and_the_way_out():
         ag.draw(loss, fold="no")
     with pytest.raises(ValueError, match="the graphs differ, 1 box before and 11 now"):
         ag.draw(loss, compare=ag.draw(ag.Value(1.0)))
+
+
+# --- what is large in another way than in boxes -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deep", [11, 12, 13, 14, 30])
+@pytest.mark.parametrize("show", [ag.draw, ag.step, ag.quiz])
+def test_scopes_inside_each_other_with_nodes_in_each(deep, show):
+    """A chain of 13 was shortened and the 12 scopes around it were not: one frame had two parents, another nothing."""
+    y = ag.Parameter(1.0, name="w")
+    with contextlib.ExitStack() as stack:
+        for i in range(deep):
+            stack.enter_context(ag.scope(f"s{i}"))
+            y = ag.tanh(y)
+    shown = show(y)
+    diagram = (shown if show is ag.draw else shown.picture).diagram
+    assert len(diagram.frames) == min(deep, 12)
+    assert {box.frame for box in diagram.boxes} == set(range(len(diagram.frames)))
+    assert [frame.parent for frame in diagram.frames] == [None, *range(len(diagram.frames) - 1)]
+    middle = [frame.title for frame in diagram.frames if frame.title.startswith("…")]
+    assert middle == ([f"… {deep - 11} more frames …"] if deep > 12 else [])
+    ET.fromstring((shown if show is ag.draw else shown.picture).svg)
+
+
+def test_frames_that_branch_far_inside():
+    """The middle of a tree of scopes is decided for the tree, so that each frame has one parent."""
+    ends = []
+    for branch, deep in (("a", 20), ("b", 9), ("c", 14)):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(ag.scope("root"))
+            y = ag.Parameter(1.0)
+            for i in range(deep):
+                stack.enter_context(ag.scope(f"{branch}{i}"))
+                y = ag.tanh(y)
+            ends.append(y)
+    diagram = ag.draw(ag.sum(ends), fold=False).diagram
+    titles = [frame.title for frame in diagram.frames]
+    assert [title for title in titles if title.startswith("…")] == ["… 10 more frames …", "… 4 more frames …"]
+    assert "b8" in titles
+    assert set(range(len(titles))) <= {box.frame for box in diagram.boxes} | {f.parent for f in diagram.frames}
+
+
+@pytest.mark.parametrize("fold", [None, True, False])
+def test_very_many_edges_between_two_boxes_are_one_with_their_number(fold):
+    x = ag.Value(2.0, name="x")
+    picture = ag.draw(ag.sum([x] * 20_000), fold=fold)
+    (edge,) = picture.diagram.edges
+    assert (edge.count, edge.label) == (20_000, "20,000 × 1")
+    assert len(picture.svg) < 5_000
+    assert "20,000 × 1" in texts(parsed(picture), "local")
+    assert "20,000 × 1" in picture.dot
+    assert len(ag.draw(ag.sum([x] * 12)).diagram.edges) == 12
+    assert ag.draw(ag.sum([x] * 12)).diagram.note == ""
+    assert len(ag.draw(ag.sum([x] * 13)).diagram.edges) == 1
+
+
+def test_an_explained_path_through_many_edges_keeps_its_share():
+    x = ag.Value(2.0, name="x")
+    (edge,) = ag.draw(ag.sum([x] * 40), explain=x).diagram.edges
+    assert edge.label == "40 × 1  (12.5%)"  # of the 5 largest paths, which ag.explain keeps
+
+
+def test_few_boxes_with_very_many_edges_fold():
+    """60 nodes, each of which takes all before it, had 1,770 edges in 60 boxes: a black square."""
+    nodes = [ag.Value(1.0, name="x")]
+    for i in range(59):
+        nodes.append(ag.sum(nodes) * (1.0 + i))
+    picture = ag.draw(nodes[-1])
+    assert len(picture.diagram.edges) <= 240
+    assert "Folded" in picture.diagram.note
+    assert len(ag.step(nodes[-1]).picture.diagram.edges) < 1770
+    with pytest.raises(ValueError, match="too many for a sheet"):
+        ag.quiz(nodes[-1])
+    big = [ag.Value(1.0)]
+    for _ in range(110):
+        big.append(ag.sum(big))
+    with pytest.raises(ValueError, match=r"6,105 edges are more than fold=False draws \(5,000\)"):
+        ag.draw(big[-1], fold=False)
+    with pytest.raises(ValueError, match=r"6,105 edges are too many|111 boxes are too many"):
+        ag.quiz(big[-1])
+
+
+def test_every_writer_is_tried_and_an_unknown_suffix_names_them_all(tmp_path):
+    picture = ag.draw(slides())
+    for suffix in writers.WRITERS:
+        path = picture.save(tmp_path / f"x.{suffix.upper()}")
+        assert path.read_bytes() == writers.written(picture, suffix, 2.0)
+    with pytest.raises(ValueError, match=r"'x' must end in \.svg, \.png, \.pdf, \.dot or \.html"):
+        picture.save(tmp_path / "x")
+
+
+def test_a_format_is_an_entry_and_a_module(monkeypatch, tmp_path):
+    module = types.ModuleType("autograd_lite.pictures.writers.counting")
+    module.write = lambda picture, suffix, scale: f"{len(picture.diagram.boxes)} {suffix} {scale:g}".encode()
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(writers.WRITERS, "txt", "counting")
+    assert ag.draw(slides()).save(tmp_path / "x.txt", scale=3).read_bytes().endswith(b" txt 3")
+    with pytest.raises(ValueError, match=r"\.html or \.txt"):
+        ag.draw(slides()).save(tmp_path / "x.gif")
+
+
+def test_internal_functions_of_a_difference_are_written_as_one():
+    a, b = ag.Value(1.0, name="a"), ag.Value(-2.0, name="b")
+    text = str(ag.tape(ag.softmax([a, b])))
+    assert "exp(a - v" in text
+    assert "exp(a," not in text
+    assert "exp(a -" in ag.draw(ag.softmax([a, b])).svg
+
+
+def test_a_bare_number_has_no_local_gradient():
+    lines = str(ag.tape(ag.Value(-3.0, name="x") ** 2)).splitlines()
+    assert lines[-1].endswith("local=(-6, -)")
+    assert "nan" not in "".join(lines)
