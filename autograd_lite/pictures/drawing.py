@@ -102,7 +102,8 @@ def draw(
     _check_depth(depth)
     order = graph.toposort(*roots)
     boxes, edges = count_of(order), edges_of(order, BUNDLE)
-    if fold is False and (boxes > MOST or edges > MOST_EDGES):
+    could_unfold = boxes <= MOST and edges <= MOST_EDGES
+    if fold is False and not could_unfold:
         much, most = (f"{boxes:,} boxes", MOST) if boxes > MOST else (f"{edges:,} edges", MOST_EDGES)
         raise ValueError(
             f"draw: {much} are more than fold=False draws ({most:,}); leave fold out to have alike "
@@ -110,19 +111,13 @@ def draw(
         )
     small = readable(order, BUNDLE) if fold is None else not fold
     if explain is not None:
-        for name, given in (("depth", depth), ("compare", compare)):
-            if given is not None:
-                raise ValueError(
-                    f"draw: explain marks its paths on one graph with all frames open, and takes no {name}; "
-                    "leave one out, or draw two pictures"
-                )
+        _check_alone(depth, compare)
         return Picture(bundled(_explained(order, roots, explain, small)), direction, lambda: str(Tape(order, roots)))
 
     def fine() -> Diagram:
         return bundled(diagram_of(order, roots))
 
     def coarse() -> Diagram:
-        could_unfold = boxes <= MOST and edges <= MOST_EDGES
         with uncollected():
             # Few boxes may still have very many edges, as where each node takes all before it: fewer boxes then.
             for most in (FOLD_OVER, FOLD_OVER // 3, 1):
@@ -149,6 +144,15 @@ def _check_depth(depth: Any) -> None:
         raise TypeError(f"draw: depth must be a whole number of levels of frames, got {describe(depth)}")
     if depth is not None and depth < 0:
         raise ValueError(f"draw: depth must be 0 or more, got {depth}")
+
+
+def _check_alone(depth: Any, compare: Any) -> None:
+    for name, given in (("depth", depth), ("compare", compare)):
+        if given is not None:
+            raise ValueError(
+                f"draw: explain marks its paths on one graph with all frames open, and takes no {name}; "
+                "leave one out, or draw two pictures"
+            )
 
 
 def _if_unchanged(order: list[Value], make: Callable[[], Diagram], made: Diagram) -> Callable[[], Diagram]:
