@@ -670,12 +670,12 @@ MISTAKES = [
     # --- pictures
     *_slips("pictures/diagrams/diagram.py", "pictures golden stepper", (
         "a wrong number at an edge: the operand's value, not the local gradient",
-        "edges.append(Edge(source, here, i, (local, local),",
-        "edges.append(Edge(source, here, i, (x if x.__class__ is float else x._f,) * 2,",
+        "edges.append(Edge(source, here, slot, (local, local),",
+        "edges.append(Edge(source, here, slot, (x if x.__class__ is float else x._f,) * 2,",
     ), (
         "an edge missing: a * a drawn with one",
         "            if source is None:\n                continue\n",
-        "            if source is None or source in slots[:i]:\n                continue\n",
+        "            if source is None or source in sources[:slot]:\n                continue\n",
     ), (
         "a backward value shown though no pass has been made",
         "return all(backward_value(root) is not None for root in roots) and any(backward_value(v) for v in order)",
