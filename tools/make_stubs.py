@@ -48,6 +48,17 @@ def primitive(
     forward: str | Callable[..., float],
     partials: str | Callable[..., Any],
     symbol: str | None = None,
+    *,
+    infix: bool | None = None,
+    commutes: bool = False,
+    branch: bool = False,
+    zero_gradient: bool = False,
+    kinks: bool = True,
+    saturates: bool = False,
+    grows: bool = False,
+    logarithm: bool = False,
+    linear: bool = False,
+    rectifies: bool = False,
 ) -> Callable[..., Any]:
     """{primitive}"""
 '''

@@ -296,7 +296,7 @@ class Finder:
                 for old, new, text in rule_changes(rule.value):
                     self.add(node, "args", k, ast.Constant(text), old, new)
         for keyword in node.keywords:
-            if keyword.arg in ("flat", "branch"):
+            if keyword.arg in ("zero_gradient", "branch"):
                 self.add(keyword, "value", None, ast.Constant(False), f"{keyword.arg}=True", f"{keyword.arg}=False")
             elif keyword.arg == "defaults":
                 self.parts(keyword)

@@ -27,9 +27,6 @@ FIRST_STEP, SHRINK, STEPS = 2e-3, 8.0, 12
 
 EPSILON = 2.0**-52
 
-KINKED = ("abs", "leaky_relu", "elu", "hypot", "norm", "atan2", "cbrt")
-"""Rows with a kink, or a jump, that are neither branches nor flat."""
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -253,7 +250,7 @@ def _reason(
     same_way = len(nearer_low) == len(nearer_high) == len(low)
     for k, (a, b) in enumerate(zip(low, high, strict=True)):
         row = a._row
-        if row is None or not (row.branch or row.flat or row.name in KINKED or not row.builtin):
+        if row is None or not (row.branch or row.kinks):
             continue
         for slot, (d, e) in enumerate(zip(a.local_grads, b.local_grads, strict=True)):
             # a slope that jumps does so within half the step too; one that bends, as 2 * a does at 0, changes by half
@@ -261,7 +258,7 @@ def _reason(
                 change = nearer_high[k].local_grads[slot] - nearer_low[k].local_grads[slot]
                 if abs(change) < 0.75 * abs(e - d):
                     continue
-            if abs(d - e) > 0.01 * max(abs(d), abs(e)) or (row.flat and a._f != b._f):
+            if abs(d - e) > 0.01 * max(abs(d), abs(e)) or (row.zero_gradient and a._f != b._f):
                 what = f"its local gradient is {d:.4g}" if d != e else f"its value is {a._f:.4g}"
                 there = f"{e:.4g}" if d != e else f"{b._f:.4g}"
                 name = f" {a.name!r}" if a.name else ""

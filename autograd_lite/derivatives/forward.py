@@ -10,6 +10,7 @@ from autograd_lite.derivatives.reverse import accumulate, adjoint_graph, chain_p
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
+from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
 
 
@@ -80,11 +81,12 @@ def push_forward(nodes: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value,
 def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
     """The same walk where something is not finite: a factor of 0 contributes 0, and reverse mode settles the rest."""
     tangent = dict(seeds)
+    product = TABLE["_chain"].value  # a local gradient of 0 hands nothing on
     for node in nodes:
         if node._row is None or node in seeds:
             continue
         slots = zip(graph.raw_operands(node), node._local_grads, strict=True)
-        parts = [0.0 if d == 0.0 else d * tangent[x] for x, d in slots if type(x) is not float and x in tangent]
+        parts = [product(d, tangent[x]) for x, d in slots if type(x) is not float and x in tangent]
         if parts:
             tangent[node] = sum(parts)
     for root in roots:
@@ -122,12 +124,12 @@ def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value
         partials = local_gradients(row, operands, node, slots)
         used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
         if used:
-            t = tangent[node] = accumulate([chain_product(d, tangent[operands[i]], row.branch) for i, d in used])
+            t = tangent[node] = accumulate([chain_product(row.chain, d, tangent[operands[i]]) for i, d in used])
             finite = finite and isfinite(t._f if isinstance(t, Value) else t)
     if not finite:  # the backward pass knows the rules for 0 * inf
         for root in roots:
             adjoint = adjoint_graph(root, list(seeds), seeds)
             tangent[root] = functions.sum(
-                chain_product(g, t, False) for g, t in zip(adjoint, seeds.values(), strict=True)
+                chain_product(TABLE["_chain"], g, t) for g, t in zip(adjoint, seeds.values(), strict=True)
             )
     return tangent

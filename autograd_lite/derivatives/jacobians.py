@@ -60,7 +60,7 @@ class _Linear:
                 steps = [
                     (place[x], d)
                     for x, d in zip(graph.raw_operands(node), node.local_grads, strict=True)
-                    if type(x) is not float and x in place and not (row.flat and d == 0.0)
+                    if type(x) is not float and x in place and not (row.zero_gradient and d == 0.0)
                 ]
                 if not steps:
                     continue

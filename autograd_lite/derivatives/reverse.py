@@ -14,7 +14,7 @@ from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import notify_read
-from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.engine.rules import Row
 from autograd_lite.engine.value import Value, as_values, record
 
 
@@ -88,15 +88,14 @@ def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value]
         operands = graph.raw_operands(node)
         slots = [i for i, x in enumerate(operands) if type(x) is not float and x in needed]
         for i, d in zip(slots, local_gradients(row, operands, node, slots), strict=True):
-            if type(d) is float and d == 0.0 and (row.branch or isfinite(g if type(g) is float else g._f)):
+            if type(d) is float and d == 0.0 and (row.branch or isfinite(graph.data_of(g))):
                 continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
-            parts.setdefault(operands[i], []).append(chain_product(g, d, row.branch))
+            parts.setdefault(operands[i], []).append(chain_product(row.chain, g, d))
     return [adjoint.get(x, 0.0) for x in wanted]
 
 
-def chain_product(first: Any, second: Any, branch: bool) -> Any:
-    """first * second, and 0 where the first is 0, whatever the second; for a branch the other way round too."""
-    row = TABLE["_masked" if branch else "_chain"]
+def chain_product(row: Row, first: Any, second: Any) -> Any:
+    """first * second by the rule for zeros that a row's `chain` is, on Values and floats."""
     if type(first) is float and type(second) is float:
         return row.value(first, second)
     # 1 * x is x: without this the gradient of a sum would be longer than the sum
@@ -115,7 +114,7 @@ def accumulate(parts: list[Any]) -> Any:
 
 def local_gradients(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
     """A row's local derivatives in some of its operands, as Values."""
-    if row.flat:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
+    if row.zero_gradient:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
         return [node if d != d else d for d in map(node._local_grads.__getitem__, slots)]
     if not isinstance(row.partials, str):
         found = row.partials(*operands, node)
@@ -136,14 +135,8 @@ def _rule(row: Row, slot: int) -> Callable[..., Any]:
 def refuse_stale(nodes: Iterable[Value], fresh: Collection[Value] = ()) -> None:
     """Refuse if the data of a leaf has changed: a derivative as a graph would mix the old operands with the new."""
     for node in nodes:
-        operands = graph.raw_operands(node)
-        leaves = [x for x in operands if type(x) is not float and x._row is None and x not in fresh]
-        if node._row is None or not leaves:
-            continue
-        numbers = [x if type(x) is float else x._f for x in operands]
-        value, local = node._row.evaluate(numbers) if node._row.variadic else node._row.evaluate(*numbers)
-        # repr: NaN equals itself, and -0.0 is not 0.0
-        if repr((value, tuple(local))) != repr((node._f, node._local_grads)):
+        if graph.is_stale(node, fresh):
+            leaves = [x for x in graph.raw_operands(node) if type(x) is not float and x._row is None and x not in fresh]
             raise RuntimeError(
                 f"gradients(create_graph=True): the data of an operand of {node!r} has changed since "
                 f"it was computed (leaves: {', '.join(map(repr, leaves))}); compute the expression again"

@@ -1,8 +1,12 @@
-"""The backward pass: g(operand) += g(node) * local gradient, from the root to the leaves."""
+"""The backward pass: g(operand) += g(node) * local gradient, from the root to the leaves.
+
+`contributions` and `sweep` say it in full; `adjoints` is the same where all numbers are finite, and fast.
+`backward` adds the result to the gradients of the leaves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from math import isfinite
 from operator import add
@@ -14,35 +18,46 @@ from autograd_lite.engine.graph import MANY, Node
 from autograd_lite.engine.modes import mode, notify_read
 
 
-def backward(root: Node, gradient: float = 1.0) -> None:
-    """Add d(root)/d(leaf) to the `.grad` of every leaf and set it on every interior node.
+def contributions(nodes: Sequence[Node], adjoint: Mapping[Node, float]) -> Iterator[tuple[Node, int, Node, float]]:
+    """What each node hands on to its operands: (node, slot, operand, adjoint * local gradient), from the root down.
+
+    The product is that of `row.chain`, by which a zero adjoint and a branch that is not taken contribute 0.
 
     Args:
-        root: the Value to start from.
-        gradient: its own gradient.
-
-    Raises:
-        TypeError: root is no Node, or gradient is no real number.
-
-    Example:
-        >>> x = ag.Value(3.0)
-        >>> y = x * x
-        >>> y.backward()
-        >>> y.backward()
-        >>> x.grad, y.grad
-        (12.0, 1.0)
+        nodes: in topological order.
+        adjoint: the adjoint of every node, complete when its turn comes: whoever reads this adds up meanwhile.
     """
-    if not hasattr(root, "_da") and not hasattr(root, "_f"):
-        raise TypeError(f"backward: expected a Value, got {describe(root)}")
-    notify_read(root, "backward()")
-    adjoint = adjoints(root, as_float(gradient, "backward: gradient"))
-    leaves = [node for node in adjoint if node._a is None]
-    sums = map(add, map(gradient_of, leaves), map(adjoint.__getitem__, leaves))
-    at_once(map(adjoint.__setitem__, leaves, sums), map(setattr, adjoint, repeat("_grad"), adjoint.values()))
+    for node in reversed(nodes):
+        row = node._row
+        if row is None:
+            continue
+        product = row.chain.value
+        for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node._local_grads, strict=True)):
+            if type(x) is not float:
+                yield node, slot, x, product(adjoint[node], d)
+
+
+def sweep(nodes: Sequence[Node], gradient: float = 1.0) -> dict[Node, float]:
+    """The backward pass itself: g(operand) += g(node) * local gradient, over nodes in topological order, root last.
+
+    `mode.on_adjoint`, if set, is called for each contribution that makes an adjoint non-finite.
+    """
+    adjoint = dict.fromkeys(nodes, 0.0)
+    adjoint[nodes[-1]] = gradient
+    for node, slot, x, contribution in contributions(nodes, adjoint):
+        before = adjoint[x]
+        total = adjoint[x] = before + contribution
+        if mode.on_adjoint is not None and isfinite(before) and not isfinite(total):
+            mode.on_adjoint(node, slot, adjoint[node], total)
+    return adjoint
 
 
 def adjoints(root: Node, gradient: float = 1.0) -> dict[Node, float]:
     """d(root)/d(f_i), times gradient, for every Value that root was computed from; nothing is changed.
+
+    The special case of `sweep` in which all is finite, so that it may skip what only matters otherwise: it does not ask
+    whether a node is a branch (0 times a finite adjoint is 0) and reports nothing. Operands are taken out of their
+    slots in place. If anything turns out not to be finite, `sweep` does it all again.
 
     Args:
         root: the Value to start from.
@@ -53,7 +68,7 @@ def adjoints(root: Node, gradient: float = 1.0) -> dict[Node, float]:
     """
     adjoint = graph.toposort_into({}, root)
     adjoint[root] = gradient
-    many, number = MANY, float  # locals are read faster
+    many, number = MANY, float  # locals are read faster than globals
     for node, g in reversed(adjoint.items()):  # an entry is complete when its turn comes: all users stand behind it
         a = node._a
         if a is None or g == 0.0:  # an adjoint of 0 contributes nothing: behind a relu that is off, half of a graph
@@ -71,28 +86,32 @@ def adjoints(root: Node, gradient: float = 1.0) -> dict[Node, float]:
             if type(b) is not number:
                 adjoint[b] += g * node._db
     if not isfinite(sum(adjoint.values())):
-        return _careful_adjoints(adjoint, root, gradient)
+        return sweep(list(adjoint), gradient)
     return adjoint
 
 
-def _careful_adjoints(nodes: Iterable[Node], root: Node, gradient: float) -> dict[Node, float]:
-    """The same sweep where something is not finite: a branch that is not taken contributes nothing.
+def backward(root: Node, gradient: float = 1.0) -> None:
+    """Add d(root)/d(leaf) to the `.grad` of every leaf and set it on every interior node.
 
-    An adjoint of exactly 0 contributes 0 whatever the local gradient (not 0 * inf), and an operand that
-    a choice passed over gets 0 whatever the adjoint. Whoever listens (`mode.on_adjoint`) is told of each sum
-    that turns non-finite.
+    Args:
+        root: the Value to start from.
+        gradient: its own gradient.
+
+    Raises:
+        TypeError: root is not a Value, or gradient is not a real number.
+
+    Example:
+        >>> x = ag.Value(3.0)
+        >>> y = x * x
+        >>> y.backward()
+        >>> y.backward()
+        >>> x.grad, y.grad
+        (12.0, 1.0)
     """
-    adjoint = dict.fromkeys(nodes, 0.0)
-    adjoint[root] = gradient
-    for node in reversed(adjoint):
-        if node._row is None:
-            continue
-        g, branch = adjoint[node], node._row.branch
-        for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node._local_grads, strict=True)):
-            if type(x) is not float:
-                nothing = g == 0.0 or (branch and d == 0.0)
-                before = adjoint[x]
-                total = adjoint[x] = before + (0.0 if nothing else g * d)
-                if mode.on_adjoint is not None and isfinite(before) and not isfinite(total):
-                    mode.on_adjoint(node, slot, g, total)
-    return adjoint
+    if not hasattr(root, "_da") and not hasattr(root, "_f"):
+        raise TypeError(f"backward: expected a Value, got {describe(root)}")
+    notify_read(root, "backward()")
+    adjoint = adjoints(root, as_float(gradient, "backward: gradient"))
+    leaves = [node for node in adjoint if node._a is None]
+    sums = map(add, map(gradient_of, leaves), map(adjoint.__getitem__, leaves))
+    at_once(map(adjoint.__setitem__, leaves, sums), map(setattr, adjoint, repeat("_grad"), adjoint.values()))

@@ -12,11 +12,25 @@ from autograd_lite.engine.functions import VALUES, make_function, on_values
 from autograd_lite.engine.rules import TABLE, Row, define
 from autograd_lite.engine.value import Value
 
-# --- rows of the user's own -----------------------------------------------------------------------------
 
-
-def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None) -> Callable[..., Any]:
-    """Add a primitive of your own to the table; it is then drawn, checked and differentiated like ours.
+def primitive(
+    name: str,
+    forward: Any,
+    partials: Any,
+    symbol: str | None = None,
+    *,
+    infix: bool | None = None,
+    commutes: bool = False,
+    branch: bool = False,
+    zero_gradient: bool = False,
+    kinks: bool = True,
+    saturates: bool = False,
+    grows: bool = False,
+    logarithm: bool = False,
+    linear: bool = False,
+    rectifies: bool = False,
+) -> Callable[..., Any]:
+    """Add a user-defined primitive to the table; it is then drawn, checked, explained and differentiated like ours.
 
     Args:
         name: an identifier that no primitive of the library has.
@@ -25,14 +39,27 @@ def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None)
             if it takes one argument more) that returns a tuple, or one number for one operand; or expressions
             as text, separated by commas. Written with operators and functions of this library they
             serve derivatives of every order.
-        symbol: what pictures write in the box; the name unless told otherwise.
+        symbol: what pictures write in the box; the name by default.
+        infix: formulas write the symbol between the two operands, `a + b`; by default if one of ours of the same
+            symbol does.
+        commutes: f(a, b) = f(b, a), so a picture need not say which operand is which.
+        branch: it chooses among operands; one whose partial is 0 gets no gradient, even where an infinite one arrives.
+        zero_gradient: piecewise constant, so all its partials are 0 (or NaN); `diagnose` calls it a step.
+        kinks: its derivative may jump; where gradcheck fails it looks whether one is near. False if it is smooth.
+        saturates: its derivative falls to 0 far out; `diagnose` then calls it saturated.
+        grows: it overflows soon, as exp does; the advice is then to work with logarithms.
+        logarithm: it has a pole and is not defined beyond it, as log; the advice is to keep its operand away.
+        linear: linear in each operand; `diagnose` looks through it for the parameters of a unit.
+        rectifies: as an activation it lets about half of its inputs through; layers that name it start by He's rule.
 
     Returns:
         A function of Values and floats.
 
     Raises:
-        TypeError: a rule is neither text nor a function of a fixed number of positional arguments.
-        ValueError: the name is taken or no identifier, or forward and partials do not fit together.
+        TypeError: a rule is neither text nor a function of a fixed number of positional arguments, or one of the
+            other arguments is not a bool.
+        ValueError: the name is taken or not an identifier, forward and partials do not fit together, or it is infix and
+            does not have two operands.
 
     Example:
         >>> cube = ag.primitive("cube", lambda a: a * a * a, lambda a: 3 * a * a)
@@ -51,6 +78,25 @@ def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None)
         operands = _positional(forward, "forward")
     if not operands:
         raise ValueError(f"primitive {name!r}: forward has no operand")
+    if infix is None:
+        infix = len(operands) == 2 and any(row.infix and row.symbol == symbol for row in TABLE.values() if row.builtin)
+    facts: dict[str, Any] = {
+        "infix": infix,
+        "commutes": commutes,
+        "branch": branch,
+        "zero_gradient": zero_gradient,
+        "kinks": kinks,
+        "saturates": saturates,
+        "grows": grows,
+        "logarithm": logarithm,
+        "linear": linear,
+        "rectifies": rectifies,
+    }
+    for fact, holds in facts.items():
+        if not isinstance(holds, bool):
+            raise TypeError(f"primitive {name!r}: {fact} must be True or False, got {describe(holds)}")
+    if infix and len(operands) != 2:
+        raise ValueError(f"primitive {name!r}: infix needs two operands, and it has {len(operands)}")
     row = Row(
         name,
         symbol or name,
@@ -59,19 +105,20 @@ def primitive(name: str, forward: Any, partials: Any, symbol: str | None = None)
         _checked_partials(name, partials, operands),
         f"The user's primitive {name}.",
         builtin=False,
+        **facts,
     )
     return make_function(define(row))
 
 
 def _free_names(text: str, what: str) -> tuple[str, ...]:
-    """The names in a rule that are no function or constant of the language; ValueError if it is no expression."""
+    """The operands in a rule: names that the language does not have; ValueError if it is not an expression."""
     try:
         nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
     except SyntaxError as error:
-        raise ValueError(f"{what}: {text!r} is no expression ({error.msg})") from None
+        raise ValueError(f"{what}: {text!r} is not a valid expression ({error.msg})") from None
     for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not _known(node.func.id):
-            raise ValueError(f"{what}: {text!r} calls {node.func.id!r}, which is no primitive of the table")
+            raise ValueError(f"{what}: {text!r} calls {node.func.id!r}, which is not a primitive of the table")
     found = (node.id for node in nodes if isinstance(node, ast.Name))
     return tuple(dict.fromkeys(name for name in found if not _known(name)))
 
@@ -87,10 +134,10 @@ def _positional(rule: Any, what: str) -> tuple[str, ...]:
 
     try:
         parameters = inspect.signature(rule).parameters.values()
-    except ValueError:  # a builtin that does not tell
+    except ValueError:  # a builtin without a signature
         raise TypeError(
-            f"primitive: {what} does not tell its arguments, got {describe(rule)}; put it into a function of your own, "
-            "such as lambda a: max(a, 0.0)"
+            f"primitive: {what} has no signature to read its operands from, got {describe(rule)}; "
+            "wrap it in a function, such as lambda a: max(a, 0.0)"
         ) from None
     if any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
         raise TypeError(f"primitive: {what} must take a fixed number of positional arguments")
@@ -113,7 +160,7 @@ def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Ca
         ]
         if unknown:
             raise ValueError(
-                f"primitive {name!r}: partials uses {unknown[0]!r}, which is no operand ({', '.join(operands)})"
+                f"primitive {name!r}: partials uses {unknown[0]!r}, which is not an operand ({', '.join(operands)})"
             )
         given = len(ast.parse(f"({partials.strip()},)", mode="eval").body.elts)  # type: ignore[attr-defined]
         if given != n:

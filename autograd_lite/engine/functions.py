@@ -1,7 +1,8 @@
 """The table of primitives as operators, methods and functions of Values and floats.
 
 Every function here is made from its row, or checks its arguments and records a row: nothing states a
-rule a second time. Type checkers read signatures.pyi, which tools/make_stubs.py writes from the table.
+rule a second time. Each is made when it is first asked for (`__getattr__` of this module, `_Method` at Value).
+Type checkers read signatures.pyi, which tools/make_stubs.py writes from the table.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.kernels import CONSTANTS, HELPERS
 from autograd_lite.engine.primitives import LOG_SOFTMAX, SOFTMAX
-from autograd_lite.engine.rules import TABLE, Row, float_text, names_in, value_text
-from autograd_lite.engine.value import Value, hot, record
+from autograd_lite.engine.rules import FLOATS, TABLE, Row, float_text, names_in, value_text
+from autograd_lite.engine.value import Value, record
 
 # --- code made from rows: a primitive with its rule written out, since this is the hot path -----------
 
@@ -66,14 +67,22 @@ def {function}({signature}):
 """
 
 
+SEQUENCE = """
+def {function}(xs):
+    operands, graph = operands_of(xs, {name!r}, {empty})
+    return record(row_{name}, operands) if graph else float(value_{name}(operands))
+"""
+
+
 def make(template: str, row: Row, function: str, **names: Any) -> Callable[..., Any]:
     """The function that a template makes of a row."""
-    hot[f"row_{row.name}"], hot[f"value_{row.name}"] = row, row.value
-    partials = [float_text(text) for text in row.partial_texts()]
-    forward = float_text(row.forward) if isinstance(row.forward, str) else ""
+    FLOATS[f"row_{row.name}"], FLOATS[f"value_{row.name}"] = row, row.value
+    written_out = isinstance(row.forward, str) and not row.variadic
+    partials = [float_text(text) for text in row.partial_texts()] if written_out else []
+    forward = float_text(str(row.forward)) if written_out else ""
     made: dict[str, Any] = {}
     source = template.format(function=function, name=row.name, forward=forward, partials=partials, **names)
-    exec(compile(source, f"<primitive {row.name}>", "exec"), hot, made)
+    exec(compile(source, f"<primitive {row.name}>", "exec"), FLOATS, made)
     return _signed(made[function], row)
 
 
@@ -85,8 +94,10 @@ def make_operator(row: Row, function: str, reflected: bool = False) -> Callable[
 
 
 def make_function(row: Row) -> Callable[..., Any]:
-    """The public function of a row of fixed arity, on Values and floats in any mixture."""
+    """The public function of a row, on Values and floats in any mixture."""
     names = row.operands
+    if row.variadic:
+        return make(SEQUENCE, row, row.name, empty=row.empty is not None)
     if len(names) == 1 and isinstance(row.forward, str):
         return make(UNARY, row, row.name, a=names[0])
     required = len(names) - len(row.defaults)
@@ -111,22 +122,44 @@ def _signed(function: Callable[..., Any], row: Row) -> Callable[..., Any]:
 
 def documentation(row: Row) -> str:
     """The docstring of a row: what it is, its formula, its derivatives, an example worked out on the spot."""
-    rule = row.forward if isinstance(row.forward, str) else "a rule of your own"
-    lines = [row.about or f"The primitive {row.name}.", ""]
-    lines += [f"    {row.name}({', '.join(row.operands)}) = {rule}"]
-    lines += [f"    d/d{x} = {text}" for x, text in zip(row.operands, row.partial_texts(), strict=False)]
-    lines += ["", "Args:", *(f"    {x}: a Value or a real number." for x in row.operands)]
-    lines += ["", "Returns:", "    A Value if an operand is one, else a float.", "", "Raises:"]
-    lines += ["    TypeError: an operand is neither a Value nor a real number."]
+    lines = [row.about or f"The primitive {row.name}.", "", *_formula(row), "", "Args:"]
+    if row.variadic:
+        empty = "at least one" if row.empty is None else f"an empty sequence gives {row.empty}"
+        lines += [f"    xs: Values and real numbers, {empty}.", "", "Returns:"]
+        lines += ["    A Value if an element is one, else a float.", "", "Raises:"]
+        lines += ["    TypeError: xs is not a sequence, or an element is neither a Value nor a real number."]
+        lines += ["    ValueError: xs is empty."] if row.empty is None else []
+    else:
+        lines += [*(f"    {x}: a Value or a real number." for x in row.operands), "", "Returns:"]
+        lines += ["    A Value if an operand is one, else a float.", "", "Raises:"]
+        lines += ["    TypeError: an operand is neither a Value nor a real number."]
     if row.builtin and isinstance(row.forward, str):
-        sample = [example_point(interval) for interval in row.domain]
-        out, gradients = row.evaluate(*sample)
-        lines += ["", "Example:", f"    >>> ag.{row.name}({', '.join(map(repr, sample))})", f"    {out!r}"]
-        x = row.operands[0]
-        lines += [f"    >>> {x} = ag.Value({sample[0]!r})"]
-        call = ", ".join([x, *map(repr, sample[1:])])
-        lines += [f"    >>> ag.gradients(ag.{row.name}({call}), {x})", f"    {gradients[0]!r}"]
+        lines += ["", "Example:", *_example(row)]
     return "\n".join(lines)
+
+
+def _formula(row: Row) -> list[str]:
+    if row.variadic:
+        return [f"    {row.name}(xs) = {row.formula}"]
+    rule = row.forward if isinstance(row.forward, str) else "a user-defined rule"
+    slopes = [f"    d/d{x} = {text}" for x, text in zip(row.operands, row.partial_texts(), strict=False)]
+    return [f"    {row.name}({', '.join(row.operands)}) = {rule}", *slopes]
+
+
+def _example(row: Row) -> list[str]:
+    sample = row.example or [example_point(interval) for interval in row.domain]
+    out, gradients = row.evaluate(sample)
+    first, *others = map(repr, sample)
+    if row.variadic:
+        call = f"ag.{row.name}([{', '.join([f'ag.Value({first})', *others])}])"
+        return [f"    >>> y = {call}", "    >>> y.item(), y.local_grads", f"    {(float(out), tuple(gradients))!r}"]
+    x = row.operands[0]
+    lines = [
+        f"    >>> ag.{row.name}({', '.join([first, *others])})",
+        f"    {out!r}",
+        f"    >>> {x} = ag.Value({first})",
+    ]
+    return [*lines, f"    >>> ag.gradients(ag.{row.name}({', '.join([x, *others])}), {x})", f"    {gradients[0]!r}"]
 
 
 def example_point(interval: tuple[float, float]) -> float:
@@ -165,7 +198,7 @@ elements of an object array, and a few more."""
 
 def __getattr__(name: str) -> Any:
     """Make a function when it is first asked for."""
-    if name not in TABLE or TABLE[name].variadic:
+    if name not in TABLE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     function = globals()[name] = make_function(TABLE[name])
     return function
@@ -199,7 +232,7 @@ for _primitive, _python in OPERATORS.items():
 # --- n-ary: one sequence -----------------------------------------------------------------------------
 
 
-def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[Any, ...], bool]:
+def operands_of(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[Any, ...], bool]:
     """(operands, whether one is a Value) of a primitive of one sequence."""
     if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
         raise TypeError(f"{name}: takes one sequence of Values and numbers, got {describe(xs)}")
@@ -210,7 +243,7 @@ def _operands(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[
 
 
 def _element(x: Any, name: str, i: int) -> float:
-    """An element of a sequence as a float; one that is an array itself is refused with the way out."""
+    """An element of a sequence as a float; an array is refused, with a hint."""
     if getattr(x, "ndim", 0):
         arrays = f"np.{name}(xs) adds or multiplies arrays of Values, and " if name in ("sum", "prod") else ""
         raise TypeError(
@@ -220,163 +253,7 @@ def _element(x: Any, name: str, i: int) -> float:
     return as_float(x, f"{name}: element {i}")
 
 
-def _n_ary(name: str, xs: Iterable[Any], empty: bool = False) -> Any:
-    operands, graph = _operands(xs, name, empty)
-    return record(TABLE[name], operands) if graph else float(TABLE[name].value(operands))
-
-
-def sum(xs: Iterable[Any]) -> Any:
-    """The sum of a sequence as one node, exactly rounded.
-
-        sum(xs) = x1 + ... + xn,  d/dxi = 1
-
-    In a folded program it is a plain sum of floats; `fold` states the bound.
-
-    Args:
-        xs: Values and real numbers; an empty sequence gives 0.0.
-
-    Returns:
-        A Value if an element is one, else a float.
-
-    Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
-
-    Example:
-        >>> ag.sum([1.0, ag.Value(2.0), 3.0])
-        Value(6.0, op='sum')
-    """
-    return _n_ary("sum", xs, empty=True)
-
-
-def prod(xs: Iterable[Any]) -> Any:
-    """The product of a sequence as one node.
-
-        prod(xs) = x1 ... xn,  d/dxi = the product of the others
-
-    Args:
-        xs: Values and real numbers; an empty sequence gives 1.0.
-
-    Returns:
-        A Value if an element is one, else a float.
-
-    Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
-
-    Example:
-        >>> ag.prod([2.0, ag.Value(0.0), 3.0]).local_grads
-        (0.0, 6.0, 0.0)
-    """
-    return _n_ary("prod", xs, empty=True)
-
-
-def mean(xs: Iterable[Any]) -> Any:
-    """The arithmetic mean of a sequence as one node.
-
-        mean(xs) = (x1 + ... + xn) / n,  d/dxi = 1 / n
-
-    Args:
-        xs: Values and real numbers, at least one.
-
-    Returns:
-        A Value if an element is one, else a float.
-
-    Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
-        ValueError: xs is empty.
-
-    Example:
-        >>> ag.mean([1.0, ag.Value(2.0), 6.0])
-        Value(3.0, op='mean')
-    """
-    return _n_ary("mean", xs)
-
-
-def max(xs: Iterable[Any]) -> Any:
-    """The largest element of a sequence as one node; `maximum` takes two operands.
-
-        max(xs),  d/dxi = 1 / k for each of the k largest, 0 for the rest
-
-    Args:
-        xs: Values and real numbers, at least one.
-
-    Returns:
-        A Value if an element is one, else a float.
-
-    Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
-        ValueError: xs is empty.
-
-    Example:
-        >>> ag.max([1.0, ag.Value(3.0), 3.0]).local_grads
-        (0.0, 0.5, 0.5)
-    """
-    return _n_ary("max", xs)
-
-
-def min(xs: Iterable[Any]) -> Any:
-    """The smallest element of a sequence as one node; `minimum` takes two operands.
-
-        min(xs),  d/dxi = 1 / k for each of the k smallest, 0 for the rest
-
-    Args:
-        xs: Values and real numbers, at least one.
-
-    Returns:
-        A Value if an element is one, else a float.
-
-    Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
-        ValueError: xs is empty.
-
-    Example:
-        >>> ag.min([1.0, ag.Value(3.0)]).item()
-        1.0
-    """
-    return _n_ary("min", xs)
-
-
-def norm(xs: Iterable[Any]) -> Any:
-    """The Euclidean norm of a sequence as one node, without overflow on the way.
-
-        norm(xs) = sqrt(x1^2 + ... + xn^2),  d/dxi = xi / norm(xs), 0 at the origin
-
-    Args:
-        xs: Values and real numbers, at least one.
-
-    Returns:
-        A Value if an element is one, else a float.
-
-    Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
-        ValueError: xs is empty.
-
-    Example:
-        >>> ag.norm([ag.Value(3.0), 4.0])
-        Value(5.0, op='norm')
-    """
-    return _n_ary("norm", xs)
-
-
-def logsumexp(xs: Iterable[Any]) -> Any:
-    """The logarithm of a sum of exponentials as one node, without overflow.
-
-        logsumexp(xs) = log(exp(x1) + ... + exp(xn)),  d/dxi = softmax(xs)[i]
-
-    Args:
-        xs: Values and real numbers, at least one.
-
-    Returns:
-        A Value if an element is one, else a float.
-
-    Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
-        ValueError: xs is empty.
-
-    Example:
-        >>> ag.logsumexp([ag.Value(1000.0), 1000.0]).local_grads
-        (0.5, 0.5)
-    """
-    return _n_ary("logsumexp", xs)
+FLOATS["operands_of"] = operands_of
 
 
 def dot(xs: Iterable[Any], ys: Iterable[Any], bias: Any = None) -> Any:
@@ -392,18 +269,19 @@ def dot(xs: Iterable[Any], ys: Iterable[Any], bias: Any = None) -> Any:
         A Value if an element is one, else a float. Its operands are the x, then the y, then the bias.
 
     Raises:
-        TypeError: an argument is no sequence, or an element is neither a Value nor a real number.
+        TypeError: an argument is not a sequence, or an element is neither a Value nor a real number.
         ValueError: the lengths differ.
 
     Example:
         >>> ag.dot([ag.Value(3.0), ag.Value(1.0)], [1.0, 2.0], bias=0.5).item()
         5.5
     """
-    left, _ = _operands(xs, "dot: xs", empty=True)
-    right, _ = _operands(ys, "dot: ys", empty=True)
+    left, _ = operands_of(xs, "dot: xs", empty=True)
+    right, _ = operands_of(ys, "dot: ys", empty=True)
     if len(left) != len(right):
         raise ValueError(f"dot: xs has {len(left)} elements and ys has {len(right)}; they must be as many")
-    return _n_ary("dot", left + right if bias is None else (*left, *right, bias), empty=True)
+    operands, graph = operands_of(left + right if bias is None else (*left, *right, bias), "dot", empty=True)
+    return record(TABLE["dot"], operands) if graph else float(TABLE["dot"].value(operands))
 
 
 def softmax(xs: Iterable[Any]) -> list[Any]:
@@ -418,14 +296,14 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
         A list: Values if an element of xs is one, else floats.
 
     Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        TypeError: xs is not a sequence, or an element is neither a Value nor a real number.
         ValueError: xs is empty.
 
     Example:
         >>> ag.softmax([1000.0, 1000.0])
         [0.5, 0.5]
     """
-    return _list_rule(SOFTMAX)(_operands(xs, "softmax")[0])  # type: ignore[no-any-return]
+    return _list_rule(SOFTMAX)(operands_of(xs, "softmax")[0])  # type: ignore[no-any-return]
 
 
 def log_softmax(xs: Iterable[Any]) -> list[Any]:
@@ -440,14 +318,14 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
         A list: Values if an element of xs is one, else floats.
 
     Raises:
-        TypeError: xs is no sequence, or an element is neither a Value nor a real number.
+        TypeError: xs is not a sequence, or an element is neither a Value nor a real number.
         ValueError: xs is empty.
 
     Example:
         >>> ag.log_softmax([0.0, 1000.0])
         [-1000.0, 0.0]
     """
-    return _list_rule(LOG_SOFTMAX)(_operands(xs, "log_softmax")[0])  # type: ignore[no-any-return]
+    return _list_rule(LOG_SOFTMAX)(operands_of(xs, "log_softmax")[0])  # type: ignore[no-any-return]
 
 
 # --- the language of rows on Values -------------------------------------------------------------------
@@ -462,15 +340,22 @@ def _where(condition: Any, a: Callable[[], Any], b: Callable[[], Any]) -> Any:
 
 def _div(a: Any, b: Any) -> Any:
     """a / b by the operator of Values, or on two constants by the kernel, which does not raise."""
-    return hot["div"](a, b) if a.__class__ is float and b.__class__ is float else a / b
+    return FLOATS["div"](a, b) if a.__class__ is float and b.__class__ is float else a / b
 
 
 def _pow(a: Any, b: Any) -> Any:
     """a ** b, likewise."""
-    return hot["pow"](a, b) if a.__class__ is float and b.__class__ is float else a**b
+    return FLOATS["pow"](a, b) if a.__class__ is float and b.__class__ is float else a**b
 
 
-VALUES: dict[str, Any] = {**CONSTANTS, **HELPERS, "where": _where, "div": _div, "pow": _pow, "flat": lambda out: 0.0}
+VALUES: dict[str, Any] = {
+    **CONSTANTS,
+    **HELPERS,
+    "where": _where,
+    "div": _div,
+    "pow": _pow,
+    "zero_gradient": lambda out: 0.0,
+}
 """What a name in a rule means on Values (and on floats beside them); functions join when first needed."""
 
 
@@ -487,7 +372,6 @@ def _list_rule(text: str) -> Callable[..., Any]:
     return on_values(text, "xs")
 
 
-__all__ = [  # noqa: PLE0604
-    *(name for name in FUNCTIONS if name[0] != "_"),
-    "dot", "log_softmax", "logsumexp", "max", "mean", "min", "norm", "prod", "softmax", "sum",
-]  # fmt: skip
+__all__ = sorted(  # noqa: PLE0605
+    {"log_softmax", "softmax", *(name for name in TABLE if name[0] != "_" and name not in (*OPERATORS, "neg"))}
+)

@@ -1,7 +1,7 @@
 """Graphs as graphs: topological order and the fields of a node that a walk reads.
 
-No mathematics here, and no import from the package: a node is anything with the slots `_a`
-and `_b`, which hold its operands in one of four forms:
+No mathematics here, and no import from the package: a node is anything with a number `_f`, a row
+`_row` (None for a leaf), and the slots `_a` and `_b`, which hold its operands in one of four forms:
 
     _a is None              a leaf
     _b is None              one operand, _a
@@ -13,7 +13,7 @@ An operand that is a plain float is a constant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -32,6 +32,38 @@ def raw_operands(node: Node) -> tuple[Any, ...]:
     if b is None:
         return (a,)
     return a if b is MANY else (a, b)
+
+
+def data_of(x: Node) -> float:
+    """The number of an operand: that of a node, or the bare float itself."""
+    return x if type(x) is float else x._f
+
+
+def evaluate(node: Node, numbers: Mapping[Node, float]) -> float:
+    """The result of a node where its operands have other numbers; nothing is changed.
+
+    Args:
+        node: a node that is not a leaf.
+        numbers: the number of each operand that is a node.
+    """
+    xs = [x if type(x) is float else numbers[x] for x in raw_operands(node)]
+    return node._row.result(xs)  # type: ignore[no-any-return]
+
+
+def is_stale(node: Node, fresh: Collection[Node] = ()) -> bool:
+    """Whether a leaf among the operands has been changed since, so that the node would be another one now.
+
+    The first stale node of a topological order is found by this: before it no result can have changed.
+
+    Args:
+        node: any node; a leaf is never stale.
+        fresh: leaves that cannot have changed, which saves a look at their users.
+    """
+    operands = raw_operands(node)
+    if not any(type(x) is not float and x._row is None and x not in fresh for x in operands):
+        return False
+    out, local = node._row.evaluate([data_of(x) for x in operands])
+    return repr((out, tuple(local))) != repr((node._f, node._local_grads))  # as text, since NaN is not equal to NaN
 
 
 def toposort(*roots: Node, done: dict[Node, Any] | None = None) -> list[Node]:

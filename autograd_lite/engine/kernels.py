@@ -12,10 +12,7 @@ from autograd_lite.engine.rules import FLOATS
 inf, nan = math.inf, math.nan
 
 
-# --- float kernels: the C library's functions, made total -------------------------------------
-
-
-def _total(function: Callable[[float], float], poles: dict[float, float] | None = None) -> Callable[[float], float]:
+def _quiet(function: Callable[[float], float], poles: dict[float, float] | None = None) -> Callable[[float], float]:
     """`function` without its exceptions: its `poles`, NaN elsewhere outside its domain, inf on overflow."""
     infinite = poles or {}
 
@@ -31,7 +28,7 @@ def _total(function: Callable[[float], float], poles: dict[float, float] | None 
 
 
 def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
-    """A logarithm as above, asked before rather than caught after: a ** 2 takes one of a negative a."""
+    """The same of a logarithm; it tests first instead of catching, since a ** 2 takes one of a negative a."""
     return lambda a: function(a) if a > 0.0 else -inf if a == 0.0 else nan
 
 
@@ -110,7 +107,7 @@ def _expdiff(a: float, b: float) -> float:
     """exp(a - b), and 1 where they are equal, infinities included.
 
     exp multiplies a relative error of its argument by the argument, so what a - b lost in rounding is
-    found (Knuth's two-sum) and made good to first order (300 ulp at -600 otherwise).
+    found (Knuth's two-sum) and compensated to first order (300 ulp at -600 otherwise).
     """
     if a == b:
         return 1.0
@@ -201,8 +198,8 @@ def last(*steps: Any) -> Any:
     return steps[-1]
 
 
-def flat(out: float) -> float:
-    """The derivative of a step: 0, and NaN where the result is NaN."""
+def zero_gradient(out: float) -> float:
+    """The derivative of what is piecewise constant: 0, and NaN where the result is NaN."""
     return 0.0 if out == out else nan
 
 
@@ -219,26 +216,26 @@ FLOATS.update(
     {
         **CONSTANTS,
         **HELPERS,
-        "exp": _total(math.exp),
-        "expm1": _total(math.expm1),
+        "exp": _quiet(math.exp),
+        "expm1": _quiet(math.expm1),
         "log": _logarithm(math.log),
         "log2": _logarithm(math.log2),
         "log10": _logarithm(math.log10),
-        "log1p": _total(math.log1p, {-1.0: -inf}),
-        "sqrt": _total(math.sqrt),
+        "log1p": _quiet(math.log1p, {-1.0: -inf}),
+        "sqrt": _quiet(math.sqrt),
         "cbrt": _cbrt,
-        "sin": _total(math.sin),
-        "cos": _total(math.cos),
-        "tan": _total(math.tan),
-        "asin": _total(math.asin),
-        "acos": _total(math.acos),
+        "sin": _quiet(math.sin),
+        "cos": _quiet(math.cos),
+        "tan": _quiet(math.tan),
+        "asin": _quiet(math.asin),
+        "acos": _quiet(math.acos),
         "atan": math.atan,
-        "sinh": _total(math.sinh),
-        "cosh": _total(math.cosh),
+        "sinh": _quiet(math.sinh),
+        "cosh": _quiet(math.cosh),
         "tanh": math.tanh,
         "asinh": math.asinh,
-        "acosh": _total(math.acosh),
-        "atanh": _total(math.atanh, {1.0: inf, -1.0: -inf}),
+        "acosh": _quiet(math.acosh),
+        "atanh": _quiet(math.atanh, {1.0: inf, -1.0: -inf}),
         "erf": math.erf,
         "erfc": math.erfc,
         "abs": abs,
@@ -248,7 +245,7 @@ FLOATS.update(
         "hypot": _hypot,
         "div": _div,
         "pow": _pow,
-        "flat": flat,
+        "zero_gradient": zero_gradient,
         "_ndtr": _ndtr,
         "_gauss": _gauss,
         "_expdiff": _expdiff,

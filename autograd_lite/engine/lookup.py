@@ -26,10 +26,10 @@ def lookup(table: Sequence[Any], index: Any) -> Any:
         index: a whole number from 0, or a Value that holds one.
 
     Returns:
-        The row as a list, or the entry. NaN where a Value holds no index of the table.
+        The row as a list, or the entry. NaN where the number of a Value is not an index of the table.
 
     Raises:
-        TypeError: the table is no sequence, or the index is no number.
+        TypeError: the table is not a sequence, or the index is not a number.
         IndexError: a plain index is not whole, or outside the table.
         ValueError: the rows differ in length.
 

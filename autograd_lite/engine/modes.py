@@ -11,8 +11,6 @@ from autograd_lite.engine.atomic import at_once
 from autograd_lite.engine.graph import Node
 from autograd_lite.engine.rules import FLOATS
 
-# --- modes: what recording does beside recording ----------------------------------------------------
-
 
 class _Mode(threading.local):
     """This thread's settings; `FLOATS["special"]` counts the contexts that are open in any thread."""
@@ -29,7 +27,7 @@ mode = _Mode()
 _open: set[object] = set()
 
 tracing: set[object] = set()
-"""The functions that are being traced, in any thread: while there is none, a look at a number needs no second look."""
+"""The functions that are being traced, in any thread: while there is none, a read of a number need not be reported."""
 
 
 @contextmanager
@@ -64,7 +62,7 @@ def _count_open() -> None:
 
 @contextmanager
 def traced(tracer: Any) -> Iterator[None]:
-    """Let a tracer see what becomes of the numbers of Values: `guard`, `read` and `detach` (folding/tracing.py)."""
+    """Call a tracer for what becomes of the numbers of Values: `guard`, `read` and `detach` (folding/tracing.py)."""
     try:
         try:
             tracing.add(tracer)
@@ -77,7 +75,7 @@ def traced(tracer: Any) -> Iterator[None]:
 
 
 def notify_read(value: Node, what: str) -> None:
-    """Tell the tracer of this thread, if there is one, that a number is taken out of a Value."""
+    """Report to the tracer of this thread, if there is one, that a number is taken out of a Value."""
     if mode.tracer is not None:
         mode.tracer.read(value, what)
 

@@ -8,28 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import isnan
 from typing import Any
 
-from autograd_lite.engine.graph import raw_operands
-
-INFIX = frozenset(["+", "-", "*", "/", "**", ">", ">=", "<", "<=", "=="])
-"""Symbols that stand between two operands; everything else is written as a function."""
-
-COMMUTATIVE = frozenset(
-    [
-        "add",
-        "mul",
-        "equal",
-        "maximum",
-        "minimum",
-        "hypot",
-        "logaddexp",
-        "_chain",
-        "_masked",
-        "leaky_relu",
-        "elu",
-        "_gauss",
-    ]
-)
-"""Primitives of several operands whose picture says it all: their order does not matter, or is plain."""
+from autograd_lite.engine.graph import data_of, is_stale, raw_operands
 
 DIFFERENCES = {"_expdiff": "exp", "_logistic": "σ"}
 """Internal primitives that are a function of a - b, and are written so: there is no `exp(a, b)`."""
@@ -38,7 +17,7 @@ _PLACE = re.compile(r"v\d+")
 
 
 class Labels:
-    """What formulas call the nodes: the name where it is theirs alone, else `v` and the place in the order.
+    """What formulas call the nodes: the name where no other node has it, else `v` and the place in the order.
 
     A name that looks like such a place is not used, since `v3` must not mean two things.
     """
@@ -69,7 +48,7 @@ def formula(node: Any, text: Any) -> str:
         return f"{type(node).__name__}({number(node._f)})"
     operands = raw_operands(node)
     n = len(operands)
-    if n == 2 and not row.variadic and (row.symbol in INFIX or row.name in DIFFERENCES):
+    if row.infix or row.name in DIFFERENCES:
         left, right = (text[x] for x in operands)
         left = f"({left})" if left.startswith("-") and row.symbol == "**" else left
         right = f"({right})" if right.startswith("-") else right
@@ -98,7 +77,7 @@ class _Numbers:
     """Operands shown as their numbers."""
 
     def __getitem__(self, x: Any) -> str:
-        return number(x if x.__class__ is float else x._f)
+        return number(data_of(x))
 
 
 NUMBERS = _Numbers()
@@ -107,27 +86,18 @@ NUMBERS = _Numbers()
 def spelled(node: Any, labels: Labels) -> str:
     """The formula where the order of the operands matters, which a picture of edges alone leaves open; else ""."""
     row = node._row
-    if row is None or row.variadic or len(row.operands) < 2 or row.name in COMMUTATIVE:
+    if row is None or row.variadic or len(row.operands) < 2 or row.commutes or row.defaults:  # or plainly a setting
         return ""
     return printable(formula(node, labels), 30)
 
 
-def changed(node: Any) -> bool:
-    """Whether a leaf among the operands has other data now than when the node was computed."""
-    operands = raw_operands(node)
-    if not any(type(x) is not float and x._row is None for x in operands):
-        return False
-    numbers = [x if type(x) is float else x._f for x in operands]
-    return repr(node._row.value(numbers) if node._row.variadic else node._row.value(*numbers)) != repr(node._f)
-
-
 def mixed(order: Sequence[Any]) -> str:
-    """A sentence for those who would read numbers of two times as of one; "" where no leaf has changed since.
+    """A warning that the numbers are from before and after an update; "" where no leaf has changed since.
 
     Args:
         order: the nodes to look at.
     """
-    if any(node._row is not None and changed(node) for node in order):
+    if any(map(is_stale, order)):
         return "A leaf was changed after this was computed: the leaves show new data, the other numbers are older."
     return ""
 
@@ -136,7 +106,7 @@ def assignment(node: Any, labels: Labels) -> str:
     """A node with its formula, the numbers put in, and the result: `c = a * b = 2 * 3 = 6`."""
     if node._row is None:
         return f"{labels[node]} = {formula(node, labels)}"
-    if changed(node):
+    if is_stale(node):
         then = f"{labels[node]} = {formula(node, labels)} = {number(node._f)}"
         return f"{then} when it was computed; an operand has changed since"
     steps = [labels[node], formula(node, labels), formula(node, NUMBERS), number(node._f)]
@@ -152,8 +122,8 @@ TOOLTIP_NAME = 200
 def printable(text: str, limit: int = LONGEST_NAME) -> str:
     """Text with everything that does not print written as an escape, and its middle left out over `limit`.
 
-    Control characters and lone surrogates are no part of any XML file, and direction marks would turn the
-    rest of a label round; so they show as `\\x07` or `\\ud800`.
+    XML allows neither control characters nor lone surrogates, and direction marks would turn the rest of a
+    label round; so they show as `\\x07` or `\\ud800`.
 
     Example:
         >>> from autograd_lite.engine.notation import printable

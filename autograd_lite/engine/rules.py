@@ -4,14 +4,14 @@ A row's `forward` says what a primitive computes and its `partials` the local de
 operand, in plain arithmetic, the operands' names, `out` (the result) and other primitives.
 `where(condition, x, y)` chooses, and only there may `<`, `<=`, `>`, `>=` and `==` stand. On floats
 it evaluates the side that is taken; on Values it is the primitive `where`, so that the choice
-stays live. The rows themselves are in ops.py.
+stays live. The rows themselves are in primitives.py.
 """
 
 from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -19,12 +19,13 @@ inf = math.inf
 
 
 TABLE: dict[str, Row] = {}
-"""Every primitive by name: ops.py fills it, `ag.primitive` adds to it."""
+"""Every primitive by name: primitives.py fills it, `ag.primitive` adds to it."""
 
 
 FLOATS: dict[str, Any] = {}
-"""What a name in a rule means on floats: ops.py puts the kernels here, and each row is added by its name
-when a rule first needs it. (Code is made when it is first used: that keeps the import short.)"""
+"""The globals of all code that is made from the table, so what a name in a rule means on floats. kernels.py puts the
+float kernels here, a row joins by its name when a rule first needs it (code is made when it is first used, which keeps
+the import short), and value.py adds what the code of an operator calls beside its rule."""
 
 
 # --- text to code ---------------------------------------------------------------------------------
@@ -117,7 +118,7 @@ Rule = str | Callable[..., Any]
 
 
 class Row:
-    """One primitive: what it computes, its local derivatives, and what is promised of them.
+    """One primitive: what it computes, its local derivatives, and what else is known about it.
 
     Args:
         name: the public name (a leading underscore: internal, used by other rows).
@@ -127,6 +128,8 @@ class Row:
         partials: the texts of the local derivatives, one an operand, separated by commas (for `*xs`
             one text that gives a list), or a function of the operands and `out` that gives a tuple.
         about: one line of documentation.
+
+    How accurate it is:
         domain: for each operand the interval where accuracy is promised and tested; one for all of them.
         ulp: bounds of the result and of a local derivative, in units in the last place; for `*xs` of n operands
             times n / 2. Where the result or a factor in it is subnormal, the rounding of that comes on top.
@@ -134,11 +137,28 @@ class Row:
             that is not at 0.
         near: see `floor`.
         note: the reason, where `ulp` is not (2, 4) or there is a floor.
-        flat: piecewise constant; its derivative is 0 wherever there is one. Nothing goes through it, so it is a
-            `branch` too.
-        branch: chooses among operands; one that is not chosen gets nothing, whatever arrives.
+
+    How its derivative behaves:
+        branch: it chooses among operands; one that is not chosen gets nothing, whatever arrives.
+        zero_gradient: piecewise constant; its derivative is 0 wherever there is one. So it is a `branch` too.
+        kinks: its derivative jumps somewhere, though it is not a `branch`; `gradcheck` then looks for the place.
+        saturates: its derivative falls to 0 far out, on one side or on both; `diagnose` names it.
+        grows: it overflows soon; the advice is to work with logarithms.
+        logarithm: it has a pole and is not defined beyond it; the advice is to keep its operand away from there.
+        linear: linear in each operand: what a unit of a network is made of below its activation.
+        rectifies: as an activation it lets about half of its inputs through, so layers start by He's rule.
+
+    How it is written and computed:
+        infix: its symbol stands between its two operands, `a + b`.
+        commutes: the order of its operands does not matter, so a picture does not spell it out.
+        compares: the comparison that it computes, as a function of two floats.
+        role: what a folded program makes of it: "sum" and "product" join the sums of products, "reduction" is an
+            instruction of its own; "" for everything else, which is computed from its rule.
         defaults: values of the trailing operands that may be left out.
-        builtin: one of ours; a user's own row may be defined anew.
+        formula: for `*xs`: the result and the derivative as the documentation writes them.
+        example: for `*xs`: the numbers of the example in the documentation.
+        empty: for `*xs`: the result of an empty sequence, None where one is refused.
+        builtin: one of ours; a user-defined row may be defined anew.
     """
 
     def __init__(
@@ -155,9 +175,22 @@ class Row:
         floor: tuple[float, float] = (0.0, 0.0),
         near: Interval = (-inf, inf),
         note: str = "",
-        flat: bool = False,
         branch: bool = False,
+        zero_gradient: bool = False,
+        kinks: bool = False,
+        saturates: bool = False,
+        grows: bool = False,
+        logarithm: bool = False,
+        linear: bool = False,
+        rectifies: bool = False,
+        infix: bool = False,
+        commutes: bool = False,
+        compares: Callable[[float, float], bool] | None = None,
+        role: str = "",
         defaults: tuple[float, ...] = (),
+        formula: str = "",
+        example: tuple[float, ...] = (),
+        empty: float | None = None,
         builtin: bool = True,
     ) -> None:
         self.name, self.symbol, self.about, self.note = name, symbol, about, note
@@ -165,9 +198,12 @@ class Row:
         self.operands = tuple(operands.lstrip("*").split())
         self.forward, self.partials = forward, partials
         self.domain: tuple[Interval, ...] = domain if isinstance(domain[0], tuple) else (domain,) * len(self.operands)
-        self.ulp, self.floor, self.near, self.flat = ulp, floor, near, flat
-        self.branch = branch or flat
-        self.defaults, self.builtin = defaults, builtin
+        self.ulp, self.floor, self.near = ulp, floor, near
+        self.branch, self.zero_gradient, self.kinks = branch or zero_gradient, zero_gradient, kinks
+        self.saturates, self.grows, self.logarithm = saturates, grows, logarithm
+        self.linear, self.rectifies, self.infix, self.commutes = linear, rectifies, infix, commutes
+        self.compares, self.role, self.defaults = compares, role, defaults
+        self.formula, self.example, self.empty, self.builtin = formula, example, empty, builtin
         self.rules: dict[int, Callable[..., Any]] = {}  # partials on Values, compiled when first needed
 
     def __repr__(self) -> str:
@@ -186,20 +222,41 @@ class Row:
         FLOATS.setdefault(self.name, made)
         return made
 
-    @cached_property
-    def evaluate(self) -> Callable[..., Any]:
-        """(result, local gradients) on floats."""
-        forward, partials = self.value, self.partials
-        if not isinstance(partials, str):
+    def result(self, xs: Sequence[float]) -> float:
+        """The result at a sequence of floats, one for each operand."""
+        return self.value(xs) if self.variadic else self.value(*xs)  # type: ignore[no-any-return]
 
-            def evaluate(*numbers: float) -> tuple[float, tuple[float, ...]]:
-                out = forward(*numbers)
-                return out, partials(*numbers, out)
+    @cached_property
+    def evaluate(self) -> Callable[[Sequence[float]], tuple[float, Sequence[float]]]:
+        """(result, local gradients) at a sequence of floats, one for each operand."""
+        forward, partials = self.forward, self.partials
+        if not (isinstance(forward, str) and isinstance(partials, str)):
+            value, slopes = self.value, partials
+            assert callable(slopes)
+
+            def evaluate(xs: Sequence[float]) -> tuple[float, Sequence[float]]:
+                out = value(*xs)
+                return out, slopes(*xs, out)
 
             return evaluate
-        gradients = ", ".join(self.partial_texts())
-        both = f"last(out := {self.forward}, (out, {gradients if self.variadic else f'({gradients},)'}))"
-        return on_floats(both, *self.operands)
+        gradients = ", ".join(map(float_text, self.partial_texts()))
+        code = EVALUATE.format(
+            operands="xs" if self.variadic else f"{', '.join(self.operands)},",
+            forward=float_text(forward),
+            gradients=gradients if self.variadic else f"({gradients},)",
+        )
+        made: dict[str, Callable[..., Any]] = {}
+        exec(code, FLOATS, made)
+        return made["evaluate"]
+
+    @property
+    def chain(self) -> Row:
+        """The row by which an adjoint meets a local gradient of this one: their product, under the rule for zeros.
+
+        An adjoint of exactly 0 contributes 0 whatever the local gradient (not 0 * inf), and an operand that a branch
+        passed over, whose local gradient is 0, gets 0 whatever the adjoint.
+        """
+        return TABLE["_masked" if self.branch else "_chain"]
 
     def partial_texts(self) -> tuple[str, ...]:
         """The texts of the partials, one an operand (one in all for `*xs`, none for a rule that is a function)."""
@@ -210,6 +267,14 @@ class Row:
         body = ast.parse(f"({self.partials},)", mode="eval").body
         assert isinstance(body, ast.Tuple)
         return tuple(ast.unparse(part) for part in body.elts)
+
+
+EVALUATE = """
+def evaluate(xs):
+    {operands} = xs
+    out = {forward}
+    return out, {gradients}
+"""
 
 
 def _shown(rule: Rule) -> str:
@@ -227,18 +292,18 @@ def names_in(text: str) -> set[str]:
 
 
 def row_called(name: str) -> Row:
-    """The row called `name`; KeyError tells how to add one."""
+    """The row called `name`; KeyError says how to add one."""
     try:
         return TABLE[name]
     except KeyError:
         raise KeyError(
-            f"no primitive {name!r} in the table; if it is one of your own, define it with "
+            f"no primitive {name!r} in the table; if it is user-defined, define it with "
             f"ag.primitive({name!r}, ...) before loading"
         ) from None
 
 
 def define(row: Row) -> Row:
-    """Add a row of the user's own; one of ours is refused, an earlier one of theirs is replaced."""
+    """Add a user-defined row; one of ours is refused, an earlier user-defined one is replaced."""
     known = TABLE.get(row.name)
     if known is not None and known.builtin:
         raise ValueError(f"primitive: {row.name!r} is a primitive of autograd_lite already; choose another name")

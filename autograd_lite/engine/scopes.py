@@ -12,7 +12,7 @@ SomeNode = TypeVar("SomeNode", bound=Any)
 
 
 class Scope:
-    """A named region of a graph, drawn as a frame: a module, or a block of one's own.
+    """A named region of a graph, drawn as a frame: a module, or a user-defined block.
 
     Args:
         name: what the frame says.

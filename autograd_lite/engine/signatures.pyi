@@ -381,8 +381,19 @@ def primitive(
     forward: str | Callable[..., float],
     partials: str | Callable[..., Any],
     symbol: str | None = None,
+    *,
+    infix: bool | None = None,
+    commutes: bool = False,
+    branch: bool = False,
+    zero_gradient: bool = False,
+    kinks: bool = True,
+    saturates: bool = False,
+    grows: bool = False,
+    logarithm: bool = False,
+    linear: bool = False,
+    rectifies: bool = False,
 ) -> Callable[..., Any]:
-    """Add a primitive of your own to the table; it is then drawn, checked and differentiated like ours."""
+    """Add a user-defined primitive to the table; it is then drawn, checked, explained and differentiated like ours."""
 
 class _Methods:
     """The methods of Value that are made from the table."""

@@ -2,7 +2,7 @@
 
 A node holds what it computed: its result, its operands in order and the local gradient of each
 operand slot, at the point where it was evaluated. The operators are made from the table of
-primitives; the functions (`exp`, `maximum`, ...) are in functions.py, derivatives in diff.py.
+primitives; the functions (`exp`, `maximum`, ...) are in functions.py, the backward pass in backward.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.engine import graph
+from autograd_lite.engine.backward import backward
 from autograd_lite.engine.checks import as_float, describe, to_float
 from autograd_lite.engine.copying import Ancestors, rebuilt, saving_now
 from autograd_lite.engine.graph import MANY
@@ -208,8 +209,6 @@ class Value(_Methods):
 
         Source: Stanford CS221, "Machine learning: backpropagation", forward and backward values.
         """
-        from autograd_lite.engine.backward import backward
-
         backward(self, gradient)
 
     # -- how it shows itself
@@ -239,7 +238,7 @@ class Value(_Methods):
     def __float__(self) -> float:
         raise TypeError(
             "float() and the functions of math would drop the gradient of this Value: "
-            "use .item() for the number, or ag.exp and its kind in place of math.exp"
+            "use .item() for the number, or ag.exp, ag.log, ... in place of math's"
         )
 
     def __pos__(self) -> Value:
@@ -275,7 +274,7 @@ class Value(_Methods):
         """What subclasses add, in the form that pickle sets by itself."""
         return self.__dict__ if type(self).__dictoffset__ else None
 
-    # -- operators: made from the table below, named here for readers and type checkers
+    # -- operators: functions.py makes them from the table; named here for readers and type checkers
 
     __add__: Callable[[Value, Any], Value]
     __radd__: Callable[[Value, Any], Value]
@@ -337,7 +336,7 @@ class Literal(Value):
 
 
 def as_values(xs: Any, who: str, name: str, wanted: str) -> list[Value]:
-    """A sequence of Values as a list; TypeError says what `who` wanted, or which element of `name` is none."""
+    """A sequence of Values as a list; TypeError says what `who` wanted, or which element of `name` is not one."""
     if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
         raise TypeError(f"{who}: {wanted}, got {describe(xs)}")
     found = list(xs)
@@ -362,26 +361,19 @@ def record(row: Row, operands: tuple[Any, ...], numbers: Sequence[float] | None 
         numbers = [x if type(x) is float else x._f for x in operands]
     node = new(Value)
     node._row = row
-    if row.variadic:
-        node._f, node._da = row.evaluate(numbers)
-        node._a, node._b = operands, MANY
+    node._f, gradients = row.evaluate(numbers)
+    if row.variadic or len(operands) > 2:
+        node._a, node._b, node._da = operands, MANY, gradients
+    elif len(operands) == 2:
+        node._a, node._b = operands
+        node._da, node._db = gradients
     else:
-        node._f, gradients = row.evaluate(*numbers)
-        if len(operands) == 1:
-            node._a, node._b, node._da = operands[0], None, gradients[0]
-        elif len(operands) == 2:
-            node._a, node._b = operands
-            node._da, node._db = gradients
-        else:
-            node._a, node._b, node._da = operands, MANY, gradients
-    return finish_node(node) if hot["special"] else node
+        node._a, node._b, node._da = operands[0], None, gradients[0]
+    return finish_node(node) if FLOATS["special"] else node
 
 
-hot = FLOATS
-
-hot.update(
+FLOATS.update(
     special=0, Value=Value, new=new, to_float=to_float, as_float=as_float, finish_node=finish_node, record=record
 )
-"""The globals of the code that functions.py makes from the table: the float kernels and these. `special`
-counts the contexts that are open (no_grad, scope, ...), in any thread: while it is 0, a new node
-needs no second look."""
+"""What the code that functions.py makes from the table calls beside its rules. `special` counts the contexts that are
+open (no_grad, scope, ...), in any thread: while it is 0, a new node needs no second look."""

@@ -11,9 +11,7 @@ from autograd_lite.folding.scan import Scan
 
 Array = Any
 
-SUMS = ("add", "sum", "dot", "mean")
-
-PRODUCTS = ("mul", "_chain", "_masked")
+SUMS, PRODUCTS = ([row.name for row in TABLE.values() if row.role == role] for role in ("sum", "product"))
 
 
 class Terms:

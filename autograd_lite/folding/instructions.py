@@ -77,7 +77,7 @@ NO_ROWS = ("leaf", "literal", "=")
 """Instructions that are named after no row."""
 
 
-REDUCTIONS = ("max", "min", "norm")
+REDUCTIONS = [row.name for row in TABLE.values() if row.role == "reduction"]
 """Rows of one sequence that are instructions of their own: the others are written in these, sums and elementwise."""
 
 

@@ -76,7 +76,7 @@ def _handed_on(
                     to = builder.lanes_of(part.left)
                     yield part.left.source, Part("plain", part.factor, to, incoming, None)
                 continue
-            kind = "_masked" if TABLE[part.kind].branch else "_chain"
+            kind = TABLE[part.kind].chain.name
             for x, other in ((part.left, part.right), (part.right, part.left)):
                 if needed[x.source]:
                     to = builder.lanes_of(x)
@@ -85,9 +85,9 @@ def _handed_on(
     if instruction.op in ("leaf", "literal"):
         return
     row = TABLE[instruction.name if instruction.op == "=" else instruction.op]
-    if row.flat and not careful:
+    if row.zero_gradient and not careful:
         return
-    kind = "_masked" if row.branch else "_chain"
+    kind = row.chain.name
     if row.variadic:
         elements = instruction.args[-1]
         partial, owner = _of_elements(builder, row, Ref(k, None), instruction, elements)

@@ -33,8 +33,6 @@ MOST_TRACES = 32
 FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
 
-TESTS = {"less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge}
-
 
 class Tracer:
     """What watches the Values while a function is traced; value.py calls it.
@@ -62,7 +60,8 @@ class Tracer:
             return outcome
         if self._at is not None:
             now = [self._number(x) if isinstance(x, Value) else x for x in operands]
-            outcome = now[0] != 0.0 if name == "bool" else TESTS[name](*now)
+            test = None if name == "bool" else TABLE[name].compares
+            outcome = now[0] != 0.0 if test is None else test(*now)
         with changed_mode(recording=True):
             node = operands[0] if name == "bool" else record(TABLE[name], operands)
         self.guards.append((node, name, outcome))
@@ -107,11 +106,7 @@ class Tracer:
         at = self._at
         assert at is not None
         for x in graph.toposort(value, done=at) if value not in at else ():
-            if x._row is None:
-                at[x] = x._f
-            else:
-                xs = [a if a.__class__ is float else at[a] for a in graph.raw_operands(x)]
-                at[x] = x._row.value(xs) if x._row.variadic else x._row.value(*xs)
+            at[x] = x._f if x._row is None else graph.evaluate(x, at)
         return at[value]
 
 

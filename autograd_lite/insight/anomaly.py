@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 
 from autograd_lite.engine.functions import VALUES
 from autograd_lite.engine.modes import changed_mode, mode
-from autograd_lite.engine.value import Value, hot
+from autograd_lite.engine.rules import FLOATS
+from autograd_lite.engine.value import Value
 from autograd_lite.insight.remedies import of_adjoint, of_value
 
 _sources: WeakKeyDictionary[Value, tuple[str, int]] = WeakKeyDictionary()
@@ -115,7 +116,7 @@ def _remember(node: Value) -> None:
 
 def _is_ours(names: dict[str, Any]) -> bool:
     module = names.get("__name__") or ""
-    return module.partition(".")[0] == "autograd_lite" or names is hot or names is VALUES
+    return module.partition(".")[0] == "autograd_lite" or names is FLOATS or names is VALUES
 
 
 def badness(x: float) -> int:

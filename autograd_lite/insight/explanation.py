@@ -255,9 +255,8 @@ def _followed(loss: Value, w: Value, rank: int, best: dict[Value, list[tuple[flo
 def _multiplied(steps: list[Step] | tuple[Step, ...]) -> float:
     product = 1.0
     for node, _, d in steps:
-        if product == 0.0 or (d == 0.0 and node._row is not None and node._row.branch):
-            return 0.0
-        product *= d
+        assert node._row is not None
+        product = node._row.chain.value(product, d)
     return product
 
 

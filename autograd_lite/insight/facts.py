@@ -19,14 +19,16 @@ from autograd_lite.engine.notation import Labels, assignment
 from autograd_lite.engine.value import Parameter, Value, as_values
 from autograd_lite.insight.remedies import number_at
 
-ADDING = ("dot", "add", "sub", "sum", "mul", "neg")
-"""Operations that a unit is made of, below its activation."""
-
 FLAT = 1e-3
 """A slope of a squashing function under which it counts as saturated."""
 
 LONGEST_FORMULA = 160
 """Characters of a formula; of a longer one the middle is left out."""
+
+
+def _is_linear(node: Value) -> bool:
+    """Whether it is one of the operations that a unit is made of, below its activation."""
+    return node._row is not None and node._row.linear
 
 
 @dataclass
@@ -205,7 +207,7 @@ class Facts:
         found: set[Value] = set()
         for node in self.order:
             if (node in self.watched and self.adjoint[node] != 0.0) or (
-                node.op in ADDING and any(x in found for x in graph.raw_operands(node) if type(x) is not float)
+                _is_linear(node) and any(x in found for x in graph.raw_operands(node) if type(x) is not float)
             ):
                 found.add(node)
         return found
@@ -220,7 +222,7 @@ class Facts:
                 if node in seen:
                     continue
                 seen[node] = None
-                if node.op in ADDING:
+                if _is_linear(node):
                     stack.extend(x for x in reversed(graph.raw_operands(node)) if type(x) is not float)
         return [node for node in seen if node in self.watched]
 

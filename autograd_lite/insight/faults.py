@@ -21,7 +21,6 @@ from autograd_lite.engine.value import Parameter, Value
 from autograd_lite.insight.anomaly import badness
 from autograd_lite.insight.facts import FLAT, Chain, Facts
 from autograd_lite.insight.remedies import (
-    SATURATING,
     local_gradient,
     number_at,
     numbers,
@@ -173,9 +172,11 @@ ZERO: tuple[Fault, ...] = (flat_softmax, cancelled, chain_underflow, relu_at_0, 
 def saturated_unit(facts: Facts, p: Value) -> Blame | None:
     """The smallest factor is the slope of a squashing function far out: a fault whatever the size of the gradient."""
     chain = facts.chain[p]
-    if chain.least_at is None or chain.least >= log(FLAT) or chain.least_at[0].op not in SATURATING:
+    if chain.least_at is None or chain.least >= log(FLAT):
         return None
     node, slot = chain.least_at
+    if node._row is None or not node._row.saturates:
+        return None
     return Blame(node, *saturated(node.op, number_at(node, slot), local_gradient(node, slot)))
 
 

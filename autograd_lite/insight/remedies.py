@@ -14,18 +14,6 @@ from autograd_lite.engine.value import Value
 Words = tuple[str, str]
 """(mechanism, advice)."""
 
-LOGS = ("log", "log2", "log10", "log1p")
-
-GROWING = ("exp", "expm1", "sinh", "cosh", "pow")
-
-CHOICES = ("max", "min", "maximum", "minimum", "where")
-
-SATURATING = (
-    "sigmoid", "tanh", "erf", "erfc", "atan", "log_sigmoid", "softplus", "silu", "gelu", "elu", "_logistic", "_ndtr",
-)  # fmt: skip
-"""Rows whose derivative falls to 0 far out, on one side or on both."""
-
-
 POSITIVE = "keep its argument above 0 (ag.log(x + 1e-12), ag.log1p), or use a loss that takes logits (ag.log_softmax)"
 
 LOGITS = "ag.logsumexp, ag.log_softmax, ag.softplus and the losses on logits do the same without overflow"
@@ -47,7 +35,7 @@ CHECK_DOMAIN = "check what goes in, or choose with ag.where(ag.greater(x, 0.0), 
 
 def numbers(node: Value) -> list[float]:
     """The operands of a node as floats."""
-    return [x if type(x) is float else x._f for x in graph.raw_operands(node)]
+    return [graph.data_of(x) for x in graph.raw_operands(node)]
 
 
 def number_at(node: Value, slot: int) -> float:
@@ -63,12 +51,13 @@ def local_gradient(node: Value, slot: int) -> float:
 
 def of_value(node: Value) -> Words:
     """Why the result of a node is not finite."""
-    op, xs, out = node.op, numbers(node), node._f
+    op, row, xs, out = node.op, node._row, numbers(node), node._f
+    assert row is not None
     if any(isnan(x) for x in xs):
         return "an operand is NaN", "look where that came from"
-    if op in LOGS and xs[0] == (-1.0 if op == "log1p" else 0.0):
+    if row.logarithm and isinf(out):
         return f"{op} of {xs[0]:g}", POSITIVE
-    if op in LOGS:
+    if row.logarithm:
         return f"{op} of the negative number {xs[0]:g}", POSITIVE
     if op == "div" and xs[1] == 0.0:
         what = "0 / 0" if xs[0] == 0.0 else "division by 0"
@@ -85,7 +74,7 @@ def of_value(node: Value) -> Words:
     if op == "pow" and xs[0] < 0.0 and isnan(out):
         return f"the negative number {xs[0]:g} to the power of {xs[1]:g}", "take abs(x) ** p, or a whole exponent"
     if isinf(out) and all(isfinite(x) for x in xs):
-        advice = LOGITS if op in GROWING else "scale what goes in; products of many: add logarithms instead"
+        advice = LOGITS if row.grows else "scale what goes in; products of many: add logarithms instead"
         return f"overflow, {op} of {', '.join(f'{x:.6g}' for x in xs[:3])}", advice
     if isnan(out):
         return f"{op} is not defined at {', '.join(f'{x:.6g}' for x in xs[:3])}", CHECK_DOMAIN
@@ -94,10 +83,11 @@ def of_value(node: Value) -> Words:
 
 def of_adjoint(node: Value, slot: int, adjoint: float) -> Words:
     """Why adjoint * local gradient is not finite at an operand slot."""
-    op, local, x = node.op, local_gradient(node, slot), number_at(node, slot)
+    op, row, local, x = node.op, node._row, local_gradient(node, slot), number_at(node, slot)
+    assert row is not None
     if isnan(local):
         return f"{op} has no derivative at {x:g}", CHECK_DOMAIN
-    if isinf(local) and op in LOGS:
+    if isinf(local) and row.logarithm:
         return f"the slope of {op} at {x:g} is infinite (log of 0)", POSITIVE
     if isinf(local):
         advice = "keep its argument away from that point (ag.sqrt(x + 1e-12), ag.norm and ag.hypot are safe at 0)"
@@ -124,15 +114,15 @@ def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
         return "dead relu", f"the relu gets {x:.4g}: it is off, and lets no gradient back", RELU
     if op == "clamp":
         return "clamped", f"clamp holds {x:.4g} at its bound", "clamp only what is reported, not what is trained"
-    if row.flat:
+    if row.zero_gradient:
         return (
             "a step",
             f"{op} is piecewise constant: its derivative is 0 everywhere",
             "use a smooth stand-in: ag.sigmoid(k * x) for a step, ag.tanh(k * x) for sign",
         )
-    if op in CHOICES:
+    if row.branch and row.role != "product":
         return "not chosen", f"{op} took another operand", "nothing, if that is meant; ag.logsumexp gives all a share"
-    if op in SATURATING:
+    if row.saturates:
         return saturated(op, x, local)
     if op == "_expdiff":
         below = number_at(node, 1) - number_at(node, 0)

@@ -6,13 +6,10 @@ import random
 from collections.abc import Callable
 from math import sqrt
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograd_lite.engine.checks import as_float, describe
-
-if TYPE_CHECKING:
-    pass
-
+from autograd_lite.engine.rules import TABLE
 
 # --- how weights begin ------------------------------------------------------------------------------
 
@@ -87,13 +84,12 @@ def he() -> Initializer:
 
 INITIALIZERS: dict[str, Callable[..., Initializer]] = {"uniform": uniform, "normal": normal, "glorot": glorot, "he": he}
 
-RECTIFIERS = ("relu", "leaky_relu", "elu", "silu", "gelu", "softplus")
-
 
 def initializer(init: Any, activation: Any) -> Initializer:
     """The initializer that a name, a number or a function stands for; by the activation where none is given."""
     if init is None:
-        return he() if activation in RECTIFIERS else glorot()
+        row = TABLE.get(activation) if isinstance(activation, str) else None
+        return he() if row is not None and row.rectifies else glorot()
     if isinstance(init, str):
         if init not in INITIALIZERS:
             raise ValueError(f"init: unknown initializer {init!r}; known are {', '.join(INITIALIZERS)}")

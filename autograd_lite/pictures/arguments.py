@@ -38,10 +38,8 @@ def uncollected() -> Iterator[None]:
 
 
 def staleness(order: list[Value]) -> Value | None:
-    """The first node whose number has changed, because the data of a leaf was; None if there is none."""
-    from autograd_lite.pictures.steps import recomputed
-
-    return next((node for node, f in recomputed(order, {}).items() if repr(f) != repr(node._f)), None)
+    """The first node that would be another number now, since the data of a leaf was changed."""
+    return next(filter(graph.is_stale, order), None)
 
 
 def count_of(order: list[Value]) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from autograd_lite.engine.graph import raw_operands
+from autograd_lite.engine.backward import contributions
+from autograd_lite.engine.graph import evaluate, raw_operands
 from autograd_lite.engine.notation import Labels, assignment, few, number, numbers, printable
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, FoldedBox, ValueBox
@@ -115,32 +116,21 @@ def _forward(order: Sequence[Value], labels: Labels, at: Indices) -> list[Step]:
 
 
 def _backward(order: Sequence[Value], labels: Labels, at: Indices) -> list[Step]:
-    """g(operand) += g(node) * local gradient, from the root to the leaves, slot by slot.
-
-    As in engine/backward.py an adjoint of 0 contributes 0 whatever the local gradient, and an operand that a choice
-    passed over gets 0 whatever the adjoint.
-    """
+    """g(operand) += g(node) * local gradient, from the root to the leaves, slot by slot."""
     root = order[-1]
     top = labels[root]
     g = {root: 1.0}
     steps = [Step("backward", f"g({top}) = d({top})/d({top}) = 1", "g", {at.box[root]: 1.0}, at.box[root])]
-    for node in reversed(order):
-        if node._row is None:
-            continue
-        for slot, (x, local) in enumerate(zip(raw_operands(node), node.local_grads, strict=True)):
-            if x.__class__ is float:
-                continue
-            nothing = g[node] == 0.0 or (node._row.branch and local == 0.0)
-            plus = 0.0 if nothing else g[node] * local
-            before = g.get(x)
-            g[x] = plus if before is None else before + plus
-            into, out = labels[x], labels[node]
-            caption = (
-                f"g({into}) += g({out}) * d({out})/d({into}) = {signed(g[node])} * {signed(local)} = {number(plus)}"
-            )
-            if before is not None:
-                caption += f"; with what it had, g({into}) = {signed(before)} + {signed(plus)} = {number(g[x])}"
-            steps.append(Step("backward", caption, "g", {at.box[x]: g[x]}, at.box[node], at.edge[node, slot], plus))
+    for node, slot, x, plus in contributions(order, g):
+        before = g.get(x)
+        g[x] = plus if before is None else before + plus
+        into, out, local = labels[x], labels[node], node.local_grads[slot]
+        caption = f"g({into}) += g({out}) * d({out})/d({into}) = {signed(g[node])} * {signed(local)} = {number(plus)}"
+        if before is not None:
+            caption += f"; with what it had, g({into}) = {signed(before)} + {signed(plus)} = {number(g[x])}"
+        steps.append(
+            Step("backward", caption, "g", {at.box[x]: g[x]}, at.box[node], at.edge[node, slot], plus)
+        )
     return steps
 
 
@@ -195,11 +185,7 @@ def recomputed(order: Sequence[Value], leaves: Mapping[Value, float]) -> dict[Va
     """The value of every node with other numbers in some leaves; the graph is not touched."""
     f: dict[Any, float] = {}
     for node in order:
-        if node._row is None:
-            f[node] = leaves.get(node, node._f)
-        else:
-            xs = [x if x.__class__ is float else f[x] for x in raw_operands(node)]
-            f[node] = node._row.evaluate(xs)[0] if node._row.variadic else node._row.evaluate(*xs)[0]
+        f[node] = leaves.get(node, node._f) if node._row is None else evaluate(node, f)
     return f
 
 

@@ -30,7 +30,7 @@ def applied(row):
     def f(*xs):
         if any(isinstance(x, Value) for x in xs):
             return record(row, xs)
-        return row.value(xs) if row.variadic else row.value(*xs)
+        return row.result(xs)
 
     return f
 

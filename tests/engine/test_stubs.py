@@ -19,7 +19,9 @@ def test_every_function_and_method_stands_in_the_stub_with_its_parameters():
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert set(functions) == {*ag.engine.functions.__all__, "primitive"}
     for name, node in functions.items():
-        assert [a.arg for a in node.args.args] == list(inspect.signature(getattr(ag, name)).parameters), name
+        assert [a.arg for a in [*node.args.args, *node.args.kwonlyargs]] == list(
+            inspect.signature(getattr(ag, name)).parameters
+        ), name
     methods = next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
     methods = {node.name: node for node in methods if isinstance(node, ast.FunctionDef)}
     assert set(methods) == {name for name in ag.engine.functions.METHODS if name[0] != "_"}

@@ -29,10 +29,6 @@ def test_every_row_has_a_definition():
     assert {row.name for row in ROWS} == set(DEFINITIONS)
 
 
-def evaluate(row, point):
-    return row.evaluate(point) if row.variadic else row.evaluate(*point)
-
-
 def bound_of(row, which, point, true):
     """The absolute error that a row allows itself: which = 0 for its value, 1 for a local derivative."""
     size = abs(float(true)) if abs(true) < LARGEST else LARGEST
@@ -55,7 +51,7 @@ def is_close(got, true, bound):
 @each_row
 def test_value(row):
     for point in points_of(row, POINTS):
-        got, true = evaluate(row, point)[0], exact(row.name, point)
+        got, true = row.evaluate(point)[0], exact(row.name, point)
         assert is_close(got, true, bound_of(row, 0, point, true)), (point, got, true)
 
 
@@ -63,7 +59,7 @@ def test_value(row):
 def test_local_derivatives(row):
     kinks = 0
     for point in points_of(row, POINTS):
-        value, local = evaluate(row, point)
+        value, local = row.evaluate(point)
         assert len(local) == len(point)
         for i, got in enumerate(local):
             orders = tuple(int(i == j) for j in range(len(point)))

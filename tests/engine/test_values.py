@@ -91,7 +91,7 @@ def test_gradients_wants_values(wrong):
 
 def test_contexts_nest():
     x = ag.Value(2.0)
-    before = ag.engine.value.hot["special"]
+    before = ag.engine.value.FLOATS["special"]
     with ag.scope("outer"):
         with ag.no_grad():
             assert (x * x).is_leaf
@@ -107,7 +107,9 @@ def test_contexts_nest():
     with pytest.raises(RuntimeError, match="on purpose"), ag.no_grad():
         raise RuntimeError("on purpose")
     assert not (x * x).is_leaf
-    assert ag.engine.value.hot["special"] == before  # 0 where no context is open: then a new node costs no second look
+    assert (
+        ag.engine.value.FLOATS["special"] == before
+    )  # 0 where no context is open: then a new node costs no second look
     with pytest.raises(TypeError, match="scope: name must be a string"):
         ag.scope(3)
 

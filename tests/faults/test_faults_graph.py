@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.engine.rules import TABLE
-from autograd_lite.engine.value import Value, hot
+from autograd_lite.engine.rules import FLOATS, TABLE
+from autograd_lite.engine.value import Value
 from autograd_lite.insight.anomaly import source_of
 from tests.threads import in_threads
 
@@ -140,7 +140,7 @@ def test_fault_07_nan_and_infinity_propagate_and_are_found_where_they_begin():
     assert "# recorded" in str(ag.diagnose(y, [p]))
     assert source_of(y).text.endswith("# recorded")
     assert source_of(ag.log(p)) is None  # outside, nothing looks at a new node
-    assert not hot["special"]
+    assert not FLOATS["special"]
 
 
 def chain(n):

@@ -60,7 +60,7 @@ def mode_now():
     mode = modes.mode
     return (
         (mode.recording, mode.scope, mode.watchers, mode.on_adjoint, mode.tracer),
-        value.hot["special"],
+        value.FLOATS["special"],
         bool(modes.tracing),
     )
 

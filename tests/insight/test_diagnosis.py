@@ -10,7 +10,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.engine.modes import mode
-from autograd_lite.engine.value import hot
+from autograd_lite.engine.rules import FLOATS
 from autograd_lite.insight.anomaly import source_of
 
 P, V = ag.Parameter, ag.Value
@@ -478,7 +478,7 @@ def test_anomaly_lets_pass_what_is_meant():
         ag.where(V(0.0), ag.sqrt(V(0.0)), V(1.0)).backward()
         (V(math.inf) * 2.0).exp()
     ag.log(V(0.0)).backward()  # outside the block nothing is watched
-    assert (mode.watchers, mode.on_adjoint, hot["special"]) == ((), None, 0)
+    assert (mode.watchers, mode.on_adjoint, FLOATS["special"]) == ((), None, 0)
 
 
 def test_anomaly_is_of_its_thread_and_nests():
@@ -528,11 +528,11 @@ def test_recording_keeps_nothing_alive():
 def test_recording_costs_nothing_when_it_is_off():
     """No watcher, no context: new nodes do not even look."""
     seen = []
-    original, hot["finish_node"] = hot["finish_node"], seen.append
+    original, FLOATS["finish_node"] = FLOATS["finish_node"], seen.append
     try:
         V(1.0) * 2.0 + ag.exp(V(1.0))
     finally:
-        hot["finish_node"] = original
+        FLOATS["finish_node"] = original
     assert seen == []
 
 
