@@ -112,7 +112,7 @@ def stub() -> str:
 
 
 def names() -> str:
-    """The public names, each from its home (`X as X` is how a type checker is told that a name is public)."""
+    """The public names, each from its home (`X as X` is how a stub says that a name is public)."""
     lines = [
         '"""The public names of the package, for type checkers: written by tools/make_stubs.py from `_HOME`."""',
         "",

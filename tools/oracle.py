@@ -77,7 +77,7 @@ class Program:
         return nodes[self.root]
 
     def at(self, leaves: Sequence[float]) -> Evaluated:
-        """The truth at other numbers; Skip if it cannot be told."""
+        """The truth at other numbers; Skip if it is not known there."""
         found = Evaluated(leaves)
         live = reached(self.root, len(leaves), [names for _, _, names in self.steps])
         for k, (op, extra, names) in enumerate(self.steps, len(leaves)):
@@ -459,7 +459,7 @@ def other(rng: random.Random, x: float) -> float:
 
 
 def other_row(program: Program, direction: list[float], rng: random.Random, tally: Tally) -> Row | None:
-    """The truth of the same program at other numbers; None if it cannot be told."""
+    """The truth of the same program at other numbers; None if it is not known."""
     point = [other(rng, x) for x in program.leaves]
     try:
         return point, program.at(point).known(program.root, direction, FOLDED)

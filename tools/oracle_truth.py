@@ -281,7 +281,7 @@ def _silu(a):
 
 
 def _erfc(a):
-    """erfc, past 45 as far as floats can tell: mpmath takes forever there."""
+    """erfc, past 45 to the precision of floats: mpmath takes forever there."""
     return mp.erfc(a) if abs(a) < 45 else ZERO if a > 0 else mpf(2)
 
 

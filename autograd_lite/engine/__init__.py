@@ -7,6 +7,6 @@ made from rows), in this order: each file uses only those before it. The others 
 (a node in words), custom.py (`ag.primitive`), lookup.py.
 
 If you know micrograd: `_prev` is `_a, _b` (the operands) beside `_da, _db` (their local gradients), `_op` is the `_row`
-of the table, the closures `_backward` are the rows' partials, `build_topo` is `graph.order`, and `backward` is the
-sweep in backward.py.
+of the table, the closures `_backward` are the rows' partials, `build_topo` is `graph.toposort`, and its `backward` is
+`sweep` in backward.py: `adjoint[x] += adjoint[node] * local gradient`.
 """

@@ -133,7 +133,7 @@ def toposort_into(done: dict[Node, Any], *roots: Node) -> dict[Node, Any]:
 
 
 def _next(operands: Iterator[Node], done: dict[Node, float]) -> Node:
-    """The next operand that is a node and not out yet, None if there is none."""
+    """The next operand that is a node and not out yet, or None."""
     for x in operands:
         if x not in done and type(x) is not float:
             return x

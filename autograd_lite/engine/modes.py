@@ -27,7 +27,7 @@ mode = _Mode()
 _open: set[object] = set()
 
 tracing: set[object] = set()
-"""The functions that are being traced, in any thread: while there is none, a read of a number need not be reported."""
+"""The functions that are being traced, in any thread: while it is empty, a read of a number need not be reported."""
 
 
 @contextmanager

@@ -117,6 +117,15 @@ Interval = tuple[float, float]
 Rule = str | Callable[..., Any]
 
 
+EVALUATE = """
+def evaluate(xs):
+    {operands} = xs
+    out = {forward}
+    return out, {gradients}
+"""
+"""A row on a sequence of floats: the result, and with it the local gradients, which may use it."""
+
+
 class Row:
     """One primitive: what it computes, its local derivatives, and what else is known about it.
 
@@ -267,14 +276,6 @@ class Row:
         body = ast.parse(f"({self.partials},)", mode="eval").body
         assert isinstance(body, ast.Tuple)
         return tuple(ast.unparse(part) for part in body.elts)
-
-
-EVALUATE = """
-def evaluate(xs):
-    {operands} = xs
-    out = {forward}
-    return out, {gradients}
-"""
 
 
 def _shown(rule: Rule) -> str:

@@ -20,7 +20,7 @@ def positive(a):
 def erfc(a):
     if abs(a) < 35:
         return mp.erfc(a)
-    return mpf(0 if a > 0 else 2)  # as far as floats can tell, and mpmath takes forever
+    return mpf(0 if a > 0 else 2)  # to the precision of floats; mpmath takes forever there
 
 
 DEFINITIONS = {
@@ -110,7 +110,7 @@ def exact(name, numbers, orders=None, aside=0):
     Central differences: their error is the square of the step, which is 1e-30 of the distance to the nearest
     end of the domain. The digits that the subtraction takes are counted, and added in another round; past
     MOST_DIGITS a derivative is 0 beside the value it belongs to (sigmoid' at 1e300). `aside` moves the
-    point by so many steps.
+    point by this many steps.
     """
     f = DEFINITIONS[name]
     orders = orders or (0,) * len(numbers)

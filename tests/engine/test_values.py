@@ -125,7 +125,7 @@ def test_a_trace_concerns_its_own_thread_alone():
         thread = threading.Thread(target=look)
         thread.start()
         thread.join()
-        assert repr(x) == f"{x}"  # to show itself is no look at the number
+        assert repr(x) == f"{x}"  # its text is not a read of the number
         if x > 0.0:
             ag.compile(lambda y: y * 2.0)(1.0)  # a trace within: the outer one goes on afterwards
         return x * x if x < 10.0 else x
