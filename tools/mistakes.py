@@ -87,8 +87,8 @@ MISTAKES = [
         "map(setattr,",
     ), (
         "0 * inf handed on where an adjoint is 0 or a branch was not taken",
-        "product = row.chain.value",
-        "product = float.__mul__",
+        "product, g = row.chain.value, adjoint[node]",
+        "product, g = float.__mul__, adjoint[node]",
     )),
     *_slips("engine/rules.py", "edge_cases branches faults_graph", (
         "a branch that was not taken hands on 0 * inf",

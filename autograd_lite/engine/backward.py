@@ -31,10 +31,10 @@ def contributions(nodes: Sequence[Node], adjoint: Mapping[Node, float]) -> Itera
         row = node._row
         if row is None:
             continue
-        product = row.chain.value
+        product, g = row.chain.value, adjoint[node]
         for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node._local_grads, strict=True)):
             if type(x) is not float:
-                yield node, slot, x, product(adjoint[node], d)
+                yield node, slot, x, product(g, d)
 
 
 def sweep(nodes: Sequence[Node], gradient: float = 1.0) -> dict[Node, float]:
