@@ -259,8 +259,8 @@ class Facts:
         """(over how many steps a value grew to what it is, where it came over `large`)."""
 
         def source(node: Value) -> Any:
-            largest = max(graph.raw_operands(node), key=lambda x: abs(x if type(x) is float else x._f), default=None)
-            size = inf if largest is None else abs(largest if type(largest) is float else largest._f)
+            largest = max(graph.raw_operands(node), key=lambda x: abs(graph.data_of(x)), default=None)
+            size = inf if largest is None else abs(graph.data_of(largest))
             return largest if size < abs(node._f) else None
 
         return _history(factor, source, lambda node, above: True, lambda x: abs(x._f) > self.large, self._growing)
