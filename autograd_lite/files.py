@@ -20,7 +20,8 @@ from autograd_lite.atomic_write import check_regular, path_of, write_whole
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter
-from autograd_lite.nn.layers import MLP, Layer, Neuron, activation_name
+from autograd_lite.nn.activations import activation_name
+from autograd_lite.nn.layers import MLP, Layer, Neuron
 from autograd_lite.nn.module import Module
 from autograd_lite.nn.network import Network
 from autograd_lite.nn.perceptron import Perceptron

@@ -91,7 +91,7 @@ def test_optimizers_and_state_dicts(tmp_path):
         (lambda: {"w": math.nan}, ValueError, "w is nan"),
         (lambda: {"w": [1.0, math.inf]}, ValueError, "w is inf"),
         (lambda: {"w": ag.Value(1.0)}, TypeError, "w is Value"),
-        (lambda: ag.Neuron(2, activation=lambda z: z, seed=0), TypeError, "function of your own"),
+        (lambda: ag.Neuron(2, activation=lambda z: z, seed=0), TypeError, "user-defined function"),
     ],
 )
 def test_what_cannot_be_saved_leaves_the_old_file(make, error, words, tmp_path):

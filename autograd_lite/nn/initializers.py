@@ -1,4 +1,4 @@
-"""How weights begin: uniform, normal, glorot, he."""
+"""Initializers: uniform, normal, glorot and he, and the random generator of a seed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any
 
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.rules import TABLE
-
-# --- how weights begin ------------------------------------------------------------------------------
 
 Initializer = Callable[[int, int, Any], float]
 """(inputs, outputs, random generator) -> one weight."""
@@ -86,7 +84,7 @@ INITIALIZERS: dict[str, Callable[..., Initializer]] = {"uniform": uniform, "norm
 
 
 def initializer(init: Any, activation: Any) -> Initializer:
-    """The initializer that a name, a number or a function stands for; by the activation where none is given."""
+    """The initializer of a name, a number or a function; None: He's for the relu family, Glorot's for the rest."""
     if init is None:
         row = TABLE.get(activation) if isinstance(activation, str) else None
         return he() if row is not None and row.rectifies else glorot()
@@ -101,7 +99,7 @@ def initializer(init: Any, activation: Any) -> Initializer:
 
 
 def generator(seed: Any) -> Any:
-    """A random generator: `random` itself without a seed, so that random.seed() governs it; one given as it is."""
+    """The random generator of a seed; without one `random` itself, so that random.seed() has its effect."""
     if seed is None:
         return random
     if seed is random or isinstance(seed, random.Random):

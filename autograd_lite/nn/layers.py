@@ -1,89 +1,24 @@
-"""Neuron, Layer and MLP."""
+"""Neuron, Layer and MLP: a neuron, neurons that see the same inputs, and layers one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from operator import index
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.data import as_rows
-from autograd_lite.engine import functions
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, whole
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
+from autograd_lite.nn.activations import activation_function, shown_activation
 from autograd_lite.nn.initializers import generator, initializer
-from autograd_lite.nn.module import Module, neat, some
+from autograd_lite.nn.module import Module, first_few, to_number
 from autograd_lite.nn.trace import Trace
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-# --- activations --------------------------------------------------------------------------------------
-
-
-def checked_activation(activation: Any, what: str = "activation") -> Callable[[Any], Any] | None:
-    """The function of an activation given by name or as a function; None for none."""
-    if activation is None:
-        return None
-    if callable(activation):
-        return activation  # type: ignore[no-any-return]
-    if not isinstance(activation, str):
-        raise TypeError(f"{what}: expected a name, a function of one Value or None, got {describe(activation)}")
-    if activation in ("linear", "identity"):
-        return None
-    if activation in TABLE and activation in activations():
-        if TABLE[activation].builtin:
-            return getattr(functions, activation)  # type: ignore[no-any-return]
-        return functions.make_function(TABLE[activation])  # one of the user's own, which may have been defined anew
-    raise ValueError(
-        f"{what}: unknown activation {activation!r}; known are {', '.join(activations())}, None, 'linear' "
-        "or 'identity' for none, or any function of one Value"
-    )
-
-
-def activations() -> list[str]:
-    """The names that may stand for an activation: the primitives of one operand, ours and the user's."""
-    rows = (row for row in TABLE.values() if row.name[0] != "_" and not row.variadic)
-    return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
-
-
-def activation_name(g: Any) -> str | None:
-    """The name by which an activation can be found again, in a file; TypeError for a function of the user's own."""
-    if g is None or isinstance(g, str):
-        return g
-    name = getattr(g, "__name__", "")
-    if name in activations() and getattr(functions, name) is g:
-        return name
-    raise TypeError(
-        f"save: the activation {describe(g)} is a function of your own, and a file runs no code; define it with "
-        "ag.primitive and give the layer its name, or save the state_dict()"
-    )
-
-
-def _count(n: Any, what: str) -> int:
-    try:
-        count = index(n)
-    except TypeError:
-        raise TypeError(f"{what}: expected a whole number, got {describe(n)}") from None
-    if count < 1:
-        raise ValueError(f"{what}: must be at least 1, got {count}")
-    return count
-
-
-def as_example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]:
-    """One example as operands and as numbers; its length must be n_in."""
-    if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
-        raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {describe(x)}")
-    xs: tuple[Any, ...] = tuple(
-        v if type(v) is float or isinstance(v, Value) else as_float(v, f"{who}: input {i}") for i, v in enumerate(x)
-    )
-    if len(xs) != n_in:
-        raise ValueError(f"{who}: expected {n_in} inputs, got {len(xs)}")
-    return xs, [v if type(v) is float else v._f for v in xs]
 
 
 class Neuron(Module):
@@ -110,9 +45,9 @@ class Neuron(Module):
         self, n_in: int, activation: Any = "relu", *, init: Any = None, seed: Any = None, nonlin: bool | None = None,
         n_out: int = 1,
     ) -> None:  # fmt: skip
-        self.n_in = _count(n_in, f"{type(self).__name__}: n_in")
+        self.n_in = whole(n_in, f"{type(self).__name__}: n_in")
         self.activation = None if nonlin is False else activation
-        self._activate = checked_activation(self.activation)
+        self._activate = activation_function(self.activation)
         draw, rng = initializer(init, self.activation), generator(seed)
         self.w = [Parameter(draw(self.n_in, n_out, rng)) for _ in range(self.n_in)]
         self.b = Parameter(0.0)
@@ -130,6 +65,8 @@ class Neuron(Module):
         return self._fire(self._net_input(xs, numbers))
 
     def _net_input(self, xs: tuple[Any, ...], numbers: list[float]) -> Value:
+        # The numbers are gathered here, for `record` would ask each operand again. w and b are checked only if that
+        # fails; the usual mistake is `neuron.w[0] = 1.0` instead of `neuron.w[0].data = 1.0`.
         w, b = self.w, self.b
         if len(w) != self.n_in:
             raise ValueError(f"{type(self).__name__}: w has {len(w)} weights for {self.n_in} inputs")
@@ -148,13 +85,7 @@ class Neuron(Module):
         return z if self._activate is None else set_scope(self._activate(z), self._scope)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.n_in}{_shown_activation(self.activation)})"
-
-
-def _shown_activation(activation: Any, name: str = "activation") -> str:
-    if activation is None:
-        return ""
-    return f", {name}={activation!r}" if isinstance(activation, str) else f", {name}={activation.__name__}"
+        return f"{type(self).__name__}({self.n_in}{shown_activation(self.activation)})"
 
 
 class Layer(Module):
@@ -178,7 +109,7 @@ class Layer(Module):
         self, n_in: int, n_out: int, activation: Any = "relu", *, init: Any = None, seed: Any = None,
         nonlin: bool | None = None,
     ) -> None:  # fmt: skip
-        self.n_in, self.n_out = _count(n_in, "Layer: n_in"), _count(n_out, "Layer: n_out")
+        self.n_in, self.n_out = whole(n_in, "Layer: n_in"), whole(n_out, "Layer: n_out")
         self.activation = None if nonlin is False else activation
         rng = generator(seed)
         self.neurons = [
@@ -204,15 +135,9 @@ class Layer(Module):
         return _forward_rows([self], X)
 
     def __repr__(self) -> str:
-        neuron = f"Neuron({self.n_in}{_shown_activation(self.activation)})"
-        text = f"Layer({self.n_in}, {self.n_out}{_shown_activation(self.activation)})"
+        neuron = f"Neuron({self.n_in}{shown_activation(self.activation)})"
+        text = f"Layer({self.n_in}, {self.n_out}{shown_activation(self.activation)})"
         return _made_of(self.neurons, [neuron] * len(self.neurons) if len(self.neurons) == self.n_out else [], text)
-
-
-def _made_of(parts: Sequence[Any], wanted: list[str], text: str) -> str:
-    """The text of a module, or a list of its parts where they are not those that its constructor makes."""
-    found = [repr(part) for part in parts]
-    return text if found == wanted else f"{text.partition('(')[0]} of [{some(found)}]"
 
 
 class MLP(Module):
@@ -222,7 +147,7 @@ class MLP(Module):
         n_in: the number of inputs.
         n_outs: the number of neurons of each layer, the output layer last.
         activation: of the hidden layers.
-        output_activation: of the last layer; None, for raw scores, unless told otherwise.
+        output_activation: of the last layer; None, for raw scores, by default.
         init, seed: as for `Neuron`.
 
     Raises:
@@ -242,13 +167,11 @@ class MLP(Module):
     ) -> None:  # fmt: skip
         if isinstance(n_outs, (str, bytes)) or not isinstance(n_outs, Iterable):
             raise TypeError(f"MLP: n_outs must be a list of layer sizes such as [16, 16, 1], got {describe(n_outs)}")
-        sizes = [_count(n_in, "MLP: n_in"), *(_count(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
+        sizes = [whole(n_in, "MLP: n_in"), *(whole(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
         if len(sizes) == 1:
             raise ValueError("MLP: n_outs is empty; it needs the size of the output layer at least, as in [1]")
-        (
-            checked_activation(activation),
-            checked_activation(output_activation, "output_activation"),
-        )  # refused before work begins
+        activation_function(activation)  # an unknown name is refused before any weight is drawn
+        activation_function(output_activation, "output_activation")
         rng = generator(seed)
         last = len(sizes) - 2
         self.activation, self.output_activation = activation, output_activation
@@ -290,13 +213,28 @@ class MLP(Module):
     def __repr__(self) -> str:
         sizes = [getattr(layer, "n_out", 0) for layer in self.layers]
         n_in = getattr(self.layers[0], "n_in", 0) if self.layers else 0
-        last, hidden = _shown_activation(self.output_activation), _shown_activation(self.activation)
+        last, hidden = shown_activation(self.output_activation), shown_activation(self.activation)
         wanted = [
             f"Layer({a}, {b}{last if i == len(sizes) else hidden})"
             for i, (a, b) in enumerate(pairwise([n_in, *sizes]), 1)
         ]
-        out = _shown_activation(self.output_activation, "output_activation")
+        out = shown_activation(self.output_activation, "output_activation")
         return _made_of(self.layers, wanted, f"MLP({n_in}, {sizes}{hidden}{out})")
+
+
+# --- what they share ------------------------------------------------------------------------------
+
+
+def as_example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]:
+    """One example as operands and as numbers; its length must be n_in."""
+    if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
+        raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {describe(x)}")
+    xs: tuple[Any, ...] = tuple(
+        v if type(v) is float or isinstance(v, Value) else as_float(v, f"{who}: input {i}") for i, v in enumerate(x)
+    )
+    if len(xs) != n_in:
+        raise ValueError(f"{who}: expected {n_in} inputs, got {len(xs)}")
+    return xs, [v if type(v) is float else v._f for v in xs]
 
 
 def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
@@ -313,5 +251,11 @@ def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
             for j, neuron in enumerate(layer.neurons):  # each its own: one of them may have been replaced
                 activate = neuron._activate
                 if activate is not None:
-                    rows[:, j] = [neat(activate(z)) for z in rows[:, j].tolist()]
+                    rows[:, j] = [to_number(activate(z)) for z in rows[:, j].tolist()]
     return rows[:, 0] if rows.shape[1] == 1 else rows
+
+
+def _made_of(parts: Sequence[Any], wanted: list[str], text: str) -> str:
+    """The text of a module, or a list of its parts where they are not those that its constructor makes."""
+    found = [repr(part) for part in parts]
+    return text if found == wanted else f"{text.partition('(')[0]} of [{first_few(found)}]"

@@ -1,4 +1,4 @@
-"""Module: what every network has, from `parameters()` to `state_dict()`."""
+"""Module, the base class of every model: parameters, state_dict, predict, summary."""
 
 from __future__ import annotations
 
@@ -18,21 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def _elements(name: str, thing: Any) -> list[tuple[str, Any]]:
-    """What is in a sequence or in an array of objects, each with its place: `w[0]`, `w[0, 1]`."""
-    if isinstance(thing, (list, tuple)):
-        return [(f"{name}[{i}]", x) for i, x in enumerate(thing)]
-    if is_array(thing) and thing.dtype == object:
-        places = product(*map(range, thing.shape))
-        return [(f"{name}{list(place)}", x) for place, x in zip(places, thing.ravel().tolist(), strict=True)]
-    return []
-
-
-# --- modules --------------------------------------------------------------------------------------------
-
-
 class Module:
-    """Something with parameters: its own, and those of the modules among its attributes.
+    """A model: it has parameters, its own and those of the modules among its attributes.
 
     A subclass keeps Parameters, Modules, and lists, tuples, dicts or object arrays of them as attributes
     and defines `__call__`. A parameter that appears twice counts once.
@@ -53,7 +40,7 @@ class Module:
         raise TypeError(f"{type(self).__name__} defines no __call__")
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(name, parameter) for each parameter, in the order of definition; a name tells where it is kept.
+        """(name, parameter) for each parameter, in the order of definition; a name says where it is kept.
 
         Raises:
             ValueError: two parameters have the same name, so that a state or a file would hold one of them.
@@ -68,8 +55,8 @@ class Module:
             yield name, parameter
 
     def _places(self) -> Iterator[tuple[str, Parameter]]:
-        """Each parameter with where it is first met."""
-        seen: set[int] = set()  # what counts once: parameters, and containers, for a list may contain itself
+        """(name, parameter) for each parameter where it is first met; iterative, for modules may nest to any depth."""
+        seen: set[int] = set()  # parameters count once, and so do containers: a list may contain itself
         stack: list[tuple[str, Any]] = [("", self)]
         while stack:
             name, thing = stack.pop()
@@ -107,8 +94,8 @@ class Module:
             state: a number for each name.
 
         Raises:
-            TypeError: state is no mapping, or an entry is no number.
-            ValueError: a name is missing, there is one too many, or a number is NaN or infinite.
+            TypeError: state is not a mapping, or an entry is not a number.
+            ValueError: a name is missing or unknown, or a number is NaN or infinite.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {describe(state)}")
@@ -118,13 +105,13 @@ class Module:
             wrong = [f"missing {name!r}" for name in sorted(missing)] + [
                 f"unknown {name!r}" for name in sorted(extra, key=str)
             ]
-            raise ValueError(f"load_state_dict: {some(wrong)}; the module is {self!r}")
+            raise ValueError(f"load_state_dict: {first_few(wrong)}; the module is {self!r}")
         numbers = [as_float(state[name], f"load_state_dict: {name!r}") for name in parameters]
         for name, x in zip(parameters, numbers, strict=True):
             if not isfinite(x):
                 raise ValueError(
                     f"load_state_dict: {name!r} is {x}, and a state holds finite numbers, as a file of `save` does; "
-                    "to have it all the same, set the parameter's .data"
+                    "to set it all the same, write the parameter's .data"
                 )
         set_numbers(parameters.values(), numbers)
 
@@ -138,13 +125,13 @@ class Module:
             An array of shape (n,) for one output, (n, k) for k outputs.
 
         Raises:
-            ValueError: X has not two dimensions, or its rows differ in length.
+            ValueError: X does not have two dimensions, or its rows differ in length.
         """
         import numpy as np
 
         with no_grad():
             outputs = [self(row) for row in as_rows(X, type(self).__name__).tolist()]
-        numbers = [[neat(y) for y in out] if isinstance(out, (list, tuple)) else neat(out) for out in outputs]
+        numbers = [[to_number(y) for y in out] if isinstance(out, (list, tuple)) else to_number(out) for out in outputs]
         return np.array(numbers, dtype=float)
 
     def counts(self) -> tuple[int, int]:
@@ -153,7 +140,7 @@ class Module:
         return sum(not _is_bias(name) for name in names), len(names)
 
     def weights(self) -> list[Parameter]:
-        """The parameters that are no biases: those that a penalty on large weights is about."""
+        """The parameters except biases, i.e. those that weight decay applies to."""
         return [parameter for name, parameter in self.named_parameters() if not _is_bias(name)]
 
     def summary(self) -> str:
@@ -190,17 +177,27 @@ class Module:
         return f"{type(self).__name__}({len(list(self._places()))} parameters)"
 
 
+def _elements(name: str, thing: Any) -> list[tuple[str, Any]]:
+    """The items of a sequence or of an array of objects, each with its place: `w[0]`, `w[0, 1]`."""
+    if isinstance(thing, (list, tuple)):
+        return [(f"{name}[{i}]", x) for i, x in enumerate(thing)]
+    if is_array(thing) and thing.dtype == object:
+        places = product(*map(range, thing.shape))
+        return [(f"{name}{list(place)}", x) for place, x in zip(places, thing.ravel().tolist(), strict=True)]
+    return []
+
+
 def _is_bias(name: str) -> bool:
     """Whether a parameter of this name is a bias: it is called `b`, or kept in something called `b`."""
     return name.rpartition(".")[2].partition("[")[0] == "b"
 
 
-def neat(y: Any) -> float:
-    """One output of a model as a float."""
+def to_number(y: Any) -> float:
+    """One output of a model, a Value or a number, as a float."""
     return y.item() if isinstance(y, Value) else as_float(y, "predict: an output")
 
 
-def some(items: Sequence[str], most: int = 5) -> str:
-    """A list for a message, cut short."""
+def first_few(items: Sequence[str], most: int = 5) -> str:
+    """The first items of a list, for a message, and how many more there are."""
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more

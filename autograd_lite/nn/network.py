@@ -1,21 +1,19 @@
-"""Network: units wired in any acyclic graph."""
+"""Network: neurons connected as any directed acyclic graph."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
+from autograd_lite.nn.activations import activation_function
 from autograd_lite.nn.initializers import generator, initializer
-from autograd_lite.nn.layers import as_example, checked_activation
-from autograd_lite.nn.module import Module, some
+from autograd_lite.nn.layers import as_example
+from autograd_lite.nn.module import Module, first_few
 from autograd_lite.nn.trace import Trace
-
-if TYPE_CHECKING:
-    pass
 
 
 class Network(Module):
@@ -26,15 +24,15 @@ class Network(Module):
 
     Args:
         edges: pairs (i, j); a neuron is named by a number or a string.
-        activation: g, as for `Neuron`; or a dict with one for each neuron that is no input.
+        activation: g, as for `Neuron`; or a dict with one for each neuron that is not an input.
         inputs: the input neurons in the order of x; by default those that no edge enters, as they come in `edges`.
         outputs: the neurons whose activations are the output; by default those that no edge leaves.
-        bias: whether each neuron that is no input has a bias.
+        bias: whether each neuron that is not an input has a bias.
         init, seed: as for `Neuron`.
 
     Raises:
-        TypeError: an edge is no pair, or a neuron's name neither a number nor a string.
-        ValueError: an edge comes twice, the edges go round in a circle, an input is entered, a neuron is unknown.
+        TypeError: an edge is not a pair, or a neuron's name is neither a number nor a string.
+        ValueError: an edge comes twice, the edges form a cycle, an edge enters an input, or a neuron is unknown.
 
     Example:
         >>> xor = ag.Network([(1, 3), (2, 3), (1, 4), (2, 4), (3, 5), (4, 5), (1, 5)], activation="tanh", seed=0)
@@ -53,7 +51,8 @@ class Network(Module):
         self.edges = [_edge(edge, n) for n, edge in enumerate(edges)]
         if not self.edges:
             raise ValueError("Network: there are no edges")
-        self._into: dict[Any, list[Any]] = {}  # neuron: where its edges come from
+        # The graph: for each neuron where its edges come from, and how many leave it.
+        self._into: dict[Any, list[Any]] = {}
         fan_out: dict[Any, int] = {}
         seen: set[tuple[Any, Any]] = set()
         for i, j in self.edges:
@@ -64,6 +63,7 @@ class Network(Module):
                 self._into.setdefault(neuron, [])
             self._into[j].append(i)
             fan_out[i] = fan_out.get(i, 0) + 1
+        # Inputs and outputs. An input that an edge enters would have two values: x and a weighted sum.
         entered = [j for j, sources in self._into.items() if sources]
         self.inputs = _chosen(inputs, [j for j, sources in self._into.items() if not sources], self._into, "inputs")
         self.outputs = _chosen(outputs, [j for j in self._into if j not in fan_out], self._into, "outputs")
@@ -74,12 +74,13 @@ class Network(Module):
             if not sources and j not in self.inputs:
                 raise ValueError(f"Network: no edge enters {j!r}; it must be one of the inputs")
         self._order = [j for j in self._topological() if self._into[j]]
+        # Activations. A dict that names an input, or a neuron with a typing error, would be silently without effect.
         unknown = [j for j in activation if j not in entered] if isinstance(activation, Mapping) else []
         if unknown:
-            raise ValueError(f"Network: activation is given for {unknown[0]!r}, which is an input or no neuron at all")
+            raise ValueError(f"Network: activation is given for {unknown[0]!r}, which is an input or not a neuron")
         self.activation = dict(activation) if isinstance(activation, Mapping) else activation
         own = {j: self.activation.get(j) if isinstance(activation, Mapping) else activation for j in entered}
-        made = {g: checked_activation(g) for g in own.values()}
+        made = {g: activation_function(g) for g in own.values()}
         self._activate = {j: made[g] for j, g in own.items()}
         self.bias, rng = bool(bias), generator(seed)
         self.w = {
@@ -95,20 +96,20 @@ class Network(Module):
         self._scopes = {j: Scope(f"neuron {j}", self._scope) for j in self._order}
 
     def _topological(self) -> list[Any]:
-        """The neurons, each after those it hears; iterative, so that a chain may be of any length."""
+        """The neurons, each after its sources (Kahn's algorithm); iterative, so that a chain may be of any length."""
         waiting = {j: len(sources) for j, sources in self._into.items()}
-        heard: dict[Any, list[Any]] = {j: [] for j in self._into}
+        targets: dict[Any, list[Any]] = {j: [] for j in self._into}
         for i, j in self.edges:
-            heard[i].append(j)
+            targets[i].append(j)
         order = [j for j, count in waiting.items() if not count]
-        for i in order:  # grows while we walk it
-            for j in heard[i]:
+        for i in order:  # grows while the loop runs
+            for j in targets[i]:
                 waiting[j] -= 1
                 if not waiting[j]:
                     order.append(j)
         if len(order) < len(waiting):
             stuck = [j for j, count in waiting.items() if count]
-            raise ValueError(f"Network: the edges go round in a circle through some of {some(list(map(repr, stuck)))}")
+            raise ValueError(f"Network: the edges form a cycle through some of {first_few(list(map(repr, stuck)))}")
         return order
 
     def __call__(self, x: Any) -> Any:
@@ -151,7 +152,7 @@ def _chosen(given: Sequence[Any] | None, default: list[Any], known: Mapping[Any,
         if j not in known:
             raise ValueError(f"Network: {what}: there is no neuron {j!r}")
     if not default and given is None:
-        raise ValueError(f"Network: there are no {what}: the edges go round in a circle")
+        raise ValueError(f"Network: there are no {what}: the edges form a cycle")
     if not chosen or len(set(chosen)) < len(chosen):
         raise ValueError(f"Network: {what} must be different neurons, at least one, got {chosen}")
     return chosen

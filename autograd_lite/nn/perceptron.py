@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -9,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 from autograd_lite.data import as_rows, drawn_seed, epoch_order
 from autograd_lite.engine import functions
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, setting, whole
 from autograd_lite.engine.value import Value
+from autograd_lite.history import INTERRUPTED, SEPARATED, History
 from autograd_lite.nn.layers import Neuron
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from autograd_lite.history import History
-import warnings
-
-from autograd_lite.engine.checks import setting, whole
-from autograd_lite.history import INTERRUPTED, SEPARATED, History
 
 
 class Perceptron(Neuron):
@@ -32,7 +29,7 @@ class Perceptron(Neuron):
 
     Args:
         n_in: the number of inputs.
-        init, seed: as for `Neuron`; the weights are 0 at the beginning by default.
+        init, seed: as for `Neuron`; the weights begin at 0 by default.
 
     Example:
         >>> unit = ag.Perceptron(1)
@@ -123,8 +120,49 @@ class Perceptron(Neuron):
             >>> unit.fit([[-1.0], [2.0], [3.0]], [-1, 1, 1], seed=0).stopped
             'every example is classified'
         """
+        import numpy as np
 
-        return fit_perceptron(self, X, y, lr, max_epochs, batch, seed)
+        rows, labels = self._examples(X, y)
+        if not np.isfinite(rows).all():
+            i = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+            raise ValueError(f"Perceptron.fit: row {i} of X is not finite: {rows[i]}")
+        rate = setting(lr, "Perceptron.fit: lr", 0.0)
+        limit = whole(max_epochs, "Perceptron.fit: max_epochs")
+        if rate == 0.0:
+            raise ValueError("Perceptron.fit: lr must be above 0")
+        history = History(drawn_seed(seed, "Perceptron.fit"))
+        signs = np.array(labels)
+        try:
+            # One round more than epochs: the scores at its top are those after the last epoch, which are recorded.
+            for epoch in range(limit + 1):
+                margins = signs * self._scores(rows)
+                if np.isnan(margins).any():  # inf - inf: whether such an example is classified is not known
+                    i = int(np.flatnonzero(np.isnan(margins))[0])
+                    raise ValueError(f"Perceptron.fit: the score of row {i} of X overflows; scale the examples")
+                wrong = margins <= 0.0
+                if epoch:
+                    error = float(-margins[wrong].sum()) + 0.0
+                    history.rows.append({"loss": error, "misclassified": int(wrong.sum()), "learning_rate": rate})
+                if not wrong.any():
+                    history.stopped = SEPARATED
+                    break
+                if epoch == limit:
+                    history.stopped = f"not separated within {limit} epochs"
+                elif batch:
+                    self.step(rows, labels, rate)
+                else:
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        _epoch(self, rows, signs, rate, epoch_order(len(rows), history.seed, epoch, True))
+        except KeyboardInterrupt:
+            history.stopped = INTERRUPTED
+        if history.stopped.startswith("not separated"):
+            warnings.warn(
+                f"Perceptron.fit: {history.rows[-1]['misclassified']} of {len(rows)} examples are still misclassified "
+                f"after {limit} epochs. If no hyperplane separates the classes the rule never settles; if one does, "
+                "it takes more epochs (max_epochs=).",
+                stacklevel=2,
+            )
+        return history
 
     def _set(self, numbers: list[float]) -> None:
         """Set weights and bias, all of them or, if they have overflowed, none."""
@@ -156,61 +194,12 @@ class Perceptron(Neuron):
         return f"Perceptron({self.n_in})"
 
 
-# --- the perceptron -----------------------------------------------------------------------------------------------
-
-
-def fit_perceptron(
-    unit: Perceptron, X: Any, y: Any, lr: float, max_epochs: int, batch: bool, seed: int | None
-) -> History:
-    """The perceptron rule to convergence; see `Perceptron.fit`."""
-    import numpy as np
-
-    rows, labels = unit._examples(X, y)
-    if not np.isfinite(rows).all():
-        i = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
-        raise ValueError(f"Perceptron.fit: row {i} of X is not finite: {rows[i]}")
-    rate = setting(lr, "Perceptron.fit: lr", 0.0)
-    limit = whole(max_epochs, "Perceptron.fit: max_epochs")
-    if rate == 0.0:
-        raise ValueError("Perceptron.fit: lr must be above 0")
-    history = History(drawn_seed(seed, "Perceptron.fit"))
-    signs = np.array(labels)
-    try:
-        for epoch in range(limit + 1):
-            margins = signs * unit._scores(rows)
-            if np.isnan(margins).any():  # inf - inf: whether such an example is classified is not known
-                i = int(np.flatnonzero(np.isnan(margins))[0])
-                raise ValueError(f"Perceptron.fit: the score of row {i} of X overflows; scale the examples")
-            wrong = margins <= 0.0
-            if epoch:
-                error = float(-margins[wrong].sum()) + 0.0
-                history.rows.append({"loss": error, "misclassified": int(wrong.sum()), "learning_rate": rate})
-            if not wrong.any():
-                history.stopped = SEPARATED
-                break
-            if epoch == limit:
-                history.stopped = f"not separated within {limit} epochs"
-            elif batch:
-                unit.step(rows, labels, rate)
-            else:
-                with np.errstate(over="ignore", invalid="ignore"):
-                    _perceptron_epoch(unit, rows, signs, rate, epoch_order(len(rows), history.seed, epoch, True))
-    except KeyboardInterrupt:
-        history.stopped = INTERRUPTED
-    if history.stopped.startswith("not separated"):
-        warnings.warn(
-            f"Perceptron.fit: {history.rows[-1]['misclassified']} of {len(rows)} examples are still misclassified "
-            f"after {limit} epochs. If no hyperplane separates the classes the rule never settles; if one does, "
-            "it takes more epochs (max_epochs=).",
-            stacklevel=3,
-        )
-    return history
-
-
-def _perceptron_epoch(unit: Perceptron, rows: Any, signs: Any, rate: float, order: Sequence[int]) -> None:
+def _epoch(unit: Perceptron, rows: Any, signs: Any, rate: float, order: Sequence[int]) -> None:
     """w <- w + lr y x, b <- b + lr y for each example that is misclassified when it is met."""
     import numpy as np
 
+    # Weights change only at misclassified examples, so all scores up to the next one are one matrix product: an epoch
+    # without mistakes is one product instead of n dot products.
     rows, signs = rows[order], signs[order]
     w, b, met = np.array([p._f for p in unit.w]), unit.b._f, 0
     while True:

@@ -1,19 +1,16 @@
-"""Trace: the value of every unit of a network for one example, as a table."""
+"""Trace: net inputs, activations and deltas of every unit of a network for one example."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autograd_lite.nn.module import neat
-
-if TYPE_CHECKING:
-    pass
+from autograd_lite.nn.module import to_number
 
 
 class Trace:
-    """What every unit of a network computed for one example, and after `backward` what it is to blame for.
+    """What every unit of a network computed for one example, and after `backward` its delta, dJ/dz.
 
     Attributes:
         output: what the model gives: a Value, or a list of them.
@@ -43,27 +40,27 @@ class Trace:
         """The Delta_j = dJ/dz_j of the last backward pass, as numbers; dJ/dw_ij is Delta_j a_i.
 
         Raises:
-            RuntimeError: there was no backward pass yet, so that 0 would be no answer.
+            RuntimeError: there was no backward pass yet; 0 would be a wrong answer.
         """
         if not self._backward:
-            raise RuntimeError("delta: no backward pass has come through this trace yet; call loss.backward() first")
+            raise RuntimeError("delta: no backward pass has reached this trace yet; call loss.backward() first")
         if isinstance(self.z, dict):
             return {j: z.grad for j, z in self.z.items()}
         return [[z.grad for z in layer] for layer in self.z]
 
     @property
     def _backward(self) -> bool:
-        """Whether a backward pass has come to any of the units: until then a node has no gradient, not even 0."""
+        """Whether a backward pass has reached any of the units: until then a node has no gradient, not even 0."""
         units = self.z.values() if isinstance(self.z, dict) else chain.from_iterable(self.z)
         return any(hasattr(z, "_grad") for z in units)
 
     def __repr__(self) -> str:
         def line(values: Iterable[Any]) -> str:
-            return ", ".join(f"{neat(v):.4g}" for v in values)
+            return ", ".join(f"{to_number(v):.4g}" for v in values)
 
         known = self._backward
         if isinstance(self.z, dict):
-            lines = [f"{j}: a={neat(a):.4g}" for j, a in self.a.items() if j not in self.z]
+            lines = [f"{j}: a={to_number(a):.4g}" for j, a in self.a.items() if j not in self.z]
             for j, z in self.z.items():
                 lines.append(f"{j}: z={z:.4g} a={self.a[j]:.4g}" + (f" delta={z.grad:.4g}" if known else ""))
             return "\n".join(lines)

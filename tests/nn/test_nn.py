@@ -219,10 +219,10 @@ def test_state_dict_round_trip_and_refusals():
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: ag.Layer(0, 2), ValueError, "n_in: must be at least 1, got 0"),
-        (lambda: ag.Layer(2, -1), ValueError, "n_out: must be at least 1, got -1"),
+        (lambda: ag.Layer(0, 2), ValueError, "n_in must be at least 1, got 0"),
+        (lambda: ag.Layer(2, -1), ValueError, "n_out must be at least 1, got -1"),
         (lambda: ag.Neuron(2.5), TypeError, "whole number, got float 2.5"),
-        (lambda: ag.MLP(2, [3, 0]), ValueError, r"n_outs\[1\]: must be at least 1"),
+        (lambda: ag.MLP(2, [3, 0]), ValueError, r"n_outs\[1\] must be at least 1"),
         (lambda: ag.MLP(2, []), ValueError, "needs the size of the output layer"),
         (lambda: ag.MLP(2, 3), TypeError, r"list of layer sizes such as \[16, 16, 1\], got int 3"),
         (lambda: ag.Neuron(2, "rellu"), ValueError, "unknown activation 'rellu'; known are .*tanh.*relu"),

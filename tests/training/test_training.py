@@ -900,7 +900,7 @@ def test_history_as_a_frame():
 def test_a_trace_has_no_delta_before_a_backward_pass(model):
     trace = model.trace([1.0])
     assert "delta" not in repr(trace)
-    with pytest.raises(RuntimeError, match=r"delta: no backward pass has come through this trace yet"):
+    with pytest.raises(RuntimeError, match=r"delta: no backward pass has reached this trace yet"):
         trace.delta  # noqa: B018
     (trace.output * 0.0).backward()
     assert "delta" in repr(trace)
@@ -1030,8 +1030,8 @@ def test_network_weights_begin_small_and_random():
     [
         (lambda: ag.Network([]), ValueError, "no edges"),
         (lambda: ag.Network([(1, 2), (2, 3), (3, 2)]), ValueError, "no outputs"),
-        (lambda: ag.Network([(1, 2), (2, 3), (3, 2), (3, 4)]), ValueError, "circle"),
-        (lambda: ag.Network([(1, 1)]), ValueError, "circle"),
+        (lambda: ag.Network([(1, 2), (2, 3), (3, 2), (3, 4)]), ValueError, "form a cycle"),
+        (lambda: ag.Network([(1, 1)]), ValueError, "form a cycle"),
         (lambda: ag.Network([(1, 2), (1, 2)]), ValueError, "(1, 2) comes twice"),
         (lambda: ag.Network([(1, 2, 3)]), TypeError, "edge 0"),
         (lambda: ag.Network([(1, 2.5)]), TypeError, "edge 0"),

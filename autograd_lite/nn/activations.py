@@ -1,0 +1,56 @@
+"""Activations by name: from a name to a function, and back for a saved file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autograd_lite.engine import functions
+from autograd_lite.engine.checks import describe
+from autograd_lite.engine.rules import TABLE
+
+
+def activation_function(activation: Any, what: str = "activation") -> Callable[[Any], Any] | None:
+    """The function of an activation given by name or as a function; None for the identity."""
+    if activation is None:
+        return None
+    if callable(activation):
+        return activation  # type: ignore[no-any-return]
+    if not isinstance(activation, str):
+        raise TypeError(f"{what}: expected a name, a function of one Value or None, got {describe(activation)}")
+    if activation in ("linear", "identity"):
+        return None
+    if activation in activation_names():
+        if TABLE[activation].builtin:
+            return getattr(functions, activation)  # type: ignore[no-any-return]
+        return functions.make_function(TABLE[activation])  # user-defined: the row may have been redefined since
+    raise ValueError(
+        f"{what}: unknown activation {activation!r}; known are {', '.join(activation_names())}, None, 'linear' "
+        "or 'identity' for none, or any function of one Value"
+    )
+
+
+def activation_names() -> list[str]:
+    """The names that may stand for an activation: the primitives of one operand, built-in and user-defined."""
+    rows = (row for row in TABLE.values() if row.name[0] != "_" and not row.variadic)
+    return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
+
+
+def activation_name(g: Any) -> str | None:
+    """The name under which a file can find an activation again; TypeError for a user-defined function."""
+    if g is None or isinstance(g, str):
+        return g
+    name = getattr(g, "__name__", "")
+    if name in activation_names() and getattr(functions, name) is g:
+        return name
+    raise TypeError(
+        f"save: the activation {describe(g)} is a user-defined function, and a file holds no code; define it with "
+        "ag.primitive and give the layer its name, or save the state_dict()"
+    )
+
+
+def shown_activation(activation: Any, name: str = "activation") -> str:
+    """The argument of a constructor that gives an activation, for a repr: `, activation='tanh'`; "" for None."""
+    if activation is None:
+        return ""
+    return f", {name}={activation!r}" if isinstance(activation, str) else f", {name}={activation.__name__}"
