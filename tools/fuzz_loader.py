@@ -216,7 +216,7 @@ def fuzz(folder, examples, number):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.fuzz_loader", description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     end, number = time.monotonic() + 60.0 * parser.parse_args().minutes, 0
     with tempfile.TemporaryDirectory() as folder:

@@ -1,13 +1,14 @@
-"""Runs the notebooks and writes their outputs into them, as a reader on a code-hosting site sees them.
+"""Runs the notebooks and writes their outputs into them, in the form that a code-hosting site shows.
 
-    python -m tools.make_notebooks [name ...]
+    python -m tools.make_notebooks           # all of them
+    python -m tools.make_notebooks fold      # notebooks/fold.ipynb
 
-There no script runs, and JupyterLab shows no SVG of a notebook that it has no reason to trust. So each picture is
+A code-hosting site runs no scripts, and JupyterLab shows no SVG of a notebook that is not trusted. So each picture is
 written as SVG and as PNG, and the HTML of a running notebook is left out. tests/project/test_notebooks.py holds the
 files to this.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import nbclient
@@ -55,8 +56,18 @@ def run(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
+def main() -> None:
+    """Run the notebooks of the command line."""
+    known = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+    parser = argparse.ArgumentParser(prog="python -m tools.make_notebooks", description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all by default; known are {', '.join(known)}")
+    names = parser.parse_args().names or known
+    if unknown := set(names) - set(known):
+        parser.error(f"there is no notebook {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    for name in names:
+        run(FOLDER / f"{name}.ipynb")
+        print(f"{name}.ipynb")
+
+
 if __name__ == "__main__":
-    for path in sorted(FOLDER.glob("*.ipynb")):
-        if not sys.argv[1:] or path.stem in sys.argv[1:]:
-            run(path)
-            print(path.name)
+    main()

@@ -6,6 +6,7 @@ The public functions of the table, overloaded (numbers give a number, a Value gi
 methods of Value that are made from it. tests/engine/test_stubs.py holds the file to this.
 """
 
+import argparse
 from pathlib import Path
 
 import autograd_lite as ag
@@ -112,7 +113,7 @@ def stub() -> str:
 
 
 def names() -> str:
-    """The public names, each from its home (`X as X` is how a stub says that a name is public)."""
+    """The public names, each from its home (`X as X` makes a name public for type checkers)."""
     lines = [
         '"""The public names of the package, for type checkers: written by tools/make_stubs.py from `_HOME`."""',
         "",
@@ -127,5 +128,6 @@ def names() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tools.make_stubs", description=__doc__.partition("\n")[0]).parse_args()
     PATH.write_text(stub(), encoding="utf-8")
     NAMES.write_text(names(), encoding="utf-8")

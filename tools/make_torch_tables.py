@@ -1,18 +1,23 @@
-"""Writes torch_tables.json: twenty steps of PyTorch's optimizers on a quadratic and on a small MLP.
+"""Writes tests/optim/torch_tables.json: twenty steps of PyTorch's optimizers on a quadratic and on a small MLP.
 
-Run once, where torch 2.13.0 is installed: `python -m tools.make_torch_tables`. The tests read the table
-and need no torch.
+    python -m tools.make_torch_tables        # once, where torch 2.13.0 is installed
+
+The tests compare our optimizers and schedules with this table, and do not need torch.
 """
 
+import argparse
 import json
 from pathlib import Path
 
-import torch
+try:
+    import torch
+except ImportError:  # --help works without it
+    torch = None
 
-torch.set_default_dtype(torch.float64)
+PATH = Path(__file__).parents[1] / "tests" / "optim" / "torch_tables.json"
 STEPS = 20
 
-RULES = {  # our call and theirs: the same names and arguments
+RULES = {  # name in the table: PyTorch's class and its arguments, which ours takes too
     "sgd": ("SGD", {"lr": 0.02}),
     "sgd_momentum": ("SGD", {"lr": 0.02, "momentum": 0.9}),
     "sgd_nesterov": ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True}),
@@ -81,7 +86,15 @@ def plateau(losses):
 
 LOSSES = [1.0, 0.8, 0.79999, 0.81, 0.8, 0.82, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.6, 0.6]
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run PyTorch and write the table."""
+    argparse.ArgumentParser(
+        prog="python -m tools.make_torch_tables", description=__doc__.partition("\n")[0]
+    ).parse_args()
+    if torch is None:
+        raise SystemExit("this needs torch: pip install torch==2.13.0")
+    torch.set_default_dtype(torch.float64)
     lr_scheduler = torch.optim.lr_scheduler
     table = {
         "made by": f"tools/make_torch_tables.py with torch {torch.__version__}",
@@ -102,4 +115,8 @@ if __name__ == "__main__":
         },
         "plateau": {"losses": LOSSES, "rates": plateau(LOSSES)},
     }
-    (Path(__file__).parents[1] / "tests" / "optim" / "torch_tables.json").write_text(json.dumps(table) + "\n")
+    PATH.write_text(json.dumps(table) + "\n")
+
+
+if __name__ == "__main__":
+    main()

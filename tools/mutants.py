@@ -1,23 +1,23 @@
-"""Mutation testing: change one thing of a module, run its tests, and see whether they notice; a mutant a time.
+"""Mutation testing: change one thing of a file, run its tests, and see whether they notice; one mutant at a time.
 
-    python -m tools.mutants ops.py value.py diff.py        # every mutant of these modules of the package
-    python -m tools.mutants optim.py --sample 200 --seed 1
-    python -m tools.mutants folding --sample 200           # a directory: all its modules as one
-    python -m tools.mutants value.py --only __reduce_ex__  # those of one function, or line
+    python -m tools.mutants engine/graph.py engine/value.py       # every mutant of these files of the package
+    python -m tools.mutants optim --sample 200 --seed 1           # a directory: all its files as one
+    python -m tools.mutants engine/value.py --only __reduce_ex__  # those of one function, or line
 
-A runner of our own, for the two that there are do not reach what matters here. mutmut 3 changes the bodies of
+Existing runners do not reach what matters here. mutmut 3 changes the bodies of
 undecorated functions: neither the table of primitives, whose rules are text, nor a property, nor a template of
 generated code. cosmic-ray leaves strings alone too, and starts a process and imports everything for each mutant. Here
 the rules are parsed and changed like any other expression, and a mutant costs a fork of a process that has imported
 NumPy, mpmath and pytest already.
 
 What changes: an arithmetic operator, a comparison, `and` and `or`, a condition negated, a number, a truth value, a
-string that is no message, a name for its like (min for max, left for right), `return None`, a statement left out,
-`break` for `continue`; in a rule a function for its like, an operand for another, and a `where` for either side.
+string that is not a message, a name for a similar one (min for max, left for right), `return None`, a statement
+left out, `break` for `continue`; in a rule a function for a similar one, an operand for another, and a `where` for
+either side.
 
-What does not, because no test could or should notice: text for people (docstrings, messages, the `about` and `note`
+What does not, since no test could or should notice: text for people (docstrings, messages, the `about` and `note`
 of a row, `repr`), annotations, `assert` (for type checkers), `strict=` of zip (a guard behind checks), the promises
-that the tests themselves read (`ulp`, `floor`, `near`, `domain` of a row), and numbers that decide about speed (SPEED).
+that the tests themselves read (`ulp`, `floor`, `near`, `domain` of a row), and numbers that only affect speed (SPEED).
 """
 
 import argparse
@@ -30,22 +30,25 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from tools.trial import PACKAGE, Trial
+from tools.trial import PACKAGE, Trial, files_of
 
 TESTS = {
     "engine/primitives.py": "edge_cases branches, golden values transforms numpy losses, table, fold",
+    "engine/kernels.py": "edge_cases branches, golden values transforms numpy losses, table, fold",
     "engine/rules.py": "edge_cases golden, faults_graph transforms files fold table",
     "engine/graph.py": "golden micrograd edge_cases, faults_graph modes transforms insight",
     "engine/value.py": "values golden micrograd numpy, edge_cases faults_graph modes nn compile insight",
     "engine/backward.py": "golden values edge_cases, micrograd faults_graph transforms fold diagnosis",
-    "derivatives": "golden values edge_cases, micrograd faults_graph transforms fold diagnosis",
-    "engine/kernels.py": "edge_cases branches, golden values transforms numpy losses, table, fold",
     "engine/functions.py": "values golden edge_cases, micrograd numpy faults_graph nn stubs",
+    "engine": "values golden edge_cases, micrograd faults_graph modes numpy transforms nn, table compile insight",
+    "derivatives": "golden values edge_cases, micrograd faults_graph transforms fold diagnosis",
+    "nn": "nn golden, training files",
     "optim": "optim corners, golden training files",
     "folding": "fold_classes fold_parts listing, fold_arrays, fold compile fold_misuse, "
     "fold_limits rebinding program_faults fit_compiled, faults_programs program_pictures",
 }
-"""The tests of a module, those that fail soonest first: stages, separated by commas. Without an entry, the suite."""
+"""The tests of a file or of all files of a directory, those that fail soonest first, in stages separated by commas.
+What has no entry is tested with the whole suite."""
 
 SPEED = (
     "CHUNK_BYTES",
@@ -59,15 +62,14 @@ SPEED = (
     "maxlen",
     "indent",
 )
-"""Names and keywords whose numbers change how long something takes, and nothing else."""
+"""Names and keywords whose numbers affect how long something takes, and nothing else."""
 
 UNTOUCHED_FUNCTIONS = ("__repr__", "__str__", "_shown", "shown", "documentation", "listing")
 """Functions whose result is text for people."""
 
-REFUSING = ("as_float", "to_float", "setting", "whole", "as_values", "_count", "checked_betas",
-             "_clipping_and_decay", "_decay", "above_zero", "_same_keys",
-            "notify_read", "_checked_leaves", "self._refuse_several")  # fmt: skip
-"""Functions that are told what a number was for, for their messages."""
+REFUSING = ("as_float", "to_float", "setting", "whole", "as_values", "checked_betas", "_clipping_and_decay", "_decay",
+            "above_zero", "_same_keys", "notify_read", "_checked_leaves", "self._refuse_several")  # fmt: skip
+"""Functions whose string arguments go into their messages."""
 
 UNTOUCHED_KEYWORDS = ("ulp", "floor", "near", "domain", "note", "strict", *SPEED)
 
@@ -94,7 +96,7 @@ LIKE = _both_ways(
     ("rows", "columns"),
 ) | {"sorted": "list", "reversed": "list", "multiply": "add", "cumsum": "sum", "abs": "float",
      "copysign": "fmod"}  # fmt: skip
-"""A name and what is like it, in code."""
+"""A name and a similar one, in code."""
 
 LIKE_IN_RULES = _both_ways(
     ("sin", "cos"), ("sinh", "cosh"), ("exp", "expm1"), ("log", "log1p"), ("asin", "acos"), ("tan", "tanh"),
@@ -103,7 +105,7 @@ LIKE_IN_RULES = _both_ways(
     ("TWO_OVER_SQRT_PI", "RSQRT_2PI"), ("sum", "prod"),
 ) | {"equal": "greater_equal", "sigmoid": "tanh", "abs": "sign", "sign": "abs", "inf": "nan", "nan": "inf",
      "hypot": "maximum", "mean": "sum", "norm": "max", "_ndtr": "sigmoid"}  # fmt: skip
-"""A name and what is like it, in a rule."""
+"""A name and a similar one, in a rule."""
 
 
 class Mutant(NamedTuple):
@@ -274,8 +276,8 @@ class Finder:
             self.add(owner, field, i, ast.UnaryOp(ast.Not(), node), after=f"not ({ast.unparse(node)})")
         for new in changed(node, ARITHMETIC, COMPARISON, LIKE):
             self.add(owner, field, i, new)
-        told = isinstance(owner, ast.Call) and ast.unparse(owner.func) in REFUSING
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value and not told:
+        message = isinstance(owner, ast.Call) and ast.unparse(owner.func) in REFUSING
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value and not message:
             self.add(owner, field, i, ast.Constant(f"{node.value}?"))
         if isinstance(node, ast.Constant) and isinstance(node.value, bool):
             self.add(owner, field, i, ast.Constant(not node.value))
@@ -429,7 +431,7 @@ def _is_row(node: ast.AST) -> bool:
 
 
 def modules(name: str) -> list[str]:
-    """The files of the package that a name stands for."""
+    """The file of a name, or all files of a directory."""
     path = PACKAGE / name
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return [str(file.relative_to(PACKAGE)) for file in files]
@@ -448,7 +450,7 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
     if options.list:
         print(*chosen, f"{name}: {len(chosen)} of {everything} mutants", sep="\n")
         return 0, 0
-    stages = [[f"tests/test_{x}.py" for x in stage.split()] for stage in TESTS.get(name, "").split(",")]
+    stages = [files_of(stage) for stage in TESTS.get(name, TESTS.get(name.partition("/")[0], "")).split(",")]
     cpu = 2.0 * sum(map(trial.baseline, stages)) + 3.0
     survivors, hung = [], 0
     with tqdm(total=len(chosen), desc=name, unit="mutant") as bar:
@@ -457,7 +459,7 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
             text = ast.unparse(ast.fix_missing_locations(trees[mutant.file]))
             mutant.swap(old)
             with trial.changed(mutant.file, text + "\n"):
-                first = first_tests(mutant, trees[name]) if name == "engine/primitives.py" else []
+                first = first_tests(mutant, trees[mutant.file]) if mutant.file == "engine/primitives.py" else []
                 found = trial.run([first, *stages] if first else stages, cpu)
             if found.what == "hangs":
                 hung += 1
@@ -475,8 +477,10 @@ def tried(name: str, options: argparse.Namespace, trial: Trial) -> tuple[int, in
 def main() -> int:
     """Mutate, test, report."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__.partition("\n")[0])
-    parser.add_argument("names", nargs="+", help="modules of the package, or a directory of it")
-    parser.add_argument("--sample", type=int, default=0, metavar="N", help="so many, chosen by the seed")
+    parser.add_argument(
+        "names", nargs="+", help="files of the package, such as engine/value.py, or directories, such as optim"
+    )
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only N of them, chosen by the seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", metavar="WORD", help="those whose line, function or text has it")
     parser.add_argument("--list", action="store_true", help="say what would be changed")

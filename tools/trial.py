@@ -1,7 +1,7 @@
-"""A trial: a copy of the repository in which one thing is changed, and tests that run there in a fork.
+"""A trial: a copy of the repository in which one thing is changed, and tests that run there in a forked process.
 
-What planted.py and mutants.py share. The tests are run by a fork of a process that has imported pytest and what else is
-not ours, so that a run costs little more than its tests. (Forks are a matter of POSIX: not on Windows.)
+The part that planted.py and mutants.py share. The tests are run by a fork of a process that has imported pytest and what else is
+not ours, so that a run costs little more than its tests. (Forks are POSIX only: this does not run on Windows.)
 """
 
 import os
@@ -22,7 +22,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "autograd_lite"
 TEST_FILES = {path.stem: str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob("test_*.py"))}
-"""Where the tests of a name are: `test_values` in tests/engine/test_values.py."""
+"""The path of each file of tests by its name: `test_values` is tests/engine/test_values.py."""
 LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "autograd_lite_tour")
 NOT_OURS = ("pytest", "_pytest.assertion.rewrite", "numpy.testing", "mpmath", "hypothesis", "scipy.optimize",
             "scipy.special", "scipy.sparse", "graphviz", "tqdm.auto", "json", "doctest")  # fmt: skip
@@ -33,7 +33,12 @@ SLOW = (
     "long_chain or random_programs or many_roots or digits or random_order or runs_as_a_program or central_differences "
     "or orders_one_to_four or interrupted_anywhere"
 )
-"""Tests that take seconds and prove what others prove too, or have to do with size: left out of a quick run."""
+"""Tests that take seconds and check what others check too, or are about size: left out of a quick run."""
+
+
+def files_of(names: str) -> list[str]:
+    """The paths of files of tests, named without `test_` and `.py`."""
+    return [TEST_FILES[f"test_{name}"] for name in names.split()]
 
 
 class Outcome(NamedTuple):
@@ -51,7 +56,7 @@ class Outcome(NamedTuple):
 
 
 class Trial:
-    """A copy of the repository; use it as `with Trial() as trial`."""
+    """A copy of the repository, for `with Trial() as trial`: removed at the end."""
 
     def __enter__(self) -> "Trial":
         self._directory = tempfile.TemporaryDirectory(prefix="trial-")
@@ -65,7 +70,7 @@ class Trial:
             try:
                 import_module(name)
             except ImportError:
-                continue  # its tests import it, or skip, themselves
+                continue  # an optional package: its tests skip
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,22 +88,24 @@ class Trial:
             yield
         finally:
             path.write_bytes(kept)
-            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # what was compiled of it holds again
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # so that its compiled form is valid again
 
     def baseline(self, tests: list[str]) -> float:
         """Run tests on the package as it is, which must pass; the seconds that takes. Compiles everything."""
         found = self.run([tests], 3000.0)
         if found.what != "passed":
             raise SystemExit(f"with nothing changed: {found.test} {found.what}")
-        sys.dont_write_bytecode = True  # compiled code is told from older by the second its source was written in
+        sys.dont_write_bytecode = (
+            True  # .pyc files are compared with the source by its time in seconds: a trial a second is too fast
+        )
         return found.seconds
 
     def run(self, stages: list[list[str]], cpu: float, quick: bool = True) -> Outcome:
         """Run tests until one fails, a stage after the other.
 
         Args:
-            stages: lists of files and tests; those of an earlier stage cost no import of the files of a later one.
-            cpu: seconds of processor time after which it hangs.
+            stages: lists of files and tests; a stage that fails saves the imports of the later ones.
+            cpu: seconds of processor time after which a run counts as hanging.
             quick: whether to leave out SLOW.
         """
         out = self.copy / "output.txt"
@@ -131,7 +138,7 @@ def _run_and_exit(stages: list[list[str]], cpu: float, quick: bool, out: Path) -
         os.dup2(handle, 2)
         with suppress(OSError):  # the parent may have done so by now
             os.setpgid(0, 0)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests send it, and a background job ignores it
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests send it; a background job would ignore it
         resource.setrlimit(resource.RLIMIT_CPU, (int(cpu) + 1, int(cpu) + 3))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         import pytest
