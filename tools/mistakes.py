@@ -536,7 +536,7 @@ MISTAKES = [
         "np.take_along_axis(lefts, order, 1), np.take_along_axis(rights, order, 1)",
         "np.take_along_axis(lefts, order, 1), rights",
     ), (
-        "lanes that are no full product taken for a matrix product",
+        "lanes that are not a full product taken for a matrix product",
         "if (edges != height * width).any() or len(np.unique(of_left * n_right + of_right)) < n:",
         "if (edges > height * width).any():",
     )),

@@ -64,7 +64,8 @@ SPEED = (
 )
 """Names and keywords whose numbers affect how long something takes, and nothing else."""
 
-UNTOUCHED_FUNCTIONS = ("__repr__", "__str__", "_shown", "shown", "documentation", "listing")
+UNTOUCHED_FUNCTIONS = ("__repr__", "__str__", "_shown", "shown", "shown_activation", "shown_ref", "describe",
+                       "documentation", "listing")  # fmt: skip
 """Functions whose result is text for people."""
 
 REFUSING = ("as_float", "to_float", "setting", "whole", "as_values", "checked_betas", "_clipping_and_decay", "_decay",

@@ -1,7 +1,8 @@
 """A trial: a copy of the repository in which one thing is changed, and tests that run there in a forked process.
 
-The part that planted.py and mutants.py share. The tests are run by a fork of a process that has imported pytest and what else is
-not ours, so that a run costs little more than its tests. (Forks are POSIX only: this does not run on Windows.)
+The part that planted.py and mutants.py share. The tests are run by a fork of a process that has imported pytest and
+the other packages already, so that a run costs little more than its tests. (Forks are POSIX only: this does not run on
+Windows.)
 """
 
 import os
@@ -95,9 +96,8 @@ class Trial:
         found = self.run([tests], 3000.0)
         if found.what != "passed":
             raise SystemExit(f"with nothing changed: {found.test} {found.what}")
-        sys.dont_write_bytecode = (
-            True  # .pyc files are compared with the source by its time in seconds: a trial a second is too fast
-        )
+        # From here on no .pyc files: they are compared with their source by its time in seconds, too coarse for trials.
+        sys.dont_write_bytecode = True
         return found.seconds
 
     def run(self, stages: list[list[str]], cpu: float, quick: bool = True) -> Outcome:
