@@ -4,8 +4,8 @@ Those that are not installed are left out (the extra `bench` has them). Every co
 the form that suits it: ours and CasADi a loop over scalars, autograd and JAX array code. Answers are
 checked to be equal before anything is timed. All run on one core, one thread, in float64, in turn in one process.
 
-What a call costs is not the same thing in all of them. Ours and autograd run the function anew at every call, so
-it may branch as it likes. JAX and CasADi first make a program for one shape (the columns "make"), which then
+The cost of a call means different things. Ours and autograd run the function anew at every call, so it may branch
+freely. JAX and CasADi first make a program for one shape (the columns "make"), which then
 runs again and again.
 """
 

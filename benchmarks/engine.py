@@ -140,7 +140,7 @@ def micrograd_depth() -> int:
 def import_times(rounds: int = 9) -> tuple[float, float]:
     """Seconds for a bare interpreter, and for one that imports the package; in turn, medians."""
 
-    # As a user has it: the first import has written the bytecode, whatever this shell says of that.
+    # As for a user: with bytecode that the first import has written, even where this shell switches that off.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def timed(code: str) -> float:

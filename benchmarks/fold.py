@@ -5,7 +5,7 @@ write it: arrays, by hand. One thread each and float64; results are compared fir
 What is not installed is left out.
 """
 
-# ruff: noqa: E402 - the number of threads is settled before the libraries are loaded
+# ruff: noqa: E402 - the number of threads is set before the libraries are loaded
 from __future__ import annotations
 
 import os
@@ -14,7 +14,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
-if hasattr(os, "sched_setaffinity"):  # JAX has threads of its own: one core for everybody
+if hasattr(os, "sched_setaffinity"):  # JAX starts threads: one core for every contestant
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 import gc
@@ -77,7 +77,7 @@ def timed(runs: dict[str, Run], seconds: float = 1.0) -> dict[str, float]:
 
 
 def equal(runs: dict[str, Run], tolerance: float = 1e-10) -> None:
-    """Assert that all give the same value and gradient; ours may have the parameters in an order of its own."""
+    """Assert that all give the same value and gradient; ours may have the parameters in another order."""
     results = {name: run() for name, run in runs.items()}
     value, gradient = results["ours"]
     gradient = gradient if getattr(runs["ours"], "order", None) is None else gradient[runs["ours"].order]
@@ -511,10 +511,10 @@ about twice as many. Where our time goes:
 - scalar GPT: causal attention has sums of every length, which run as segments (`np.add.reduceat` over gathered terms, a
   third of the time on 8 words) instead of small matrix products; on one word 150 calls are most of it.
 - digits, 64 rows: 35 calls, of which the two large matrix products are a quarter of the time and the logsumexp with
-  its derivative a third; 5 us go into the look at whether a parameter of the model was replaced. In turn with the
+  its derivative a third; 5 us go into checking whether a parameter of the model was replaced. In turn with the
   others each run starts with cold caches, which costs many small calls more than one compiled function.
-- MLP 784-128-10: three BLAS products; JAX fuses what stands around them.
-- Black-Scholes: the kernels of exp, log and erfc, over pieces of the batch that stay in the cache."""
+- MLP 784-128-10: three BLAS products; JAX fuses the operations around them.
+- Black-Scholes: the kernels of exp, log and erfc, over chunks of the batch that fit into the cache."""
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -1,7 +1,7 @@
 """Choosing the strength of the penalty on large weights by cross-validation.
 
-Each alpha (the slides' lambda) is tried on three folds of the diabetes data, in two processes; too little of it
-and the network learns the noise, too much and it learns nothing. Run: python examples/choose_lambda.py
+Each alpha (the slides' lambda) is tried on three folds of the diabetes data, in two processes: with too small an
+alpha the network learns the noise, with too large a one it learns nothing. Run: python examples/choose_lambda.py
 """
 
 import warnings

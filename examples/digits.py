@@ -12,7 +12,7 @@ import autograd_lite as ag
 
 
 def main(epochs: int = 6) -> float:
-    """Train on four fifths of the digits; the share of the rest that is read correctly."""
+    """Train on four fifths of the digits; the share of the rest that is classified correctly."""
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X / 16.0, y, test_size=0.2, stratify=y, random_state=0)
     model = ag.MLP(64, [16, 10], activation="relu", seed=0)

@@ -1,6 +1,6 @@
 """Handwritten digits with an MLP of scalars, 64-32-10, trained as a program on arrays. python examples/digits_folded.py
 
-The 1,797 digits of scikit-learn, 8 x 8 pixels; a quarter is kept apart. One example is a graph of scalars;
+The 1,797 digits of scikit-learn, 8 x 8 pixels; a quarter is held out. One example is a graph of scalars;
 `compiled=True` folds it and runs mini-batches of 64 as matrix products. Needs scikit-learn.
 """
 
@@ -14,7 +14,7 @@ import autograd_lite as ag
 
 
 def main(epochs: int = 40) -> float:
-    """Train and tell how many of the digits kept apart are read right."""
+    """Train; the share of the held-out digits that is classified correctly."""
     X, y = load_digits(return_X_y=True)
     model = ag.MLP(64, [32, 10], seed=0)
     start = time.perf_counter()
@@ -25,7 +25,7 @@ def main(epochs: int = 40) -> float:
     right: float = history.rows[-1]["metrics"]["validation_accuracy"]
     seconds = time.perf_counter() - start
     print(f"{epochs} epochs in {seconds:.1f} s: loss {history.loss[-1]:.4f}")
-    print(f"{right:.1%} of the digits kept apart are right")
+    print(f"{right:.1%} of the held-out digits are right")
     return right
 
 

@@ -3,7 +3,7 @@
     g = 4 pi^2 L / T^2 * (1 + theta^2 / 16)^2
 
 The variance of g is J C J' with the exact gradient J and the covariance C of what was measured; the Hessian gives
-the bias that the curvature of the formula adds, and tells whether the linear estimate may be trusted.
+the bias that the curvature of the formula adds, and shows whether the linear estimate may be trusted.
 Run it: python examples/error_propagation.py
 
 Source: JCGM 100:2008, "Guide to the expression of uncertainty in measurement" (GUM), section 5.
@@ -18,7 +18,9 @@ import autograd_lite as ag
 NAMES = ("length", "period", "amplitude")
 MEASURED = np.array([0.9930, 2.0040, 0.20])  # m, s, rad
 DEVIATIONS = np.array([0.0010, 0.0020, 0.01])
-CORRELATION = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.3], [0.0, 0.3, 1.0]])  # a wide swing is timed late
+CORRELATION = np.array(
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.3], [0.0, 0.3, 1.0]]
+)  # for a wide swing the measured time is too long
 
 
 def gravity(measured):

@@ -18,14 +18,14 @@ def main() -> tuple[int, int]:
     for label, name in enumerate(("setosa", "versicolor")):
         y = np.where(species == label, 1, -1)
         unit = ag.Perceptron(4)
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             history = unit.fit(X, y, lr=0.1, max_epochs=200, seed=0)
         left.append(len(unit.misclassified(X, y)))
         numbers = ", ".join(f"{w.item():.2f}" for w in unit.w)
         print(f"{name}: {history.stopped}, {len(history)} epochs, {left[-1]} misclassified")
         print(f"    w = ({numbers}), b = {unit.b.item():.2f}")
-        for warning in said:
+        for warning in caught:
             print(f"    {warning.message}")
     return left[0], left[1]
 

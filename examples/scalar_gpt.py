@@ -1,11 +1,11 @@
 """A one-layer GPT in plain scalars, trained on words: python examples/scalar_gpt.py [--data FILE] [--steps N].
 
-Every number is a Value and every operation one on two of them: no tensor anywhere. One word runs as it
-is written; then the same function is compiled, and runs as a hundred array instructions on a batch of words.
+Every number is a Value and every operation is on scalars; there are no tensors. One word runs as it is
+written; then the same function is compiled, and runs as a hundred array instructions on a batch of words.
 
 16 wide, 4 heads, causal attention, RMS norm, 4,192 parameters for 27 symbols (26 letters, and one that
-begins and ends a word). `--data` names a file with one word a line; by default the first names that the
-package `names` from PyPI carries.
+begins and ends a word). `--data` names a file with one word a line; by default the first names in the
+package `names` of PyPI.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class GPT(ag.Module):
         self.head = matrix(27, WIDTH)
 
     def logits(self, letter: Any, place: int, keys: list[Any], values: list[Any]) -> list[Any]:
-        """The scores of the next symbol; keys and values are those of the places before, and get this one's."""
+        """The scores of the next symbol; keys and values are those of the earlier places; this one's are appended."""
         x = [a + b for a, b in zip(ag.lookup(self.letters, letter), self.places[place], strict=True)]
         x = before = normalised(x)
         x = normalised(x)
@@ -141,7 +141,7 @@ class Batches:
         self.program = ag.compile(model.loss, params=model, batch=True)
 
     def loss_and_grad(self, theta: Any, words: Sequence[Sequence[int]]) -> tuple[float, Any]:
-        """Words of one length go through together, weighted by how many they are."""
+        """Words of one length form a batch, weighted by their number."""
         loss, gradient = 0.0, np.zeros(len(theta))
         for length in sorted(set(map(len, words))):
             group = [word for word in words if len(word) == length]

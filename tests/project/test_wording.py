@@ -104,8 +104,8 @@ def test_plain_english(path):
 
 
 def test_the_patterns_find_what_they_are_for():
-    bad = "x is no leaf; they are no\n    # leaves; that were a cycle; so many rows; a block of one's own; made good; its like; "
-    bad += "sin and its kind; it is told of; who listens"
+    bad = "x is no leaf; they are no\n    # leaves; that were a cycle; so many rows; a block of one's own; "
+    bad += "made good; its like; sin and its kind; it is told of; who listens"
     assert len(list(found(bad))) == len(PHRASES) + 2
     good = (
         "there\nis no leaf; it is no longer so; a name of its own; if there were a cycle; must be told apart; ['told']"
