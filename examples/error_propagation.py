@@ -18,9 +18,7 @@ import autograd_lite as ag
 NAMES = ("length", "period", "amplitude")
 MEASURED = np.array([0.9930, 2.0040, 0.20])  # m, s, rad
 DEVIATIONS = np.array([0.0010, 0.0020, 0.01])
-CORRELATION = np.array(
-    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.3], [0.0, 0.3, 1.0]]
-)  # for a wide swing the measured time is too long
+CORRELATION = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.3], [0.0, 0.3, 1.0]])  # wide swings are timed late
 
 
 def gravity(measured):

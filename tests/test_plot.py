@@ -11,7 +11,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.notation import printable
-from tests.pictures.test_pictures import HOSTILE
+from tests.helpers.graphs import HOSTILE
 
 matplotlib = pytest.importorskip("matplotlib", reason="plots need Matplotlib, extra `viz`")
 matplotlib.use("Agg")

@@ -22,7 +22,7 @@ import autograd_lite as ag
 from autograd_lite.engine.rules import FLOATS, TABLE
 from autograd_lite.engine.value import Value
 from autograd_lite.insight.anomaly import source_of
-from tests.threads import in_threads
+from tests.helpers.threads import in_threads
 
 MILLION = 1_000_000
 

@@ -10,16 +10,8 @@ import autograd_lite as ag
 from autograd_lite.engine.notation import printable
 from autograd_lite.pictures.layout import by_graphviz, geometry
 from autograd_lite.pictures.writers import raster
-from tests.pictures.test_pictures import (
-    HOSTILE,
-    SVG,
-    accepted_by_graphviz,
-    groups,
-    hostile_graph,
-    network,
-    parsed,
-    texts,
-)
+from tests.helpers.graphs import HOSTILE, hostile_graph, network
+from tests.helpers.pictures import SVG, accepted_by_graphviz, groups, parsed, texts
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)

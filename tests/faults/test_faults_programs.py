@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from tests.threads import in_threads
+from tests.helpers.threads import in_threads
 
 
 def test_fault_35_another_branch_another_shape_another_type_is_traced_anew_or_refused():

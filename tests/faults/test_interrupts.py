@@ -18,7 +18,7 @@ import autograd_lite as ag
 from autograd_lite import optim
 from autograd_lite.engine import modes, value
 from autograd_lite.folding import structures as program_module
-from tests.optim.test_optim import EVERY_RULE
+from tests.helpers.rules import EVERY_RULE
 
 
 class Interrupter:

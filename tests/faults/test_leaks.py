@@ -13,7 +13,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite import optim
 from autograd_lite.folding import structures as program_module
-from tests.optim.test_optim import EVERY_RULE
+from tests.helpers.rules import EVERY_RULE
 
 X, Y = [[0.1, 0.2], [0.5, -1.0], [1.0, 2.0]], [1.0, -1.0, 1.0]
 

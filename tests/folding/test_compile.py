@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from tests.folding.test_fold import close
+from tests.helpers.folds import close
 
 
 def model_and_loss(sizes=(3, [5, 4, 1]), activation="tanh"):

@@ -16,33 +16,8 @@ from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import record
 from autograd_lite.folding.backends import kernels
 from autograd_lite.folding.program import fold
-from tests.threads import in_threads
-
-
-def eager(root, leaves):
-    """The value and the gradient by the scalar engine."""
-    return root.item(), np.array(ag.gradients(root, leaves))
-
-
-def close(found, expected, scale=1.0, ulps=256):
-    """Equal up to rounding: NaN to NaN, infinity to infinity, finite numbers to ulps of the scale of the sum."""
-    found, expected = np.asarray(found, float), np.asarray(expected, float)
-    bound = ulps * np.finfo(float).eps * np.maximum(np.abs(np.where(np.isfinite(expected), expected, 0.0)), scale)
-    with np.errstate(invalid="ignore"):
-        same = (found == expected) | (np.isnan(found) & np.isnan(expected)) | (np.abs(found - expected) <= bound)
-    return bool(same.all())
-
-
-def same(root, leaves, **options):
-    """Assert that the fold of a graph equals it, value and gradient."""
-    program = fold(root, params=leaves)
-    value, gradient = program.loss_and_grad(program.theta)
-    expected, slopes = eager(root, leaves)
-    assert close(program(), expected, **options), (program(), expected)
-    assert close(value, expected, **options), (value, expected)
-    assert close(gradient, slopes, **options), (gradient, slopes, str(program))
-    return program
-
+from tests.helpers.folds import close, eager, same
+from tests.helpers.threads import in_threads
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, 5e-324, -1e-310, 1e-8, 20.0, -20.0, 40.0, 710.0, -710.0,
          800.0, -800.0, 1e200, -1e200, math.inf, -math.inf, math.nan]  # fmt: skip

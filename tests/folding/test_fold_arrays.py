@@ -8,7 +8,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.folding.backends.numpy_backend import Runner
-from tests.folding.test_fold import close
+from tests.helpers.folds import close
 
 UNARY = [ag.tanh, ag.sin, ag.softplus, ag.sigmoid, ag.atan, lambda x: x * 0.5, lambda x: -x, lambda x: x * x, abs]
 SPECIAL = [math.inf, -math.inf, math.nan, 0.0, -0.0]

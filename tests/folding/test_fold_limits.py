@@ -11,7 +11,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.folding import pool
 from autograd_lite.folding.backends import overflow
-from tests.folding.test_fold import close
+from tests.helpers.folds import close
 
 HUGE = [1e308, 1e308, -1e308]
 

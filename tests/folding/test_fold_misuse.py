@@ -12,7 +12,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.engine.rules import TABLE
-from tests.threads import in_threads
+from tests.helpers.threads import in_threads
 
 # --- arguments --------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.folding import structures as programs
-from tests.folding.test_fold import close
-from tests.threads import in_threads
+from tests.helpers.folds import close
+from tests.helpers.threads import in_threads
 
 
 class Interrupted(KeyboardInterrupt):

@@ -8,7 +8,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.folding import structures
-from tests.folding.test_fold import close, same
+from tests.helpers.folds import close, same
 
 
 @pytest.fixture(autouse=True)

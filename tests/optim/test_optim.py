@@ -11,6 +11,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite import optim
+from tests.helpers.rules import EVERY_RULE
 
 TORCH = json.loads(Path(__file__).with_name("torch_tables.json").read_text())
 EPS = 1e-8
@@ -24,17 +25,6 @@ GOLDEN = {
     "adam": lambda p, c: optim.Adam(p, c["lr"], betas=c["betas"]),
     "adam_uncorrected": lambda p, c: optim.Adam(p, c["lr"], betas=c["betas"], corrected=False),
     "adamw": lambda p, c: optim.AdamW(p, c["lr"], betas=c["betas"], weight_decay=c["weight_decay"]),
-}
-EVERY_RULE = {
-    "SGD": lambda p: optim.SGD(p, 0.05),
-    "momentum": lambda p: optim.SGD(p, 0.02, momentum=0.9),
-    "Nesterov": lambda p: optim.SGD(p, 0.02, momentum=0.9, nesterov=True, weight_decay=1e-3),
-    "Adagrad": lambda p: optim.Adagrad(p, 0.5),
-    "RMSprop": lambda p: optim.RMSprop(p, 0.02, momentum=0.5),
-    "Adam": lambda p: optim.Adam(p, 0.1, clip_norm=5.0),
-    "AdamW": lambda p: optim.AdamW(p, 0.1, weight_decay=1e-3),
-    "schedule": lambda p: optim.Adam(p, optim.ExponentialDecay(0.2, 0.99), corrected=False),
-    "composed": lambda p: optim.Optimizer(p, 0.05, optim.ClipValue(3.0), optim.AddSign(1e-3), optim.Momentum(0.5)),
 }
 
 

@@ -7,8 +7,8 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
-from tests.pictures.test_pictures import HOSTILE, groups, hostile_graph, network, parsed, scalar_network, slides, texts
-from tests.pictures.test_stepper import random_graph, reused
+from tests.helpers.graphs import HOSTILE, hostile_graph, network, random_graph, reused, scalar_network, slides
+from tests.helpers.pictures import groups, parsed, texts
 
 
 def line(w, x=2.0):

@@ -10,10 +10,8 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.pictures.diagrams.collapsed import collapse, collapse_below, frame_levels
-from tests.pictures.test_pictures import groups, network, parsed, scalar_network, slides, texts
-from tests.pictures.test_stepper import browser, opened
-
-__all__ = ["browser"]  # the fixture
+from tests.helpers.graphs import network, scalar_network, slides
+from tests.helpers.pictures import groups, opened, parsed, texts
 
 
 def classifier():

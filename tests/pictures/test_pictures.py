@@ -14,7 +14,6 @@ import sys
 import types
 import xml.etree.ElementTree as ET
 from collections import Counter
-from itertools import pairwise
 
 import pytest
 
@@ -27,88 +26,10 @@ from autograd_lite.pictures.layout import by_graphviz, choice, geometry, layered
 from autograd_lite.pictures.layout.geometry import LayoutInput
 from autograd_lite.pictures.writers import raster, scene
 from autograd_lite.pictures.writers.text_width import width
+from tests.helpers.graphs import HOSTILE, hostile_graph, network, scalar_network, slides
+from tests.helpers.pictures import SVG, accepted_by_graphviz, groups, parsed, texts
 
-SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = {
-    "dot": '"]; }',
-    "tag": "<b>bold</b>",
-    "script": "</script><script>alert(1)</script>",
-    "escape": "\\N \\n \\",
-    "surrogate": "lone \ud800 surrogate",
-    "long": "x" * 10_000,
-    "control": "nul \x00 bell \x07 escape \x1b[31m newline \n tab \t",
-    "bidi": "right \u202e to left",
-    "entity": "&amp; &#0; &bogus; ]]> -->",
-    "tex": "$\\frac{1}$ {format} %s",
-    "nonchar": "\ufffe \uffff",
-    "blank": "   ",
-    "emoji": "日本語 🎉 e\u0301",
-}
 ENGINES = {"pygraphviz": by_graphviz.by_pygraphviz, "command": by_graphviz.by_command, "ours": choice.by_ourselves}
-
-
-def slides():
-    """Loss = (w . phi - y)^2 at w = [3, 1], phi = [1, 2], y = 2."""
-    w1, w2 = ag.Parameter(3.0, name="w1"), ag.Parameter(1.0, name="w2")
-    phi1, phi2, y = ag.Value(1.0, name="phi1"), ag.Value(2.0, name="phi2"), ag.Value(2.0, name="y")
-    residual = w1 * phi1 + w2 * phi2 - y
-    residual.name = "residual"
-    loss = residual**2
-    loss.name = "Loss"
-    return loss
-
-
-def network(sizes=(2, 1), examples=1):
-    model = ag.MLP(3, list(sizes), activation="tanh", seed=0)
-    xs = [ag.Value(float(i), name=f"x[{i}]") for i in range(3)]
-    loss = ag.sum([(model(xs) - 1.0) ** 2 for _ in range(examples)])
-    loss.backward()
-    return loss
-
-
-def scalar_network(examples=100, sizes=(2, 16, 16, 1)):
-    """micrograd's demo: hinge loss and a penalty on the weights, written with * and + alone."""
-    layers = [
-        [([ag.Parameter(0.01 * (i - j + 1)) for i in range(n)], ag.Parameter(0.0)) for j in range(m)]
-        for n, m in pairwise(sizes)
-    ]
-    data = 0.0
-    for k in range(examples):
-        xs = [ag.Value(k / examples), ag.Value(1.0 - k / examples)]
-        for layer in layers:
-            ys = []
-            for w, b in layer:
-                z = b
-                for a, x in zip(w, xs, strict=True):
-                    z = z + a * x
-                ys.append(ag.relu(z) if layer is not layers[-1] else z)
-            xs = ys
-        data = data + ag.relu(1 - (-1.0) ** k * xs[0])
-    penalty = 0.0
-    for layer in layers:
-        for w, b in layer:
-            for p in (*w, b):
-                penalty = penalty + p * p
-    loss = data * (1 / examples) + penalty * 1e-4
-    loss.backward()
-    return loss
-
-
-def parsed(picture):
-    return ET.fromstring(picture.svg.encode("utf-8"))
-
-
-def groups(root, kind):
-    return [g for g in root.iter(f"{SVG}g") if kind in g.get("class").split()]
-
-
-def texts(element, kind):
-    return ["".join(t.itertext()) for t in element.iter(f"{SVG}text") if t.get("class") == kind]
-
-
-def accepted_by_graphviz(dot):
-    pygraphviz = pytest.importorskip("pygraphviz", reason="the DOT text is checked by Graphviz")
-    return pygraphviz.AGraph(string=dot)
 
 
 # --- what is in a picture --------------------------------------------------------------------------------
@@ -463,16 +384,6 @@ def test_output_does_not_depend_on_the_hash_seed():
 
 
 # --- names from anywhere ---------------------------------------------------------------------------------
-
-
-def hostile_graph(name):
-    x = ag.Value(2.0, name=name)
-    with ag.scope(name):
-        y = ag.Parameter(3.0, name=name) * x
-    y.name = name
-    loss = y + x
-    loss.backward()
-    return loss
 
 
 @pytest.mark.parametrize("engine", ENGINES)

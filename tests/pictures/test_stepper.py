@@ -3,11 +3,8 @@
 import base64
 import html
 import json
-import random
 import re
-import shutil
 import xml.etree.ElementTree as ET
-from contextlib import contextmanager
 
 import pytest
 
@@ -15,33 +12,8 @@ import autograd_lite as ag
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.pictures.steps import indices
-from tests.pictures.test_pictures import HOSTILE, hostile_graph, network, scalar_network, slides
-
-
-def reused():
-    a = ag.Value(2.0, name="a")
-    b = ag.tanh(a * 0.25)
-    b.name = "b"
-    out = a * a + b * a
-    out.name = "out"
-    return out
-
-
-def random_graph(seed):
-    rng = random.Random(seed)
-    values = [ag.Parameter(rng.uniform(0.2, 2.0), name=f"p{i}") for i in range(3)]
-    makers = [
-        lambda a, b: a * b,
-        lambda a, b: a + b,
-        lambda a, b: a - b,
-        lambda a, b: ag.tanh(a),
-        lambda a, b: 0.5 * a,
-        ag.maximum,
-        lambda a, b: ag.sum([a, b, a]),
-    ]
-    for _ in range(12):
-        values.append(rng.choice(makers)(rng.choice(values), rng.choice(values)))
-    return ag.sum(values)
+from tests.helpers.graphs import HOSTILE, hostile_graph, network, random_graph, reused, scalar_network, slides
+from tests.helpers.pictures import opened
 
 
 def last(steps, part):
@@ -225,49 +197,6 @@ def test_the_moving_picture_is_the_still_one_and_a_style_of_its_own():
 
 
 # --- the page in a browser ----------------------------------------------------------------------------------
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium: the system's, else Playwright's own."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="the page is tested with Playwright, extra `test`")
-    system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_api.sync_playwright() as playwright:
-        try:
-            chromium = playwright.chromium.launch(executable_path=system, args=FLAGS)
-        except sync_api.Error as error:
-            pytest.skip(f"no browser here, so the page is not tested in one ({str(error).splitlines()[0]})")
-        yield chromium
-        chromium.close()
-
-
-@contextmanager
-def opened(browser, path, **context):
-    """A page of a file; an error in its script, or a request to anywhere, fails the test."""
-    made = browser.new_context(viewport={"width": 900, "height": 700}, **context)
-    page = made.new_page()
-    wrong = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on(
-        "request", lambda request: None if request.url.startswith(("file:", "data:")) else wrong.append(request.url)
-    )
-    page.goto(path.as_uri())
-    try:
-        yield page
-    finally:
-        made.close()
-    assert wrong == []
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,31 @@
+"""A fold beside the scalar engine: equal up to rounding."""
+
+import numpy as np
+
+import autograd_lite as ag
+from autograd_lite.folding.program import fold
+
+
+def close(found, expected, scale=1.0, ulps=256):
+    """Equal up to rounding: NaN to NaN, infinity to infinity, finite numbers to ulps of the scale of the sum."""
+    found, expected = np.asarray(found, float), np.asarray(expected, float)
+    bound = ulps * np.finfo(float).eps * np.maximum(np.abs(np.where(np.isfinite(expected), expected, 0.0)), scale)
+    with np.errstate(invalid="ignore"):
+        same = (found == expected) | (np.isnan(found) & np.isnan(expected)) | (np.abs(found - expected) <= bound)
+    return bool(same.all())
+
+
+def eager(root, leaves):
+    """The value and the gradient by the scalar engine."""
+    return root.item(), np.array(ag.gradients(root, leaves))
+
+
+def same(root, leaves, **options):
+    """Assert that the fold of a graph equals it, value and gradient."""
+    program = fold(root, params=leaves)
+    value, gradient = program.loss_and_grad(program.theta)
+    expected, slopes = eager(root, leaves)
+    assert close(program(), expected, **options), (program(), expected)
+    assert close(value, expected, **options), (value, expected)
+    assert close(gradient, slopes, **options), (gradient, slopes, str(program))
+    return program
