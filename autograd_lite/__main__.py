@@ -1,7 +1,7 @@
 """The guided tour: python -m autograd_lite.
 
 The slides' example as a tape, the 3-2-1 network by hand and by engine, and an MLP trained on a real
-data set, in under half a minute. What needs an optional package says so when that is missing.
+data set, in under half a minute. A part that needs a missing optional package says which.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def network_by_engine(x: Sequence[float], target: float, rate: float, out: Path)
 
 
 def small_network(out: Path) -> None:
-    """The 3-2-1 network, side by side."""
+    """The 3-2-1 network by hand and by engine, side by side."""
     heading("2. One step of a 3-2-1 sigmoid network, by hand and by engine (Han and Kamber, Data Mining)")
     x, target, rate = [1.0, 0.0, 1.0], 1.0, 0.9
     engine = network_by_engine(x, target, rate, out)
@@ -105,7 +105,7 @@ def breast_cancer() -> tuple[Rows, list[int], str] | None:
 
 
 def two_moons(rng: random.Random) -> tuple[Rows, list[int], str]:
-    """Two half circles that hook into each other, for a machine without scikit-learn."""
+    """Two interleaving half circles, for a machine without scikit-learn."""
     rows, labels = [], []
     for i in range(300):
         angle = rng.uniform(0.0, math.pi)
@@ -114,11 +114,11 @@ def two_moons(rng: random.Random) -> tuple[Rows, list[int], str]:
         centre = (x, y) if upper else (1.0 - x, 0.5 - y)
         rows.append([c + rng.gauss(0.0, 0.1) for c in centre])
         labels.append(1 if upper else -1)
-    return rows, labels, "two moons (300 points, made up here)"
+    return rows, labels, "two moons (300 points, generated here)"
 
 
 def standardise(train: Rows, test: Rows) -> tuple[Rows, Rows]:
-    """Both sets with the mean and the deviation of the first taken out, column by column."""
+    """Both sets, each column shifted and scaled to mean 0 and standard deviation 1 in the first."""
     columns = list(zip(*train, strict=True))
     means = [sum(column) / len(column) for column in columns]
     deviations = [math.sqrt(sum((x - m) ** 2 for x in c) / len(c)) or 1.0 for c, m in zip(columns, means, strict=True)]
@@ -142,7 +142,7 @@ def split(labels: list[int], rng: random.Random) -> tuple[list[int], list[int]]:
 
 
 def train(seed: int, out: Path) -> float:
-    """An MLP by mini-batch gradient descent on the hinge loss; the accuracy on the part held out."""
+    """An MLP by mini-batch gradient descent on the hinge loss; the accuracy on the held-out part."""
     heading("3. An MLP on a real data set")
     rng = random.Random(seed)
     data = breast_cancer()
@@ -181,14 +181,14 @@ def train(seed: int, out: Path) -> float:
 
 
 def accuracy(model: ag.MLP, rows: Rows, labels: list[int]) -> float:
-    """The share of labels whose sign the model gets right."""
+    """The share of examples whose sign the model predicts correctly."""
     scores: list[float] = model.predict(rows).tolist()
     right = sum((score > 0.0) == (label > 0) for score, label in zip(scores, labels, strict=True))
     return right / len(labels)
 
 
 def progress(epochs: int, examples: int) -> Any:
-    """(epoch, bar) for each epoch; the bar counts examples, and is silent where there is no terminal."""
+    """(epoch, bar) for each epoch; the bar counts examples; without a terminal it shows nothing."""
     from tqdm import tqdm
 
     with tqdm(total=epochs * examples, unit=" examples", disable=None, file=sys.stderr) as bar:
