@@ -250,3 +250,18 @@ def test_a_sure_prediction_keeps_its_digits_in_a_program(margin):
 def test_a_penalty_on_what_is_no_sequence_is_refused(penalty, wrong):
     with pytest.raises(TypeError, match=rf"{penalty.__name__}: expected a sequence of Values, such as model\.weights"):
         penalty(wrong, 1.0)
+
+
+def test_a_cross_entropy_of_no_logits_is_refused():
+    with pytest.raises(ValueError, match="there are no logits"):
+        losses.cross_entropy([], 0)
+
+
+def test_a_distribution_with_a_value_in_it_stays_live():
+    t = ag.Value(0.25)
+    logits = [ag.Value(0.5), ag.Value(-1.0), ag.Value(2.0)]
+    loss = losses.cross_entropy(logits, [t, 0.0, 0.75])
+    log_p = ag.log_softmax([0.5, -1.0, 2.0])
+    assert loss.item() == pytest.approx(-0.25 * log_p[0] - 0.75 * log_p[2])
+    assert ag.gradients(loss, t) == pytest.approx(-log_p[0])
+    assert losses.cross_entropy([1.0, 2.0], np.array(1)) == pytest.approx(math.log1p(math.exp(-1.0)))

@@ -43,7 +43,7 @@ TESTS = {
     "engine": "values golden edge_cases, micrograd faults_graph modes numpy transforms nn, table compile insight",
     "derivatives": "golden values edge_cases, micrograd faults_graph transforms fold diagnosis",
     "nn": "nn golden, training files",
-    "optim": "optim corners, golden training files",
+    "optim": "optim, golden training files",
     "folding": "fold_classes fold_parts listing, fold_arrays, fold compile fold_misuse, "
     "fold_limits rebinding program_faults fit_compiled, faults_programs program_pictures",
 }

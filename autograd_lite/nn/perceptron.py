@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-
 class Perceptron(Neuron):
     """A linear threshold unit with the perceptron rule; labels are -1 and +1.
 

@@ -339,3 +339,48 @@ def test_models_pickle_whole():
 def test_seeds_of_every_kind_of_whole_number():
     assert ag.MLP(2, [1], seed=np.int64(3)).state_dict() == ag.MLP(2, [1], seed=3).state_dict()
     assert ag.MLP(2, [1], seed=random.Random(3)).state_dict() == ag.MLP(2, [1], seed=3).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: ag.MLP(2, [2, 1]).predict(np.full((3, 2), "x", object)), TypeError, r"X\[0\]\[0\]: expected a real"),
+        (lambda: ag.MLP(2, [1]).predict(np.array(["a", "b"])), TypeError, "rows of real numbers"),
+        (lambda: ag.Network([(1, 2)], outputs=[]), ValueError, "outputs must be different neurons, at least one"),
+        (lambda: ag.Perceptron(2).predict([[1.0, 2.0, 3.0]]), ValueError, "expected 2 inputs, X has 3 columns"),
+    ],
+)
+def test_what_predict_and_networks_refuse(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_no_activation_by_name_and_a_layer_by_itself():
+    plain, linear = ag.Layer(2, 3, activation=None, seed=1), ag.Layer(2, 3, activation="linear", seed=1)
+    X = [[0.5, -1.0], [2.0, 0.25]]
+    assert plain.predict(X).tolist() == linear.predict(X).tolist()
+    assert plain.predict(X)[1].tolist() == pytest.approx([z.item() for z in linear(X[1])])
+    assert ag.MLP(2, [1], seed=1).predict(np.array(X, object)).tolist() == ag.MLP(2, [1], seed=1).predict(X).tolist()
+
+
+def test_a_module_among_the_attributes_and_in_a_list():
+    class Two(ag.Module):
+        def __init__(self):
+            self.first, self.rest = ag.Neuron(2, seed=0), [ag.Neuron(1, seed=1)]
+
+        def __call__(self, x):
+            return self.rest[0]([self.first(x)])
+
+    assert "first" in Two().summary()
+    assert "rest[0]" in Two().summary()
+
+
+def test_ctrl_c_in_the_perceptron_rule(monkeypatch):
+    unit = ag.Perceptron(1)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unit, "step", interrupted, raising=False)
+    history = unit.fit([[1.0], [2.0]], [1.0, -1.0], batch=True, seed=0)
+    assert (history.stopped, len(history)) == ("interrupted", 0)

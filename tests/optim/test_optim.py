@@ -538,3 +538,122 @@ def test_what_was_not_finite_before_the_step_is_no_overflow():
     p[1].grad = 1.79e308
     with pytest.raises(ValueError, match=r"Optimizer\.step: Watching\.sum would become inf with gradients up to"):
         optimizer.step()
+
+
+# --- transformations, one by one -------------------------------------------------------------------------
+
+
+class Named:
+    """A piece whose state holds a word beside a vector and a count."""
+
+    def start(self, n):
+        return {"word": "begun", "sum": np.zeros(n), "count": 0}
+
+    def update(self, g, state, w):
+        return g, {"word": "going", "sum": state["sum"] + g, "count": state["count"] + 1}
+
+
+def test_the_state_of_a_piece_of_ones_own_comes_back():
+    w = ag.Parameter(1.0)
+    optimizer = optim.Optimizer([w], 0.1, Named())
+    w.grad = 2.0
+    optimizer.step()
+    twin = optim.Optimizer([ag.Parameter(1.0)], 0.1, Named())
+    twin.load_state_dict(optimizer.state_dict())
+    assert twin.state_dict() == optimizer.state_dict()
+    assert twin.state_dict()["pieces"] == [{"piece": "Named", "word": "going", "sum": [2.0], "count": 1}]
+
+
+def test_adamw_without_decay_is_adam():
+    trained = []
+    for rule in (optim.Adam, lambda p, lr: optim.AdamW(p, lr, weight_decay=0.0)):
+        w = ag.Parameter(1.0)
+        optimizer = rule([w], 0.1)
+        for _ in range(5):
+            optimizer.zero_grad()
+            (w * w).backward()
+            optimizer.step()
+        trained.append(w.item())
+    assert trained[0] == trained[1]
+
+
+RULES = [optim.SGD, optim.Adagrad, optim.RMSprop, optim.Adam, optim.AdamW]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_what_every_rule_does_unless_told_otherwise(rule):
+    """A gradient that is not finite is refused, a frozen parameter's does not count, and a new state can be loaded."""
+    w, kept = ag.Parameter(1.0), ag.Parameter(2.0)
+    kept.frozen = True
+    optimizer = rule([w, kept], 0.1)
+    fresh = optimizer.state_dict()
+    kept.grad = math.nan
+    w.grad = math.nan
+    with pytest.raises(ValueError, match=r"gradient of params\[0\] is nan"):
+        optimizer.step()
+    assert (w.item(), optimizer.state_dict()) == (1.0, fresh)
+    w.grad = 3.0
+    optimizer.step()
+    assert w.item() < 1.0
+    assert kept.item() == 2.0
+    optimizer.load_state_dict(fresh)
+    assert optimizer.state_dict() == fresh
+    for state in (-1, {"steps": -1}):
+        with pytest.raises((TypeError, ValueError)):
+            optimizer.load_state_dict({**fresh, **state} if isinstance(state, dict) else state)
+    again = rule([ag.Parameter(1.0)], 0.1)
+    assert repr(again) == repr(rule([ag.Parameter(7.0)], 0.1))
+
+
+def test_the_settings_of_pieces():
+    assert repr(optim.DivideByMeanSquare()) == "ScaleByRMS(alpha=0.99, eps=1e-08)"
+    assert repr(optim.DivideByAllSquares()) == "ScaleByAdagrad(eps=1e-10)"
+    assert repr(optim.Moments()) == "ScaleByAdam(betas=(0.9, 0.999), eps=1e-08, corrected=True)"
+    assert repr(optim.Momentum(0.5)) == "Momentum(mu=0.5, nesterov=False)"
+    for make in (
+        optim.DivideByMeanSquare,
+        optim.Momentum,
+        lambda b: optim.Moments((b, 0.5)),
+        lambda b: optim.Moments((0.5, b)),
+    ):
+        for wrong in (1.0, -0.1, 1.5, math.nan):
+            with pytest.raises(ValueError, match=r"must be in \[0, 1\)"):
+                make(wrong)
+        make(0.0)
+    for make in (optim.ClipNorm, optim.ClipValue):
+        for wrong in (0.0, -1.0, math.inf):
+            with pytest.raises(ValueError, match="must be"):
+                make(wrong)
+
+
+def test_signs_and_decay_are_added():
+    g, w = np.array([1.0, 1.0, 1.0]), np.array([4.0, -4.0, 0.0])
+    assert optim.AddSign(0.5).update(g, {}, w)[0].tolist() == [1.5, 0.5, 1.0]
+    assert optim.AddDecay(0.5).update(g, {}, w)[0].tolist() == [3.0, -1.0, 1.0]
+    assert optim.AddSign([0.5, 0.25, 1.0]).update(g, {}, w)[0].tolist() == [1.5, 0.75, 1.0]
+
+
+def test_a_chain_of_ones_own_refuses_what_is_not_finite_too():
+    w = ag.Parameter(1.0)
+    optimizer = optim.Optimizer([w], 0.1)
+    w.grad = math.inf
+    with pytest.raises(ValueError, match=r"gradient of params\[0\] is inf"):
+        optimizer.step()
+    optim.Optimizer([w], 0.1, allow_nonfinite=True).step()
+    assert w.item() == -math.inf
+
+
+def test_a_piece_has_both_methods():
+    w = ag.Parameter(1.0)
+    for kept in ("start", "update"):
+        piece = type("Half", (), {kept: getattr(Named, kept)})()
+        with pytest.raises(TypeError, match=r"a gradient transformation has init\(n\) and update"):
+            optim.Optimizer([w], 0.1, piece)
+
+
+def test_clipping_a_gradient_with_zeros():
+    clip = optim.ClipNorm(5.0)
+    assert clip.update(np.array([0.0, -40.0]), {}, np.zeros(2))[0].tolist() == [0.0, -5.0]
+    assert clip.update(np.zeros(2), {}, np.zeros(2))[0].tolist() == [0.0, 0.0]  # and no warning
+    assert clip.update(np.array([3.0, -4.0]), {}, np.zeros(2))[0].tolist() == [3.0, -4.0]
+    assert clip.update(np.array([math.inf, 1.0]), {}, np.zeros(2))[0].tolist() == [math.inf, 1.0]

@@ -1047,3 +1047,61 @@ def test_network_refusals(call, error, words):
     with pytest.raises(error) as caught:
         call()
     assert words in str(caught.value)
+
+
+# --- ways that are seldom taken ------------------------------------------------------------------------------
+
+
+def test_a_validation_of_one_part_is_refused():
+    with pytest.raises(TypeError, match="a share or a pair"):
+        ag.fit(ag.MLP(1, [1]), [1.0], [1.0], validation=([1.0],))
+
+
+def test_ctrl_c_while_the_training_ends(monkeypatch):
+    """A second interrupt, just as the best weights are put back: the history comes, and the weights are put back."""
+    model, seen, calls = ag.MLP(1, [1], seed=0), [], []
+    put_back = ag.training.loop.set_numbers
+
+    def interrupted_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        put_back(*arguments)
+
+    def watch(run):
+        seen.append([p.item() for p in model.parameters()])
+        if run.epoch == 3:
+            monkeypatch.setattr(ag.training.loop, "set_numbers", interrupted_once)
+            raise KeyboardInterrupt
+
+    history = ag.fit(model, [[1.0], [2.0]], [1.0, 0.0], epochs=10, callbacks=[watch], patience=5, seed=0)
+    assert (history.stopped, len(history), len(calls)) == ("interrupted", 3, 2)
+    assert [p.item() for p in model.parameters()] == seen[history.best_epoch - 1]
+
+
+def history_of(epochs, **settings):
+    return ag.fit(ag.MLP(1, [1], seed=0), [[1.0], [2.0]], [1.0, 0.0], epochs=epochs, seed=0, **settings)
+
+
+def test_history_without_pandas_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as if it were not installed
+    with pytest.raises(ImportError, match="pip install pandas"):
+        history_of(2).to_frame()
+
+
+def test_history_draws_on_given_axes_and_says_what_is_there():
+    pyplot = pytest.importorskip("matplotlib.pyplot", reason="plots need Matplotlib, extra `viz`")
+    pyplot.switch_backend("Agg")
+    axes = pyplot.figure().add_subplot()
+    history = history_of(3, validation=([[3.0]], [1.0]))
+    assert history.plot(axes, log=True) is axes
+    assert axes.get_yscale() == "log"
+    assert [line.get_label() for line in axes.lines[:2]] == ["training", "validation"]
+    assert axes.lines[0].get_ydata().tolist() == history.loss
+    pyplot.close("all")
+    assert len(history_of(1).plot().lines) == 1
+    pyplot.close("all")
+    assert history_of(0).summary() == "no epoch was completed (the last epoch)"
+    assert ag.History().summary() == "no epoch yet"
+    assert "validation loss" not in history_of(2).summary()
+    assert sum("validation loss" in line for line in history.summary().splitlines()) == 1
