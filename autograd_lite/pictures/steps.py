@@ -128,9 +128,7 @@ def _backward(order: Sequence[Value], labels: Labels, at: Indices) -> list[Step]
         caption = f"g({into}) += g({out}) * d({out})/d({into}) = {signed(g[node])} * {signed(local)} = {number(plus)}"
         if before is not None:
             caption += f"; with what it had, g({into}) = {signed(before)} + {signed(plus)} = {number(g[x])}"
-        steps.append(
-            Step("backward", caption, "g", {at.box[x]: g[x]}, at.box[node], at.edge[node, slot], plus)
-        )
+        steps.append(Step("backward", caption, "g", {at.box[x]: g[x]}, at.box[node], at.edge[node, slot], plus))
     return steps
 
 
