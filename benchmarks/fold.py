@@ -438,7 +438,7 @@ def fold_times() -> str:
         params = None if model is None else model.parameters()
         found: list[list[float]] = [[], [], [], []]
         for _ in range(5 if name != lines[2][0] else 3):
-            programs._cache.known.clear()
+            programs.cache.known.clear()
             times = [time.perf_counter()]
             total = make()
             times.append(time.perf_counter())
@@ -475,7 +475,7 @@ def chain_loss() -> Any:
 
 def fold_memory(total: Any, params: Any) -> tuple[int, int]:
     """The bytes that a folded program keeps, gradient and buffers included, and the most there were while folding."""
-    programs._cache.known.clear()
+    programs.cache.known.clear()
     gc.collect()
     tracemalloc.start()
     program = ag.fold(total, params=params)

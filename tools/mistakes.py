@@ -488,17 +488,21 @@ MISTAKES = [
         "packed = lane[columns[0]]",
     ), (
         "a mean folded as a sum",
-        '            if what == "mean":\n',
-        "            if False:\n",
+        'return self.builder.mean(made, self.flat_size[mine]) if what == "mean" else made',
+        "return made",
     )),
     *_slips("folding/grouping.py", "fold fold_classes compile fold_arrays", (
         "a - b and b - a in one class",
-        "            if code == mul and ca > cb:\n",
+        "            if ca > cb and made_of == EITHER_WAY:\n",
         "            if ca > cb:\n",
     ), (
         "a product that two sums use swallowed by one of them",
-        "inner[:n] = (uses[:n] == 1) & (term_of[:n] >= 0)",
-        "inner[:n] = (uses[:n] >= 1) & (term_of[:n] >= 0)",
+        "into[uses != 1] = -1",
+        "into[uses < 1] = -1",
+    ), (
+        "primitives of one operand in one class",
+        "yield what * WIDE + seen[left]",
+        "yield WIDE + seen[left]",
     )),
     *_slips("folding/scan.py", "fold fold_classes compile fold_arrays", (
         "programs of different structure taken for one",
@@ -512,15 +516,6 @@ MISTAKES = [
         "terms left out that are not 0",
         "self.zero = np.array([v == 0.0 for v in values], bool)",
         "self.zero = np.array([v <= 0.5 for v in values], bool)",
-    )),
-    *_slips("folding/classes.py", "fold_classes pictures frames", (
-        "a picture's box for nodes that do different things",
-        "return (unit.op, *map(of, operands))",
-        "return (len(operands), *map(of, operands))",
-    ), (
-        "a shared sum drawn as part of its user",
-        "return {x for x in inside if uses[x] == 1}",
-        "return {x for x in inside if uses[x] >= 1}",
     )),
     *_slips("folding/contractions.py", "fold_parts fold compile", (
         "a matrix product whose left rows come in reverse",
@@ -694,11 +689,19 @@ MISTAKES = [
     )),
     *_slips("pictures/diagrams/grouped.py", "fold_classes pictures frames", (
         "a folded box that counts one scalar too few",
-        "node, count = unit.node, len(group.members)",
-        "node, count = unit.node, max(len(group.members) - 1, 1)",
+        "node, count, op = nodes[0], len(nodes), graph.op(first)",
+        "node, count, op = nodes[0], max(len(nodes) - 1, 1), graph.op(first)",
     ), (
         "a folded picture without the edges of its constants",
-        "edges.append(Edge(at, box_of[which], len(edges), local, len(slots), about, constant=True))",
+        "edges.append(Edge(box, box_of[which], len(edges), _span(e.local[at]), len(at), about, constant=True))",
+        "pass",
+    ), (
+        "a picture's box for nodes that do different things",
+        "alike, _ = classes(scan, terms, *graph.labels(depth), one_step=True)",
+        "alike = graph.labels(depth)[0]",
+    ), (
+        "two factors of a product drawn as one operand",
+        "add(two, 1, right, db(two), np.where(swaps, 0, 1), 1, np.where(swaps, left, -1), False)",
         "pass",
     )),
     *_slips("pictures/writers/dot.py", "pictures", (

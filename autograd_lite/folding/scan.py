@@ -1,4 +1,8 @@
-"""A graph as arrays: operations, operands and numbers by place in topological order."""
+"""A graph as arrays: operations, operands and numbers by place in topological order.
+
+Programs and folded pictures both begin here. What is asked of the arrays afterwards (which sums are taken together,
+what may share a class) is data that the caller gives to grouping.py.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,21 @@ MANY_OPERANDS = 3
 """The arity that stands for a tuple of operands."""
 
 
-_row, _a, _b = attrgetter("_row"), attrgetter("_a"), attrgetter("_b")
+_row, _a, _b, _f = attrgetter("_row"), attrgetter("_a"), attrgetter("_b"), attrgetter("_f")
+
+
+def by_occurrence(keys: Array) -> tuple[Array, Array]:
+    """Equal keys numbered in order of first occurrence: (where each number occurs first, the number of every key)."""
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], ranks(order)[which]
+
+
+def ranks(order: Array) -> Array:
+    """The inverse of a permutation: where each number stands in it."""
+    rank = np.zeros(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank
 
 
 class Scan:
@@ -34,30 +52,34 @@ class Scan:
         roots: the Values asked for.
         params: the leaves of theta, in order; None for every Parameter that the roots reach.
         inputs: for each argument its leaves.
-        apart: for each literal operand a number; those of different numbers are kept apart even if they are one
-            object here, and so are those of one number that are several objects.
+        apart: for each literal operand a number, those of another graph of this shape (`groups`); see `_literals`.
+        nodes: `graph.toposort(*roots)`, from a caller who has it.
     """
 
     def __init__(
-        self, roots: Sequence[Any], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]], apart: Array = None
-    ) -> None:
-        from autograd_lite.engine.value import Parameter
+        self, roots: Sequence[Any], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]], apart: Array = None,
+        nodes: Sequence[Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.nodes = graph.toposort(*roots) if nodes is None else nodes
+        self.count = len(self.nodes)
+        position = dict(zip(self.nodes, range(self.count), strict=True))
+        self.roots = np.array([position[root] for root in roots], np.int64)
+        a, b, flat = self._operations(position)
+        literals = self._literals(a, b, flat, apart)
+        self._leaves(literals, params, inputs)
 
-        nodes = graph.toposort(*roots)
-        n = self.count = len(nodes)
-        position = dict(zip(nodes, range(n), strict=True))
+    # -- the steps of a scan
+
+    def _operations(self, position: dict[Any, int]) -> tuple[list[Any], list[Any], list[Any]]:
+        """What each node does, and where its operands stand; -1 for a literal. The operands themselves come back."""
+        n, nodes = self.count, self.nodes
         rows: list[Row | None] = list(map(_row, nodes))
         a, b = list(map(_a, nodes)), list(map(_b, nodes))
         codes: dict[Any, int] = {row: code for code, row in enumerate(dict.fromkeys(rows))}
-        for row in codes:
-            if row is not None and not row.builtin and TABLE[row.name] is not row:
-                raise RuntimeError(
-                    f"fold: the primitive {row.name!r} has been defined anew since the graph was made; "
-                    "compute it again, with the new one"
-                )
         self.code = np.fromiter(map(codes.__getitem__, rows), np.int64, n)
-        arity = np.array([arity_of(row) for row in codes])[self.code]
-        self.many: Array = np.flatnonzero(arity == MANY_OPERANDS)
+        self.arity = np.array([arity_of(row) for row in codes])[self.code]
+        self.many: Array = np.flatnonzero(self.arity == MANY_OPERANDS)
+        # Tuples of operands stand end to end in `flat`. They leave `a`, where the look-up would hash them.
         tuples = [a[i] for i in self.many.tolist()]
         for i in self.many.tolist():
             a[i] = None
@@ -66,45 +88,77 @@ class Scan:
         self.right = np.fromiter(map(position.get, b, repeat(-1)), np.int64, n)
         self.flat = np.fromiter(map(position.get, flat, repeat(-1)), np.int64, len(flat))
         self.sizes = np.fromiter(map(len, tuples), np.int64, len(tuples))
-        self._fixed_exponents(codes, arity, b)
+        self._fixed_exponents(codes, b)
         self.what = list(codes)
         """What a code stands for: a Row, None for a leaf, ("pow", 2.0) for a power whose exponent is written out."""
-        self.arity = arity
+        return a, b, flat
 
-        literal_left = np.flatnonzero((self.left < 0) & ((arity == 1) | (arity == 2)))
-        literal_right = np.flatnonzero((self.right < 0) & (arity == 2))
-        literal_flat = np.flatnonzero(self.flat < 0)
-        literals = [a[i] for i in literal_left.tolist()] + [b[i] for i in literal_right.tolist()]
-        literals += [flat[i] for i in literal_flat.tolist()]
-        ids = np.fromiter(map(id, literals), np.int64, len(literals))
-        _, first, which = np.unique(ids, return_index=True, return_inverse=True)
+    def _fixed_exponents(self, codes: dict[Any, int], b: list[Any]) -> None:
+        """A literal exponent is part of what the node does: x**2 and x**3 are two operations."""
+        power = codes.get(TABLE["pow"])
+        if power is None:
+            return
+        for i in np.flatnonzero((self.code == power) & (self.right < 0)).tolist():
+            self.code[i] = codes.setdefault(("pow", b[i]), len(codes))
+            self.arity[i] = 1
+
+    def _literals(self, a: list[Any], b: list[Any], flat: list[Any], apart: Array) -> list[float]:
+        """Give each literal its position, behind the nodes, and return their numbers.
+
+        Two literal operands are one literal if they are one object. Where a number of an example goes to every
+        neuron that is what makes the layer a matrix product. But they may be one object by chance:
+
+            loss of two examples = relu(1 - y0 * s0) + relu(1 - y1 * s1),  y = 1.0 if ... else -1.0
+
+        In a minibatch with the labels (1, 1) y0 and y1 are one object, in one with (1, -1) two: the two graphs differ
+        in nothing but that, and a training would fold anew for each pattern of labels. So when a graph differs from
+        a known one in the identity of literals alone, its scan is made again with `apart`, the known one's numbers:
+
+        - of two operands that are one literal there and two here, or the other way round, it is known now that they
+          are one by chance: they stay two;
+        - the others that shared their literal there are under the same suspicion: all of them become their own.
+          Without this, eight labels whose first two agree in both minibatches would be told apart by a third or
+          fourth minibatch only, each with a new fold.
+        """
+        unary_or_binary = (self.arity == 1) | (self.arity == 2)
+        in_left = np.flatnonzero((self.left < 0) & unary_or_binary)
+        in_right = np.flatnonzero((self.right < 0) & (self.arity == 2))
+        in_flat = np.flatnonzero(self.flat < 0)
+        literals = [a[i] for i in in_left.tolist()] + [b[i] for i in in_right.tolist()]
+        literals += [flat[i] for i in in_flat.tolist()]
+        first, which = by_occurrence(np.fromiter(map(id, literals), np.int64, len(literals)))
         if apart is not None:
-            _, first, pairs = np.unique(which * (len(ids) + 1) + apart, return_index=True, return_inverse=True)
-            by_chance = (
-                np.bincount(apart[first], minlength=len(ids)) > 1
-            )  # one there, several here: so all are their own
-            alone = np.arange(len(ids)) + len(first)
-            _, first, which = np.unique(
-                np.where(by_chance[apart], alone, pairs), return_index=True, return_inverse=True
-            )
-        rank = np.empty(len(first), np.int64)
-        rank[np.argsort(first)] = np.arange(len(first))
-        self.groups: Array = rank[which]
+            first, both = by_occurrence(which * (len(which) + 1) + apart)
+            by_chance = np.bincount(apart[first], minlength=len(which)) > 1
+            its_own = len(first) + np.arange(len(which))
+            first, which = by_occurrence(np.where(by_chance[apart], its_own, both))
+        self.groups: Array = which
         """For each literal operand which literal it is."""
-        numbers = self.groups + n
-        self.left[literal_left] = numbers[: len(literal_left)]
-        self.right[literal_right] = numbers[len(literal_left) : len(literal_left) + len(literal_right)]
-        self.flat[literal_flat] = numbers[len(literal_left) + len(literal_right) :]
         self.literals = len(first)
-        values = [literals[i] for i in np.sort(first).tolist()]
-        self.zero = np.array([v == 0.0 for v in values], bool)
-        """Which literals are the 0 that a running sum starts from: terms that can be left out."""
-        terms = self._terms() - n
+        self.left[in_left], self.right[in_right], self.flat[in_flat] = np.split(
+            which + self.count, [len(in_left), len(in_left) + len(in_right)]
+        )
+        values = [literals[i] for i in first.tolist()]
+        terms = self._terms() - self.count
         self.term: Array = np.bincount(terms[terms >= 0], minlength=self.literals).astype(bool)
         """Which literals are terms of a sum."""
-        self.zero &= self.term
+        self.zero = np.array([v == 0.0 for v in values], bool) & self.term
+        """Which literals are the 0 that a running sum starts from: terms that can be left out."""
+        return values
 
-        leaves = np.flatnonzero(arity == 0).tolist()
+    def _terms(self) -> Array:
+        """The operands of additions."""
+        add, total = (next((k for k, what in enumerate(self.what) if what is TABLE[x]), -1) for x in ("add", "sum"))
+        adds = self.code == add
+        in_sum = np.repeat(self.code[self.many] == total, self.sizes)
+        return np.concatenate([self.left[adds], self.right[adds], self.flat[in_sum]])
+
+    def _leaves(self, literals: list[float], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]]) -> None:
+        """Which leaf instruction every leaf and literal is a lane of."""
+        from autograd_lite.engine.value import Parameter
+
+        n, nodes = self.count, self.nodes
+        leaves = np.flatnonzero(self.arity == 0).tolist()
         if params is None:
             fed = set(chain.from_iterable(inputs))
             params = [nodes[i] for i in leaves if isinstance(nodes[i], Parameter) and nodes[i] not in fed]
@@ -114,7 +168,7 @@ class Scan:
         self.lane = np.zeros(n + self.literals, np.int64)
         self.captured: list[Any] = []
         """The Values among the constants: they come after the literals."""
-        last = len(inputs) + 1
+        last, values = len(inputs) + 1, list(literals)
         found = {x: (0, k) for k, x in enumerate(self.params)}
         for which_input, xs in enumerate(inputs):
             found.update((x, (which_input + 1, k)) for k, x in enumerate(xs))
@@ -129,23 +183,44 @@ class Scan:
         self.lane[n:] = np.arange(self.literals)
         self.constants = np.array(values, float)
         self.leaf_sizes = [len(self.params), *map(len, inputs), len(values)]
-        self.roots = np.array([position[root] for root in roots], np.int64)
 
-    def _terms(self) -> Array:
-        """The operands of additions."""
-        add, total = (next((k for k, what in enumerate(self.what) if what is TABLE[x]), -1) for x in ("add", "sum"))
-        adds = self.code == add
-        in_sum = np.repeat(self.code[self.many] == total, self.sizes)
-        return np.concatenate([self.left[adds], self.right[adds], self.flat[in_sum]])
+    # -- what only one of the callers asks for
 
-    def _fixed_exponents(self, codes: dict[Any, int], arity: Array, b: list[Any]) -> None:
-        """A literal exponent is part of what the node does: a square is no general power."""
-        power = codes.get(TABLE["pow"])
-        if power is None:
-            return
-        for i in np.flatnonzero((self.code == power) & (self.right < 0)).tolist():
-            self.code[i] = codes.setdefault(("pow", b[i]), len(codes))
-            arity[i] = 1
+    @cached_property
+    def owners(self) -> Array:
+        """For each element of `flat` the node whose operand it is."""
+        return np.repeat(self.many, self.sizes)
+
+    @cached_property
+    def places(self) -> Array:
+        """For each element of `flat` which operand of that node it is."""
+        return np.arange(len(self.flat)) - np.repeat(np.cumsum(self.sizes) - self.sizes, self.sizes)
+
+    @cached_property
+    def numbers(self) -> Array:
+        """The forward value of every position: for a picture."""
+        f = np.fromiter(map(_f, self.nodes), float, self.count)
+        return np.concatenate([f, self.constants[: self.literals]])
+
+    def left_slopes(self, positions: Array) -> Array:
+        """The local gradients of some nodes in their first operand: for a picture."""
+        return np.array([self.nodes[i]._da for i in positions.tolist()], float)
+
+    def right_slopes(self, positions: Array) -> Array:
+        """The local gradients of some nodes in their second operand, the exponent of a power included."""
+        return np.array([self.nodes[i]._db for i in positions.tolist()], float)
+
+    @cached_property
+    def flat_slopes(self) -> Array:
+        """The local gradients that belong to `flat`."""
+        flat = chain.from_iterable(self.nodes[i]._da for i in self.many.tolist())
+        return np.fromiter(flat, float, len(self.flat))
+
+    @property
+    def redefined(self) -> Row | None:
+        """A user-defined primitive of the graph whose name stands for another one by now; None if there is none."""
+        rows = (what for what in self.what if isinstance(what, Row))
+        return next((row for row in rows if not row.builtin and TABLE.get(row.name) is not row), None)
 
     @cached_property
     def structure(self) -> str:

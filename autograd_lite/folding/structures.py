@@ -156,7 +156,8 @@ class Cache:
             if known is not None:
                 self.known.move_to_end(key)
                 return known[0], binding
-        made = Folded(*build(scan, batch))
+        built = build(scan, batch)
+        made = Folded(built.builder, built.roots)
         with self.lock:
             self.known[key] = made, Pattern(scan, params is not None), scan.skeleton, scan.groups
             while len(self.known) > self.most:

@@ -91,7 +91,6 @@ def draw(
     """
     from autograd_lite.engine.notation import mixed
     from autograd_lite.pictures.diagrams.diagram import diagram_of
-    from autograd_lite.pictures.diagrams.grouped import folded
 
     check_direction(direction, "draw")
     if fold is not None and not isinstance(fold, bool):
@@ -118,6 +117,8 @@ def draw(
         return bundled(diagram_of(order, roots))
 
     def coarse() -> Diagram:
+        from autograd_lite.pictures.diagrams.grouped import folded  # with NumPy, which a small picture does not need
+
         with uncollected():
             # Few boxes may still have very many edges, as where each node takes all before it: fewer boxes then.
             for most in (FOLD_OVER, FOLD_OVER // 3, 1):

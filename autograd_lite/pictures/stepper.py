@@ -154,7 +154,6 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
     """
     from autograd_lite.engine.backward import adjoints
     from autograd_lite.pictures.diagrams.diagram import diagram_of
-    from autograd_lite.pictures.diagrams.grouped import folded
     from autograd_lite.pictures.steps import box_steps, folded_update, node_steps
 
     if not isinstance(loss, Value):
@@ -175,6 +174,8 @@ def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Steppe
         )
     adjoint = adjoints(loss)
     if not readable(order):
+        from autograd_lite.pictures.diagrams.grouped import folded
+
         with uncollected():
             made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]

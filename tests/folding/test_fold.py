@@ -258,7 +258,7 @@ def test_blocks_are_a_batch_of_matrix_products():
     assert ((3, 2, 3), 4) in matmuls(program)
 
 
-def test_lanes_nobody_needs_are_not_computed():
+def test_lanes_that_nothing_needs_are_not_computed():
     w = parameters(6)
     hidden = [ag.exp(x) for x in w]
     program = fold(hidden[2] + hidden[4], params=w)
@@ -347,7 +347,7 @@ def test_a_nan_stays_where_it_is():
     assert gradient[2] == 4.0
 
 
-def test_a_primitive_of_the_users_own():
+def test_a_user_defined_primitive():
     cube = ag.primitive("cube_fold", lambda a: a * a * a, lambda a: 3.0 * a * a)
     w = parameters(5)
     same(ag.sum([cube(x) * x for x in w]), w)
@@ -406,7 +406,7 @@ def test_folding_again_reuses_and_rebinds():
 
     rng = np.random.default_rng(0)
     batches = [list(zip(rng.normal(size=(5, 2)).tolist(), rng.normal(size=5).tolist(), strict=True)) for _ in range(2)]
-    batches[1][0] = (np.zeros(2).tolist(), 1.0)  # a datum of 0 is no other structure
+    batches[1][0] = (np.zeros(2).tolist(), 1.0)  # a datum of 0 is not another structure
     first = ag.fold(loss(batches[0]), params=model.parameters())
     graph = loss(batches[1])
     second = ag.fold(graph, params=model.parameters())

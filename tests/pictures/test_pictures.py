@@ -21,7 +21,8 @@ import autograd_lite as ag
 from autograd_lite.engine import graph
 from autograd_lite.engine.notation import printable
 from autograd_lite.pictures import writers
-from autograd_lite.pictures.diagrams.grouped import folded, name_pattern
+from autograd_lite.pictures.diagrams.collapsed import name_pattern
+from autograd_lite.pictures.diagrams.grouped import folded
 from autograd_lite.pictures.layout import by_graphviz, choice, geometry, layered, rows
 from autograd_lite.pictures.layout.geometry import LayoutInput
 from autograd_lite.pictures.writers import raster, scene

@@ -6,13 +6,14 @@ It works on a Diagram, folded or not, and knows nothing of graphs.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from autograd_lite.engine.notation import numbers, span
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame, Share, ValueBox
-from autograd_lite.pictures.diagrams.grouped import DIGITS, name_pattern
 
 BUNDLE = 12
 """Edges between the same two boxes that are drawn one by one."""
@@ -238,3 +239,26 @@ def _order(units: Sequence[int], edges: Collection[tuple[int, int]]) -> list[int
             if not waiting[b]:
                 heapq.heappush(ready, b)
     return found
+
+
+DIGITS = re.compile(r"\d+")
+
+
+def name_pattern(names: Sequence[str]) -> str:
+    """What names have in common, a star for each number that differs; "" if they differ otherwise.
+
+    Example:
+        >>> from autograd_lite.pictures.diagrams.collapsed import name_pattern
+        >>> name_pattern(["layers[0].w[1]", "layers[0].w[2]"])
+        'layers[0].w[*]'
+    """
+    first = names[0]
+    if not first or len(first) > 200:
+        return ""
+    parts = DIGITS.split(first)
+    found = DIGITS.findall(first)
+    for name in islice(names, 1, None):
+        if len(name) > 200 or DIGITS.split(name) != parts:
+            return ""
+        found = [a if a == b else "*" for a, b in zip(found, DIGITS.findall(name), strict=True)]
+    return parts[0] + "".join(number + rest for number, rest in zip(found, parts[1:], strict=True))
