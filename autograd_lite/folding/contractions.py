@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_lite.folding.scan import by_occurrence, ranks
+
 Array = Any
 
 
@@ -112,34 +114,38 @@ def _row_ids(table: Array) -> tuple[Array, Array]:
     else:
         weights = np.random.default_rng(0).integers(1, 2**63, table.shape[1], dtype=np.uint64)
         key = table.astype(np.uint64) @ weights
-    _, first, which = np.unique(key, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(first), np.int64)
-    rank[order] = np.arange(len(first))
-    first, which = first[order], rank[which]
+    first, which = by_occurrence(key)
     if not np.array_equal(table[first][which], table):  # two rows of one hash
         return np.arange(len(table)), np.arange(len(table))
     return first, which
 
 
 def _blocks(lanes: Array, lefts: Array, rights: Array) -> list[Form]:
-    """The part as batches of matrix products, one batch a shape; nothing if it is none."""
+    """The part as batches of matrix products, one batch a shape; nothing where it is not made of those.
+
+    Lanes link left rows to right rows. A block is what hangs together; it is a matrix product if each of its left rows
+    meets each of its right rows once.
+    """
     n = len(lanes)
     first_left, of_left = _row_ids(lefts)
     first_right, of_right = _row_ids(rights)
     n_left, n_right = len(first_left), len(first_right)
     if n_left == n and n_right == n and n > 1:
-        return []  # every lane has rows of its own
-    block = _components(of_left, of_right, n_left, n_right)
+        return []  # no two lanes share a row
+    left_block = _components(of_left, of_right, n_left, n_right)
+    if left_block is None:
+        return []
+    block = left_block[of_left]
     blocks = int(block.max()) + 1
-    left_block, right_block = np.zeros(n_left, np.int64), np.zeros(n_right, np.int64)
-    left_block[of_left], right_block[of_right] = block, block
+    right_block = np.zeros(n_right, np.int64)
+    right_block[of_right] = block  # the lanes of a right row are all of one block
     height, width = np.bincount(left_block, minlength=blocks), np.bincount(right_block, minlength=blocks)
     edges = np.bincount(block, minlength=blocks)
+    # As many lanes as there are pairs, and no pair twice: then each is there.
     if (edges != height * width).any() or len(np.unique(of_left * n_right + of_right)) < n:
         return []
     shapes = np.unique(np.stack([height, width], 1), axis=0)
-    if len(shapes) > MOST_SHAPES or n > n_left * n_right * blocks:
+    if len(shapes) > MOST_SHAPES:
         return []
     in_left, in_right = _places(left_block), _places(right_block)
     found = []
@@ -148,13 +154,13 @@ def _blocks(lanes: Array, lefts: Array, rights: Array) -> list[Form]:
         number = np.full(blocks, -1)
         number[chosen] = np.arange(len(chosen))
         mine = np.flatnonzero(number[block] >= 0)
-        if h == 1 and w == 1 and len(chosen) > 1:
+        if h == 1 and w == 1 and len(chosen) > 1:  # many products of one row by one column
             found.append(Form("rows", lanes[mine], lefts[mine], rights[mine]))
             continue
-        to = np.empty((len(chosen), h, w), np.int64)
+        to = np.full((len(chosen), h, w), -1)
         to[number[block[mine]], in_left[of_left[mine]], in_right[of_right[mine]]] = lanes[mine]
-        left = np.empty((len(chosen), h, lefts.shape[1]), np.int64)
-        right = np.empty((len(chosen), w, lefts.shape[1]), np.int64)
+        left = np.full((len(chosen), h, lefts.shape[1]), -1)
+        right = np.full((len(chosen), w, lefts.shape[1]), -1)
         some = np.flatnonzero(number[left_block] >= 0)
         left[number[left_block[some]], in_left[some]] = lefts[first_left[some]]
         some = np.flatnonzero(number[right_block] >= 0)
@@ -163,27 +169,27 @@ def _blocks(lanes: Array, lefts: Array, rights: Array) -> list[Form]:
     return found
 
 
-def _components(of_left: Array, of_right: Array, n_left: int, n_right: int) -> Array:
-    """The block of each lane, numbered in order of occurrence; the lanes link left rows to right rows."""
+def _components(of_left: Array, of_right: Array, n_left: int, n_right: int) -> Array | None:
+    """The block of each left row, numbered in order of occurrence; None where blocks are not full products.
+
+    In a full product every right row meets the first left row of the block: so one round in which each row takes the
+    smallest label that it meets gives them all the label of that one. Where some rows disagree after it, as in the
+    chain 0-0, 1-0, 1-1, 2-1, 2-2 ..., a block is not a full product, and half-settled labels must not be counted:
+    pieces of a chain can have as many lanes as pairs by chance.
+    """
     if len(of_left) == n_left * n_right:
-        return np.zeros(len(of_left), np.int64)
-    label = np.arange(n_left)
-    for _ in range(4):  # blocks that are full products settle in one round
-        right_label = np.full(n_right, n_left)
-        np.minimum.at(right_label, of_right, label[of_left])
-        new = label.copy()
-        np.minimum.at(new, of_left, right_label[of_right])
-        if np.array_equal(new, label):
-            break
-        label = new
-    _, block = np.unique(label[of_left], return_inverse=True)
-    return block
+        return np.zeros(n_left, np.int64)
+    right_label = np.full(n_right, n_left)
+    np.minimum.at(right_label, of_right, of_left)
+    left_label = np.full(n_left, n_left)
+    np.minimum.at(left_label, of_left, right_label[of_right])
+    if (left_label[of_left] != right_label[of_right]).any():
+        return None
+    return np.unique(left_label, return_inverse=True)[1]
 
 
 def _places(block: Array) -> Array:
     """The place of each row within its block."""
     order = np.argsort(block, kind="stable")
     sizes = np.bincount(block)
-    place = np.empty(len(block), np.int64)
-    place[order] = np.arange(len(block)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return place
+    return ranks(order) - (np.cumsum(sizes) - sizes)[block]

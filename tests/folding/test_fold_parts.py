@@ -233,7 +233,7 @@ def test_a_gradient_in_every_second_leaf_of_a_product():
 
 
 def test_rows_of_one_hash_are_told_apart(monkeypatch):
-    """Rows of operands are told from one another by a weighed sum; where the weights do not do it, none are equal."""
+    """Rows of operands are told apart by a weighed sum; where the weights do not do it, none are equal."""
     to, left, right = np.array(
         [(i * 3 + j, i * 2 + t, j * 2 + t) for i in range(2) for j in range(3) for t in range(2)]
     ).T
@@ -271,6 +271,84 @@ def test_blocks_that_hang_together_by_a_long_chain_are_rows():
     assert np.allclose(added(found, x, y, 28), np.bincount(to, x[left] * y[right], 28), rtol=1e-14)
 
 
+def blocks_and_tangles(rng):
+    """Pairs (row, column): full products, with all else that a bipartite graph can be: long chains, trees, cycles,
+    ladders, products that lack a pair or have one twice, joined by chance or not.
+
+    "counted": a chain of n rows that leads into a product of p rows and c columns, of which a last row takes all but
+    the first. Labels handed on along the chain reach that row last; cut off from the others just before, it leaves
+    n + p rows and n columns, with the number of pairs of a full product: 2n - 1 + pc = (n + p)n."""
+    pairs, rows, columns = [], 0, 0
+    for _ in range(rng.randint(1, 3)):
+        kind = rng.choice(
+            ["full", "full", "chain", "tree", "cycle", "ladder", "lacking", "twice", "counted", "counted"]
+        )
+        n, m = rng.randint(1, 9), rng.randint(1, 6)
+        if kind in ("full", "lacking", "twice"):
+            new = list(product(range(n), range(m)))
+            if kind == "lacking" and len(new) > 1:
+                new.remove(rng.choice(new))
+            elif kind == "twice":
+                new[rng.randrange(len(new))] = rng.choice(new)
+        elif kind == "chain":
+            new = [(i, j) for i in range(n) for j in (i, i + 1)][: rng.randint(1, 2 * n)]
+        elif kind == "tree":
+            new = [(i, rng.randint(0, i)) for i in range(n)]
+        elif kind == "cycle":
+            new = [(i, j % n) for i in range(n) for j in (i, i + 1)]
+        elif kind == "ladder":
+            new = [(i, j) for i in range(n) for j in range(max(0, i - 1), i + 2)]
+        else:
+            n = rng.randint(2, 6)
+            p = rng.choice([d for d in range(1, 26) if (n - 1) ** 2 % d == 0])
+            ends = range(n, n - 1 + n + (n - 1) ** 2 // p)
+            new = [(i, j) for i in range(n) for j in (i - 1, i) if j >= 0]
+            new += [(n + q, j) for q in range(p) for j in (n - 1, *ends)] + [(n + p, j) for j in ends]
+        joined = rng.random() < 0.2 and bool(pairs)
+        at = (rng.randint(0, rows), rng.randint(0, columns)) if joined else (rows, columns)
+        pairs += [(i + at[0], j + at[1]) for i, j in new]
+        rows, columns = max(i for i, _ in pairs) + 1, max(j for _, j in pairs) + 1
+    if rng.random() < 0.5:
+        names, other = list(range(rows)), list(range(columns))
+        rng.shuffle(names)
+        rng.shuffle(other)
+        pairs = [(names[i], other[j]) for i, j in pairs]
+        rng.shuffle(pairs)
+    return pairs
+
+
+def test_what_is_taken_for_matrix_products_is_made_of_them():
+    """Every lane comes out of one form, with the operands that it has: as integers, so that it is exact."""
+    rng = random.Random(0)
+    products = 0
+    for _ in range(800):
+        pairs = blocks_and_tangles(rng)
+        k = rng.randint(1, 3)
+        terms = [(lane, k * i + t, k * j + t) for lane, (i, j) in enumerate(pairs) for t in range(k)]
+        to, left, right = np.array(terms).T
+        x, y = np.random.default_rng(rng.randrange(1000)).integers(-(2**20), 2**20, size=(2, 999)).astype(float)
+        for reduces in (False, True):
+            found = list(forms(to, left, right, reduces))
+            assert sorted(np.concatenate([form.to.ravel() for form in found]).tolist()) == list(range(len(pairs)))
+            assert min(form.left.min() for form in found) >= 0
+            assert np.array_equal(added(found, x, y, len(pairs)), np.bincount(to, x[left] * y[right], len(pairs)))
+            products += any(form.what == "matmul" for form in found)
+    assert products > 150
+
+
+def test_a_matrix_factorisation_of_few_entries():
+    """A chain of rows and columns that leads into two products; its pieces have the counts of full products."""
+    pairs = [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)]
+    pairs += [(4 + q, v) for q in range(9) for v in (3, 4, 5, 6, 7)] + [(13, v) for v in (4, 5, 6, 7)]
+    rng = random.Random(0)
+    U, V = ([[ag.Parameter(rng.uniform(-1, 1)) for _ in range(2)] for _ in range(n)] for n in (14, 8))
+    params = [x for row in U + V for x in row]
+    loss = ag.sum([ag.dot(U[u], V[v]) ** 2 for u, v in pairs])
+    value, slopes = ag.fold(loss, params=params).loss_and_grad([p.item() for p in params])
+    assert value == pytest.approx(loss.item(), rel=1e-14)
+    assert slopes.tolist() == pytest.approx(ag.gradients(loss, params), rel=1e-13)
+
+
 # --- operands whose patterns do not fit together ----------------------------------------------------------
 
 
@@ -305,7 +383,7 @@ RAGGED = {
 @pytest.mark.parametrize("special", [0.5, np.inf])
 @pytest.mark.parametrize("kind", RAGGED)
 def test_ragged_gradients_over_a_batch(kind, special):
-    """Parameter k is used k + 1 times: its gradient is a sum of as many products, each over all the rows."""
+    """Parameter k is used k + 1 times: its gradient is a sum of k + 1 products, each over all the rows."""
     p, q = ([ag.Parameter(c * (k - 3)) for k in range(9)] for c in (0.1, 0.3))
 
     def f(x):
