@@ -2,8 +2,11 @@
 
 A Pattern remembers, of a graph that was folded, what each node does and where its operands stand in the order. A new
 graph is walked along it from the roots down: an operand whose place is free takes it, any other must be the one that
-stands there. That needs no search, no sets and no new order, so it costs a small part of a fold.
-(A place taken by two nodes that were one before fails; one node that was two before passes, and computes the same.)
+stands there. That needs no search and no new order, so it costs a small part of a fold.
+
+Nodes and places must be one to one. A place taken by two nodes fails on the way; a node that stands in two places is
+found at the end: after a * b, the graph c * c fills the places of a and b with c, and the gradient of (c, c) is not
+that of c. Literals may stand in several places: which of them are one object decides only which lanes there are.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ class Pattern:
         rows = [TABLE["pow"] if isinstance(what, tuple) else what for what in scan.what]
         self.rows = [rows[code] for code in codes.tolist()]
         self.left, self.right = left.astype(np.int32), right.astype(np.int32)
+        self.distinct: list[int] = np.flatnonzero(self._may_be_one(scan)[::-1]).tolist()
         self.flat, self.sizes = place(scan.flat).astype(np.int32), scan.sizes
         self.roots = place(scan.roots).tolist()
         leaves = np.flatnonzero(scan.arity == 0)
@@ -67,6 +71,24 @@ class Pattern:
                               place(leaves[source < last]).tolist(), strict=True))  # fmt: skip
         held = leaves[source == last]
         self.captured: list[int] = place(held[np.argsort(scan.lane[held])]).tolist()
+
+    @staticmethod
+    def _may_be_one(scan: Scan) -> Array:
+        """Which nodes must be looked at to know that no node of a new graph stands in two places.
+
+        The leaves, and nodes that do the same to the same operands: of two places that one node fills, either those of
+        its operands are one node in two places as well, and so on down to a leaf, or they are the same places.
+        """
+        n = scan.count
+        first, last = np.where(scan.arity > 0, scan.left, n), np.where(scan.arity == 2, scan.right, n)
+        if len(scan.many):
+            ends = np.cumsum(scan.sizes)
+            first[scan.many], last[scan.many] = scan.flat[ends - scan.sizes], scan.flat[ends - 1]
+        first, last = np.minimum(first, n), np.minimum(last, n)  # literals are all alike here
+        _, alike, count = np.unique(
+            (scan.code * (n + 1) + first) * (n + 1) + last, return_inverse=True, return_counts=True
+        )
+        return (scan.arity == 0) | (count[alike] > 1)
 
     def binding(
         self, roots: Sequence[Any], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]]
@@ -78,7 +100,7 @@ class Pattern:
         if params is not None and len(params) != self.leaf_sizes[0]:
             return None
         nodes = self._walk(roots)
-        if nodes is None:
+        if nodes is None or len({id(nodes[i]) for i in self.distinct}) < len(self.distinct):
             return None
         fed: Any = [params, *inputs]
         if params is None:

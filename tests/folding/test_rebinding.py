@@ -1,6 +1,7 @@
 """Folding a graph of a known structure again: recognised without a new fold, and never taken for another."""
 
 import math
+import random
 from itertools import pairwise
 
 import numpy as np
@@ -189,3 +190,63 @@ def test_graphs_that_differ_in_one_place_alone(what):
         root = same * f(x)
         slopes = ag.fold(root, params=x).loss_and_grad(numbers)[1]
         assert slopes.tolist() == pytest.approx(ag.gradients(root, x), rel=1e-14)
+
+
+def related(rng, leaves):
+    """A graph with few operations over few leaves, so that others of its shape, merged or not, are likely."""
+    pool = [rng.choice(leaves) for _ in range(rng.randint(1, 3))]
+    for _ in range(rng.randint(1, 3)):
+        a, b, c = rng.choice(pool), rng.choice(pool), rng.choice(pool)
+        kind = rng.choice(["mul", "add", "sub", "sin", "scaled", "dot", "max", "where", "square"])
+        pool.append(
+            a * b if kind == "mul" else a + b if kind == "add" else a - b if kind == "sub"
+            else ag.sin(a) if kind == "sin" else rng.choice([0.5, 0.0, 2.0]) * a if kind == "scaled"
+            else ag.dot([a, b], [b, c]) if kind == "dot" else ag.max([a, b, 0.25]) if kind == "max"
+            else ag.where(a, b, c) if kind == "where" else a ** rng.choice([2.0, 3.0])
+        )  # fmt: skip
+    return pool[-1] * pool[-2] if rng.random() < 0.5 else pool[-1]
+
+
+def test_a_fold_does_not_depend_on_what_was_folded_before(monkeypatch):
+    """Graphs of few shapes in random order, each also with an empty cache: the same parameters and numbers."""
+    monkeypatch.setattr(structures.cache, "most", 1000)
+    monkeypatch.setattr(structures.cache, "tries", 40)
+    rng = random.Random(0)
+    leaves = [ag.Parameter(v) for v in (2.0, 3.0, 5.0)] + [ag.Value(v) for v in (0.0, 7.0)]
+    known = structures.cache.known
+    reused = 0
+    for _ in range(500):
+        root = related(rng, leaves)
+        params = None if rng.random() < 0.7 else [x for x in leaves[:3] if rng.random() < 0.7] or None
+        inputs = None if rng.random() < 0.7 else [[leaves[4]]]
+        before = dict(known)
+        program = ag.fold(root, params=params, inputs=inputs)
+        reused += any(program._folded is found[0] for found in before.values())
+        after = dict(known)
+        known.clear()
+        fresh = ag.fold(root, params=params, inputs=inputs)
+        known.clear()
+        known.update(after)
+        assert list(map(id, program.params)) == list(map(id, fresh.params))
+        args = [[7.0]] if inputs else []
+        assert program(*args) == fresh(*args)
+        if fresh.params:
+            (value, slopes), (expected, others) = (p.loss_and_grad(p.theta, *args) for p in (program, fresh))
+            assert value == expected
+            assert slopes.tolist() == pytest.approx(others.tolist(), rel=1e-15, nan_ok=True)
+            assert slopes.tolist() == pytest.approx(ag.gradients(root, program.params), rel=1e-12, abs=1e-12)
+        if inputs:
+            (value, slope), (expected, other) = (p.value_and_grad(*args) for p in (program, fresh))
+            assert (value, slope.tolist()) == (expected, other.tolist())
+    assert reused > 60
+
+
+def test_a_leaf_in_the_places_of_two():
+    a, b, c = (ag.Parameter(v) for v in (2.0, 3.0, 5.0))
+    ag.fold(a * b)
+    program = ag.fold(c * c)
+    assert program.params == [c]
+    assert program.loss_and_grad([5.0])[1].tolist() == [10.0]
+    s = ag.sin(a)
+    ag.fold(ag.sin(b) * ag.sin(b))
+    same(s * s, [a])
