@@ -697,7 +697,7 @@ MISTAKES = [
         "pass",
     ), (
         "a picture's box for nodes that do different things",
-        "alike, _ = classes(scan, terms, *graph.labels(depth), one_step=True)",
+        "alike = classes(scan, terms, *graph.labels(depth))[0] if depth else exact",
         "alike = graph.labels(depth)[0]",
     ), (
         "two factors of a product drawn as one operand",

@@ -349,7 +349,8 @@ def _diagram(
         backward = adjoint.get
     elif has_backward(order, roots):
         backward = backward_value
-    line_of = _lines(graph.scan)
+    # A picture of shapes has boxes of many instructions, and a program too long to be listed.
+    line_of = None if partition.repeats.any() else _lines(graph.scan)
     boxes: list[Box] = []
     edges: list[Edge] = []
     box_of: list[int] = []
