@@ -97,7 +97,7 @@ def test_every_module_says_what_lives_there(path):
     assert text.splitlines()[0].endswith((".", ":"))
 
 
-HEAVY = ["numpy", "matplotlib", "graphviz", "pygraphviz", "sklearn", "scipy", "tqdm", "decimal", "inspect"]
+HEAVY = ["numpy", "matplotlib", "graphviz", "pygraphviz", "sklearn", "scipy", "tqdm", "decimal", "inspect", "llvmlite"]
 
 USE = """
 import sys

@@ -1,0 +1,6 @@
+"""The native backend: machine code through LLVM, vectors written out.
+
+Read in this order: emit (vector operations as LLVM IR text), functions (the elementary functions on it; their
+coefficients are in coefficients, written by tools/fit_functions.py), jit (IR text to something that can be called).
+Only jit needs llvmlite, and imports it when it is first used.
+"""
