@@ -714,5 +714,40 @@ MISTAKES = [
         "g[x] = plus if before is None else before + plus",
         "g[x] = plus",
     )),
+    *_slips("folding/backends/native/functions.py", "native_functions", (
+        "huge angles reduced one bit off",
+        "  %start = sub i64 %exponent, {1075 - 62}",
+        "  %start = sub i64 %exponent, {1075 - 61}",
+    ), (
+        "a power without the low part of its logarithm",
+        "t_low = block.fma(b, hi, -t) + b * low",
+        "t_low = block.fma(b, hi, -t)",
+    ), (
+        "a hyperbolic tangent by the plain quotient",
+        "return x.block.copysign(q + q_low, x)",
+        "return x.block.copysign(hi / d, x)",
+    ), (
+        "an odd power of a negative zero that is positive",
+        "odd & (block.copysign(1.0, a) < 0.0)",
+        "odd & (a < 0.0)",
+    )),
+    *_slips("folding/backends/native/emit.py", "native_functions", (
+        "a masked store past the end",
+        "numbers = range(self.lanes)",
+        "numbers = [lane - 1 for lane in range(self.lanes)]",
+    ), (
+        "a loop that finds again what it computed inside",
+        "        self._open(done)\n        self.known = outside\n        return list(left)",
+        "        self._open(done)\n        return list(left)",
+    )),
+    *_slips("folding/backends/native/jit.py", "native_functions", (
+        "object code of another processor",
+        "llvm.get_process_triple(), target.cpu, target.features]",
+        "llvm.get_process_triple()]",
+    ), (
+        "object code that others could have written",
+        "not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)",
+        "found.st_mode > 0",
+    )),
 ]
 # fmt: on

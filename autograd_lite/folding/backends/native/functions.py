@@ -170,8 +170,9 @@ def exp(x: Vector) -> Vector:
 def _less_one(k: Vector, r: Vector, rest: Vector) -> tuple[Vector, Pair]:
     """2**-k (k at most 60, where it no longer shows) and a pair with 2**k * pair = 2**k (1 + r + rest) - 1."""
     inverse = _power_of_two(-_where(k > 60.0, 60.0, k))
-    hi, lost = _fast_two_sum(1.0 - inverse, r)
-    return inverse, (hi, lost + rest)
+    base, gone = _fast_two_sum(1.0, -inverse)  # not exact at k = 54, where half a unit would be lost
+    hi, lost = _fast_two_sum(base, r)
+    return inverse, (hi, lost + (gone + rest))
 
 
 def expm1(x: Vector) -> Vector:
@@ -308,8 +309,14 @@ def log10(x: Vector) -> Vector:
 def _log1p_pair(x: Vector, low: Vector | float = 0.0) -> Pair:
     """log(1 + x + low): the logarithm of the rounded sum, and what was lost over it."""
     u, lost = _two_sum(1.0, x)
-    hi, rest = _log_pair(*_split(u))
-    return hi, rest + (lost + low) / u
+    return _corrected(_log_pair(*_split(u)), lost + low, u)
+
+
+def _corrected(a: Pair, lost: Vector, u: Vector) -> Pair:
+    """A logarithm of u plus lost / u. Near the smallest x that 1 + x can hold, both are of one size."""
+    q = lost / u
+    hi, rest = _fast_two_sum(a[0], q)
+    return hi, rest + (a[1] + u.block.fma(-q, u, lost))
 
 
 def log1p(x: Vector) -> Vector:
@@ -338,8 +345,12 @@ def _log_long(x: Vector) -> Pair:
     return _fast_two_sum(total, lost + (fma(k, ln2_low, fma(k, ln2, -powers)) + low))
 
 
-def power(a: Vector, b: Vector) -> Vector:
+def power(a: Vector, b: Vector | float) -> Vector:
     """a ** b over the reals: exp(b log |a|), both as pairs; NaN in gives NaN, also in 1 ** NaN and NaN ** 0."""
+    if isinstance(b, float):
+        if b in _POWERS:
+            return _POWERS[b](a)
+        b = a.block.constant(b)
     block, size, limits = a.block, abs(a), _limits(a)
     hi, low = _log_long(size)
     t = b * hi
@@ -357,6 +368,21 @@ def power(a: Vector, b: Vector) -> Vector:
     found = _where((a < 0.0) & (size < inf) & ~whole, nan, found)
     found = _where(b.equals(0.0), 1.0, found)
     return _where(a.is_nan() | b.is_nan(), nan, found)
+
+
+def _half_power(a: Vector) -> Vector:
+    """The square root but at two points: 0 at -0, infinite at -inf."""
+    return _where(a.equals(-inf), inf, a.block.unary("sqrt", a) + 0.0)
+
+
+_POWERS: dict[float, Callable[[Vector], Vector]] = {
+    2.0: lambda a: a * a,
+    3.0: lambda a: a * a * a,
+    1.0: lambda a: a,
+    0.5: _half_power,
+    -1.0: lambda a: 1.0 / a,
+}
+"""The exponents that are cheaper otherwise, where one is known: as the NumPy backend has them."""
 
 
 def cbrt(x: Vector) -> Vector:
@@ -427,8 +453,8 @@ def _log_of_sum(large: Vector, x: Vector, t: Vector, low: Vector) -> Vector:
     u, lost = _two_sum(1.0, t)
     u = _where(large, x, u)
     k, f = _split(u)
-    hi, rest = _log_pair(k + _where(large, 1.0, 0.0), f)
-    return hi + (rest + _where(large, 0.0, (lost + low) / u))
+    hi, rest = _corrected(_log_pair(k + _where(large, 1.0, 0.0), f), _where(large, 0.0, lost + low), u)
+    return hi + rest
 
 
 def atanh(x: Vector) -> Vector:
@@ -770,10 +796,11 @@ def ndtr(a: Vector) -> Vector:
 # --- the names ----------------------------------------------------------------------------------------
 
 
-def _comparison(name: str) -> Callable[[Vector, Vector], Vector]:
-    def compared(a: Vector, b: Vector) -> Vector:
+def _comparison(name: str) -> Callable[[Vector | float, Vector | float], Vector]:
+    def compared(a: Vector | float, b: Vector | float) -> Vector:
         """1 where it holds, 0 where it does not, NaN where either side is."""
-        return _where(a.block.compare(name, a, b), 1.0, _where(a.block.compare("unordered", a, b), nan, 0.0))
+        block = (a if isinstance(a, Vector) else b).block  # type: ignore[union-attr]
+        return _where(block.compare(name, a, b), 1.0, _where(block.compare("unordered", a, b), nan, 0.0))
 
     return compared
 
@@ -827,4 +854,5 @@ ELEMENTARY: dict[str, Callable[..., Vector]] = {
     "erf": erf,
     "erfc": erfc,
 }
-"""What each elementary name of a lowered rule is on Vectors."""
+"""What each elementary name of a lowered rule is on Vectors; a known number may stand for one of two operands of
+arithmetic and comparisons, and for an exponent."""
