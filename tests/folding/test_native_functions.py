@@ -5,6 +5,7 @@ Rows of the table are tried here too, their text on vectors: each within its own
 
 import ctypes
 import math
+import operator
 import random
 import re
 import struct
@@ -24,7 +25,7 @@ from autograd_lite.folding.backends.native.emit import DOUBLE, FLOAT, NUMBERS, P
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
 from tests.engine.domains import CHOICES, CONSTANT, DEFINITIONS, exact, inside, is_smooth, numbers_of, points_of
 from tests.engine.test_table import POINTS, SMALLEST_NORMAL, bound_of, is_close
-from tests.folding.vectorised import OPERANDS, TYPES, compiled, elementary, row_on_arrays, text_of
+from tests.folding.vectorised import COMPARED, OPERANDS, TYPES, compiled, elementary, row_on_arrays, text_of
 
 pytestmark = pytest.mark.skipif(bool(jit.why_not()), reason=jit.why_not() or "native code runs here")
 ROOT = Path(__file__).parents[2]
@@ -33,8 +34,8 @@ nan, inf = math.nan, math.inf
 ULP = {"erf": 1.0, "sinh": 0.85, "expm1": 0.8, "_ndtr": 0.8, "tan": 0.8}
 """The bound that each function keeps, in units in the last place, where it is not 0.7."""
 EVERYDAY = 0.7
-EXACT = {"add", "sub", "mul", "div", "neg", "abs", "floor", "ceil", "sqrt", "equal", "select"}
-SMOOTH = sorted(ELEMENTARY.keys() & DEFINITIONS.keys() - EXACT - {n for n in ELEMENTARY if n.startswith(("gr", "le"))})
+EXACT = {"add", "sub", "mul", "div", "neg", "abs", "floor", "ceil", "sqrt", "select"}
+SMOOTH = sorted(ELEMENTARY.keys() & DEFINITIONS.keys() - EXACT)
 
 each_number = pytest.mark.parametrize("number", NUMBERS.values(), ids=lambda number: number.name)
 
@@ -120,7 +121,9 @@ FEW = [*FEW, *(-x for x in FEW), nan]
 
 def kernel(name):
     if name == "select":
-        return lambda c, a, b: a if c == c and c else b
+        return lambda c, a, b: a if c > 0.0 else b
+    if name in COMPARED:
+        return lambda a, b: float(getattr(operator, name)(a, b))
     plain = {"add": "a + b", "sub": "a - b", "mul": "a * b", "neg": "-a", "abs": "abs(a)"}
     if name in plain:
         return eval(f"lambda a, b=0.0: {plain[name]}")
@@ -183,10 +186,18 @@ def test_a_known_exponent(exponent):
         assert is_same(got, FLOATS["pow"](x, exponent)), (x, got)
 
 
-def test_a_known_number_is_compared():
-    for name, compared in (("greater", lambda x: x < 1.0), ("less_equal", lambda x: x >= 1.0)):
-        left = compiled(lambda a, name=name: [ELEMENTARY[name](1.0, a)], 1, 1, DOUBLE)([0.0, 1.0, 2.0])[0]
-        assert left.tolist() == [float(compared(x)) for x in (0.0, 1.0, 2.0)]
+@pytest.mark.parametrize("name", [name for name, n in OPERANDS.items() if n == 2])
+@pytest.mark.parametrize("number", [0.5, -1.5])
+def test_a_known_number_stands_for_an_operand(name, number):
+    def build(x):
+        made = [ELEMENTARY[name](x, number), ELEMENTARY[name](number, x)]
+        return [ELEMENTARY["select"](y, 1.0, 0.0) for y in made] if name in COMPARED else made
+
+    xs = [0.0, 0.5, 1.0, 2.0, -1.5]
+    for found, both in zip(
+        compiled(build, 1, 2, DOUBLE)(xs), (lambda x: (x, number), lambda x: (number, x)), strict=True
+    ):
+        assert all(is_same(got, kernel(name)(*both(x))) for x, got in zip(xs, found.tolist(), strict=True))
 
 
 def test_logarithms_of_powers_are_exact():

@@ -15,7 +15,8 @@ from autograd_lite.folding.backends.native.functions import ELEMENTARY
 
 TYPES = {DOUBLE.name: np.float64, FLOAT.name: np.float32}
 
-BINARY = "add sub mul div pow hypot atan2 _gauss _expdiff greater greater_equal less less_equal equal"
+COMPARED = ("gt", "ge", "lt", "le", "eq")
+BINARY = "add sub mul div pow hypot atan2 _gauss _expdiff gt ge lt le eq"
 OPERANDS = dict.fromkeys(ELEMENTARY, 1) | dict.fromkeys(BINARY.split(), 2) | {"select": 3}
 
 
@@ -53,7 +54,12 @@ def compiled(build, n, results, number, target=None):
 @cache
 def elementary(name, number=DOUBLE, target=None):
     """An elementary function of arrays."""
-    found = compiled(lambda *xs: [ELEMENTARY[name](*xs)], OPERANDS[name], 1, number, target)
+    function = ELEMENTARY[name]
+    if name in COMPARED:
+        function = lambda a, b: ELEMENTARY["select"](ELEMENTARY[name](a, b), 1.0, 0.0)  # noqa: E731
+    elif name == "select":
+        function = lambda c, a, b: ELEMENTARY["select"](ELEMENTARY["gt"](c, 0.0), a, b)  # noqa: E731
+    found = compiled(lambda *xs: [function(*xs)], OPERANDS[name], 1, number, target)
     return lambda *xs: found(*xs)[0]
 
 
@@ -64,9 +70,19 @@ def of_rule(text, names, xs):
     def lifted(function):
         return lambda *ys: function(*(y if isinstance(y, Vector) else block.constant(y) for y in ys))
 
+    select = ELEMENTARY["select"]
+
+    def numbered(test):  # 1, 0, or NaN when either side is
+        def compared(a, b):
+            return select(block.compare("unordered", a, b), float("nan"), select(ELEMENTARY[test](a, b), 1.0, 0.0))
+
+        return compared
+
     scope = {name: lifted(function) for name, function in ELEMENTARY.items()} | CONSTANTS
-    scope["where"] = lambda condition, a, b: lifted(ELEMENTARY["select"])(condition, a(), b())
-    scope["flat"] = lifted(lambda out: block.select(out.is_nan(), float("nan"), 0.0))
+    named = ("greater", "greater_equal", "less", "less_equal", "equal")
+    scope |= {name: lifted(numbered(test)) for name, test in zip(named, COMPARED, strict=True)}
+    scope["flat"] = lifted(lambda out: select(out.is_nan(), float("nan"), 0.0))
+    scope["where"] = lambda condition, a, b: lifted(lambda c, x, y: select(c > 0.0, x, y))(condition, a(), b())
     for name, row in TABLE.items():
         if name not in scope and not row.variadic:
             scope[name] = lambda *ys, row=row: of_rule(row.forward, row.operands, ys)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from autograd_lite.folding.backends.native import coefficients
-from autograd_lite.folding.backends.native.emit import DOUBLE, Vector
+from autograd_lite.folding.backends.native.emit import DOUBLE, Block, Vector
 
 inf, nan = math.inf, math.nan
 
@@ -345,12 +345,8 @@ def _log_long(x: Vector) -> Pair:
     return _fast_two_sum(total, lost + (fma(k, ln2_low, fma(k, ln2, -powers)) + low))
 
 
-def power(a: Vector, b: Vector | float) -> Vector:
+def _power(a: Vector, b: Vector) -> Vector:
     """a ** b over the reals: exp(b log |a|), both as pairs; NaN in gives NaN, also in 1 ** NaN and NaN ** 0."""
-    if isinstance(b, float):
-        if b in _POWERS:
-            return _POWERS[b](a)
-        b = a.block.constant(b)
     block, size, limits = a.block, abs(a), _limits(a)
     hi, low = _log_long(size)
     t = b * hi
@@ -796,18 +792,33 @@ def ndtr(a: Vector) -> Vector:
 # --- the names ----------------------------------------------------------------------------------------
 
 
+def _of_two(function: Callable[[Vector, Vector], Vector]) -> Callable[[Vector | float, Vector | float], Vector]:
+    """The function where one of its operands may be a number."""
+
+    def lifted(a: Vector | float, b: Vector | float) -> Vector:
+        block = _block(a, b)
+        return function(*(x if isinstance(x, Vector) else block.constant(x) for x in (a, b)))
+
+    return lifted
+
+
+def _block(*operands: Vector | float) -> Block:
+    return next(x.block for x in operands if isinstance(x, Vector))
+
+
+def power(a: Vector | float, b: Vector | float) -> Vector:
+    """a ** b; an exponent that is known may be cheaper."""
+    if isinstance(a, Vector) and isinstance(b, float) and b in _POWERS:
+        return _POWERS[b](a)
+    return _of_two(_power)(a, b)
+
+
 def _comparison(name: str) -> Callable[[Vector | float, Vector | float], Vector]:
     def compared(a: Vector | float, b: Vector | float) -> Vector:
-        """1 where it holds, 0 where it does not, NaN where either side is."""
-        block = (a if isinstance(a, Vector) else b).block  # type: ignore[union-attr]
-        return _where(block.compare(name, a, b), 1.0, _where(block.compare("unordered", a, b), nan, 0.0))
+        """The mask of the lanes where it holds."""
+        return _block(a, b).compare(name, a, b)
 
     return compared
-
-
-def _select(condition: Vector, a: Vector, b: Vector) -> Vector:
-    """a where the condition holds; b where it is 0 or NaN, as Python chooses after a comparison."""
-    return _where((condition < 0.0) | (condition > 0.0), a, b)
 
 
 ELEMENTARY: dict[str, Callable[..., Vector]] = {
@@ -820,15 +831,15 @@ ELEMENTARY: dict[str, Callable[..., Vector]] = {
     "sqrt": lambda a: a.block.unary("sqrt", a),
     "floor": lambda a: a.block.unary("floor", a),
     "ceil": lambda a: a.block.unary("ceil", a),
-    "greater": _comparison(">"),
-    "greater_equal": _comparison(">="),
-    "less": _comparison("<"),
-    "less_equal": _comparison("<="),
-    "equal": _comparison("=="),
-    "select": _select,
+    "gt": _comparison(">"),
+    "ge": _comparison(">="),
+    "lt": _comparison("<"),
+    "le": _comparison("<="),
+    "eq": _comparison("=="),
+    "select": _where,
     "pow": power,
-    "_gauss": gauss,
-    "_expdiff": expdiff,
+    "_gauss": _of_two(gauss),
+    "_expdiff": _of_two(expdiff),
     "_ndtr": ndtr,
     "exp": exp,
     "expm1": expm1,
@@ -837,14 +848,14 @@ ELEMENTARY: dict[str, Callable[..., Vector]] = {
     "log10": log10,
     "log1p": log1p,
     "cbrt": cbrt,
-    "hypot": hypot,
+    "hypot": _of_two(hypot),
     "sin": sin,
     "cos": cos,
     "tan": tan,
     "asin": asin,
     "acos": acos,
     "atan": atan,
-    "atan2": atan2,
+    "atan2": _of_two(atan2),
     "sinh": sinh,
     "cosh": cosh,
     "tanh": tanh,
@@ -854,5 +865,5 @@ ELEMENTARY: dict[str, Callable[..., Vector]] = {
     "erf": erf,
     "erfc": erfc,
 }
-"""What each elementary name of a lowered rule is on Vectors; a known number may stand for one of two operands of
-arithmetic and comparisons, and for an exponent."""
+"""What each elementary name of a lowered rule is on Vectors. Comparisons give masks, for `select` alone. Known numbers
+may stand for all operands but one, and for both sides of a choice."""
