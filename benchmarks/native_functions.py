@@ -69,7 +69,7 @@ def main():
         xs = [rng.uniform(*RANGES[name], SIZE) for _ in range(n)]
         if name in ("pow", "_gauss"):
             xs[1] = rng.uniform(-3, 3, SIZE) if name == "pow" else np.full(SIZE, 0.5)
-        y, found = np.empty(SIZE), []
+        y, found = np.zeros(SIZE), []
         for number, target in ((DOUBLE, None), (DOUBLE, jit.Target("haswell", "")), (FLOAT, None)):
             arrays = [x.astype(np.float64 if number is DOUBLE else np.float32) for x in (*xs, y)]
             run, places = native(name, n, number, target), [array.ctypes.data for array in arrays]
