@@ -81,7 +81,7 @@ def of_rule(text, names, xs):
     scope = {name: lifted(function) for name, function in ELEMENTARY.items()} | CONSTANTS
     named = ("greater", "greater_equal", "less", "less_equal", "equal")
     scope |= {name: lifted(numbered(test)) for name, test in zip(named, COMPARED, strict=True)}
-    scope["flat"] = lifted(lambda out: select(out.is_nan(), float("nan"), 0.0))
+    scope["zero_gradient"] = lifted(lambda out: select(out.is_nan(), float("nan"), 0.0))
     scope["where"] = lambda condition, a, b: lifted(lambda c, x, y: select(c > 0.0, x, y))(condition, a(), b())
     for name, row in TABLE.items():
         if name not in scope and not row.variadic:
