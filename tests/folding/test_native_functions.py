@@ -25,7 +25,7 @@ from autograd_lite.folding.backends.native.emit import DOUBLE, FLOAT, NUMBERS, P
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
 from tests.engine.domains import CHOICES, CONSTANT, DEFINITIONS, exact, inside, is_smooth, numbers_of, points_of
 from tests.engine.test_table import POINTS, SMALLEST_NORMAL, bound_of, is_close
-from tests.folding.vectorised import COMPARED, OPERANDS, TYPES, compiled, elementary, row_on_arrays, text_of
+from tests.helpers.vectorised import COMPARED, OPERANDS, TYPES, compiled, elementary, row_on_arrays, text_of
 
 pytestmark = pytest.mark.skipif(bool(jit.why_not()), reason=jit.why_not() or "native code runs here")
 ROOT = Path(__file__).parents[2]
@@ -246,7 +246,7 @@ def test_the_same_bits_on_avx2_and_avx512():
     ]
     if len(targets) < 2:
         pytest.skip(f"this machine runs {' and '.join(targets) or 'neither'} of AVX2 and AVX-512")
-    found = {cpu: in_a_process("-m", "tests.folding.vectorised", cpu) for cpu in targets}
+    found = {cpu: in_a_process("-m", "tests.helpers.vectorised", cpu) for cpu in targets}
     assert len(set(found.values())) == 1, found
 
 
