@@ -541,8 +541,8 @@ MISTAKES = [
         "lane[k] = np.where(mask, np.arange(len(mask)), -1)",
     ), (
         "the zero rule's second run left out",
-        'return bool(kinds & {"_chain", "_masked"}) or own',
-        "return False",
+        "doubt_nan = not safe and any(map(_has_zero_rule, kept.sources()))",
+        "doubt_nan = False",
     )),
     *_slips("folding/reverse.py", "fold compile fit_compiled", (
         "a product hands its adjoint to the left operand alone",
@@ -550,8 +550,8 @@ MISTAKES = [
         "for x, other in ((part.left, part.right),):",
     ), (
         "a number that goes along with a product lost on the way back",
-        "yield x.source, _product(builder, kind, factor, to, adjoint, partial)",
-        "yield x.source, _product(builder, kind, 1.0, to, adjoint, partial)",
+        "yield operand.source, _product(builder, kind, factor, to, adjoint, partial)",
+        "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
         "            parts[source].append(part)\n",
@@ -577,9 +577,14 @@ MISTAKES = [
     )),
     *_slips("folding/backends/numpy_backend.py", "fold compile fit_compiled", (
         "new constants that do not reach the buffer",
-        "if leaves[name] is self.bound:",
+        "if leaves.constants is self.bound:",
         "if self.bound is not None:",
     ), (
+        "a batch worked through in pieces, each weighted as if it were all",
+        "pieces.append(self._run(some, stop - start, 1.0 / rows))",
+        "pieces.append(self._run(some, stop - start, 1.0 / (stop - start)))",
+    )),
+    *_slips("folding/backends/numpy_sums.py", "fold compile fit_compiled", (
         "later terms overwrite the earlier ones",
         "    out[to] += values\n",
         "    out[to] = values\n",
@@ -589,7 +594,7 @@ MISTAKES = [
         "    3.0: _cube,\n",
         "    3.0: np.square,\n",
     ), (
-        "the careful product without its rule",
+        "the safe product without its rule",
         "    np.copyto(out, 0.0, where=nothing)\n",
         "",
     ), (
@@ -598,10 +603,6 @@ MISTAKES = [
         "    pass  # NumPy has",
     )),
     *_slips("folding/program.py", "compile fold fit_compiled", (
-        "a batch worked through in pieces, each weighted as if it were all",
-        'share["seed"] = 1.0 / rows',
-        'share["seed"] = 1.0 / (stop - start)',
-    ), (
         "a guard that looks at one row of the batch",
         "if not (holds == outcome).all():",
         "if not (holds == outcome).any():",

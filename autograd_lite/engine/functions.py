@@ -14,8 +14,9 @@ from typing import Any
 
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.kernels import CONSTANTS, HELPERS
+from autograd_lite.engine.lowering import FLOATS, float_text, value_source
 from autograd_lite.engine.primitives import LOG_SOFTMAX, SOFTMAX
-from autograd_lite.engine.rules import FLOATS, TABLE, Row, float_text, names_in, value_text
+from autograd_lite.engine.rules import TABLE, Row
 from autograd_lite.engine.value import Value, record
 
 # --- code made from rows: a primitive with its rule written out, since this is the hot path -----------
@@ -361,10 +362,10 @@ VALUES: dict[str, Any] = {
 
 def on_values(text: str, *names: str) -> Callable[..., Any]:
     """The function of these names that evaluates a rule on Values and floats."""
-    code = value_text(text)
-    for name in names_in(code) & TABLE.keys() - VALUES.keys():
+    source = value_source(text)
+    for name in source.names & TABLE.keys() - VALUES.keys():
         VALUES[name] = _function(name)
-    return eval(f"lambda {', '.join(names)}: {code}", VALUES)  # type: ignore[no-any-return]
+    return eval(f"lambda {', '.join(names)}: {source.code}", VALUES)  # type: ignore[no-any-return]
 
 
 @cache

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import mul
 from typing import Any
 
-from autograd_lite.engine.rules import FLOATS
+from autograd_lite.engine.lowering import FLOATS
 
 inf, nan = math.inf, math.nan
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from autograd_lite.engine.atomic import at_once
 from autograd_lite.engine.graph import Node
-from autograd_lite.engine.rules import FLOATS
+from autograd_lite.engine.lowering import FLOATS
 
 
 class _Mode(threading.local):

@@ -1,10 +1,10 @@
-"""The language of the table: text rules, and the Row that holds them.
+"""What the table consists of: the Row of a primitive.
 
 A row's `forward` says what a primitive computes and its `partials` the local derivative in each
 operand, in plain arithmetic, the operands' names, `out` (the result) and other primitives.
 `where(condition, x, y)` chooses, and only there may `<`, `<=`, `>`, `>=` and `==` stand. On floats
 it evaluates the side that is taken; on Values it is the primitive `where`, so that the choice
-stays live. The rows themselves are in primitives.py.
+stays live (lowering.py). The rows themselves are in primitives.py.
 """
 
 from __future__ import annotations
@@ -15,99 +15,14 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
+from autograd_lite.engine import lowering
+from autograd_lite.engine.lowering import FLOATS, float_text, on_floats
+
 inf = math.inf
 
 
-TABLE: dict[str, Row] = {}
+TABLE: dict[str, Row] = lowering.TABLE
 """Every primitive by name: primitives.py fills it, `ag.primitive` adds to it."""
-
-
-FLOATS: dict[str, Any] = {}
-"""The globals of all code that is made from the table, so what a name in a rule means on floats. kernels.py puts the
-float kernels here, a row joins by its name when a rule first needs it (code is made when it is first used, which keeps
-the import short), and value.py adds what the code of an operator calls beside its rule."""
-
-
-# --- text to code ---------------------------------------------------------------------------------
-
-COMPARISONS = {ast.Gt: "greater", ast.GtE: "greater_equal", ast.Lt: "less", ast.LtE: "less_equal", ast.Eq: "equal"}
-
-_TESTS = {name: test for test, name in COMPARISONS.items()}
-
-
-class _Floats(ast.NodeTransformer):
-    """Row text as Python on floats: `where` takes one side, division and powers do not raise."""
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Constant(float(node.value)) if type(node.value) is int else node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.Pow):
-            return _call("pow", node.left, node.right)
-        if isinstance(node.op, ast.Div) and not isinstance(node.right, ast.Constant):
-            return _call("div", node.left, node.right)
-        return node
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        name = node.func.id if isinstance(node.func, ast.Name) else ""
-        if name == "where":
-            return ast.IfExp(*node.args)
-        if name in _TESTS:  # 1 if it holds, 0 if not, NaN when either side is
-            left, right = node.args
-            ordered = ast.BoolOp(ast.And(), [ast.Compare(x, [ast.Eq()], [x]) for x in (left, right)])
-            test = ast.Compare(left, [_TESTS[name]()], [right])
-            no = ast.IfExp(ordered, ast.Constant(0.0), ast.Name("nan", ast.Load()))
-            return ast.IfExp(test, ast.Constant(1.0), no)
-        return node
-
-
-class _Values(ast.NodeTransformer):
-    """Row text as Python on Values: a comparison is the primitive of that name.
-
-    An operand may be a constant, so division and powers of two floats may come up, and do not raise; and a
-    choice may be settled, so both sides of a `where` wait until they are called for.
-    """
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        return ast.Constant(float(node.value)) if type(node.value) is int else node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.Pow):
-            return _call("pow", node.left, node.right)
-        if isinstance(node.op, ast.Div):
-            return _call("div", node.left, node.right)
-        return node
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "where":
-            no_arguments = ast.arguments([], [], None, [], [], None, [])
-            node.args[1:] = [ast.Lambda(no_arguments, side) for side in node.args[1:]]
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        self.generic_visit(node)
-        return _call(COMPARISONS[type(node.ops[0])], node.left, node.comparators[0])
-
-
-def _call(name: str, *arguments: ast.expr) -> ast.Call:
-    return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
-
-
-def float_text(text: str) -> str:
-    """Row text as the Python expression that evaluates it on floats."""
-    written_out = {"where", *_TESTS}
-    for name in names_in(text) & TABLE.keys() - FLOATS.keys() - written_out:
-        _ = TABLE[name].value
-    return ast.unparse(ast.fix_missing_locations(_Floats().visit(ast.parse(text, mode="eval"))))
-
-
-def value_text(text: str) -> str:
-    """Row text as the Python expression that evaluates it on Values."""
-    return ast.unparse(ast.fix_missing_locations(_Values().visit(ast.parse(text, mode="eval"))))
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -280,16 +195,6 @@ class Row:
 
 def _shown(rule: Rule) -> str:
     return rule if isinstance(rule, str) else getattr(rule, "__name__", "a function")
-
-
-def on_floats(text: str, *names: str) -> Callable[..., Any]:
-    """The function of these names that evaluates a rule on floats."""
-    return eval(f"lambda {', '.join(names)}: {float_text(text)}", FLOATS)  # type: ignore[no-any-return]
-
-
-def names_in(text: str) -> set[str]:
-    """The names that a rule uses."""
-    return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}
 
 
 def row_called(name: str) -> Row:

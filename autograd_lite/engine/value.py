@@ -15,8 +15,9 @@ from autograd_lite.engine.backward import backward
 from autograd_lite.engine.checks import as_float, describe, to_float
 from autograd_lite.engine.copying import Ancestors, rebuilt, saving_now
 from autograd_lite.engine.graph import MANY
+from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import changed_mode, mode, notify_read, tracing
-from autograd_lite.engine.rules import FLOATS, Row
+from autograd_lite.engine.rules import Row
 from autograd_lite.engine.scopes import Scope
 
 if TYPE_CHECKING:  # what functions.py adds to Value, as type checkers see it

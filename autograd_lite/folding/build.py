@@ -15,7 +15,7 @@ import numpy as np
 from autograd_lite.engine.rules import TABLE, Row
 from autograd_lite.folding.grouping import PRODUCTS, WIDE, Terms, classes
 from autograd_lite.folding.instructions import Builder, Part, Ref
-from autograd_lite.folding.reverse import sources
+from autograd_lite.folding.plan import look_through
 from autograd_lite.folding.scan import MANY_OPERANDS, Scan, arity_of, by_occurrence
 
 Array = Any
@@ -84,13 +84,14 @@ def lines(built: Built) -> dict[int, int]:
     instructions = built.builder.instructions
     needed = [False] * len(instructions)
     for ref in built.roots:
-        needed[ref.source] = True
+        needed[look_through(instructions, ref).source] = True
     for k in reversed(range(len(instructions))):
         if needed[k]:
-            for source in sources(instructions[k]):
-                needed[source] = True
+            for ref in instructions[k].refs:
+                needed[look_through(instructions, ref).source] = True
     number = np.cumsum(needed) - 1
-    return {k: int(number[ref.source]) for k, ref in enumerate(built.refs) if needed[ref.source]}
+    found = {k: look_through(instructions, ref).source for k, ref in enumerate(built.refs)}
+    return {k: int(number[source]) for k, source in found.items() if needed[source]}
 
 
 def _members(of: Array, units: Array, leaves: int, count: int) -> list[Array]:
@@ -109,8 +110,10 @@ class _Emitter:
         self.builder, self.lane = Builder(), scan.lane.copy()
         last = len(scan.leaf_sizes) - 1
         for k, size in enumerate(scan.leaf_sizes):
-            name = "theta" if k == 0 else "constants" if k == last else f"input {k - 1}"
-            self.builder.leaf(name, size, batched and 0 < k < last)
+            if 0 < k < last:
+                self.builder.leaf("input", size, batched, k - 1)
+            else:
+                self.builder.leaf("constants" if k else "theta", size)
         self.refs: list[Ref] = [Ref(k, None) for k in range(last + 1)]
         self.parts = _PartsOfClass(scan, terms, of)
         # Where the operands of a node of many stand in `scan.flat`.

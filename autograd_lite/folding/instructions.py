@@ -1,9 +1,17 @@
 """Instructions on lanes: what a fold consists of, and the Builder that collects them.
 
-An instruction does one thing to `size` lanes: it is a leaf (theta, an input, the constants), a primitive applied
-lane by lane, a sum, or a reduction of groups of elements. Its operands are Refs: another instruction and which of
-its lanes. A sum is a list of Parts, each of which adds left * right (or left alone) to the lanes `to`. All of it
-is plain data. Equal instructions are made once.
+An instruction does one thing to `size` lanes. It is one of
+
+    Leaf       numbers that are bound when the program runs: theta, an input, the constants, the seed
+    Literal    numbers that are part of the structure
+    Map        a primitive, or one of its local derivatives, lane by lane
+    Sum        a list of Parts, each of which adds left * right (or left alone) to the lanes `to`
+    Reduce     max, min or norm of groups of elements
+    Composite  an instruction that the Builder has written out in others, but differentiates as one primitive;
+               a plan looks through it, so that no backend sees it
+
+Operands are Refs: another instruction and which of its lanes; a Map takes numbers too. With `batched`, each lane has
+a value for each row of a batch. All of it is plain data. Equal instructions are made once.
 """
 
 from __future__ import annotations
@@ -12,11 +20,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
+from typing import Literal as OneOf
 
 import numpy as np
 
 from autograd_lite.engine.kernels import CONSTANTS, HELPERS
-from autograd_lite.engine.rules import TABLE, Row, names_in, value_text
+from autograd_lite.engine.lowering import Code, value_source
+from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.folding.contractions import Form
 
 Array = Any
 
@@ -36,6 +47,7 @@ class Part(NamedTuple):
         factor: a number that is part of the structure.
         to: the lanes of the sum.
         left, right: as many lanes as `to` has.
+        forms: how a backend may compute it; a plan finds them.
     """
 
     kind: str
@@ -43,42 +55,119 @@ class Part(NamedTuple):
     to: Array
     left: Ref
     right: Ref | None
+    forms: tuple[Form, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instruction:
-    """One step of a program.
+    """What all instructions have: how many lanes, and whether each has a value for each row of a batch."""
+
+    size: int
+    batched: bool
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:
+        """The lanes that it reads."""
+        return ()
+
+
+Kind = OneOf["theta", "input", "constants", "seed"]
+"""What a leaf is bound to; the seed is the adjoint of each row's result: 1 / rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf(Instruction):
+    """Numbers that are bound when the program runs; `index` counts the inputs."""
+
+    kind: Kind
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name for people: "theta", "input 0"."""
+        return f"input {self.index}" if self.kind == "input" else self.kind
+
+
+@dataclass(frozen=True, eq=False)
+class Literal(Instruction):
+    """Numbers that are part of the structure."""
+
+    values: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Map(Instruction):
+    """A primitive lane by lane.
 
     Args:
-        op: "leaf", "literal", "sum", "=" (the first argument, with the derivative of the row `name`), or the name of
-            a row.
-        size: how many lanes it has.
-        args: its operands, Refs or numbers.
-        parts: for a sum.
-        name: of a leaf; of the row for "="; "mean" for a sum times the shares of its terms.
-        slot: -1 for the row's result, else which of its partials it computes.
-        counts: for a reduction how many elements each lane has.
-        values: of a literal.
-        batched: whether each lane has a value for each row of a batch.
+        row: the primitive.
+        slot: -1 for its result, else which of its local derivatives; then the last operand is the result.
+        args: Refs of `size` lanes, or numbers.
+        code: what a backend runs, on the operands that are Refs; a plan puts it here.
     """
 
-    op: str
-    size: int
-    args: tuple[Any, ...] = ()
-    parts: tuple[Part, ...] = ()
-    name: str = ""
-    slot: int = -1
-    counts: Array | None = None
-    values: Array | None = None
-    batched: bool = False
+    row: Row
+    slot: int
+    args: tuple[Ref | float, ...]
+    code: Code | None = None
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:  # noqa: D102
+        return tuple(x for x in self.args if isinstance(x, Ref))
 
 
-NO_ROWS = ("leaf", "literal", "=")
-"""Instructions that are named after no row."""
+@dataclass(frozen=True, eq=False)
+class Mean(Map):
+    """A sum times the shares of its terms. It has a type so that it can be finite where the sum overflows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sum(Instruction):
+    """A sum; a lane that no part reaches is 0.
+
+    One without a batch axis sums over the rows of a part that has one.
+    """
+
+    parts: tuple[Part, ...]
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:  # noqa: D102
+        return tuple(x for part in self.parts for x in (part.left, part.right) if x is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Instruction):
+    """A primitive of REDUCTIONS on groups of elements that stand side by side; `counts` are their lengths."""
+
+    row: Row
+    elements: Ref
+    counts: Array
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:  # noqa: D102
+        return (self.elements,)
+
+
+@dataclass(frozen=True, eq=False)
+class Composite(Instruction):
+    """A primitive of one sequence that is written out in other instructions: its value is `result`.
+
+    Its derivative is that of the row, from elements and result, and not that of what is written out: of a
+    log(sum(exp)) the softmax, which is accurate where the steps are not.
+    """
+
+    row: Row
+    elements: Ref
+    counts: Array
+    result: Ref
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:  # noqa: D102
+        return (self.result, self.elements)
 
 
 REDUCTIONS = [row.name for row in TABLE.values() if row.role == "reduction"]
-"""Rows of one sequence that are instructions of their own: the others are written in these, sums and elementwise."""
+"""Rows of one sequence that are instructions themselves: the others are written in these, sums and elementwise."""
 
 
 class Builder:
@@ -114,7 +203,7 @@ class Builder:
         return (x.source, id(x.lanes)) if isinstance(x, Ref) else repr(x)
 
     def add(self, instruction: Instruction, key: Any = None) -> Ref:
-        """Append an instruction, or find the one that is made already."""
+        """Append an instruction, or find the equal one that is there."""
         known = self._made.get(key)
         if known is not None:
             return Ref(known, None)
@@ -124,9 +213,9 @@ class Builder:
             self._made[key] = place  # when it is there: an interrupt must not leave the place to another one
         return Ref(place, None)
 
-    def leaf(self, name: str, size: int, batched: bool) -> Ref:
+    def leaf(self, kind: Kind, size: int, batched: bool = False, index: int = 0) -> Ref:
         """A leaf: numbers that are bound when the program runs."""
-        return self.add(Instruction("leaf", size, name=name, batched=batched))
+        return self.add(Leaf(size, batched, kind, index), ("leaf", kind, index))
 
     def literal(self, values: Array) -> Ref:
         """Numbers that are part of the structure; one lane if they are all equal."""
@@ -134,22 +223,21 @@ class Builder:
         if len(values) > 1 and (values == values[0]).all():
             one = self.literal(values[:1])
             return Ref(one.source, self.index(np.zeros(len(values), np.int64)))
-        return self.add(Instruction("literal", len(values), values=values), ("literal", values.tobytes()))
+        return self.add(Literal(len(values), False, values), ("literal", values.tobytes()))
 
     def op(self, name: str, size: int, args: tuple[Any, ...], slot: int = -1) -> Ref:
         """A primitive lane by lane (or one of its partials); args are Refs of `size` lanes, or numbers."""
         key = (name, slot, size, *map(self._token, args))
-        return self.add(Instruction(name, size, args, slot=slot, batched=self.batched(*args)), key)
+        return self.add(Map(size, self.batched(*args), TABLE[name], slot, args), key)
 
     def mean(self, total: Ref, counts: Array) -> Ref:
-        """Sums over the numbers of their terms; named, so that a sum beyond the range of floats can be made good."""
+        """Sums over the numbers of their terms."""
         shares = self.literal(1.0 / counts)  # the derivative of a mean, whatever the elements are
         key = ("mean", self._token(total), self._token(shares))
-        instruction = Instruction("mul", len(counts), (total, shares), name="mean", batched=self.batched(total))
-        return self.add(instruction, key)
+        return self.add(Mean(len(counts), self.batched(total), TABLE["mul"], -1, (total, shares)), key)
 
     def sum(self, size: int, parts: Sequence[Part], batched: bool | None = None) -> Ref:
-        """A sum; one that only renames or multiplies lanes is no instruction of its own."""
+        """A sum; one that only renames or multiplies lanes is not made: a single term is returned as that term."""
         merged: dict[Any, Part] = {}
         for part in parts:
             right = self._token(part.right) if part.right else None
@@ -171,10 +259,8 @@ class Builder:
                 if part.factor == -1.0:
                     return self.op("neg", size, (left,))
                 return left if part.factor == 1.0 else self.op("mul", size, (left, part.factor))
-        return self.add(
-            Instruction("sum", size, parts=tuple(parts), batched=batched), ("sum", size, batched, *merged.keys(),
-            *(part.factor for part in parts))
-        )  # fmt: skip
+        key = ("sum", size, batched, *merged.keys(), *(part.factor for part in parts))
+        return self.add(Sum(size, batched, tuple(parts)), key)
 
     def sequence(self, row: Row, elements: Ref, counts: Array) -> Ref:
         """A primitive of one sequence, on groups of elements that stand side by side."""
@@ -188,15 +274,13 @@ class Builder:
                 out = column if isinstance(out, float) else out * column
             found = out.ref
         elif row.name in REDUCTIONS:
-            instruction = Instruction(row.name, len(counts), (elements,), counts=counts, batched=self.batched(elements))
-            return self.add(instruction, (row.name, counts.tobytes(), self._token(elements)))
+            reduced = Reduce(len(counts), self.batched(elements), row, elements, counts)
+            return self.add(reduced, (row.name, counts.tobytes(), self._token(elements)))
         else:
             assert isinstance(row.forward, str)
             found = on_lanes(row.forward, row.operands)(Elements(self, elements, counts)).ref
-        key = ("=", row.name, self._token(found), self._token(elements), counts.tobytes())
-        instruction = Instruction("=", len(counts), (found, elements), name=row.name, counts=counts,
-                                  batched=self.batched(elements))  # fmt: skip
-        return self.add(instruction, key)
+        composite = Composite(len(counts), self.batched(elements), row, elements, counts, found)
+        return self.add(composite, ("composite", row.name, self._token(found), self._token(elements), counts.tobytes()))
 
 
 # --- the language of rows on lanes ---------------------------------------------------------------------
@@ -293,7 +377,7 @@ def _named(name: str) -> Any:
 @cache
 def on_lanes(text: str, names: tuple[str, ...]) -> Callable[..., Any]:
     """The function of these names that evaluates a rule on lanes."""
-    code = value_text(text)
-    namespace = {name: _named(name) for name in names_in(code) if name in TABLE or name in CONSTANTS or name in HELPERS}
-    namespace.update(div=lambda a, b: _apply("div", a, b), pow=lambda a, b: _apply("pow", a, b))
-    return eval(f"lambda {', '.join(names)}: {code}", namespace)  # type: ignore[no-any-return]
+    source = value_source(text)
+    known = TABLE.keys() | CONSTANTS.keys() | HELPERS.keys()
+    namespace = {name: _named(name) for name in source.names & known}
+    return eval(f"lambda {', '.join(names)}: {source.code}", namespace)  # type: ignore[no-any-return]

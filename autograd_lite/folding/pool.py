@@ -1,9 +1,9 @@
 """Runners that are ready, kept for use again within a limit of memory.
 
-A runner holds buffers laid out for one length of the batch, and making one takes longer than running it. So each is
-kept after use, one for every run that went on at the same time, until the buffers of all programs together take more
-than KEPT_BYTES; then those that have not been used for longest go. Without a limit, a program that meets batches of
-many lengths would keep buffers for each of them.
+A runner holds buffers, and making them takes longer than running it. So each is kept after use, under a key that
+names the length of the batch, one for every run that went on at the same time. When the buffers of all programs
+together take more than KEPT_BYTES, those that have not been used for longest go. Without a limit, a program that
+meets batches of many lengths would keep buffers for each of them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
+from autograd_lite.folding.backends import Leaves, Runner
+
 KEPT_BYTES = 1 << 27
 
 KEPT = 4
-"""So many kinds of run keep their runners however large they are, so that a few large ones do not drive each other
-out at every call."""
+"""This many keys keep their runners regardless of size, so that a few large ones do not drive each other out at
+every call."""
 
 
 _clock = itertools.count().__next__
@@ -27,25 +29,25 @@ _lock = threading.Lock()
 
 
 class _Shelf:
-    """The runners of one kind that are free, what the buffers of all of them take, and when one was last used."""
+    """The runners of one key that are free, what the buffers of all of them take, and when one was last used."""
 
-    __slots__ = ("bytes", "free", "used")
+    __slots__ = ("free", "nbytes", "used")
 
     def __init__(self) -> None:
-        self.free: list[Any] = []
-        self.bytes = self.used = 0
+        self.free: list[Runner] = []
+        self.nbytes = self.used = 0
 
 
 class Pool:
-    """The runners of one structure, by what they are for. Threads share it; each gets a runner of its own."""
+    """The runners of one structure, by what they are for. Threads share it; each takes a runner for itself."""
 
     def __init__(self) -> None:
         self.shelves: dict[Any, _Shelf] = {}
         with _lock:
             _pools.add(self)
 
-    def run(self, key: Any, make: Callable[[], Any], leaves: dict[str, Any]) -> tuple[list[Any], bool]:
-        """The outputs of a runner of this kind, copied out of its buffers, and whether a sum overflowed.
+    def run(self, key: Any, make: Callable[[], Runner], leaves: Leaves, rows: int | None) -> tuple[list[Any], bool]:
+        """The outputs of a runner of this key, and whether they can be trusted.
 
         Where no runner is free, `make` makes one.
         """
@@ -57,11 +59,13 @@ class Pool:
             runner = shelf.free.pop()
         except IndexError:
             runner = make()
-            _make_room(shelf, runner.bytes)
+            shelf.nbytes += runner.nbytes
+        before = runner.nbytes
         try:
-            outputs = [out.copy() for out in runner(leaves)]
-            return outputs, runner.overflowed
+            return runner(leaves, rows), runner.trusted
         finally:
+            if runner.nbytes != before:  # buffers are made in a first call
+                _make_room(shelf, runner.nbytes - before)
             shelf.free.append(runner)  # where the shelf was given up meanwhile, both go
 
 
@@ -69,14 +73,14 @@ _pools: WeakSet[Pool] = WeakSet()
 
 
 def _make_room(shelf: _Shelf, wanted: int) -> None:
-    """Count a new runner's buffers, and give up the shelves used longest ago if all take too much."""
+    """Count new buffers, and give up the shelves used longest ago if all take too much."""
     with _lock:
-        shelf.bytes += wanted
+        shelf.nbytes += wanted
         every = [(kind, key, pool) for pool in _pools for key, kind in pool.shelves.copy().items()]
         every.sort(key=lambda entry: entry[0].used)
-        total = sum(kind.bytes for kind, _, _ in every)
+        total = sum(kind.nbytes for kind, _, _ in every)
         for kind, key, pool in every[:-KEPT]:
             if total <= KEPT_BYTES:
                 break
             pool.shelves.pop(key, None)
-            total -= kind.bytes
+            total -= kind.nbytes

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite.folding.contractions import Form
-from autograd_lite.folding.instructions import Instruction, Part, Ref
+from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.reverse import sources
 
@@ -48,7 +48,7 @@ def listing(plan: Plan, results: int, constants: Array = None) -> str:
 
 def _line(plan: Plan, k: int, constants: Array) -> tuple[str, str, str]:
     x = plan.instructions[k]
-    return f"%{k}", lanes(x), " ".join([f"{name(x, constants)} ", _operands(x, plan.forms[k])]).rstrip()
+    return f"%{k}", lanes(x), " ".join([f"{name(x, constants)} ", _operands(x)]).rstrip()
 
 
 def lanes(x: Instruction) -> str:
@@ -58,20 +58,23 @@ def lanes(x: Instruction) -> str:
 
 def name(x: Instruction, constants: Array = None) -> str:
     """What an instruction does; of a leaf and of a literal what it holds."""
-    if x.op == "leaf":
-        few = x.name == "constants" and constants is not None and 0 < x.size <= 8
+    if isinstance(x, Leaf):
+        few = x.kind == "constants" and constants is not None and 0 < x.size <= 8
         return f"{x.name}{' ' + ' '.join(f'{c:g}' for c in constants) if few else ''}"
-    if x.op == "literal":
-        assert x.values is not None
+    if isinstance(x, Literal):
         return f"literal {' '.join(f'{v:g}' for v in x.values[:4])}{' ...' if x.size > 4 else ''}"
-    found = (x.name if x.op == "=" else x.op).lstrip("_")
-    return f"d {found}/d{'abcdefgh'[x.slot]}" if x.slot >= 0 else found
+    if isinstance(x, Map) and x.slot >= 0:
+        return f"d {x.row.name.lstrip('_')}/d{'abcdefgh'[x.slot]}"
+    return x.row.name.lstrip("_") if isinstance(x, (Map, Reduce)) else "sum"
 
 
-def _operands(x: Instruction, forms: tuple[tuple[Form, ...], ...]) -> str:
-    if x.op == "sum":
-        return " + ".join(terms(x, forms))
-    return ", ".join(map(operand, x.args))
+def _operands(x: Instruction) -> str:
+    return " + ".join(terms(x)) if isinstance(x, Sum) else ", ".join(map(operand, operands(x)))
+
+
+def operands(x: Instruction) -> Sequence[Any]:
+    """What an instruction takes, in order: Refs and numbers."""
+    return x.args if isinstance(x, Map) else x.refs
 
 
 def operand(x: Any) -> str:
@@ -79,13 +82,13 @@ def operand(x: Any) -> str:
     return shown_ref(x) if isinstance(x, Ref) else f"{x:g}"
 
 
-def terms(x: Instruction, forms: tuple[tuple[Form, ...], ...], most: int = MOST_TERMS) -> list[str]:
+def terms(x: Sum, most: int = MOST_TERMS) -> list[str]:
     """The parts of a sum: "%0[25,600] %3[25,600] (matmul 16x16x100)"; the middle of many left out."""
-    parts = list(zip(x.parts, forms, strict=True))
+    parts = list(x.parts)
     left = len(parts) - most
     if left > 1:
         parts[most - 1 : -1] = []
-    found = [f"{_factors(part)} ({how(part_forms)})" for part, part_forms in parts]
+    found = [f"{_factors(part)} ({', '.join(map(_form, part.forms))})" for part in parts]
     if left > 1:
         found.insert(most - 1, f"... {left:,} more terms")
     return found
@@ -96,12 +99,8 @@ def _factors(part: Part) -> str:
     return factor + shown_ref(part.left) + ("" if part.right is None else f" {shown_ref(part.right)}")
 
 
-def how(forms: Sequence[Form]) -> str:
-    """How a part of a sum is computed: "matmul 16x100x16", "80 rows of 2"."""
-    return ", ".join(map(_form, forms))
-
-
 def _form(form: Form) -> str:
+    """How a form computes: "matmul 16x100x16", "80 rows of 2"."""
     if form.what == "matmul":
         blocks, height, width = form.to.shape
         times = f"{blocks:,} x " if blocks > 1 else ""
@@ -155,13 +154,24 @@ WORTH = 12
 
 def shapes(plan: Plan) -> list[Hashable]:
     """What each instruction looks like: equal for the steps of a recurrence, whatever lanes they take."""
-    ops: dict[Hashable, int] = {}
-    own: list[Hashable] = []
-    for k, x in enumerate(plan.instructions):
-        leaf = k if x.op in ("leaf", "literal") else None
-        parts = tuple((part.kind, part.factor) for part in x.parts)
-        own.append(ops.setdefault((leaf, x.op, x.name, x.slot, x.size, x.batched, parts), len(ops)))
+    numbered: dict[Hashable, int] = {}
+    own = [numbered.setdefault(_shape(k, x), len(numbered)) for k, x in enumerate(plan.instructions)]
     return [(mine, tuple(own[i] for i in sorted(sources(x)))) for mine, x in zip(own, plan.instructions, strict=True)]
+
+
+def _shape(k: int, x: Instruction) -> Hashable:
+    """What instruction k does; each leaf and literal is a thing of its own."""
+    if isinstance(x, (Leaf, Literal)):
+        return k
+    parts = tuple((part.kind, part.factor) for part in x.parts) if isinstance(x, Sum) else ()
+    return (*operation(x), x.size, x.batched, parts)
+
+
+def operation(x: Instruction) -> tuple[Any, ...]:
+    """What an instruction does, whatever it does it to: equal for all sums, for all tanh."""
+    if isinstance(x, Map):
+        return type(x), x.row, x.slot
+    return type(x), x.row if isinstance(x, Reduce) else None
 
 
 def repeats(keys: Sequence[Hashable]) -> list[Repeat]:

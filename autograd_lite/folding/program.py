@@ -18,18 +18,11 @@ from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import mode, notify_read
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
-from autograd_lite.folding.backends.overflow import total
+from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, cache
 
 Array = Any
-
-
-CHUNK_BYTES = 1 << 21
-"""A batch is worked through in pieces whose arrays take about this much, so that they stay in the cache."""
-
-LEAST_ROWS = 256
-"""A piece has at least so many rows."""
 
 
 class GuardChanged(RuntimeError):
@@ -99,7 +92,7 @@ class Program:
             raise ValueError(f"theta: expected a vector of {len(self.params)} numbers, got shape {vector.shape}")
         return vector
 
-    def _leaves(self, theta: Array, args: Sequence[Any]) -> tuple[dict[str, Array], int | None]:
+    def _leaves(self, theta: Array, args: Sequence[Any]) -> tuple[Leaves, int | None]:
         """What the leaves are bound to, and the length of the batch."""
         if len(args) != len(self._shapes):
             raise TypeError(f"program: takes {len(self._shapes)} arguments, got {len(args)}")
@@ -111,7 +104,7 @@ class Program:
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if now.tobytes() != self._constants[-len(now) :].tobytes():
                 self._constants = np.concatenate([self._constants[: -len(now)], now])
-        leaves = {"theta": theta, "constants": self._constants}
+        inputs = []
         rows: int | None = None
         for k, (arg, shape) in enumerate(zip(args, self._shapes, strict=True)):
             array = arguments.numbers(arg, f"program: argument {k}")
@@ -120,63 +113,25 @@ class Program:
                 if rows is not None and rows != got[0]:
                     raise ValueError(f"program: argument {k} has {got[0]} rows, the arguments before it {rows}")
                 rows = got[0]
-                leaves[f"input {k}"] = array.reshape(rows, -1).T
+                inputs.append(array.reshape(rows, -1).T)
             else:
                 if got != shape:
                     raise ValueError(f"program: argument {k} must have shape {shape}, got {got}")
-                leaves[f"input {k}"] = array.ravel()
-        return leaves, rows
+                inputs.append(array.ravel())
+        return Leaves(theta, self._constants, tuple(inputs)), rows
 
     def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
         """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
         leaves, rows = self._leaves(theta, args)
-        found = self._averaged(leaves, rows, wanted, each)
+        found = self._folded.run(leaves, wanted, rows, self._dtype)
+        if self.guards:
+            self._check_guards(found)
+        if rows is not None:
+            roots = len(self._folded.roots)
+            found[:roots] = [_each_row(out, rows) if each else _mean(out, rows) for out in found[:roots]]
         if mode.on_adjoint is not None:
             _refuse_anomaly(leaves, found)
         return found
-
-    def _averaged(self, leaves: dict[str, Array], rows: int | None, wanted: int | None, each: bool) -> list[Array]:
-        folded = self._folded
-        if rows is None:
-            found = folded.run(leaves, wanted, None, self._dtype)
-            self._check_guards(found)
-            return found
-        outputs = folded.outputs(wanted)
-        piece = max(CHUNK_BYTES // (8 * max(folded.widths[wanted], 1)), LEAST_ROWS)
-        if rows <= 2 * piece:
-            piece = rows
-        pieces: list[Any] = [[] for _ in outputs]
-        for start in range(0, rows, piece):
-            stop = min(start + piece, rows)
-            share = leaves if piece == rows else {
-                name: array[:, start:stop] if name[0] == "i" else array for name, array in leaves.items()
-            }  # fmt: skip
-            share["seed"] = 1.0 / rows
-            found = folded.run(share, wanted, stop - start, self._dtype)
-            if self.guards:
-                self._check_guards(found)
-            for parts, out in zip(pieces, found, strict=True):
-                parts.append(out)
-        with np.errstate(all="ignore"):
-            return [
-                self._joined(parts, batched, k < len(folded.roots), rows, each, outputs[0])
-                for k, (parts, batched) in enumerate(zip(pieces, outputs, strict=True))
-            ]
-
-    @staticmethod
-    def _joined(parts: list[Array], batched: bool, root: bool, rows: int, each: bool, by_rows: bool) -> Array:
-        """One output from those of the pieces: the mean of a root, all rows of a gradient, or the sum of its parts.
-
-        A root that is the same for every row (not `by_rows`) has its whole gradient in each piece.
-        """
-        if root and each:
-            return np.concatenate(parts, -1)[0] if batched else np.full(rows, parts[0][0])
-        if batched and root:
-            mean = sum(np.add.reduce(part, -1) for part in parts) / rows
-            return mean if np.isfinite(mean).all() else sum((part / rows).sum(-1) for part in parts)
-        if batched:
-            return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
-        return parts[0] if root or len(parts) == 1 or not by_rows else total(parts)
 
     def _check_guards(self, found: list[Array]) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
@@ -338,9 +293,24 @@ def _bits(xs: list[float]) -> bytes:
     return np.array(xs).tobytes()
 
 
-def _refuse_anomaly(leaves: dict[str, Array], found: list[Array]) -> None:
+def _each_row(root: Array, rows: int) -> Array:
+    """A root for every row of a batch; it has no batch axis if it is the same for all of them."""
+    return root[0] if root.ndim > 1 else np.full(rows, root[0])
+
+
+def _mean(root: Array, rows: int) -> Array:
+    """The mean over a batch, which is finite where the sum alone overflows."""
+    if root.ndim == 1:
+        return root
+    with np.errstate(all="ignore"):
+        mean = np.add.reduce(root, -1) / rows
+        return mean if np.isfinite(mean).all() else (root / rows).sum(-1)
+
+
+def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
     """Inside detect_anomaly a program that makes something infinite or NaN out of finite numbers says so."""
-    if not all(np.isfinite(x).all() for x in found) and all(np.isfinite(x).all() for x in leaves.values()):
+    bound = [leaves.theta, leaves.constants, *leaves.inputs]
+    if not all(np.isfinite(x).all() for x in found) and all(np.isfinite(x).all() for x in bound):
         raise FloatingPointError(
             "detect_anomaly: a compiled or folded program gave a result or a gradient that is not finite, and it keeps "
             "no nodes to name the operation; compute the same without compile or fold inside this block"

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.rules import TABLE, row_called
+from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
-from autograd_lite.folding.backends import numpy_backend
-from autograd_lite.folding.backends.kernels import has_nan
+from autograd_lite.folding.backends import Leaves, backend
 from autograd_lite.folding.build import build
-from autograd_lite.folding.instructions import NO_ROWS, Builder, Instruction, Ref
+from autograd_lite.folding.instructions import Builder, Composite, Map, Reduce, Ref
 from autograd_lite.folding.plan import Plan, plan
 from autograd_lite.folding.pool import Pool
 from autograd_lite.folding.rebinding import Binding, Pattern
@@ -32,14 +31,12 @@ class Folded:
         self._start()
 
     def _start(self) -> None:
-        names = {x.op for x in self.builder.instructions} & TABLE.keys()
-        self.own = {name: TABLE[name] for name in names if not TABLE[name].builtin}
-        """The user's own primitives among its instructions, as they are defined now."""
+        rows = {x.row for x in self.builder.instructions if isinstance(x, (Map, Reduce, Composite))}
+        self.own = {row for row in rows if not row.builtin}
+        """The user-defined primitives among its instructions."""
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
         self.pool = Pool()
-        self.widths: dict[int | None, int] = {}
-        self.batched: dict[int | None, list[bool]] = {}
 
     def __getstate__(self) -> Any:
         return self.builder.instructions, self.roots
@@ -47,14 +44,11 @@ class Folded:
     def __setstate__(self, state: Any) -> None:
         self.builder = Builder()
         self.builder.instructions, self.roots = state
-        for x in self.builder.instructions:
-            if x.op not in NO_ROWS:
-                row_called(x.op)  # one of the user's own may be missing here: said at once, and how to add it
         self._start()
 
-    def plan(self, wanted: int | None, careful: bool) -> Plan:
-        """The plan of the roots, and of the gradient in the leaves of the instruction `wanted`."""
-        key = wanted, careful and wanted is not None
+    def plan(self, wanted: int | None, safe: bool) -> Plan:
+        """The plan of the roots and the gradient in the leaves of the instruction `wanted`. For `safe` see plan.py."""
+        key = wanted, safe
         known = self.plans.get(key)
         if known is not None:
             return known
@@ -63,56 +57,44 @@ class Folded:
             if key not in self.plans:
                 outputs = list(self.roots)
                 if wanted is not None:
-                    outputs += self._gradient(wanted, careful)
-                self.plans[key] = plan(self.builder.instructions, outputs)
+                    outputs += self._gradient(wanted, safe)
+                made = plan(self.builder.instructions, outputs, safe)
+                made.doubt_nan = not safe and (made.doubt_nan or wanted is not None)
+                self.plans[key] = made
             return self.plans[key]
 
     def _refuse_redefined(self) -> None:
-        """Instructions name their primitives: what is made from them must not mix two definitions."""
-        for name, row in self.own.items():
-            if TABLE[name] is not row:
+        """Derivatives look their primitives up by name: what is made from them must not mix two definitions."""
+        for row in self.own:
+            if TABLE[row.name] is not row:
                 raise RuntimeError(
-                    f"program: the primitive {name!r} has been defined anew since the program was made; "
+                    f"program: the primitive {row.name!r} has been defined anew since the program was made; "
                     "make it again with ag.fold or ag.compile, from a function or a graph of the new one"
                 )
 
-    def outputs(self, wanted: int | None) -> list[bool]:
-        """Whether each output has the batch axis; notes how many numbers a row of a batch takes."""
-        if wanted not in self.batched:
-            found = self.plan(wanted, False)
-            # Another thread asks for the last of the two: it must find both.
-            self.widths[wanted] = sum(x.size for x in found.instructions if x.batched)
-            self.batched[wanted] = [found.instructions[ref.source].batched for ref in found.outputs]
-        return self.batched[wanted]
-
-    def _gradient(self, wanted: int, careful: bool) -> list[Ref]:
+    def _gradient(self, wanted: int, safe: bool) -> list[Ref]:
         builder, root = self.builder, self.roots[0]
-        if builder.batched(root):
-            seed = builder.add(Instruction("leaf", 1, name="seed", batched=True), "seed")
-        else:
-            seed = builder.literal(np.ones(1))
-        found = adjoints(builder, root, seed, [wanted], careful).get(wanted)
+        seed = builder.leaf("seed", 1, True) if builder.batched(root) else builder.literal(np.ones(1))
+        found = adjoints(builder, root, seed, [wanted], safe).get(wanted)
         if found is None:
             found = builder.literal(np.zeros(builder.instructions[wanted].size))
         return [found]
 
-    def run(self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any) -> list[Array]:
-        """The outputs of a plan: fast, and again carefully if a NaN came out or a sum overflowed."""
-        outputs, overflowed = self._run(leaves, wanted, rows, dtype, False)
-        if overflowed or (
-            (wanted is not None or self.plan(wanted, False).zero_rule) and any(map(has_nan, outputs))
-        ):  # fmt: skip
+    def run(self, leaves: Leaves, wanted: int | None, rows: int | None, dtype: Any) -> list[Array]:
+        """The outputs of a plan: of the fast one, or of the safe one if a NaN came out or a sum overflowed."""
+        outputs, trusted = self._run(leaves, wanted, rows, dtype, False)
+        if not trusted:
             outputs, _ = self._run(leaves, wanted, rows, dtype, True)
         return outputs
 
     def _run(
-        self, leaves: dict[str, Array], wanted: int | None, rows: int | None, dtype: Any, careful: bool
+        self, leaves: Leaves, wanted: int | None, rows: int | None, dtype: Any, safe: bool
     ) -> tuple[list[Array], bool]:
         def make() -> Any:
             self._refuse_redefined()
-            return numpy_backend.prepare(self.plan(wanted, careful), rows, careful, dtype)
+            return backend().prepare(self.plan(wanted, safe), dtype)
 
-        return self.pool.run((wanted, rows, dtype, careful), make, leaves)
+        return self.pool.run((wanted, rows, dtype, safe), make, leaves, rows)
 
 
 # --- fold -------------------------------------------------------------------------------------------------
@@ -128,7 +110,7 @@ class Cache:
     def folded(
         self, roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]], batch: bool
     ) -> tuple[Folded, Binding]:
-        """What runs a graph, and what of the graph it needs; folded if it is none of the structures folded last."""
+        """What runs a graph, and what of the graph it needs; folded anew unless it is one of the structures kept."""
         kind = batch, params is None, *(root._row for root in roots)
         with self.lock:
             alike = [(key, *found) for key, found in self.known.items() if key[0] == kind]

@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.engine.rules import FLOATS, TABLE
+from autograd_lite.engine.lowering import FLOATS
+from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
 from autograd_lite.insight.anomaly import source_of
 from tests.helpers.threads import in_threads

@@ -43,7 +43,7 @@ def test_pieces_of_a_batch_add_up(monkeypatch):
     program = ag.compile(f, params=model, batch=True)
     whole = program.loss_and_grad(program.theta, X, y)
     slope = program.value_and_grad(X, y)[1]
-    monkeypatch.setattr("autograd_lite.folding.program.CHUNK_BYTES", 1)
+    monkeypatch.setattr("autograd_lite.folding.backends.numpy_backend.CHUNK_BYTES", 1)
     pieces = program.loss_and_grad(program.theta, X, y)
     assert close(whole[0], pieces[0])
     assert close(whole[1], pieces[1], scale=10.0)
@@ -327,7 +327,7 @@ def test_captured_values_that_python_has_looked_at_are_watched():
 
 
 def test_a_first_result_without_rows_in_a_long_batch(monkeypatch):
-    monkeypatch.setattr("autograd_lite.folding.program.CHUNK_BYTES", 1)
+    monkeypatch.setattr("autograd_lite.folding.backends.numpy_backend.CHUNK_BYTES", 1)
     w = ag.Parameter(3.0)
     program = ag.compile(lambda x: [w * w, w * x], params=[w], batch=True)
     rows, slope = program.rows_and_grad([3.0], np.ones(5000))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.folding.backends.numpy_backend import Runner
+from autograd_lite.folding.backends.numpy_arrays import Arrays
 from tests.helpers.folds import close
 
 UNARY = [ag.tanh, ag.sin, ag.softplus, ag.sigmoid, ag.atan, lambda x: x * 0.5, lambda x: -x, lambda x: x * x, abs]
@@ -219,15 +219,15 @@ def test_random_array_programs(way, special):
 @pytest.mark.parametrize("way", [compiled, batched, folded], ids=lambda way: way.__name__)
 def test_nothing_is_read_before_it_is_written(way, monkeypatch):
     """Buffers that begin as NaN, as memory may: lanes that no term reaches are 0, and no result has a trace of them."""
-    empty = Runner._empty
+    empty = Arrays.empty
 
-    def spoiled(runner, *args):
-        array = empty(runner, *args)
+    def spoiled(arrays, *args):
+        array = empty(arrays, *args)
         if array.dtype.kind == "f":
             array.fill(math.nan)
         return array
 
-    monkeypatch.setattr(Runner, "_empty", spoiled)
+    monkeypatch.setattr(Arrays, "empty", spoiled)
     for seed in range(1000, 1040):  # structures that no other test has made runners for
         for found, (value, gradient) in way(ArrayProgram(seed)):
             assert close(found[0], value, scale=1e3), seed

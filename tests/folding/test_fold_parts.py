@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.backends.numpy_backend import prepare
 from autograd_lite.folding.backends.strides import common, cut, pattern, table_view
 from autograd_lite.folding.contractions import forms
@@ -416,7 +417,7 @@ def test_a_rule_of_a_sequence_on_lanes(rule):
     builder = Builder()
     elements = Elements(builder, builder.leaf("theta", 6, False), np.array([1, 3, 2]))
     found = on_lanes(rule, ("xs",))(elements)
-    (out,) = prepare(plan(builder.instructions, [found.ref]))({"theta": np.concatenate(groups)})
+    (out,) = prepare(plan(builder.instructions, [found.ref]))(Leaves(np.concatenate(groups), np.empty(0)), None)
     norm = lambda xs: sum(x * x for x in xs) ** 0.5  # noqa: E731
     expected = [eval(rule, {"norm": norm, "xs": xs}) for xs in groups]
     assert np.allclose(out, expected, rtol=1e-15)

@@ -1,7 +1,7 @@
-"""The names of the rule language as array functions: NumPy's ufuncs, and the few that it lacks.
+"""The elementary names of rules as array functions: NumPy's ufuncs, and the few that it lacks.
 
-Each is called as kernel(*arrays, out). They agree with the float kernels of ops.py up to rounding: NaN in gives
-NaN, poles give infinities. erf and erfc are SciPy's where it is installed.
+Each is called as kernel(*arrays, out). They agree with the float kernels of engine/kernels.py up to rounding: NaN in
+gives NaN, poles give infinities. erf and erfc are SciPy's where it is installed.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _hypot(a: Any, b: Any, out: Array) -> None:
 
 
 def _high(a: Array) -> Array:
-    """As in ops.py: a (of moderate size) rounded to 26 bits."""
+    """As in engine/kernels.py: a (of moderate size) rounded to 26 bits."""
     c = 134217729.0 * a
     return c - (c - a)
 
@@ -165,6 +165,15 @@ erf, _any_erfc = _special("erf"), _special("erfc")
 
 
 KERNELS: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "neg": np.negative,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "eq": np.equal,
     **{name: getattr(np, name) for name in ("exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin",
        "cos", "tan", "sinh", "cosh", "tanh", "floor", "ceil", "abs")},
     **{name: getattr(np, f"arc{name[1:]}") for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
@@ -177,7 +186,6 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "_ndtr": _ndtr,
     "_gauss": _gauss,
     "_expdiff": _expdiff,
-    "where": where,
 }  # fmt: skip
 
 

@@ -12,16 +12,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from autograd_lite.engine.notation import LONGEST_NAME, TOOLTIP_NAME, printable
-from autograd_lite.engine.rules import TABLE
-from autograd_lite.folding.instructions import Instruction
+from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Reduce, Sum
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.printing import Repeat, lanes, name, operand, repeats, shapes, terms
+from autograd_lite.folding.printing import Repeat, lanes, name, operand, operands, operation, repeats, shapes, terms
 from autograd_lite.folding.reverse import sources
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame, InstructionBox
 
 Array = Any
 
-LEAVES = ("leaf", "literal")
+LEAVES = (Leaf, Literal)
 
 FORWARD, BACKWARD = 0, 1
 """The two frames."""
@@ -69,7 +68,7 @@ def _backward(plan: Plan, results: int) -> list[bool]:
         if not backward[k]:
             for source in sources(x):
                 backward[source] = False
-        elif x.op in LEAVES and x.name != "seed":
+        elif isinstance(x, LEAVES) and not (isinstance(x, Leaf) and x.kind == "seed"):
             backward[k] = False
     return backward
 
@@ -127,9 +126,9 @@ def _fused(plan: Plan, backward: Sequence[bool]) -> list[Block]:
 
 def _lane_by_lane(plan: Plan, k: int) -> bool:
     x = plan.instructions[k]
-    if x.op == "sum":
-        return all(form.what == "each" for forms in plan.forms[k] for form in forms)
-    return x.op not in LEAVES and x.counts is None
+    if isinstance(x, Sum):
+        return all(form.what == "each" for part in x.parts for form in part.forms)
+    return isinstance(x, Map)
 
 
 def _alike(plan: Plan, backward: Sequence[bool]) -> list[Block]:
@@ -144,7 +143,7 @@ def _same(plan: Plan, backward: Sequence[bool]) -> list[Block]:
     """Instructions that do the same thing."""
     groups: dict[Any, list[int]] = {}
     for k, x in enumerate(plan.instructions):
-        groups.setdefault((k if x.op in LEAVES else -1, x.op, x.name, x.slot, backward[k]), []).append(k)
+        groups.setdefault((k if isinstance(x, LEAVES) else -1, operation(x), backward[k]), []).append(k)
     return [Block(members) for members in groups.values()]
 
 
@@ -163,7 +162,8 @@ MOST_NAMED = 4
 
 LEAF_NAMES = {"theta": "parameters", "seed": "1 / rows"}
 
-KINDS = {"theta": "parameter", "constants": "constant", "seed": "backward", "": "constant"}
+KINDS = {"theta": "parameter", "input": "input", "constants": "constant", "seed": "backward"}
+"""The kind of box of each kind of leaf."""
 
 
 def _diagram(plan: Plan, results: int, constants: Array, backward: Sequence[bool], groups: list[Block]) -> Diagram:
@@ -173,7 +173,7 @@ def _diagram(plan: Plan, results: int, constants: Array, backward: Sequence[bool
         outputs.setdefault(ref.source, word)
     # An arrow to an earlier box goes down. Leaves first, then the backward boxes from the last one, then the forward
     # ones: so the result is on top, and on the way back each box stands below those that it takes from.
-    leaves = [g for g in groups if plan.instructions[g.members[0]].op in LEAVES and not backward[g.members[0]]]
+    leaves = [g for g in groups if isinstance(plan.instructions[g.members[0]], LEAVES) and not backward[g.members[0]]]
     down = sorted((g for g in groups if backward[g.members[0]]), key=lambda g: -g.members[-1])
     up = [g for g in groups if not backward[g.members[0]] and g not in leaves]
     placed = [*leaves, *down, *up]
@@ -214,7 +214,8 @@ def _taken(
                 taken.setdefault(edge, []).append(f"%{k} takes from %{source}")
     arrows = Counter(a for a, _ in taken)
     fed = {b for a, b in taken if a >= leaves}
-    constants = {a for a in range(leaves) if plan.instructions[placed[a].members[0]].name == "constants"}
+    firsts = [plan.instructions[placed[a].members[0]] for a in range(leaves)]
+    constants = {a for a, x in enumerate(firsts) if isinstance(x, Leaf) and x.kind == "constants"}
     named = constants | {a for a in range(leaves) if arrows[a] > MOST_ARROWS}
     fed |= {i for i, group in enumerate(placed) if backward[group.members[0]]}
     unseen: dict[int, list[int]] = {}
@@ -239,10 +240,11 @@ def _box(
     part = "g" if backward else "f"
     says: list[tuple[str, str]]
     title, symbol, kind = f"%{last}", _symbol(x), "backward" if backward else "op"
-    if x.op in LEAVES:
-        kind = KINDS.get(x.name, "input")
-        symbol, title = title, LEAF_NAMES.get(x.name, x.name or "numbers")
-        held = name(x, constants).removeprefix(x.name or "literal").strip()
+    if isinstance(x, LEAVES):
+        called = x.name if isinstance(x, Leaf) else "literal"
+        kind = KINDS[x.kind] if isinstance(x, Leaf) else "constant"
+        symbol, title = title, LEAF_NAMES.get(called, called) if isinstance(x, Leaf) else "numbers"
+        held = name(x, constants).removeprefix(called).strip()
         says = [(part, _counted(x)), *([("note", held)] if held else [])]
         says += [("note", used)] if used else []
     elif len(members) > 1 and not group.fused:
@@ -251,7 +253,7 @@ def _box(
         title, symbol = f"%{members[0]} … %{last}", f"{len(members)} steps"
         says = [(part, _counted(x)), *(("rule", f"%{k} = {text}") for k in members for text in [_formula(plan, k, 2)])]
     else:
-        several = terms(x, plan.forms[last], MOST_TERMS) if x.op == "sum" else [_formula(plan, last)]
+        several = terms(x, MOST_TERMS) if isinstance(x, Sum) else [_formula(plan, last)]
         says = [(part, _counted(x)), *(("rule", text) for text in several)]
     words = [outputs[k] for k in members if k in outputs]
     says += [("note", word) for word in words]
@@ -275,23 +277,24 @@ def _counted(x: Instruction) -> str:
 
 def _symbol(x: Instruction) -> str:
     """What an instruction does, as a box says it: a sum tells whether its terms are products."""
-    if x.op == "sum":
+    if isinstance(x, Sum):
         factors = {part.right is not None for part in x.parts}
         return {(False,): "Σ a", (True,): "Σ a·b", (False, True): "Σ a·b + c"}[tuple(sorted(factors))]
-    row = TABLE.get(x.name if x.op == "=" else x.op)
-    return name(x) if row is None or x.slot >= 0 else row.symbol
+    if isinstance(x, Reduce) or (isinstance(x, Map) and x.slot < 0):
+        return x.row.symbol
+    return name(x)
 
 
 def _formula(plan: Plan, k: int, most: int = MOST_TERMS) -> str:
     """An instruction as a formula: "%3 * %4", "exp(%2)", "%0[0:16] %3 (matmul 4x4x4) + %1"."""
     x = plan.instructions[k]
-    if x.op in LEAVES:
+    if isinstance(x, LEAVES):
         return name(x)
-    if x.op == "sum":
-        return " + ".join(terms(x, plan.forms[k], most))
-    symbol, operands = _symbol(x), list(map(operand, x.args[:1] if x.op == "=" else x.args))
-    if len(operands) == 2 and not symbol.isalnum() and x.slot < 0 and len(symbol) <= 2:
-        text = f" {symbol} ".join(operands)
+    if isinstance(x, Sum):
+        return " + ".join(terms(x, most))
+    symbol, taken = _symbol(x), list(map(operand, operands(x)))
+    if len(taken) == 2 and not symbol.isalnum() and len(symbol) <= 2:
+        text = f" {symbol} ".join(taken)
     else:
-        text = f"{symbol}({', '.join(operands)})"
+        text = f"{symbol}({', '.join(taken)})"
     return printable(text, 2 * LONGEST_NAME)
