@@ -608,8 +608,8 @@ MISTAKES = [
         "if not (holds == outcome).any():",
     ), (
         "backward that overwrites the gradients of the parameters",
-        "add_gradients(self",
-        "(lambda leaves, g: [setattr(p, 'grad', float(x)) for p, x in zip(leaves, g)])(self",
+        "add_gradients(program",
+        "(lambda leaves, g: [setattr(p, 'grad', float(x)) for p, x in zip(leaves, g)])(program",
     )),
     *_slips("folding/tracing.py", "compile fit_compiled", (
         "a branch that nobody watches",

@@ -69,7 +69,7 @@ UNTOUCHED_FUNCTIONS = ("__repr__", "__str__", "_shown", "shown", "shown_activati
 """Functions whose result is text for people."""
 
 REFUSING = ("as_float", "to_float", "setting", "whole", "as_values", "checked_betas", "_clipping_and_decay", "_decay",
-            "above_zero", "_same_keys", "notify_read", "_checked_leaves", "self._refuse_several")  # fmt: skip
+            "above_zero", "_same_keys", "notify_read", "_checked_leaves", "program._refuse_several")  # fmt: skip
 """Functions whose string arguments go into their messages."""
 
 UNTOUCHED_KEYWORDS = ("ulp", "floor", "near", "domain", "note", "strict", *SPEED)

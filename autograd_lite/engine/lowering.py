@@ -347,12 +347,16 @@ def lower(row: Any, slot: int = -1, numbers: tuple[float | None, ...] | None = N
     Example:
         >>> from autograd_lite.engine.lowering import lower
         >>> from autograd_lite.engine.rules import TABLE
-        >>> print(lower(TABLE["tanh"], 0))
-        d tanh/da(a, out)
-          %2 = mul 2, a
-          %3 = neg %2
+        >>> print(lower(TABLE["softplus"], 0, nan=False))
+        d softplus/da(a, out)
+          %2 = gt a, -700
+          %3 = neg a
           %4 = exp %3
-          ...
+          %5 = add 1, %4
+          %6 = div 1, %5
+          %7 = exp a
+          %8 = select %2, %6, %7
+          return %8
     """
     known = () if numbers is None else tuple(None if x is None else (x, math.copysign(1.0, x)) for x in numbers)
     return _lowered(row, slot, known, nan)

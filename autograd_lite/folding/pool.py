@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
-from autograd_lite.folding.backends import Leaves, Runner
+from autograd_lite.folding.backends import Runner
 
 KEPT_BYTES = 1 << 27
 
@@ -46,8 +46,8 @@ class Pool:
         with _lock:
             _pools.add(self)
 
-    def run(self, key: Any, make: Callable[[], Runner], leaves: Leaves, rows: int | None) -> tuple[list[Any], bool]:
-        """The outputs of a runner of this key, and whether they can be trusted.
+    def run(self, key: Any, make: Callable[[], Runner], *run: Any) -> tuple[list[Any], bool]:
+        """The outputs of a runner of this key, which gets the arguments `run`, and whether they can be trusted.
 
         Where no runner is free, `make` makes one.
         """
@@ -62,7 +62,7 @@ class Pool:
             shelf.nbytes += runner.nbytes
         before = runner.nbytes
         try:
-            return runner(leaves, rows), runner.trusted
+            return runner(*run), runner.trusted
         finally:
             if runner.nbytes != before:  # buffers are made in a first call
                 _make_room(shelf, runner.nbytes - before)

@@ -7,9 +7,10 @@ parameters and the constants.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from operator import index
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,7 +41,175 @@ def checked_dtype(dtype: Any, what: str) -> Any:
     return found
 
 
-class Program:
+def checked_theta(theta: Any, count: int) -> Array:
+    """The parameters as a vector of this many numbers."""
+    vector = arguments.numbers(theta, "theta")
+    if vector.shape != (count,):
+        raise ValueError(f"theta: expected a vector of {count} numbers, got shape {vector.shape}")
+    return vector
+
+
+def _checked_argnum(argnum: Any, count: int) -> int:
+    try:
+        if isinstance(argnum, bool):
+            raise TypeError
+        place = index(argnum)
+    except TypeError:
+        raise TypeError(
+            f"value_and_grad: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
+        ) from None
+    if not -count <= place < count:
+        raise IndexError(f"value_and_grad: argnum is {place}, the program has {count} arguments")
+    return place % count
+
+
+T = TypeVar("T")
+
+Use = Callable[["Program", Sequence[Any], Any], T]
+"""What a method does with a program: (program, arguments, theta)."""
+
+
+class Executable(ABC):
+    """What can be called with numbers, for values and gradients: a Program, or a Compiled, which has several."""
+
+    params: Any
+
+    @abstractmethod
+    def _with_program(self, use: Use[T], args: Sequence[Any], theta: Any = None) -> T:
+        """What `use` gives, of the program that fits the arguments."""
+
+    @property
+    def theta(self) -> Array:
+        """The parameters as one vector of float64; assign to write them back, frozen ones too."""
+        params = self.params
+        if mode.tracer is not None:
+            _look_at_all(params, "theta")
+        return np.fromiter((p._f for p in params), float, len(params))
+
+    @theta.setter
+    def theta(self, theta: Any) -> None:
+        params = self.params
+        set_numbers(params, checked_theta(theta, len(params)).tolist())
+
+    # -- use
+
+    def __call__(self, *args: Any) -> Any:
+        """The value, or the list of values; the mean over a batch.
+
+        Args:
+            args: one for each input, of the shape it was made with (and a leading batch axis with batch=True).
+
+        Raises:
+            TypeError, ValueError: the number of arguments or a shape is wrong.
+        """
+
+        def use(program: Program, args: Sequence[Any], _: Any) -> Any:
+            values = [float(out[0]) for out in program._run(program.theta, args, None)[: program.results]]
+            return values[0] if program._single else values
+
+        return self._with_program(use, args)
+
+    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
+        """The value and its derivative in one argument.
+
+        Args:
+            args: as for a call.
+            argnum: which argument.
+
+        Returns:
+            (value, gradient), the gradient of the shape of the argument. With a batch the value is the mean.
+
+        Raises:
+            TypeError: argnum is not a whole number, or an argument does not consist of numbers.
+            IndexError: there is no such argument.
+        """
+
+        def use(program: Program, args: Sequence[Any], _: Any) -> tuple[float, Any]:
+            program._refuse_several("value_and_grad")
+            place = _checked_argnum(argnum, len(program._shapes))
+            value, *_, gradient = program._run(program.theta, args, place + 1)
+            shape = program._shapes[place]
+            if program._batch:
+                rows = len(args[place])
+                if gradient.ndim == 1:  # the value does not depend on it
+                    gradient = np.zeros((gradient.size, rows))
+                return float(value[0]), gradient.T.reshape(rows, *shape)
+            return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
+
+        return self._with_program(use, args)
+
+    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
+        """The value and its gradient at parameters given as a vector; no Value is read or changed.
+
+        Args:
+            theta: the parameters, in the order of `params`.
+            args: as for a call.
+
+        Returns:
+            (value, gradient), the gradient a vector like theta.
+
+        Raises:
+            RuntimeError: the program has no parameters.
+        """
+
+        def use(program: Program, args: Sequence[Any], theta: Any) -> tuple[float, Array]:
+            program._refuse_several("loss_and_grad")
+            if not program.params:
+                raise RuntimeError(
+                    "loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs"
+                )
+            value, *_, gradient = program._run(checked_theta(theta, len(program.params)), args, 0)
+            return float(value[0]), gradient
+
+        return self._with_program(use, args, theta)
+
+    def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
+        """Every result for every row of a batch, and the gradient of the mean of the first.
+
+        Args:
+            theta: the parameters, in the order of `params`.
+            args: as for a call, with a batch axis.
+
+        Returns:
+            (arrays of shape (rows,), one for each result; the gradient, a vector like theta).
+
+        Raises:
+            RuntimeError: the program has no batch axis, or no parameters.
+        """
+
+        def use(program: Program, args: Sequence[Any], theta: Any) -> tuple[list[Array], Array]:
+            if not program._batch or not program.params:
+                raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
+            found = program._run(checked_theta(theta, len(program.params)), args, 0, each=True)
+            return found[: program.results], found[-1]
+
+        return self._with_program(use, args, theta)
+
+    def backward(self, *args: Any) -> float:
+        """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.
+
+        Args:
+            args: as for a call.
+
+        Returns:
+            The value.
+
+        Raises:
+            RuntimeError: the program has no parameters.
+        """
+
+        def use(program: Program, args: Sequence[Any], _: Any) -> float:
+            if not program.params:
+                raise RuntimeError("backward: the program has no parameters to put gradients into")
+            program._refuse_several("backward")
+            value, *_, gradient = program._run(program.theta, args, 0)
+            add_gradients(program.params, gradient.tolist())
+            return float(value[0])
+
+        return self._with_program(use, args)
+
+
+class Program(Executable):
     """A computation folded into array instructions; `ag.fold` and `ag.compile` make it.
 
     Call it for the value (or values), or use `value_and_grad`, `backward`, `loss_and_grad`. Printing it shows the
@@ -72,25 +241,10 @@ class Program:
         self.watched: list[tuple[Value, float]] = []
         """Values of which Python has seen the number while it traced: the program holds for that number."""
 
+    def _with_program(self, use: Use[T], args: Sequence[Any], theta: Any = None) -> T:
+        return use(self, args, theta)
+
     # -- binding
-
-    @property
-    def theta(self) -> Array:
-        """The parameters as one vector of float64; assign to write them back, frozen ones too."""
-        if mode.tracer is not None:
-            _look_at_all(self.params, "theta")
-        return np.fromiter((p._f for p in self.params), float, len(self.params))
-
-    @theta.setter
-    def theta(self, theta: Any) -> None:
-        vector = self._checked_theta(theta)
-        set_numbers(self.params, vector.tolist())
-
-    def _checked_theta(self, theta: Any) -> Array:
-        vector = arguments.numbers(theta, "theta")
-        if vector.shape != (len(self.params),):
-            raise ValueError(f"theta: expected a vector of {len(self.params)} numbers, got shape {vector.shape}")
-        return vector
 
     def _leaves(self, theta: Array, args: Sequence[Any]) -> tuple[Leaves, int | None]:
         """What the leaves are bound to, and the length of the batch."""
@@ -123,12 +277,11 @@ class Program:
     def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
         """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
         leaves, rows = self._leaves(theta, args)
-        found = self._folded.run(leaves, wanted, rows, self._dtype)
+        found = self._folded.run(wanted, self._dtype, leaves, rows, 0 if each else self.results)
         if self.guards:
             self._check_guards(found)
-        if rows is not None:
-            roots = len(self._folded.roots)
-            found[:roots] = [_each_row(out, rows) if each else _mean(out, rows) for out in found[:roots]]
+        if each:  # a result that is the same for every row has no batch axis
+            found[: self.results] = [x[0] if x.ndim > 1 else np.full(rows, x[0]) for x in found[: self.results]]
         if mode.on_adjoint is not None:
             _refuse_anomaly(leaves, found)
         return found
@@ -152,113 +305,9 @@ class Program:
         return self._constants.copy()
 
     def _refuse_several(self, what: str) -> None:
+        """TypeError if there is more than one result."""
         if not self._single:
             raise TypeError(f"{what}: the program has {self.results} results; a gradient needs one")
-
-    # -- use
-
-    def __call__(self, *args: Any) -> Any:
-        """The value, or the list of values; the mean over a batch.
-
-        Args:
-            args: one for each input, of the shape it was made with (and a leading batch axis with batch=True).
-
-        Raises:
-            TypeError, ValueError: the number of arguments or a shape is wrong.
-        """
-        values = [float(out[0]) for out in self._run(self.theta, args, None)[: self.results]]
-        return values[0] if self._single else values
-
-    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
-        """The value and its derivative in one argument.
-
-        Args:
-            args: as for a call.
-            argnum: which argument.
-
-        Returns:
-            (value, gradient), the gradient of the shape of the argument. With a batch the value is the mean.
-
-        Raises:
-            TypeError: argnum is no whole number, or an argument is none of numbers.
-            IndexError: there is no such argument.
-        """
-        self._refuse_several("value_and_grad")
-        try:
-            if isinstance(argnum, bool):
-                raise TypeError
-            argnum = index(argnum)
-        except TypeError:
-            raise TypeError(
-                f"value_and_grad: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
-            ) from None
-        if not -len(self._shapes) <= argnum < len(self._shapes):
-            raise IndexError(f"value_and_grad: argnum is {argnum}, the program has {len(self._shapes)} arguments")
-        argnum %= len(self._shapes)
-        value, *_, gradient = self._run(self.theta, args, argnum + 1)
-        shape = self._shapes[argnum]
-        if self._batch:
-            rows = len(args[argnum])
-            if gradient.ndim == 1:  # the value does not depend on it
-                gradient = np.zeros((gradient.size, rows))
-            return float(value[0]), gradient.T.reshape(rows, *shape)
-        return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
-
-    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
-        """The value and its gradient at parameters given as a vector; no Value is read or changed.
-
-        Args:
-            theta: the parameters, in the order of `params`.
-            args: as for a call.
-
-        Returns:
-            (value, gradient), the gradient a vector like theta.
-
-        Raises:
-            RuntimeError: the program has no parameters.
-        """
-        self._refuse_several("loss_and_grad")
-        if not self.params:
-            raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
-        value, *_, gradient = self._run(self._checked_theta(theta), args, 0)
-        return float(value[0]), gradient
-
-    def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
-        """Every result for every row of a batch, and the gradient of the mean of the first.
-
-        Args:
-            theta: the parameters, in the order of `params`.
-            args: as for a call, with a batch axis.
-
-        Returns:
-            (arrays of shape (rows,), one for each result; the gradient, a vector like theta).
-
-        Raises:
-            RuntimeError: the program has no batch axis, or no parameters.
-        """
-        if not self._batch or not self.params:
-            raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
-        found = self._run(self._checked_theta(theta), args, 0, each=True)
-        return found[: self.results], found[-1]
-
-    def backward(self, *args: Any) -> float:
-        """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.
-
-        Args:
-            args: as for a call.
-
-        Returns:
-            The value.
-
-        Raises:
-            RuntimeError: the program has no parameters.
-        """
-        if not self.params:
-            raise RuntimeError("backward: the program has no parameters to put gradients into")
-        self._refuse_several("backward")
-        value, *_, gradient = self._run(self.theta, args, 0)
-        add_gradients(self.params, gradient.tolist())
-        return float(value[0])
 
     # -- how it shows itself
 
@@ -291,20 +340,6 @@ def _look_at_all(xs: Iterable[Value], what: str) -> None:
 def _bits(xs: list[float]) -> bytes:
     """Equal for equal numbers, a NaN and the sign of a zero included."""
     return np.array(xs).tobytes()
-
-
-def _each_row(root: Array, rows: int) -> Array:
-    """A root for every row of a batch; it has no batch axis if it is the same for all of them."""
-    return root[0] if root.ndim > 1 else np.full(rows, root[0])
-
-
-def _mean(root: Array, rows: int) -> Array:
-    """The mean over a batch, which is finite where the sum alone overflows."""
-    if root.ndim == 1:
-        return root
-    with np.errstate(all="ignore"):
-        mean = np.add.reduce(root, -1) / rows
-        return mean if np.isfinite(mean).all() else (root / rows).sum(-1)
 
 
 def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:

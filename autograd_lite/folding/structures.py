@@ -11,7 +11,7 @@ import numpy as np
 
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
-from autograd_lite.folding.backends import Leaves, backend
+from autograd_lite.folding.backends import Leaves, Runner, backend
 from autograd_lite.folding.build import build
 from autograd_lite.folding.instructions import Builder, Composite, Map, Reduce, Ref
 from autograd_lite.folding.plan import Plan, plan
@@ -80,21 +80,23 @@ class Folded:
             found = builder.literal(np.zeros(builder.instructions[wanted].size))
         return [found]
 
-    def run(self, leaves: Leaves, wanted: int | None, rows: int | None, dtype: Any) -> list[Array]:
-        """The outputs of a plan: of the fast one, or of the safe one if a NaN came out or a sum overflowed."""
-        outputs, trusted = self._run(leaves, wanted, rows, dtype, False)
-        if not trusted:
-            outputs, _ = self._run(leaves, wanted, rows, dtype, True)
-        return outputs
+    def run(self, wanted: int | None, dtype: Any, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
+        """The outputs of a plan: of the fast one, or of the safe one if that cannot be trusted.
 
-    def _run(
-        self, leaves: Leaves, wanted: int | None, rows: int | None, dtype: Any, safe: bool
-    ) -> tuple[list[Array], bool]:
-        def make() -> Any:
-            self._refuse_redefined()
-            return backend().prepare(self.plan(wanted, safe), dtype)
+        Args:
+            wanted, dtype: see `plan`, and what to compute in.
+            leaves, rows, means: see `backends.Runner`.
+        """
 
-        return self.pool.run((wanted, rows, dtype, safe), make, leaves, rows)
+        def run(safe: bool) -> tuple[list[Array], bool]:
+            def make() -> Runner:
+                self._refuse_redefined()
+                return backend().prepare(self.plan(wanted, safe), dtype)
+
+            return self.pool.run((wanted, rows, dtype, safe), make, leaves, rows, means)
+
+        outputs, trusted = run(safe=False)
+        return outputs if trusted else run(safe=True)[0]
 
 
 # --- fold -------------------------------------------------------------------------------------------------

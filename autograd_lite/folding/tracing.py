@@ -15,20 +15,19 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import changed_mode, traced
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.program import GuardChanged, Program, checked_dtype, make
+from autograd_lite.folding.program import Executable, GuardChanged, Program, T, Use, checked_dtype, make
 
 Array = Any
 
 
 MOST_TRACES = 32
-"""So many ways through a function are kept for each shape of its arguments: those that were traced last."""
+"""This many ways through a function are kept for each shape of its arguments: those that were traced last."""
 
 FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
@@ -110,10 +109,10 @@ class Tracer:
         return at[value]
 
 
-class Compiled:
+class Compiled(Executable):
     """A function compiled by `ag.compile`: a Program for each shape of its arguments and each way through it.
 
-    It has the methods of a Program: a call, `value_and_grad`, `backward`, `theta`, `loss_and_grad`.
+    It has the methods of a Program.
 
     Example:
         >>> f = ag.compile(lambda x: x * x if x > 0 else -x)
@@ -148,18 +147,6 @@ class Compiled:
             )
         return self._known
 
-    @property
-    def theta(self) -> Array:
-        """The parameters as one vector of float64; assign to write them back, frozen ones too."""
-        return np.fromiter((p._f for p in self.params), float, len(self.params))
-
-    @theta.setter
-    def theta(self, theta: Any) -> None:
-        vector = numbers(theta, "theta")
-        if vector.shape != (len(self.params),):
-            raise ValueError(f"theta: expected a vector of {len(self.params)} numbers, got shape {vector.shape}")
-        set_numbers(self.params, vector.tolist())
-
     def _notice(self) -> None:
         """Forget every trace if a parameter of the model was added, removed or replaced."""
         try:
@@ -174,55 +161,31 @@ class Compiled:
 
     # -- use
 
-    def __call__(self, *args: Any) -> Any:
-        """The value, or the list of values; the mean over a batch. See `Program`."""
-        return self._use("__call__", args)
-
-    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
-        """The value and its derivative in one argument. See `Program.value_and_grad`."""
-        found: tuple[float, Any] = self._use("value_and_grad", args, argnum=argnum)
-        return found
-
-    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
-        """The value and its gradient at parameters given as a vector. See `Program.loss_and_grad`."""
-        found: tuple[float, Array] = self._use("loss_and_grad", args, theta)
-        return found
-
-    def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
-        """Every result for every row, and the gradient of the mean of the first. See `Program.rows_and_grad`."""
-        found: tuple[list[Array], Array] = self._use("rows_and_grad", args, theta)
-        return found
-
-    def backward(self, *args: Any) -> float:
-        """The value; its gradient is added to the `.grad` of the parameters. See `Program.backward`."""
-        found: float = self._use("backward", args)
-        return found
-
-    def _use(self, method: str, args: Sequence[Any], *before: Any, **options: Any) -> Any:
-        """Call a method of the program that fits the arguments; trace one if there is none."""
+    def _with_program(self, use: Use[T], args: Sequence[Any], theta: Any = None) -> T:
+        """Use the program that fits the arguments; trace one if there is none."""
         self._notice()
         arrays = [numbers(x, f"compile: argument {k}") for k, x in enumerate(args)]
-        if before:
-            before = (numbers(before[0], "theta"),)
+        theta = None if theta is None else numbers(theta, "theta")
         shapes = tuple(x.shape[1:] if self._batch else x.shape for x in arrays)
         if self._batch and any(not x.ndim or not len(x) for x in arrays):
             raise ValueError("compile: with batch=True every argument needs a leading batch axis with at least one row")
         kinds = tuple(bool(shape) and hasattr(x, "ndim") for x, shape in zip(args, shapes, strict=True))
         for program in tuple(self._programs.get((shapes, kinds), ())):
             try:
-                return getattr(program, method)(*before, *arrays, **options)
+                return use(program, arrays, theta)
             except GuardChanged:
                 continue
         known = self._known
-        program = self._traced_anew(arrays, shapes, kinds, before)
+        program = self._traced_anew(arrays, shapes, kinds, theta)
         try:
-            return getattr(program, method)(*before, *arrays, **options)
+            return use(program, arrays, theta)
         except GuardChanged as changed:
             failed = changed
-        if before and not known and self._known:  # it was traced where its parameters stand: now they are known
-            program = self._traced_anew(arrays, shapes, kinds, before)
+        if theta is not None and not known and self._known:
+            # It was traced at the numbers that its parameters have: which they are is known only now.
+            program = self._traced_anew(arrays, shapes, kinds, theta)
             try:
-                return getattr(program, method)(*before, *arrays, **options)
+                return use(program, arrays, theta)
             except GuardChanged as changed:
                 failed = changed
         reason = (
@@ -232,12 +195,12 @@ class Compiled:
         )
         raise RuntimeError(f"compile: {failed}, {reason}") from None
 
-    def _traced_anew(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], before: Any) -> Program:
+    def _traced_anew(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
         """A new program for these arguments, kept for others of their shapes."""
         with self._lock:
             known = self._known
-            program = self._trace(arrays, shapes, kinds, before)
-            if before and known and before[0].shape == (len(known),) and len(program.params) > len(known):
+            program = self._trace(arrays, shapes, kinds, theta)
+            if theta is not None and known and theta.shape == (len(known),) and len(program.params) > len(known):
                 raise ValueError(
                     "theta: this call reaches parameters that none before it has reached, so that theta is a vector of "
                     f"{len(program.params)} numbers now, in place of {len(known)}: take program.theta again, or give "
@@ -248,7 +211,7 @@ class Compiled:
             del kept[MOST_TRACES:]
             return program
 
-    def _trace(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], before: Any) -> Program:
+    def _trace(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
         """Run the function on Values and fold what it computed."""
         inputs, leaves = [], []
         for array, as_array in zip(arrays, kinds, strict=True):
@@ -256,19 +219,19 @@ class Compiled:
             made = [Value(x) for x in example.ravel().tolist()]
             leaves.append(made)
             inputs.append(_shaped(made, example.shape, as_array))
-        theta = before[0].tolist() if before and self._known and before[0].shape == (len(self._known),) else None
-        tracer = Tracer((x for group in leaves for x in group), self._known or [], theta)
+        known = self._known or []
+        at = theta.tolist() if theta is not None and known and theta.shape == (len(known),) else None
+        tracer = Tracer((x for group in leaves for x in group), known, at)
         with traced(tracer), changed_mode(recording=True):
             result = self._f(*inputs)
         roots, single = results(result)
         guards = [node for node, _, _ in tracer.guards]
         if self._source is None:
             found = [x for x in graph.toposort(*roots, *guards) if isinstance(x, Parameter) and x not in tracer.inputs]
-            old = self._known or []
-            new = [x for x in found if x not in set(old)]
-            if new and old:
+            new = [x for x in found if x not in set(known)]
+            if new and known:
                 self._programs.clear()
-            self._known = old + new
+            self._known = known + new
         program = make([*roots, *guards], self._known, leaves, shapes, single, self._batch, self._dtype, live=True)
         program.guards = [(name, outcome) for _, name, outcome in tracer.guards]
         program.watched = list(tracer.watched.items())
@@ -326,7 +289,7 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
         A Compiled, with the methods of a Program.
 
     Raises:
-        TypeError: f is no function, or a parameter is no Value.
+        TypeError: f is not a function, or a parameter is not a Value.
 
     Example:
         >>> model = ag.MLP(2, [4, 1], activation="tanh", seed=0)

@@ -50,12 +50,13 @@ class Runner(Protocol):
         """False if in the last call a sum left the range of floats, or an output was NaN and the plan doubts that."""
         ...
 
-    def __call__(self, leaves: Leaves, rows: int | None) -> list[Array]:
+    def __call__(self, leaves: Leaves, rows: int | None, means: int = 0) -> list[Array]:
         """The outputs of the plan in order, each (lanes,), or (lanes, rows) if it has a batch axis.
 
         Args:
             leaves: the numbers.
             rows: how long the batch is; None if there is no batch axis. The seed is 1 / rows for every row.
+            means: of this many outputs, the first ones, the mean over the rows is asked for, in place of all rows.
 
         Returns:
             Arrays that belong to the caller.

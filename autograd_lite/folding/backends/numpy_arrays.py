@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.folding.backends.strides import chunk, common, cut, pattern, strided, table_view
+from autograd_lite.folding.backends.strides import Dims, chunk, common, cut, pattern, strided, table_view
 from autograd_lite.folding.instructions import Ref
 
 Array = Any
@@ -125,40 +125,50 @@ class Arrays:
 
     def aligned(self, refs: Sequence[Any], batched: bool) -> tuple[list[int], list[Any]]:
         """Operands as views of one shape, gathered where they must be; numbers and None stay what they are."""
+        # Single lanes, as of each step of a recurrence, need no search: a program may have a million of them.
         if all(len(ref.lanes) == 1 if ref.lanes is not None else len(self.of[ref.source]) == 1
                for ref in refs if isinstance(ref, Ref)):  # fmt: skip
             return [1], [self._lane(ref, batched) if isinstance(ref, Ref) else ref for ref in refs]
-        dims: list[tuple[Any, Any]] = []
-        for ref in refs:
-            found: Any = None
-            if isinstance(ref, Ref):
-                size = len(self.of[ref.source])
-                found = (0, [(size, 1)]) if ref.lanes is None else pattern(ref.lanes)
-                if found is None:
-                    assert ref.lanes is not None
-                    found = (0, [(len(ref.lanes), 1)])
-                    dims.append((self.table(ref, ref.lanes), found))
-                    continue
-            dims.append((None if found is None else self.of[ref.source], found))
-        shape = common([found[1] for _, found in dims if found])
-        if shape is None:  # the runs do not nest: gather all but the longest
-            dims = [
-                (self._gather(ref), (0, [(len(self.lanes(ref)), 1)])) if isinstance(ref, Ref) else (None, None)
-                for ref in refs
-            ]
-            shape = common([found[1] for _, found in dims if found])
+        # Lanes that run regularly are a view. NumPy steps through all operands alike, so their runs are cut into axes
+        # that all of them have: lanes 0 ... 11 beside three times the lanes 0 ... 3 are 3 by 4.
+        found = [self._in_runs(ref) if isinstance(ref, Ref) else None for ref in refs]
+        shape = common([runs[2] for runs in found if runs])
+        if shape is None:  # three runs of four beside two runs of six: gathered, each is one run
+            found = [self._gathered_run(ref) if isinstance(ref, Ref) else None for ref in refs]
+            shape = common([runs[2] for runs in found if runs])
             assert shape is not None
         views = []
-        for ref, (array, found) in zip(refs, dims, strict=True):
-            if found is None:
+        for ref, runs in zip(refs, found, strict=True):
+            if runs is None:
                 views.append(ref)
                 continue
-            view = strided(array, found[0], shape, cut(found[1], shape))
+            array, offset, dims = runs
+            view = strided(array, offset, shape, cut(dims, shape))
+            # What is the same for every row has no batch axis; it gets one to be spread along.
             views.append(view[..., None] if batched and array.ndim == 1 and self.rows is not None else view)
         return shape, views
 
+    def _in_runs(self, ref: Ref) -> tuple[Array, int, Dims]:
+        """The lanes of a Ref as (array, offset, axes)."""
+        array = self.of[ref.source]
+        if ref.lanes is None:
+            return array, 0, [(len(array), 1)]
+        found = pattern(ref.lanes)
+        if found is None:
+            return self.table(ref, ref.lanes), 0, [(len(ref.lanes), 1)]
+        return array, *found
+
+    def _gathered_run(self, ref: Ref) -> tuple[Array, int, Dims]:
+        """The same, as one run."""
+        array = self.of[ref.source]
+        if ref.lanes is not None:
+            buffer = self.empty((len(ref.lanes), *array.shape[1:]), array.dtype)
+            self._take(array, ref.lanes, buffer)
+            array = buffer
+        return array, 0, [(len(array), 1)]
+
     def _lane(self, ref: Ref, batched: bool) -> Array:
-        """A single lane, as a view: what `_aligned` finds, without the search."""
+        """A single lane, as a view: what `aligned` finds, without the search."""
         first = 0 if ref.lanes is None else int(ref.lanes[0])
         view = self.of[ref.source][first : first + 1]
         return view[:, None] if batched and view.ndim == 1 else view
@@ -166,14 +176,6 @@ class Arrays:
     def lanes(self, ref: Ref) -> Array:
         """The index array of a Ref, written out."""
         return np.arange(len(self.of[ref.source])) if ref.lanes is None else ref.lanes
-
-    def _gather(self, ref: Ref) -> Array:
-        if ref.lanes is None:
-            return self.of[ref.source]
-        array = self.of[ref.source]
-        buffer = self.empty((len(ref.lanes), *array.shape[1:]), array.dtype)
-        self._take(array, ref.lanes, buffer)
-        return buffer
 
     def forget(self, count: int) -> None:
         """Drop the arrays that a sum has added to those of the first `count` instructions."""

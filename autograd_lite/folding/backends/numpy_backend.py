@@ -10,6 +10,7 @@ worked through in chunks that stay in the cache.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Runner:
         for x in plan.instructions:
             by_rows.append(x.batched or any(by_rows[ref.source] for ref in x.refs))
         self._by_rows = [by_rows[ref.source] for ref in plan.outputs]
-        """Whether each output is made of what the rows have: then those of several chunks make up the output."""
+        """Whether each output is made of what the rows have: then it is the sum of those of the chunks."""
         self._batched = [plan.instructions[ref.source].batched for ref in plan.outputs]
 
     @property
@@ -61,24 +62,28 @@ class Runner:
         """What its buffers take."""
         return sum(chunk.nbytes for chunk in self._chunks.values())
 
-    def __call__(self, leaves: Leaves, rows: int | None) -> list[Array]:
+    def __call__(self, leaves: Leaves, rows: int | None, means: int = 0) -> list[Array]:
         """Run: see `backends.Runner`."""
         self.trusted = True
         if rows is None:
             return self._run(leaves, None, 1.0)
         most = rows if rows <= 2 * self._most_rows else self._most_rows
-        if most == rows:
-            return self._run(leaves, rows, 1.0 / rows)
         pieces = []
         for start in range(0, rows, most):
             stop = min(start + most, rows)
-            some = leaves._replace(inputs=tuple(array[:, start:stop] for array in leaves.inputs))
+            some = leaves if most == rows else leaves._replace(inputs=tuple(x[:, start:stop] for x in leaves.inputs))
             pieces.append(self._run(some, stop - start, 1.0 / rows))
         with np.errstate(all="ignore"):
-            return [
-                np.concatenate(parts, -1) if batched else total(parts) if by_rows else parts[0]
-                for parts, batched, by_rows in zip(zip(*pieces, strict=True), self._batched, self._by_rows, strict=True)
-            ]
+            return [self._joined(k, parts, rows, k < means) for k, parts in enumerate(zip(*pieces, strict=True))]
+
+    def _joined(self, k: int, parts: Sequence[Array], rows: int, mean: bool) -> Array:
+        """An output from those of the chunks: the mean of its rows, all of them, or the sum of its parts."""
+        if self._batched[k] and mean:
+            found = sum(np.add.reduce(part, -1) for part in parts) / rows
+            return found if np.isfinite(found).all() else sum((part / rows).sum(-1) for part in parts)
+        if self._batched[k]:
+            return parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
+        return total(parts) if len(parts) > 1 and self._by_rows[k] else parts[0]
 
     def _run(self, leaves: Leaves, rows: int | None, seed: float) -> list[Array]:
         chunk = self._chunks.get(rows)

@@ -40,7 +40,7 @@ def total(parts: Iterable[Array]) -> Array:
 
 
 def mend_sum(out: Array, terms: list[Term]) -> None:
-    """Put what a sum is in the place of what overflowed."""
+    """Recompute a sum where it overflowed although its result is finite."""
     bad = ~np.isfinite(out)
     if bad.any():
         np.copyto(out, _scaled(out.shape, terms) / SCALE, where=bad, casting="same_kind")

@@ -1,0 +1,107 @@
+"""What a backend is promised and promises: verify finds plans that are not so, NumPy knows all elementary functions."""
+
+import gc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.engine.lowering import ELEMENTARY, Code, Step
+from autograd_lite.folding.backends import BACKENDS, Leaves, backend
+from autograd_lite.folding.backends.kernels import KERNELS
+from autograd_lite.folding.instructions import Leaf, Literal, Map, Reduce, Ref, Sum
+from autograd_lite.folding.verify import verify
+
+
+def made():
+    """A plan with every type of instruction."""
+    w = [ag.Parameter(0.1 * k) for k in range(6)]
+    program = ag.fold(ag.logsumexp([ag.exp(x) for x in w]) + ag.dot(w[:3], w[3:]) + ag.mean(w) + ag.tanh(w[0]))
+    return program.plan()
+
+
+def changed(plan, kind, **changes):
+    """The plan with something else in its first instruction of a type."""
+    instructions = list(plan.instructions)
+    k = next(k for k, x in enumerate(instructions) if type(x) is kind)
+    instructions[k] = replace(instructions[k], **changes)
+    return replace(plan, instructions=instructions)
+
+
+def first(plan, kind):
+    return next(x for x in plan.instructions if type(x) is kind)
+
+
+def with_zero_rule(x):
+    if not isinstance(x, Sum):
+        return x
+    return replace(x, parts=tuple(part if part.right is None else part._replace(kind="_chain") for part in x.parts))
+
+
+def test_a_plan_that_is_right_passes():
+    plan = made()
+    assert {type(x) for x in plan.instructions} >= {Leaf, Literal, Map, Sum, Reduce}
+    verify(plan)
+
+
+BROKEN = {
+    "later": lambda plan: changed(plan, Map, args=(Ref(99, None),)),
+    "outside": lambda plan: changed(plan, Map, args=(Ref(0, np.array([6])),)),
+    "sizes": lambda plan: changed(plan, Map, size=3),
+    "int32": lambda plan: changed(plan, Map, args=(Ref(0, np.arange(6, dtype=np.int32)),)),
+    "no code": lambda plan: changed(plan, Map, code=None),
+    "a step": lambda plan: changed(plan, Map, code=Code("odd", ("a",), (Step("sigmoid", (0,)),), 1)),
+    "a later step": lambda plan: changed(plan, Map, code=Code("odd", ("a",), (Step("exp", (1,)),), 1)),
+    "batched map": lambda plan: changed(plan, Map, batched=True),
+    "batched literal": lambda plan: changed(plan, Literal, batched=True),
+    "batched theta": lambda plan: changed(plan, Leaf, batched=True),
+    "counts": lambda plan: changed(plan, Reduce, counts=np.array([5])),
+    "a term twice": lambda plan: changed(
+        plan, Sum, parts=tuple(part._replace(forms=part.forms * 2) for part in first(plan, Sum).parts)
+    ),
+    "a lane of a sum": lambda plan: changed(plan, Sum, size=0),
+    "the zero rule": lambda plan: replace(plan, instructions=list(map(with_zero_rule, plan.instructions))),
+    "an output": lambda plan: replace(plan, outputs=[Ref(len(plan.instructions), None)]),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_plan_that_is_wrong_does_not(what):
+    with pytest.raises(AssertionError):
+        verify(BROKEN[what](made()))
+
+
+def test_numpy_knows_every_elementary_function():
+    assert ELEMENTARY - {"select"} <= KERNELS.keys()
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_runner_keeps_the_contract(name):
+    plan = made()
+    runner = backend(name).prepare(plan, float)
+    theta = np.arange(6) * 0.1
+    outputs = runner(Leaves(theta, np.zeros(_constants(plan))), None)
+    assert runner.trusted
+    assert runner.nbytes > 0
+    assert [out.shape for out in outputs] == [(1,), (6,)]
+    before = [out.copy() for out in outputs]
+    runner(Leaves(theta + 1.0, np.zeros(_constants(plan))), None)
+    assert all(map(np.array_equal, outputs, before))  # they belong to the caller
+
+
+def _constants(plan):
+    return sum(x.size for x in plan.instructions if isinstance(x, Leaf) and x.kind == "constants")
+
+
+@pytest.mark.parametrize("f", [lambda p: p**2.5, ag.elu, ag.leaky_relu, ag.softplus, lambda p: ag.clamp(p, 0.0, 1.0)])
+def test_folding_leaves_no_reference_cycles(f):
+    p = ag.Parameter(0.7)
+    ag.fold(f(p) + f(p * 2.0) * 0.5).backward()  # code of rows is made
+    gc.collect()
+    gc.disable()
+    try:
+        ag.fold(f(p) * 3.0 + f(p)).backward()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
