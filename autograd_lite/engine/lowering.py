@@ -341,7 +341,7 @@ def lower(row: Any, slot: int = -1, numbers: tuple[float | None, ...] | None = N
         slot: -1 for the result; a derivative has `out` as its last operand.
         numbers: for each operand its number, where that is known: what follows from it is worked out here, so
             that of `x ** 2.0` neither the general power nor its case distinctions are left.
-        nan: whether NaN is told apart from numbers. Where it need not be (the result has it too, and then another
+        nan: whether NaN is distinguished from numbers. Where it need not be (the result has it too, and then another
             code runs), a step's derivative is just 0 and comparisons give just 1 or 0.
 
     Example:
@@ -457,7 +457,7 @@ class _Lowering:
         return self.made[key]
 
     def needed(self, result: int | float) -> tuple[tuple[Step, ...], int | float]:
-        """The steps that the result needs, numbered anew, and the result."""
+        """The steps that the result needs, renumbered, and the result."""
         wanted = {result} if isinstance(result, int) else set()
         for k in range(len(self.steps) - 1, -1, -1):
             if self.operands + k in wanted:

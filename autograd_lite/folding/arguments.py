@@ -23,7 +23,7 @@ def numbers(x: Any, what: str) -> Array:
         what: what an error message calls it: "program: argument 0".
 
     Raises:
-        TypeError: it holds something that is no real number, or it is ragged.
+        TypeError: it holds something that is not a real number, or it is ragged.
         OverflowError: an integer in it is too large for a float.
     """
     if x.__class__ is np.ndarray and x.dtype is _FLOAT:

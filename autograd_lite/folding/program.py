@@ -280,7 +280,7 @@ class Program(Executable):
         found = self._folded.run(wanted, self._dtype, leaves, rows, 0 if each else self.results)
         if self.guards:
             self._check_guards(found)
-        if each:  # a result that is the same for every row has no batch axis
+        if each and rows is not None:  # a result that is the same for every row has no batch axis
             found[: self.results] = [x[0] if x.ndim > 1 else np.full(rows, x[0]) for x in found[: self.results]]
         if mode.on_adjoint is not None:
             _refuse_anomaly(leaves, found)
@@ -377,7 +377,7 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         A Program; without inputs it takes no arguments.
 
     Raises:
-        TypeError: value or a leaf is no Value.
+        TypeError: value or a leaf is not a Value.
         ValueError: there is no value, or a leaf is the result of an operation or given twice.
 
     Example:

@@ -2,7 +2,7 @@
 
 The function runs once on Values. What it asks of them while it runs, as `if x > 0` does, is fixed in the trace; so
 each such question becomes a guard, which the program answers again at every call, and a call that answers
-differently is traced anew. What a guard cannot watch, a number read out of a Value, is refused.
+differently is traced again. What a guard cannot watch, a number read out of a Value, is refused.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FIXED, CAPTURED, LIVE = range(3)
 
 
 class Tracer:
-    """What watches the Values while a function is traced; value.py calls it.
+    """What watches the Values while a function is traced; Value and `record` call it.
 
     Args:
         inputs: the leaves that stand for the arguments.
@@ -272,8 +272,8 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     """A function of numbers as a Program: traced on Values at its first call, then run as array instructions.
 
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an
-    argument or a parameter is watched, and traced anew when it would go the other way; reading `.data` of such a
-    Value is refused. A shape not seen before is traced anew. Values that f has from elsewhere are read anew at each
+    argument or a parameter is watched, and traced again when it would go the other way; reading `.data` of such a
+    Value is refused. A shape not seen before is traced again. Values that f has from elsewhere are read again at each
     call. What f draws at random or changes in Python happens in the trace alone. Results are those of f up to
     rounding; see `ag.fold`.
 

@@ -1,7 +1,7 @@
 """Maps and reductions in the NumPy backend: the code of a rule (engine/lowering.py) as steps on arrays.
 
-A side of a `select` that no lane takes is not computed: of a softplus over positive numbers only half is run. Some
-few codes are one NumPy function, and run as that.
+A side of a `select` that no lane takes is not computed: of a softplus over positive numbers only half is run. A few
+codes are one NumPy function, and run as that.
 """
 
 from __future__ import annotations
