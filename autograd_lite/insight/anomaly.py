@@ -14,8 +14,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from autograd_lite.engine.functions import VALUES
-from autograd_lite.engine.modes import changed_mode, mode
 from autograd_lite.engine.lowering import FLOATS
+from autograd_lite.engine.modes import changed_mode, mode
 from autograd_lite.engine.value import Value
 from autograd_lite.insight.remedies import of_adjoint, of_value
 

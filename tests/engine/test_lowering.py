@@ -34,7 +34,7 @@ def test_code_is_the_row_on_floats_bit_for_bit(row):
         code = lower(row, slot)
         assert all(step.name in ELEMENTARY for step in code.steps)
         for point in points:
-            out, partials = row.evaluate(*point)
+            out, partials = row.evaluate(point)
             operands = point if slot < 0 else (*point, out)
             expected = out if slot < 0 else partials[slot]
             assert repr(run(code, operands)) == repr(float(expected)), (slot, point)
@@ -48,7 +48,7 @@ def test_code_is_the_row_on_floats_bit_for_bit(row):
 def test_code_that_does_not_tell_nan_apart_is_the_same_without_nan(row):
     n = len(row.operands)
     for point in itertools.product(POINTS[:9], repeat=n) if n < 3 else itertools.product(POINTS[:9:2], repeat=n):
-        out, partials = row.evaluate(*point)
+        out, partials = row.evaluate(point)
         for slot in range(n):
             if not math.isnan(out) and not math.isnan(partials[slot]):
                 assert run(lower(row, slot, nan=False), (*point, out)) == partials[slot], (slot, point)

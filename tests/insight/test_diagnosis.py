@@ -9,8 +9,8 @@ import threading
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.engine.modes import mode
 from autograd_lite.engine.lowering import FLOATS
+from autograd_lite.engine.modes import mode
 from autograd_lite.insight.anomaly import source_of
 
 P, V = ag.Parameter, ag.Value
