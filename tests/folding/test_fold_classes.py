@@ -13,10 +13,12 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.engine.graph import toposort
 from autograd_lite.folding import build
+from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.backends.numpy_backend import prepare
 from autograd_lite.folding.grouping import Terms, classes
-from autograd_lite.folding.instructions import Ref
-from autograd_lite.folding.plan import plan
+from autograd_lite.folding.instructions import Leaf, Ref, Sum
+from autograd_lite.folding.plan import look_through, plan
+from autograd_lite.folding.printing import name, operation
 from autograd_lite.folding.scan import Scan
 from autograd_lite.pictures.diagrams import grouped
 from autograd_lite.pictures.diagrams.diagram import kind
@@ -128,7 +130,8 @@ def test_the_order_of_factors_and_the_exponents_of_powers():
     into = [edge for edge in made.edges if edge.target == times]
     assert [edge.count for edge in into] == [20, 20]  # and not four arrows of ten
     assert {made.boxes[edge.source].kind for edge in into} == {"parameter", "input"}
-    ops = [(i.op, i.size) for i in ag.fold(root, inputs=[x]).plan(False).instructions if i.op not in ("leaf", "sum")]
+    made = ag.fold(root, inputs=[x]).plan(False).instructions
+    ops = [(name(i), i.size) for i in made if not isinstance(i, (Leaf, Sum))]
     assert sorted(ops) == [("mul", 20), ("pow", 20), ("pow", 20), ("tanh", 20)]
 
 
@@ -271,12 +274,12 @@ def test_a_class_knows_its_line_and_an_instruction_its_class(make):
     number_of = build.lines(built)
     assert len(number_of) >= len(set(built.classes[terms_units(scan)].tolist()))
     for k, number in number_of.items():
-        x = instructions[built.refs[k].source]
-        assert (x.op, x.name, x.size) == (printed[number].op, printed[number].name, printed[number].size)
+        x = instructions[look_through(instructions, built.refs[k]).source]
+        assert (*operation(x), x.size) == (*operation(printed[number]), printed[number].size)
     # The numbers of a line are those of its nodes.
     chosen = sorted(number_of)[:40]
     found = prepare(plan(instructions, [Ref(built.refs[k].source, None) for k in chosen]))(
-        {"theta": np.array([p.item() for p in scan.params]), "constants": scan.constants}
+        Leaves(np.array([p.item() for p in scan.params]), scan.constants), None
     )
     for k, lanes in zip(chosen, found, strict=True):
         nodes = terms_units(scan)[built.classes[terms_units(scan)] == k]
