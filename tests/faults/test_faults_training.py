@@ -128,7 +128,7 @@ def test_fault_24_settings_out_of_their_range_and_parameters_that_are_no_leaves_
         for lr in (-0.1, math.nan, math.inf, -math.inf):
             refuses(ValueError, ["lr", "at least 0", f"{lr:g}"], lambda r=rule, lr=lr: r(p, lr))
             refuses(ValueError, "lr", lambda r=rule, lr=lr: r(p, lambda step: lr).step())
-        refuses(TypeError, ["params[1]", "no leaf", "'mul'"], lambda r=rule: r([p[0], p[0] * p[1]], 0.1))
+        refuses(TypeError, ["params[1]", "not a leaf", "'mul'"], lambda r=rule: r([p[0], p[0] * p[1]], 0.1))
     for beta in (1.0, 1.5, -0.1, math.nan):
         for call in (
             lambda b=beta: optim.Adam(p, betas=(b, 0.9)),
