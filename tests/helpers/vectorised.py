@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 
-from autograd_lite.engine.kernels import CONSTANTS
-from autograd_lite.engine.rules import TABLE, value_text
+from autograd_lite.engine.lowering import lower
+from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import DOUBLE, FLOAT, NUMBERS, Module, Vector
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
@@ -63,31 +63,13 @@ def elementary(name, number=DOUBLE, target=None):
     return lambda *xs: found(*xs)[0]
 
 
-def of_rule(text, names, xs):
-    """A rule's text on Vectors; a name of another row is that row's rule, opened."""
-    block = next(x for x in xs if isinstance(x, Vector)).block
-
-    def lifted(function):
-        return lambda *ys: function(*(y if isinstance(y, Vector) else block.constant(y) for y in ys))
-
-    select = ELEMENTARY["select"]
-
-    def numbered(test):  # 1, 0, or NaN when either side is
-        def compared(a, b):
-            return select(block.compare("unordered", a, b), float("nan"), select(ELEMENTARY[test](a, b), 1.0, 0.0))
-
-        return compared
-
-    scope = {name: lifted(function) for name, function in ELEMENTARY.items()} | CONSTANTS
-    named = ("greater", "greater_equal", "less", "less_equal", "equal")
-    scope |= {name: lifted(numbered(test)) for name, test in zip(named, COMPARED, strict=True)}
-    scope["zero_gradient"] = lifted(lambda out: select(out.is_nan(), float("nan"), 0.0))
-    scope["where"] = lambda condition, a, b: lifted(lambda c, x, y: select(c > 0.0, x, y))(condition, a(), b())
-    for name, row in TABLE.items():
-        if name not in scope and not row.variadic:
-            scope[name] = lambda *ys, row=row: of_rule(row.forward, row.operands, ys)
-    made = eval(value_text(text), scope | dict(zip(names, xs, strict=True)))
-    return made if isinstance(made, Vector) else block.constant(made)
+def of_code(code, xs):
+    """A lowered rule on Vectors."""
+    values = list(xs)
+    for step in code.steps:
+        values.append(ELEMENTARY[step.name](*(values[x] if isinstance(x, int) else x for x in step.args)))
+    found = values[code.result] if isinstance(code.result, int) else code.result
+    return found if isinstance(found, Vector) else xs[0].block.constant(found)
 
 
 @cache
@@ -96,8 +78,8 @@ def row_on_arrays(name, number=DOUBLE):
     row = TABLE[name]
 
     def build(*xs):
-        out = of_rule(row.forward, row.operands, xs)
-        return [out, *(of_rule(text, (*row.operands, "out"), (*xs, out)) for text in row.partial_texts())]
+        out = of_code(lower(row), xs)
+        return [out, *(of_code(lower(row, slot), (*xs, out)) for slot in range(len(xs)))]
 
     return compiled(build, len(row.operands), 1 + len(row.operands), number)
 
