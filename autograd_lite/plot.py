@@ -523,7 +523,7 @@ def _check_function(f: Any, count: int, who: str, takes: str) -> None:
 
 
 def _label(name: Any) -> str:
-    """A name for a legend or an axis, in which dollar signs are no TeX, and a `_` in front does not hide it."""
+    """A name for a legend or an axis, in which dollar signs do not start TeX, and a `_` in front does not hide it."""
     text = printable(str(name)).replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 

@@ -34,7 +34,7 @@ class Plan:
     """Instructions in order, and where the results are.
 
     Args:
-        instructions: each reads earlier ones only. There is no Composite among them.
+        instructions: each reads earlier ones only. None of them is a Composite.
         outputs: the results.
         safe: whether this is the plan that is run again where the fast one cannot be trusted.
         doubt_nan: whether a NaN in an output may come from the plan being the fast one.

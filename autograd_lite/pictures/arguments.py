@@ -26,7 +26,7 @@ MOST, MOST_EDGES = 1000, 5000
 def uncollected() -> Iterator[None]:
     """With the cyclic garbage collector off, which would scan millions of new objects again and again.
 
-    There is no cycle among them to find, and a picture of a large graph takes half the time.
+    Searching them for cycles finds nothing, and without it a picture of a large graph takes half the time.
     """
     was = gc.isenabled()
     gc.disable()

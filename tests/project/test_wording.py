@@ -34,35 +34,6 @@ ALLOWED = (
     r"([\"'])told\1",  # a key in the files of checkpoints
 )
 
-NOT_YET = (
-    "autograd_lite/engine/backward.py",
-    "autograd_lite/engine/custom.py",
-    "autograd_lite/engine/functions.py",
-    "autograd_lite/engine/kernels.py",
-    "autograd_lite/engine/lookup.py",
-    "autograd_lite/engine/notation.py",
-    "autograd_lite/engine/primitives.py",
-    "autograd_lite/engine/rules.py",
-    "autograd_lite/engine/scopes.py",
-    "autograd_lite/engine/value.py",
-    "autograd_lite/folding/arguments.py",
-    "autograd_lite/folding/backends/numpy_backend.py",
-    "autograd_lite/folding/grouping.py",
-    "autograd_lite/folding/instructions.py",
-    "autograd_lite/folding/program.py",
-    "autograd_lite/folding/scan.py",
-    "autograd_lite/folding/structures.py",
-    "autograd_lite/folding/tracing.py",
-    "autograd_lite/pictures/arguments.py",
-    "autograd_lite/pictures/drawing.py",
-    "autograd_lite/pictures/listing.py",
-    "autograd_lite/pictures/picture.py",
-    "autograd_lite/pictures/quizzes.py",
-    "autograd_lite/pictures/stepper.py",
-    "autograd_lite/plot.py",
-)
-"""Files whose wording is still to be gone through."""
-
 
 def matches(pattern, text):
     """All matches; a line break counts as a space, in a comment too."""
@@ -86,7 +57,7 @@ def test_plain_english(path):
         f"{name}:{line}: {phrase!r}; write: {instead}"
         for line, instead, phrase in found(path.read_text(encoding="utf-8"))
     ]
-    assert not faults or name in NOT_YET, "\n".join(faults)
+    assert not faults, "\n".join(faults)
 
 
 def test_the_patterns_find_what_they_are_for():
