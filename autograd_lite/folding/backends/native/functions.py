@@ -1,6 +1,6 @@
 """The elementary functions of rules as vector code: the same numbers as engine/kernels.py, within the table's bounds.
 
-ELEMENTARY maps each name to a function of Vectors. It has neither tables nor branches, but for one (the reduction of huge
+ELEMENTARY maps each name to a function of Vectors, without tables, and with one branch alone (the reduction of huge
 angles): each function computes all its cases and selects. Most carry a result as an unevaluated sum of two numbers,
 hi + low, and round it once, at the end: so nearly all are within 0.7 ulp, and a rule that is built from several of them
 keeps its own bound. The text is the same for double and float; coefficients.py holds both tables.
