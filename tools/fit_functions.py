@@ -8,7 +8,7 @@ of two of the best one of its degree. Its coefficients are then rounded, and the
 coefficients rounded, stays below the bound. tests/folding/test_native_functions.py holds the file to this program.
 """
 
-import sys
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -192,5 +192,12 @@ def text(errors: bool = False) -> str:
     )
 
 
+def main() -> None:
+    """Write the file."""
+    parser = argparse.ArgumentParser(prog="python -m tools.fit_functions", description=__doc__.partition("\n")[0])
+    parser.add_argument("--errors", action="store_true", help="print degree and error of every fit")
+    PATH.write_text(text(parser.parse_args().errors))
+
+
 if __name__ == "__main__":
-    PATH.write_text(text("--errors" in sys.argv))
+    main()
