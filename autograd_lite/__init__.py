@@ -9,19 +9,24 @@
 
 The stages, each built on those before it: engine/ (Value, the table of primitives, backward), derivatives/ (grad,
 jacobian, hessian, ...), insight/ (explain, diagnose), folding/ (fold, compile), pictures/ (draw, step, quiz, tape);
-and beside them nn/, losses.py, optim/, training/ (fit), files.py (save, load), plot.py and sklearn.py.
+and beside them arrays/ (array, NumPy's functions), linalg.py, nn/, losses.py, optim/, training/ (fit), files.py (save,
+load), plot.py and sklearn.py.
 """
 
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from autograd_lite.derivatives.reverse import gradients
+from autograd_lite.engine import checks as _checks
 from autograd_lite.engine import functions as _functions
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.scopes import scope
 from autograd_lite.engine.value import Parameter, Value
 
 __version__ = "0.1.0"
+
+_checks.load_arrays = partial(import_module, "autograd_lite.arrays")
 
 _HOME = {
     "engine.value": "Parameter Value",
@@ -30,6 +35,7 @@ _HOME = {
     "engine.functions": " ".join(_functions.__all__),
     "engine.custom": "primitive",
     "engine.lookup": "lookup",
+    "arrays": "array",
     "derivatives.reverse": "gradients",
     "derivatives.transforms": "grad hessian hvp jacobian jvp value_and_grad vjp",
     "derivatives.checking": "gradcheck",
@@ -48,7 +54,7 @@ _HOME = {
 }
 """The public names by the module where they live; what is not imported above is loaded when it is first asked for,
 which keeps the import short. Type checkers read __init__.pyi, which tools/make_stubs.py writes from this."""
-_MODULES = ("losses", "nn", "optim", "plot")
+_MODULES = ("linalg", "losses", "nn", "optim", "plot")
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
 
 __all__ = [*_MODULE_OF, *_MODULES]  # noqa: PLE0604

@@ -1,5 +1,6 @@
 """The public names of the package, for type checkers: written by tools/make_stubs.py from `_HOME`."""
 
+from autograd_lite import linalg as linalg
 from autograd_lite import losses as losses
 from autograd_lite import nn as nn
 from autograd_lite import optim as optim
@@ -10,6 +11,7 @@ from autograd_lite.engine.modes import no_grad as no_grad
 from autograd_lite.engine.scopes import scope as scope
 from autograd_lite.engine.signatures import primitive as primitive
 from autograd_lite.engine.lookup import lookup as lookup
+from autograd_lite.arrays import array as array
 from autograd_lite.derivatives.reverse import gradients as gradients
 from autograd_lite.derivatives.transforms import grad as grad
 from autograd_lite.derivatives.transforms import hessian as hessian

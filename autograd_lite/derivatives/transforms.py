@@ -34,7 +34,7 @@ from autograd_lite.derivatives.forward import tangent_graph, tangents
 from autograd_lite.derivatives.reverse import adjoint_graph
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, explain_numpy
 from autograd_lite.engine.modes import changed_mode, mode
 from autograd_lite.engine.trees import Shape, TreeDef, as_array, flatten, unflatten
 from autograd_lite.engine.value import Value
@@ -102,7 +102,11 @@ class Recording:
             self.inputs.append(inputs)
             given[i] = unflatten(treedef, inputs) if inputs else args[i]  # an empty array keeps its dtype
         with _running(self.all_inputs):
-            result = f(*given, **(options or {}))
+            try:
+                result = f(*given, **(options or {}))
+            except (TypeError, AttributeError) as error:
+                explain_numpy(error)
+                raise
         self.outputs, self.treedef = flatten(result, f"{what}: the result of f")
         # f may reach an outer transform's leaves by a closure, though its arguments hold none
         if _open.leaves and not self.nested:
@@ -146,8 +150,8 @@ class Recording:
         return x._f if isinstance(x, Value) else x
 
     def scalar(self) -> Any:
-        """The one number that f gave."""
-        if not self.treedef.is_leaf:
+        """The one number that f gave, by itself or in an array, as np.sum(keepdims=True) gives it."""
+        if not self.treedef.is_leaf and not (self.treedef.is_array and len(self.outputs) == 1):
             raise TypeError(
                 f"{self.what}: f must give one number, got {describe(self.result)}; for the derivative "
                 "of every output use ag.jacobian, or add the outputs up"
@@ -208,7 +212,7 @@ def grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
 
     Args:
         f: a function that gives one number. In place of the argument to differentiate in it receives the
-            same thing with a Value for each number (an array becomes an object array of the same
+            same thing with a Value for each number (an array becomes an `ag.array` of the same
             shape); other arguments reach it as they are.
         argnum: which argument, or a tuple of several.
 

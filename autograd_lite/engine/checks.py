@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from math import inf
 from numbers import Rational, Real
 from operator import index
@@ -36,6 +37,17 @@ def is_array(x: Any) -> bool:
     return numpy is not None and isinstance(x, numpy.ndarray) and x.ndim > 0
 
 
+load_arrays: Callable[[], Any] = lambda: None  # noqa: E731
+"""Gives autograd_lite/arrays.py, which stands above the engine and needs NumPy: loaded when the first array of Values
+is made. The package's __init__.py sets it."""
+
+
+def explain_numpy(error: Exception) -> None:
+    """Raise our message in place of NumPy's, if this error is NumPy's refusal of an array that holds Values."""
+    if "numpy" in modules and (message := load_arrays().explanation(error)):
+        raise TypeError(message).with_traceback(error.__traceback__) from None
+
+
 # --- numbers --------------------------------------------------------------------------------------
 
 
@@ -43,6 +55,8 @@ def to_float(x: Any) -> Any:
     """x as a float if it is a real number of any kind (0-d arrays included), else NotImplemented."""
     if type(x) is float:
         return x
+    if isinstance(x, float):  # np.float64: the most common of what is not a plain float
+        return float(x)
     if type(x) is int or isinstance(x, Real) or _is_decimal(x):
         try:
             value = float(x)

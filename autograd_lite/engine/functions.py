@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import cache, partial
+from sys import modules
 from typing import Any
 
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine import checks
+from autograd_lite.engine.checks import as_float, describe, is_array
 from autograd_lite.engine.kernels import CONSTANTS, HELPERS
 from autograd_lite.engine.lowering import FLOATS, float_text, value_source
 from autograd_lite.engine.primitives import LOG_SOFTMAX, SOFTMAX
@@ -32,6 +34,8 @@ def {function}({a}):
         node._f = out = {forward}
         node._da = {partials[0]}
         return finish_node(node) if special else node
+    if {a}.__class__ is not float and is_array({a}):
+        return elementwise(row_{name}, {a})
     return value_{name}(as_float({a}, {name!r}))
 """
 
@@ -45,9 +49,10 @@ def {function}({this}, {other}):
         {other} = {other}._f
     else:
         if type({other}) is not float:
-            {other} = to_float({other})
-            if {other} is NotImplemented:
-                return {other}
+            number = float({other}) if isinstance({other}, float) else to_float({other})
+            if number is NotImplemented:
+                return beside_array(row_{name}, {a}, {b})
+            {other} = number
         node = new(Value)
         node._a = {a}
         node._b = {b}
@@ -62,6 +67,8 @@ def {function}({this}, {other}):
 
 FUNCTION = """
 def {function}({signature}):
+    if {any_array}:
+        return elementwise(row_{name}, {names})
     if {any_value}:
         return record(row_{name}, ({operands},))
     return value_{name}({numbers})
@@ -73,6 +80,30 @@ def {function}(xs):
     operands, graph = operands_of(xs, {name!r}, {empty})
     return record(row_{name}, operands) if graph else float(value_{name}(operands))
 """
+
+
+def _elementwise(row: Row, *xs: Any) -> Any:
+    """A primitive on each element of arrays."""
+    return checks.load_arrays().elementwise(row, *xs)
+
+
+def _beside_array(row: Row, a: Any, b: Any) -> Any:
+    """An operator between a Value and what is not a number: arrays are ours to handle, anything else is Python's.
+
+    NumPy leaves an operator to the Value beside it (see `_ArrayUfunc` in value.py), and so it must not come back.
+    """
+    numpy = modules.get("numpy")
+    other = b if isinstance(a, Value) else a
+    if numpy is None or not isinstance(other, (numpy.ndarray, numpy.generic)):
+        return NotImplemented
+    if not isinstance(other, numpy.ndarray):
+        as_float(other, row.name)  # refuses it
+    return checks.load_arrays().elementwise(row, a, b)
+
+
+FLOATS.update(
+    is_array=is_array, elementwise=_elementwise, beside_array=_beside_array, SCALARS=frozenset((float, int, Value))
+)
 
 
 def make(template: str, row: Row, function: str, **names: Any) -> Callable[..., Any]:
@@ -108,6 +139,8 @@ def make_function(row: Row) -> Callable[..., Any]:
         row,
         row.name,
         signature=", ".join([*names[:required], *map("{}={!r}".format, names[required:], row.defaults)]),
+        names=", ".join(names),
+        any_array=" or ".join(f"{x}.__class__ not in SCALARS and is_array({x})" for x in names),
         any_value=" or ".join(f"isinstance({x}, Value)" for x in names),
         operands=", ".join(f"{x} if isinstance({x}, Value) else {c}" for x, c in zip(names, checked, strict=True)),
         numbers=", ".join(checked),

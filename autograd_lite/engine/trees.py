@@ -13,6 +13,7 @@ from math import prod
 from sys import modules
 from typing import Any
 
+from autograd_lite.engine import checks
 from autograd_lite.engine.checks import describe, is_array, to_float
 from autograd_lite.engine.value import Value
 
@@ -197,7 +198,7 @@ def unflatten(treedef: TreeDef, leaves: Sequence[Any]) -> Any:
 
 
 def as_array(items: Sequence[Any], shape: Shape) -> Any:
-    """Items as an array of this shape: float64 if all are floats, else an array of objects; of shape (), the item."""
+    """Items as an array of this shape: float64 if all are floats, else an `ag.array`; of shape (), the item."""
     if not shape:
         return items[0]
     numpy = modules["numpy"]  # loaded: a shape comes from an array. The engine itself never imports NumPy
@@ -206,4 +207,4 @@ def as_array(items: Sequence[Any], shape: Shape) -> Any:
     array = numpy.empty(len(items), dtype=object)
     for i, x in enumerate(items):  # one by one: an item that is a list must stay an item
         array[i] = x
-    return array.reshape(shape)
+    return array.reshape(shape).view(checks.load_arrays().array)

@@ -7,10 +7,13 @@ primitives; the functions (`exp`, `maximum`, ...) are in functions.py, the backw
 
 from __future__ import annotations
 
+import numbers as numeric
+import opcode
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite.engine import graph
+from autograd_lite.engine import checks, graph
 from autograd_lite.engine.backward import backward
 from autograd_lite.engine.checks import as_float, describe, to_float
 from autograd_lite.engine.copying import Ancestors, rebuilt, saving_now
@@ -40,6 +43,32 @@ def finish_node(node: Value) -> Value:
             for watch in mode.watchers:
                 watch(node)
     return node
+
+
+_OPERATORS = {opcode.opmap[name] for name in opcode.opmap if name.startswith("BINARY_") and "SUBSCR" not in name}
+_IN_PLACE = 13
+"""From this argument on, BINARY_OP of Python 3.11 is an operator in place (3.10 has codes of their own for those)."""
+
+
+_frame = sys._getframe
+
+
+class _ArrayUfunc:
+    """What NumPy asks a Value for, in two situations: for `np.exp(v)`, and for an operator with its own number or array
+    on the left, as in `np.float64(2) - v`.
+
+    The function that it gets could handle both. But NumPy's way through a ufunc takes four to ten times as long as
+    `2.0 - v`, while None makes it leave the operator to the Value at once. None makes `np.exp(v)` an error, so it is
+    None only where Python is just executing a binary operator.
+    """
+
+    def __get__(self, value: Any, kind: type) -> Any:
+        frame = _frame(1)
+        code, at = frame.f_code.co_code, frame.f_lasti
+        if code[at] in _OPERATORS and code[at + 1] < _IN_PLACE and value is None:
+            return None
+        function = checks.load_arrays().value_ufunc
+        return function if value is None else function.__get__(value)
 
 
 # --- the node ---------------------------------------------------------------------------------------
@@ -177,6 +206,16 @@ class Value(_Methods):
         """Itself: a real number is its own conjugate (NumPy's `std` and `var` ask for it)."""
         return self
 
+    @property
+    def real(self) -> Value:
+        """Itself, the real part."""
+        return self
+
+    @property
+    def imag(self) -> float:
+        """0.0, the imaginary part."""
+        return 0.0
+
     def item(self) -> float:
         """The number, as a float."""
         if tracing:
@@ -275,6 +314,16 @@ class Value(_Methods):
         """What subclasses add, in the form that pickle sets by itself."""
         return self.__dict__ if type(self).__dictoffset__ else None
 
+    # -- NumPy: see arrays.py
+
+    __array_ufunc__ = _ArrayUfunc()
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        return checks.load_arrays().apply_function(function, args, options)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return checks.load_arrays().of_value(self, dtype)
+
     # -- operators: functions.py makes them from the table; named here for readers and type checkers
 
     __add__: Callable[[Value, Any], Value]
@@ -302,6 +351,9 @@ def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value)
         operands = this, other if isinstance(other, Value) else value
         return mode.tracer.guard(name, operands, outcome)  # type: ignore[no-any-return]
     return outcome
+
+
+numeric.Complex.register(Value)  # as pytest.approx and np.isscalar ask; who asks for a Real goes on to call float()
 
 
 class Parameter(Value):

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from autograd_lite.arrays import array as ag_array
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, explain_numpy
 from autograd_lite.engine.modes import changed_mode, traced
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Literal, Parameter, Value, record
@@ -40,9 +41,13 @@ class Tracer:
         inputs: the leaves that stand for the arguments.
         params: the parameters, as far as they are known.
         theta: the numbers at which to trace, where they are not those that the parameters have.
+        batch: whether the trace is of one example of a batch, so that rows may go different ways.
     """
 
-    def __init__(self, inputs: Iterable[Value], params: Sequence[Value], theta: Sequence[float] | None) -> None:
+    def __init__(
+        self, inputs: Iterable[Value], params: Sequence[Value], theta: Sequence[float] | None, batch: bool = False
+    ) -> None:
+        self.batch = batch
         self.inputs = set(inputs)
         self.live = self.inputs | set(params)
         self.guards: list[tuple[Value, str, bool]] = []
@@ -221,9 +226,13 @@ class Compiled(Executable):
             inputs.append(_shaped(made, example.shape, as_array))
         known = self._known or []
         at = theta.tolist() if theta is not None and known and theta.shape == (len(known),) else None
-        tracer = Tracer((x for group in leaves for x in group), known, at)
+        tracer = Tracer((x for group in leaves for x in group), known, at, self._batch)
         with traced(tracer), changed_mode(recording=True):
-            result = self._f(*inputs)
+            try:
+                result = self._f(*inputs)
+            except (TypeError, AttributeError) as error:
+                explain_numpy(error)
+                raise
         roots, single = results(result)
         guards = [node for node, _, _ in tracer.guards]
         if self._source is None:
@@ -279,7 +288,7 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
 
     Args:
         f: takes numbers and arrays of them, as Values, and returns a Value or a flat sequence of Values and numbers. An
-            array reaches it as an object array of that shape, anything else as nested lists.
+            array reaches it as an `ag.array` of that shape, anything else as nested lists.
         params: the parameters: a Module or a sequence; None for every Parameter that f reaches when it is traced. Only
             of a Module is it noticed that a parameter has been replaced by another.
         batch: f is one example; every argument gets a leading batch axis, and results and gradients are means.
@@ -345,10 +354,10 @@ class _Elements:
 
 
 def _shaped(made: list[Value], shape: tuple[int, ...], as_array: bool) -> Any:
-    """Values in the form in which the argument came: a Value, nested lists, or an object array."""
+    """Values in the form in which the argument came: a Value, nested lists, or an `ag.array`."""
     if not shape:
         return made[0]
     array = np.empty(len(made), object)
     array[:] = made
     shaped = array.reshape(shape)
-    return shaped if as_array else shaped.tolist()
+    return shaped.view(ag_array) if as_array else shaped.tolist()

@@ -173,9 +173,15 @@ def test_no_numpy_number_stays_inside():
 
 def test_there_is_no_array_protocol_to_surprise_with():
     v = Value(1.0)
-    for attribute in ("__array__", "__array_ufunc__", "__len__", "__iter__", "__index__", "__array_interface__"):
+    for attribute in ("__len__", "__iter__", "__index__", "__array_interface__"):
         assert not hasattr(v, attribute)
-    assert np.array([v, v]).dtype == object
+    for made in (np.array([v, v]), np.array([[v, 0.5]], dtype=object)[0], np.asarray([v, v])):
+        assert made.dtype == object
+        assert type(made) is np.ndarray
+        assert made[0] is v
+    for made in (np.array(v), np.asarray(v)):
+        assert made.shape == ()
+        assert made.item() is v
 
 
 @pytest.mark.parametrize(

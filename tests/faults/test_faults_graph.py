@@ -435,9 +435,19 @@ def test_fault_15_what_is_no_real_number_is_refused(wrong):
     with pytest.raises(TypeError, match="grad: expected a real number"):
         v.grad = wrong
     assert (v.data, v.grad) == (2.0, 0.0)
-    for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow", "lt", "ge"):
+    array, complex128 = isinstance(wrong, np.ndarray), isinstance(wrong, np.complex128)
+    for name in ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "pow", "rpow"):
+        operate = getattr(v, f"__{name}__")
+        if array:  # fault 17: element by element
+            assert isinstance(operate(wrong)[0], Value)
+        elif complex128:  # NumPy would be asked next, and would answer in words of its own
+            with pytest.raises(TypeError, match="expected a real number, got complex128"):
+                operate(wrong)
+        else:
+            assert operate(wrong) is NotImplemented
+    for name in ("lt", "ge"):
         assert getattr(v, f"__{name}__")(wrong) is NotImplemented
-    for name in ag.engine.functions.FUNCTIONS:
+    for name in ag.engine.functions.FUNCTIONS if not array else ():
         row = ag.engine.rules.TABLE[name]
         if name[0] != "_":
             function = getattr(ag, name)
