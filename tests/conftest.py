@@ -3,8 +3,27 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--backend", help="what runs the fast plans: a name of folding.backends.BACKENDS")
+
+
+@pytest.fixture(autouse=True)
+def chosen_backend(request, monkeypatch):
+    """With --backend NAME every fast plan runs there; the safe plan stays with the reference."""
+    name = request.config.getoption("--backend")
+    if name is None:
+        return
+    from autograd_lite.folding import backends, structures
+
+    def prepare(plan, dtype):
+        return backends.backend(backends.REFERENCE if plan.safe else name).prepare(plan, dtype)
+
+    monkeypatch.setattr(structures, "backend", lambda: SimpleNamespace(prepare=prepare))
 
 
 @pytest.fixture(scope="session")

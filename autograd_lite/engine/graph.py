@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
+from struct import pack
 from typing import Any
 
 MANY = "many"
@@ -63,7 +64,10 @@ def is_stale(node: Node, fresh: Collection[Node] = ()) -> bool:
     if not any(type(x) is not float and x._row is None and x not in fresh for x in operands):
         return False
     out, local = node._row.evaluate([data_of(x) for x in operands])
-    return repr((out, tuple(local))) != repr((node._f, node._local_grads))  # as text, since NaN is not equal to NaN
+    now, then = (out, *local), (node._f, *node._local_grads)
+    # As bits, since 0.0 == -0.0; what differs then as text, since NaN has many bit patterns (text alone is slow).
+    bits = f"{len(now)}d"
+    return pack(bits, *now) != pack(bits, *then) and repr(now) != repr(then)
 
 
 def toposort(*roots: Node, done: dict[Node, Any] | None = None) -> list[Node]:
