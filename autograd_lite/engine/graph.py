@@ -13,9 +13,9 @@ An operand that is a plain float is a constant.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from itertools import islice
-from struct import pack
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice, repeat
+from math import copysign
 from typing import Any
 
 MANY = "many"
@@ -65,9 +65,13 @@ def is_stale(node: Node, fresh: Collection[Node] = ()) -> bool:
         return False
     out, local = node._row.evaluate([data_of(x) for x in operands])
     now, then = (out, *local), (node._f, *node._local_grads)
-    # As bits, since 0.0 == -0.0; what differs then as text, since NaN has many bit patterns (text alone is slow).
-    bits = f"{len(now)}d"
-    return pack(bits, *now) != pack(bits, *then) and repr(now) != repr(then)
+    if now == then:
+        return _signs(now) != _signs(then)  # 0.0 is equal to -0.0
+    return repr(now) != repr(then)  # as text, which is slow: NaN is not equal to NaN
+
+
+def _signs(xs: Iterable[float]) -> list[float]:
+    return list(map(copysign, repeat(1.0), xs))
 
 
 def toposort(*roots: Node, done: dict[Node, Any] | None = None) -> list[Node]:
