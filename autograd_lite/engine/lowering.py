@@ -14,12 +14,14 @@ steps, sums and reductions. The rows themselves are in primitives.py, the class 
 
 from __future__ import annotations
 
-import ast
 import math
 import operator
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ast
 
 TABLE: dict[str, Any] = {}
 """Every primitive by name; rules.py gives it its type."""
@@ -76,9 +78,10 @@ COMPARISONS = {"gt": "greater", "ge": "greater_equal", "lt": "less", "le": "less
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "=="}
 
 _OPERATORS = {
-    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow",
-    ast.Gt: "gt", ast.GtE: "ge", ast.Lt: "lt", ast.LtE: "le", ast.Eq: "eq",
+    "Add": "add", "Sub": "sub", "Mult": "mul", "Div": "div", "Pow": "pow",
+    "Gt": "gt", "GtE": "ge", "Lt": "lt", "LtE": "le", "Eq": "eq",
 }  # fmt: skip
+"""By the names of their classes in `ast`, which is imported when a rule is first parsed, to keep our import short."""
 
 
 @cache
@@ -90,12 +93,16 @@ def parse(text: str) -> Expression:
         >>> parse("-a * exp(a)")
         Call(name='mul', args=(Call(name='neg', args=('a',)), Call(name='exp', args=('a',))))
     """
+    import ast
+
     found: Expression = _expression(ast.parse(text.strip(), mode="eval").body)
     return found
 
 
 def _expression(node: ast.AST) -> Any:
     """One Python node as a node of the language."""
+    import ast
+
     match node:
         case ast.Name(id=name):
             return name
@@ -107,9 +114,9 @@ def _expression(node: ast.AST) -> Any:
         case ast.UnaryOp(op=ast.UAdd(), operand=x):
             return _expression(x)
         case ast.BinOp(left=a, op=op, right=b) | ast.Compare(left=a, ops=[op], comparators=[b]) if (
-            type(op) in _OPERATORS
+            type(op).__name__ in _OPERATORS
         ):
-            return Call(_OPERATORS[type(op)], (_expression(a), _expression(b)))
+            return Call(_OPERATORS[type(op).__name__], (_expression(a), _expression(b)))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             return Call(name, tuple(map(_expression, args)))
         case ast.IfExp(test=condition, body=a, orelse=b):
@@ -133,7 +140,7 @@ def _expression(node: ast.AST) -> Any:
 # --- Python code ----------------------------------------------------------------------------------
 
 
-class Source(NamedTuple):
+class PythonSource(NamedTuple):
     """Python code of an expression, and the names in it."""
 
     code: str
@@ -223,10 +230,10 @@ def on_floats(text: str, *names: str) -> Callable[..., Any]:
 
 
 @cache
-def value_source(text: str) -> Source:
+def value_source(text: str) -> PythonSource:
     """A rule as the Python expression that evaluates it on Values, or on anything with their operators."""
     python = _OnValues()
-    return Source(python.text(parse(text)), frozenset(python.names))
+    return PythonSource(python.text(parse(text)), frozenset(python.names))
 
 
 # --- straight-line code ---------------------------------------------------------------------------

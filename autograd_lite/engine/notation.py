@@ -147,7 +147,7 @@ def number(x: float) -> str:
     return f"{x:.4g}"
 
 
-def numbers(low: float, high: float) -> str:
+def interval(low: float, high: float) -> str:
     """A range, or the one number that it is."""
     first, last = number(low), number(high)
     return first if first == last else f"{first} … {last}"

@@ -9,7 +9,6 @@ stays live (lowering.py). The rows themselves are in primitives.py.
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -188,6 +187,8 @@ class Row:
             return ()
         if self.variadic:
             return (self.partials,)
+        import ast
+
         body = ast.parse(f"({self.partials},)", mode="eval").body
         assert isinstance(body, ast.Tuple)
         return tuple(ast.unparse(part) for part in body.elts)

@@ -25,7 +25,7 @@ LONGEST = 8
 """Factors of a path that are written out; the middle of a longer one is multiplied out."""
 
 
-Step = tuple[Value, int, float]
+Factor = tuple[Value, int, float]
 """A factor of a path: a node, the operand slot through which the path leaves it, the local gradient there."""
 
 
@@ -39,7 +39,7 @@ class Path:
             (or a branch not taken) has stopped stays 0.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Factor, ...]
     value: float
 
     @property
@@ -242,7 +242,7 @@ def _size(d: float) -> float:
 
 def _followed(loss: Value, w: Value, rank: int, best: dict[Value, list[tuple[float, int, int]]]) -> Path:
     """The path that the rank-th best product of loss stands for."""
-    steps: list[Step] = []
+    steps: list[Factor] = []
     node = loss
     while node is not w:
         _, slot, rank = best[node][rank]
@@ -252,7 +252,7 @@ def _followed(loss: Value, w: Value, rank: int, best: dict[Value, list[tuple[flo
     return Path(tuple(steps), _multiplied(steps))
 
 
-def _multiplied(steps: list[Step] | tuple[Step, ...]) -> float:
+def _multiplied(steps: list[Factor] | tuple[Factor, ...]) -> float:
     product = 1.0
     for node, _, d in steps:
         assert node._row is not None

@@ -23,10 +23,10 @@ from autograd_lite.insight.facts import FLAT, Chain, Facts
 from autograd_lite.insight.remedies import (
     local_gradient,
     number_at,
-    numbers,
     of_adjoint,
     of_value,
     of_zero,
+    operand_numbers,
     saturated,
     saturated_softmax,
 )
@@ -330,7 +330,7 @@ def values_not_finite(facts: Facts) -> Found:
             kind = f"{_bad(node._f)} leaf"
             advice = "check the data: drop or repair such entries before they come in"
             firsts.setdefault(kind, Blame(node, kind, "it was given so", advice))
-        elif badness(node._f) > max(map(badness, numbers(node))):
+        elif badness(node._f) > max(map(badness, operand_numbers(node))):
             kind = f"{_bad(node._f)} value"
             firsts.setdefault(kind, Blame(node, kind, *of_value(node)))
     gradient = "gradient not finite" if spoiled else "the loss itself is not finite"

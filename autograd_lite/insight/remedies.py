@@ -33,7 +33,7 @@ SMALLER = (
 CHECK_DOMAIN = "check what goes in, or choose with ag.where(ag.greater(x, 0.0), ..., ...)"
 
 
-def numbers(node: Value) -> list[float]:
+def operand_numbers(node: Value) -> list[float]:
     """The operands of a node as floats."""
     return [graph.data_of(x) for x in graph.raw_operands(node)]
 
@@ -51,7 +51,7 @@ def local_gradient(node: Value, slot: int) -> float:
 
 def of_value(node: Value) -> Words:
     """Why the result of a node is not finite."""
-    op, row, xs, out = node.op, node._row, numbers(node), node._f
+    op, row, xs, out = node.op, node._row, operand_numbers(node), node._f
     assert row is not None
     if any(isnan(x) for x in xs):
         return "an operand is NaN", "look where that came from"

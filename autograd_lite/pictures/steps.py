@@ -13,7 +13,7 @@ from typing import Any
 
 from autograd_lite.engine.backward import contributions
 from autograd_lite.engine.graph import evaluate, raw_operands
-from autograd_lite.engine.notation import Labels, assignment, few, number, numbers, printable
+from autograd_lite.engine.notation import Labels, assignment, few, interval, number, printable
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, FoldedBox, ValueBox
 
@@ -55,7 +55,7 @@ def as_text(x: Number) -> str:
         >>> as_text(0.25), as_text((1.0, 2.0))
         ('0.25', '1 … 2')
     """
-    return numbers(*x) if isinstance(x, tuple) else number(x)
+    return interval(*x) if isinstance(x, tuple) else number(x)
 
 
 def signed(x: float) -> str:
@@ -199,7 +199,7 @@ def box_steps(diagram: Diagram) -> list[Step]:
 def _boxes_forward(diagram: Diagram) -> list[Step]:
     boxes = diagram.values
     leaves = [i for i, box in enumerate(boxes) if box.kind != "op" and not box.literal]
-    given = few(leaves, lambda i: f"{boxes[i].title}: {numbers(*boxes[i].f)}")
+    given = few(leaves, lambda i: f"{boxes[i].title}: {interval(*boxes[i].f)}")
     steps = [Step("forward", f"The leaves are given: {given}", "f", {i: boxes[i].f for i in leaves})]
     for i, box in enumerate(boxes):
         if isinstance(box, FoldedBox) and box.kind == "op":
@@ -228,7 +228,7 @@ def _boxes_backward(diagram: Diagram) -> list[Step]:
             # Ranges of sums cannot be added up edge by edge: g of the operand appears with its last edge.
             done = not left[edge.source]
             caption = _edge_caption(edge, source, boxes[i])
-            caption += f"; all are in, g: {numbers(*source.g)}" if done else ""
+            caption += f"; all are in, g: {interval(*source.g)}" if done else ""
             steps.append(Step("backward", caption, "g", {edge.source: source.g} if done else {}, i, e))
     return steps
 
@@ -240,7 +240,7 @@ def _edge_caption(edge: Edge, source: ValueBox, user: ValueBox) -> str:
     if edge.count == user.count == 1 and user.g is not None and isfinite(user.g[0] * local):
         return f"{caption} = {signed(user.g[0])} * {signed(local)} = {number(user.g[0] * local)}"
     times = "" if edge.count == 1 else f" along {edge.count:,} edges"
-    return f"{caption}{times}; local gradients {numbers(*edge.local)}"
+    return f"{caption}{times}; local gradients {interval(*edge.local)}"
 
 
 def _name(box: Box) -> str:

@@ -23,7 +23,7 @@ from autograd_lite.training.checkpoints import Checkpoints, resume_from, saved_t
 from autograd_lite.training.loop import Training
 from autograd_lite.training.metrics import metrics_of
 from autograd_lite.training.run import Run
-from autograd_lite.training.steps import CompiledStep, Step, check_value
+from autograd_lite.training.steps import CompiledStep, TrainingStep, check_value
 from autograd_lite.training.stopping import EarlyStopping, stopping_conditions
 
 SCHEDULE = "the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)"
@@ -124,7 +124,7 @@ def fit(
     if saved:
         resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
     checkpoints = None if checkpoint is None else Checkpoints(checkpoint, run, names, settings)
-    step = (CompiledStep if compiled else Step)(model, optimizer, loss, penalty, _layers(optimizer, names))
+    step = (CompiledStep if compiled else TrainingStep)(model, optimizer, loss, penalty, _layers(optimizer, names))
     training = Training(
         run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
         early_stopping, callbacks, checkpoints,

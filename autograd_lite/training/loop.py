@@ -19,7 +19,7 @@ from autograd_lite.training.checkpoints import Checkpoints
 from autograd_lite.training.metrics import Metric
 from autograd_lite.training.progress import progress_bar
 from autograd_lite.training.run import Run
-from autograd_lite.training.steps import Step, train_epoch, validate
+from autograd_lite.training.steps import TrainingStep, train_epoch, validate
 from autograd_lite.training.stopping import Condition, EarlyStopping
 
 LAST = "the last epoch"
@@ -31,7 +31,7 @@ class Training:
 
     state: Run
     parameters: Sequence[Value]
-    step: Step
+    step: TrainingStep
     data: Sequence[tuple[Any, Any]]
     held_out: Sequence[tuple[Any, Any]] | None
     batch_size: int

@@ -19,7 +19,7 @@ from autograd_lite.nn.layers import MLP, Layer
 from autograd_lite.optim.optimizer import Optimizer
 
 
-class Step:
+class TrainingStep:
     """A step of the optimizer on one mini-batch, and what is recorded of it."""
 
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Step:
         return costs, cost, predictions, total
 
 
-class CompiledStep(Step):
+class CompiledStep(TrainingStep):
     """A step by one program for all batches, on arrays; the Values get their numbers after each epoch."""
 
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
@@ -146,7 +146,11 @@ def _add(total: Any, gradient: Any) -> Any:
 
 
 def train_epoch(
-    step: Step, data: Sequence[tuple[Any, Any]], batch_size: int, order: Sequence[int], metrics: Mapping[str, Any]
+    step: TrainingStep,
+    data: Sequence[tuple[Any, Any]],
+    batch_size: int,
+    order: Sequence[int],
+    metrics: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Every example once, in this order; the row of the history."""
     rate = step.optimizer.lr

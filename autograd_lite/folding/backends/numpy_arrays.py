@@ -16,7 +16,7 @@ from autograd_lite.folding.instructions import Ref
 
 Array = Any
 
-Step = tuple[Callable[..., Any], tuple[Any, ...]]
+ArrayCall = tuple[Callable[..., Any], tuple[Any, ...]]
 
 SUMMING = ("add", "subtract", "reduce", "matmul")
 """What NumPy calls the functions that sum (`reduceat` among them)."""
@@ -52,7 +52,7 @@ class Arrays:
 
     def __init__(self, rows: int | None, dtype: Any) -> None:
         self.rows, self.dtype = rows, dtype
-        self.steps: list[Step] = []
+        self.steps: list[ArrayCall] = []
         self.of: list[Array] = []
         """The array of each instruction: (lanes,) or (lanes, rows)."""
         self.overflow = Overflow()

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.lowering import Code, same
-from autograd_lite.engine.lowering import Step as CodeStep
+from autograd_lite.engine.lowering import Code, Step, same
 from autograd_lite.folding.backends.kernels import KERNELS, has_nan, product, where
-from autograd_lite.folding.backends.numpy_arrays import Arrays, Step
+from autograd_lite.folding.backends.numpy_arrays import ArrayCall, Arrays
 from autograd_lite.folding.instructions import Map, Reduce
 
 Array = Any
@@ -93,7 +92,7 @@ class _Evaluation:
         if found is not out:
             self.arrays.do(np.copyto, out, found)
 
-    def step(self, x: int | float) -> CodeStep | None:
+    def step(self, x: int | float) -> Step | None:
         """The step that gives a value; None for a number, and for what is known already."""
         return None if isinstance(x, float) or x in self.known else self.code.steps[x - len(self.code.operands)]
 
@@ -124,7 +123,7 @@ class _Evaluation:
         self.arrays.do(function, *operands, target)
         return target
 
-    def select(self, step: CodeStep, out: Array | None) -> Array:
+    def select(self, step: Step, out: Array | None) -> Array:
         """A choice; what only one side needs is computed if some lane takes that side."""
         condition, yes, no = step.args
         test = self.step(condition)
@@ -150,7 +149,7 @@ class _Evaluation:
             self.arrays.do(_branch, chosen, steps_yes, value_yes, steps_no, value_no, result)
         return result
 
-    def side(self, x: int | float) -> tuple[list[Step], Any]:
+    def side(self, x: int | float) -> tuple[list[ArrayCall], Any]:
         """The steps of a side of a choice, apart from the others, and its value; what they find is known only there."""
         outer, known = self.arrays.steps, self.known
         self.arrays.steps, self.known = [], dict(known)
@@ -167,7 +166,9 @@ def _choose(condition: Array, yes: Any, no: Any, out: Array) -> None:
     np.copyto(out, yes, where=condition)
 
 
-def _branch(condition: Array, steps_yes: list[Step], yes: Any, steps_no: list[Step], no: Any, out: Array) -> None:
+def _branch(
+    condition: Array, steps_yes: list[ArrayCall], yes: Any, steps_no: list[ArrayCall], no: Any, out: Array
+) -> None:
     count = np.count_nonzero(condition)
     if count == condition.size:
         for function, arguments in steps_yes:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from autograd_lite.engine.notation import numbers, span
+from autograd_lite.engine.notation import interval, span
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame, Share, ValueBox
 
 BUNDLE = 12
@@ -154,8 +154,8 @@ def _frame_box(
     ]
     note = f"holds {', '.join(parts[:4])}{', …' if len(parts) > 4 else ''}"
     outputs = sum(box.count for box in out)
-    about = f"{title}, closed: {note}; f of its {outputs:,} output{'s' if outputs > 1 else ''}: {numbers(*f)}"
-    about += f", g: {numbers(*g)}" if g else ""
+    about = f"{title}, closed: {note}; f of its {outputs:,} output{'s' if outputs > 1 else ''}: {interval(*f)}"
+    about += f", g: {interval(*g)}" if g else ""
     count = max(outputs, 1)
     root = any(box.root for box in inside)
     return ValueBox("frame", title, "▸", f, g, count=count, root=root, frame=frame, about=about, note=note)
@@ -179,7 +179,7 @@ def _merged(edges: Sequence[Edge]) -> Edge:
         return edges[0]
     local = span(x for edge in edges if edge.local is not None for x in edge.local)
     count = sum(edge.count for edge in edges)
-    about = f"{count:,} local gradients: {numbers(*local)}"
+    about = f"{count:,} local gradients: {interval(*local)}"
     overlay = None
     shares = [edge.overlay for edge in edges if isinstance(edge.overlay, Share)]
     if shares:  # of an explained gradient it has all that flows through them

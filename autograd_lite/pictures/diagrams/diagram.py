@@ -13,7 +13,16 @@ from types import MappingProxyType
 from typing import Any, ClassVar, cast
 
 from autograd_lite.engine.graph import raw_operands
-from autograd_lite.engine.notation import TOOLTIP_NAME, Labels, assignment, formula, number, numbers, printable, spelled
+from autograd_lite.engine.notation import (
+    TOOLTIP_NAME,
+    Labels,
+    assignment,
+    formula,
+    interval,
+    number,
+    printable,
+    spelled,
+)
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Literal, Parameter, Value
 
@@ -180,8 +189,8 @@ class InstructionBox(Box):
 
 def _changed(now: Range, before: Range | None) -> str:
     """A number, or what it was and what it is."""
-    texts = [numbers(*before)] if before is not None else []
-    return " → ".join(dict.fromkeys([*texts, numbers(*now)]))
+    texts = [interval(*before)] if before is not None else []
+    return " → ".join(dict.fromkeys([*texts, interval(*now)]))
 
 
 # --- edges, frames, and all of it ---------------------------------------------------------------------------
@@ -221,7 +230,7 @@ class Edge:
             return ""
         times = f"{self.parallel:,} × " if self.parallel > 1 else ""
         if isinstance(self.overlay, Share):
-            return f"{times}{numbers(*self.local)}  ({self.overlay.text})"
+            return f"{times}{interval(*self.local)}  ({self.overlay.text})"
         if self.constant:
             return ""
         return times + _changed(self.local, self.overlay.numbers[0] if self.overlay is not None else None)

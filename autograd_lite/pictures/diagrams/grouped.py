@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_lite.engine.notation import Labels, assignment, numbers, printable, span
+from autograd_lite.engine.notation import Labels, assignment, interval, printable, span
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Value
@@ -375,7 +375,7 @@ def _diagram(
             edges.append(Edge(box, box_of[which], len(edges), _span(e.local[at]), len(at), about, constant=True))
     for source, target, at in partition.edges():
         local = _span(e.local[at])
-        about = f"{len(at):,} local gradients: {numbers(*local)}" if len(at) > 1 else "local gradient"
+        about = f"{len(at):,} local gradients: {interval(*local)}" if len(at) > 1 else "local gradient"
         edges.append(Edge(box_of[source], box_of[target], len(edges), local, len(at), about))
     note = f"Folded: {len(order):,} values in {len(boxes)} boxes, those that are computed alike in one."
     note += " fold=False draws every value." if could_unfold else ""
@@ -415,7 +415,7 @@ def _line(line_of: Array | None, members: Array) -> str:
 
 def _literal_box(values: Array, frame: int | None) -> Box:
     f, count = _span(values), len(values)
-    same = numbers(*f)
+    same = interval(*f)
     if count == 1 or f[0] == f[1]:
         about = f"the constant {same}" + (f", {count:,} times" if count > 1 else "")
         return LiteralBox("constant", "", "", f, None, count=count, frame=frame, about=about)
@@ -444,15 +444,15 @@ def _box(
     about = (
         assignment(node, labels)
         if graph.size[first] == 1
-        else f"{labels[node]} = {symbol} = {numbers(*span([node._f]))}"
+        else f"{labels[node]} = {symbol} = {interval(*span([node._f]))}"
     )
     computed = about
     if count > 1:
-        what = f"{count:,} {op or kind(node) + 's'}, f: {numbers(*f)}"
+        what = f"{count:,} {op or kind(node) + 's'}, f: {interval(*f)}"
         computed = f"{what}; the first is {about}"
-        about = f"{what}{f', g: {numbers(*g)}' if g else ''}; the first is {about}"
+        about = f"{what}{f', g: {interval(*g)}' if g else ''}; the first is {about}"
     elif g is not None:
-        about = f"{about}; g = {numbers(*g)}"
+        about = f"{about}; g = {interval(*g)}"
     about += f"; {line}" if line else ""
     notes = [f"holds {size:,} scalars"] if size > count else []
     if count > 1:
