@@ -71,6 +71,7 @@ def primitive(
         raise ValueError(f"primitive: name must be an identifier without a leading underscore, got {describe(name)}")
     if symbol is not None and not isinstance(symbol, str):
         raise TypeError(f"primitive: symbol must be a string, got {describe(symbol)}")
+    # Operands have names in either form: parameters of a function, or what a text mentions, in order of occurrence.
     if isinstance(forward, str):
         operands = _free_names(forward, f"primitive {name!r}: forward")
         forward = on_values(forward, *operands)
@@ -78,6 +79,7 @@ def primitive(
         operands = _positional(forward, "forward")
     if not operands:
         raise ValueError(f"primitive {name!r}: forward has no operand")
+    # A user's "+" is written as ours is; a "+" of three operands could not be.
     if infix is None:
         infix = len(operands) == 2 and any(row.infix and row.symbol == symbol for row in TABLE.values() if row.builtin)
     facts: dict[str, Any] = {

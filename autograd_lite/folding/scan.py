@@ -17,6 +17,7 @@ import numpy as np
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.engine.value import Parameter
 
 Array = Any
 
@@ -155,8 +156,6 @@ class Scan:
 
     def _leaves(self, literals: list[float], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]]) -> None:
         """Which leaf instruction every leaf and literal is a lane of."""
-        from autograd_lite.engine.value import Parameter
-
         n, nodes = self.count, self.nodes
         leaves = np.flatnonzero(self.arity == 0).tolist()
         if params is None:

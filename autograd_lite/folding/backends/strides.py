@@ -30,11 +30,13 @@ def pattern(index: Array) -> tuple[int, Dims] | None:
             return offset, dims or [(1, 0)]
         if len(dims) == MOST_AXES:
             return None
+        # The innermost run goes on until its step changes: 0 1 2 10 11 12 has runs of 3.
         steps = np.diff(index)
         other = np.flatnonzero(steps != steps[0])
         run = int(other[0]) + 1 if len(other) else n
         if n % run:
             return None
+        # All runs must be the same up to where they begin: those places are the index of the next axis out.
         table = index.reshape(-1, run)
         if len(table) > 1 and (table - table[:, :1] != table[0] - table[0, 0]).any():
             return None
@@ -57,6 +59,7 @@ def chunk(index: Array, size: int) -> int:
 
 def common(patterns: Sequence[Dims]) -> list[int] | None:
     """The axes into which all patterns can be cut, outermost first; None if their runs do not nest."""
+    # (6,) and (2, 3) meet in (2, 3), cut after every 3; (3, 2) and (2, 3) do not: 3 is not a multiple of 2.
     cuts = {1}
     for dims in patterns:
         size = 1
@@ -77,7 +80,7 @@ def cut(dims: Dims, shape: Sequence[int]) -> list[int]:
     strides: list[int] = []
     rest = list(dims)
     for n in reversed(shape):
-        while len(rest) > 1 and rest[-1][0] == 1:
+        while len(rest) > 1 and rest[-1][0] == 1:  # an axis of one takes no step
             rest.pop()
         size, stride = rest.pop()
         strides.insert(0, stride)
@@ -94,6 +97,7 @@ def table_view(array: Array, table: Array) -> Array | None:
         return None
     origin = (0,) * table.ndim
     offset = int(table[origin])
+    # The first step along each axis says what the whole table would be if it were affine; then that is compared.
     strides, expected = [], np.full(table.shape, offset)
     for axis, n in enumerate(table.shape):
         step = 0

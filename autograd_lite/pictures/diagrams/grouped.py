@@ -355,9 +355,11 @@ def _diagram(
     edges: list[Edge] = []
     box_of: list[int] = []
     e = graph.operands
+    # Literals are operands of a class and not nodes, so they have boxes of their own, which stand before its box.
     literals: dict[int, list[Array]] = {}
     for which, _, at in partition.literals:
         literals.setdefault(which, []).append(at)
+    # An edge names its boxes by number, so the classes come first; the second class of one op is "more" of it.
     seen: set[str] = set()
     for which, members in enumerate(partition.members()):
         first = int(partition.first[which])
@@ -441,11 +443,13 @@ def _box(
     f = _span(graph.scan.numbers[members])
     g = span(backward(member) or 0.0 for member in nodes) if backward else None
     symbol = _symbol(graph, members)
+    # A unit of several nodes, such as a sum of products, has no formula that fits: the symbol sums it up.
     about = (
         assignment(node, labels)
         if graph.size[first] == 1
         else f"{labels[node]} = {symbol} = {interval(*span([node._f]))}"
     )
+    # What a step of the stepper says must not show g, which at that step is not known yet.
     computed = about
     if count > 1:
         what = f"{count:,} {op or kind(node) + 's'}, f: {interval(*f)}"
