@@ -84,6 +84,7 @@ class Value(_Methods):
     Args:
         data: any real number; kept as a float.
         name: what pictures and messages call it.
+        label: micrograd's word for name.
 
     Raises:
         TypeError: data is not a real number (a complex, a string, a list, another Value).
@@ -113,12 +114,14 @@ class Value(_Methods):
     _name: str
     _scope: Scope | None
 
-    def __init__(self, data: Any, name: str = "") -> None:
+    def __init__(self, data: Any, name: str = "", *, label: str = "") -> None:
         self._f = data if type(data) is float else as_float(data, type(self).__name__)
         self._grad = 0.0
         self._row = self._a = self._b = None
-        if name != "":
-            self.name = name
+        if name != "" or label != "":
+            if name and label:
+                raise TypeError(f"{type(self).__name__}: label is another word for name; give one of the two")
+            self.name = label if name == "" else name
 
     # -- what it is
 
@@ -166,6 +169,25 @@ class Value(_Methods):
         if not isinstance(name, str):
             raise TypeError(f"name: expected a string, got {describe(name)}")
         self._name = name
+
+    # micrograd's names for three of these: its programs and their pictures read them
+
+    @property
+    def label(self) -> str:
+        """The name, in micrograd's words."""
+        return self.name
+
+    @label.setter
+    def label(self, label: str | None) -> None:
+        self.name = label
+
+    @property
+    def _prev(self) -> set[Value]:
+        return set(self.operands)
+
+    @property
+    def _op(self) -> str:
+        return "" if self._row is None else self._row.symbol
 
     @property
     def scope(self) -> Scope | None:
@@ -374,8 +396,8 @@ class Parameter(Value):
 
     __slots__ = ("frozen",)
 
-    def __init__(self, data: Any, name: str = "") -> None:
-        super().__init__(data, name)
+    def __init__(self, data: Any, name: str = "", *, label: str = "") -> None:
+        super().__init__(data, name, label=label)
         self.frozen = False
 
     def _attributes(self) -> Any:
