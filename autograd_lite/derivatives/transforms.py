@@ -77,6 +77,9 @@ class Recording:
         nested: whether the answer must be in Values, since it is part of a graph outside.
     """
 
+    outputs: Any
+    treedef: Any
+
     def __init__(
         self, what: str, f: Function, args: Sequence[Any], argnums: Sequence[int], options: dict[str, Any] | None = None
     ) -> None:
@@ -85,7 +88,7 @@ class Recording:
         self.what = what
         self.treedefs: list[TreeDef] = []
         self.inputs: list[list[Value]] = []
-        self.nested = False
+        self.nested: bool = False
         given = list(args)
         taken: dict[int, int] = {}  # the position of an argument, and how argnum named it
         for i in argnums:

@@ -24,12 +24,12 @@ from autograd_lite.engine.rules import Row
 from autograd_lite.engine.scopes import Scope
 
 if TYPE_CHECKING:  # what functions.py adds to Value, as type checkers see it
-    from autograd_lite.engine.signatures import _Methods
+    from autograd_lite.engine.signatures import Methods
 else:
-    _Methods = object
+    Methods = object
 
 
-new = object.__new__
+new: Any = object.__new__
 
 
 def finish_node(node: Value) -> Value:
@@ -74,7 +74,7 @@ class _ArrayUfunc:
 # --- the node ---------------------------------------------------------------------------------------
 
 
-class Value(_Methods):
+class Value(Methods):
     """A number that remembers how it was computed.
 
     A Value made by hand is a leaf. Arithmetic on Values makes new ones, each with its operands and
@@ -118,10 +118,10 @@ class Value(_Methods):
         self._f = data if type(data) is float else as_float(data, type(self).__name__)
         self._grad = 0.0
         self._row = self._a = self._b = None
-        if name != "" or label != "":
-            if name and label:
+        if type(name) is not str or name or type(label) is not str or label:
+            if isinstance(name, str) and name and label:
                 raise TypeError(f"{type(self).__name__}: label is another word for name; give one of the two")
-            self.name = label if name == "" else name
+            self.name = label if isinstance(name, str) and not name else name
 
     # -- what it is
 
@@ -346,23 +346,6 @@ class Value(_Methods):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return checks.load_arrays().of_value(self, dtype)
 
-    # -- operators: functions.py makes them from the table; named here for readers and type checkers
-
-    __add__: Callable[[Value, Any], Value]
-    __radd__: Callable[[Value, Any], Value]
-    __sub__: Callable[[Value, Any], Value]
-    __rsub__: Callable[[Value, Any], Value]
-    __mul__: Callable[[Value, Any], Value]
-    __rmul__: Callable[[Value, Any], Value]
-    __truediv__: Callable[[Value, Any], Value]
-    __rtruediv__: Callable[[Value, Any], Value]
-    __pow__: Callable[[Value, Any], Value]
-    __rpow__: Callable[[Value, Any], Value]
-    __neg__: Callable[[Value], Value]
-    __abs__: Callable[[Value], Value]
-    __floor__: Callable[[Value], Value]
-    __ceil__: Callable[[Value], Value]
-
 
 def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value) -> bool:
     value = other._f if isinstance(other, Value) else to_float(other)
@@ -398,7 +381,7 @@ class Parameter(Value):
 
     def __init__(self, data: Any, name: str = "", *, label: str = "") -> None:
         super().__init__(data, name, label=label)
-        self.frozen = False
+        self.frozen: bool = False
 
     def _attributes(self) -> Any:
         return super()._attributes(), {"frozen": self.frozen}
@@ -412,7 +395,7 @@ class Literal(Value):
 
 def as_values(xs: Any, who: str, name: str, wanted: str) -> list[Value]:
     """A sequence of Values as a list; TypeError says what `who` wanted, or which element of `name` is not one."""
-    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
+    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)) or getattr(xs, "ndim", 1) == 0:
         raise TypeError(f"{who}: {wanted}, got {describe(xs)}")
     found = list(xs)
     for i, x in enumerate(found):

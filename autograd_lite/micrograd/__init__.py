@@ -13,3 +13,8 @@ from autograd_lite.micrograd.engine import Value
 from autograd_lite.micrograd.nn import MLP, Layer, Module, Neuron
 
 __all__ = ["MLP", "Layer", "Module", "Neuron", "Value"]
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

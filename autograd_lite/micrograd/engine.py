@@ -13,7 +13,8 @@ from typing import Any
 from autograd_lite.engine import functions, graph, value
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.graph import MANY
-from autograd_lite.engine.rules import FLOATS, Row
+from autograd_lite.engine.lowering import FLOATS
+from autograd_lite.engine.rules import Row
 
 __all__ = ["Value"]
 
@@ -101,19 +102,19 @@ class Value(value.Value):
         return self * -1
 
     def __radd__(self, other: Any) -> Value:
-        return self + other
+        return self + other  # type: ignore[no-any-return]
 
     def __sub__(self, other: Any) -> Value:
-        return self + (-other)
+        return self + (-other)  # type: ignore[no-any-return]
 
     def __rsub__(self, other: Any) -> Value:
         return other + (-self)  # type: ignore[no-any-return]
 
     def __rmul__(self, other: Any) -> Value:
-        return self * other
+        return self * other  # type: ignore[no-any-return]
 
     def __truediv__(self, other: Any) -> Value:
-        return self * _inverse(other)
+        return self * _inverse(other)  # type: ignore[no-any-return]
 
     def __rtruediv__(self, other: Any) -> Value:
         return other * self**-1  # type: ignore[no-any-return]
@@ -138,7 +139,7 @@ def _operand(x: Any) -> Any:
 def _result(node: Any) -> Value:
     """A recorded node as a Value of this file."""
     if not isinstance(node, value.Value) or isinstance(node, Value):
-        return node  # type: ignore[no-any-return]
+        return node
     own: Value = value.new(Value)
     own._f, own._grad, own._row, own._a, own._b = node._f, 0.0, node._row, node._a, node._b
     if node._row is not None:

@@ -22,6 +22,12 @@ from autograd_lite.optim.optimizer import Optimizer
 class Step:
     """A step of the optimizer on one mini-batch, and what is recorded of it."""
 
+    model: Any
+    optimizer: Optimizer
+    loss: Any
+    penalty: Any
+    groups: Any
+
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
         self.model, self.optimizer, self.loss, self.penalty, self.groups = model, optimizer, loss, penalty, groups
 
@@ -71,6 +77,8 @@ class Step:
 class CompiledStep(Step):
     """A step by one program for all batches, on arrays; the Values get their numbers after each epoch."""
 
+    several: list[bool]
+
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
         from autograd_lite.folding.tracing import compile
 
@@ -83,8 +91,8 @@ class CompiledStep(Step):
 
         # Set when the model is traced. A list, since `example` must not hold self: that would be a reference cycle.
         self.several = several = [False]
-        self.program = compile(example, params=optimizer.params, batch=True)
-        self.extra = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
+        self.program: Any = compile(example, params=optimizer.params, batch=True)
+        self.extra: Any = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
         self.ahead: tuple[Any, Any] | None = None
         """Parameters and gradients that the Values do not have yet."""
 
