@@ -28,7 +28,7 @@ def whole(n: Any, what: str, low: int = 1) -> int:
         raise TypeError(f"{what} must be a whole number, got {describe(n)}") from None
     if count < low:
         raise ValueError(f"{what} must be at least {low}, got {count}")
-    if count > maxsize:
+    if low == 1 and count > maxsize:  # a size; seeds may be any whole number
         raise OverflowError(f"{what} is too large for the memory of any machine, got {describe(n)}")
     return count
 

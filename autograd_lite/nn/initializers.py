@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from autograd_lite.engine.checks import as_float, describe, did_you_mean
-from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.rules import newest
 
 Initializer = Callable[[int, int, Any], float]
 """(inputs, outputs, random generator) -> one weight."""
@@ -88,7 +88,7 @@ INITIALIZERS: dict[str, Callable[..., Initializer]] = {"uniform": uniform, "norm
 def initializer(init: Any, activation: Any) -> Initializer:
     """The initializer of a name, a number or a function; None: He's for the relu family, Glorot's for the rest."""
     if init is None:
-        row = TABLE.get(activation) if isinstance(activation, str) else None
+        row = newest(activation) if isinstance(activation, str) else None
         return he() if row is not None and row.rectifies else glorot()
     if isinstance(init, str):
         if init not in INITIALIZERS:
