@@ -79,6 +79,7 @@ def cases():
     yield from ((n, assigned(n), lambda x=x: [x], {}) for n, x in (("data", 1.0), ("grad", 1.0), ("name", "a")))
     yield "scope", ag.scope, lambda: ["a"], {}
     yield "primitive", ag.primitive, lambda: ["wrong_arguments", "a * 2", "2", "p"], {}
+    yield "array", ag.array, lambda: [[1.0, 2.0]], {}
     yield "lookup", ag.lookup, lambda: [[1.0, 2.0], 0], {}
     yield "gradients", ag.gradients, pair, {}
     for n in ("grad", "value_and_grad", "jacobian", "hessian"):
