@@ -95,6 +95,35 @@ class Row:
         function: the public function of a user-defined row.
     """
 
+    name: str
+    symbol: str
+    about: str
+    note: str
+    forward: Rule
+    partials: Rule
+    ulp: tuple[float, float]
+    floor: tuple[float, float]
+    near: Interval
+    branch: bool
+    zero_gradient: bool
+    kinks: bool
+    saturates: bool
+    grows: bool
+    logarithm: bool
+    linear: bool
+    rectifies: bool
+    infix: bool
+    commutes: bool
+    compares: Callable[[float, float], bool] | None
+    role: str
+    defaults: tuple[float, ...]
+    formula: str
+    example: tuple[float, ...]
+    empty: float | None
+    builtin: bool
+    variadic: bool
+    operands: tuple[str, ...]
+
     def __init__(
         self,
         name: str,

@@ -338,7 +338,7 @@ class Value(Methods):
 
     # -- NumPy: see arrays.py
 
-    __array_ufunc__ = _ArrayUfunc()
+    __array_ufunc__: Any = _ArrayUfunc()
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         return checks.load_arrays().apply_function(function, args, options)
