@@ -550,6 +550,7 @@ def hvp(f: Function, x: Any = _MISSING, v: Any = _MISSING, *, create_graph: bool
 
 
 def _product(f: Function, args: tuple[Any, ...], options: dict[str, Any], create_graph: bool | None) -> Any:
+    args += tuple(options.pop(name) for name in ("x", "v")[len(args) :] if name in options)
     if len(args) != 2:
         raise TypeError(f"hvp: ag.hvp(f) takes a point and a vector, (x, v), got {len(args)} arguments")
     x, v = args
