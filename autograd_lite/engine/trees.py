@@ -237,10 +237,13 @@ def flatten(x: Any, what: str, hint: str = "give real numbers", keep: bool = Fal
         >>> unflatten(treedef, [10.0, 20.0, 30.0])
         [10.0, (20.0, {'a': 30.0})]
     """
+    if type(x) is float or isinstance(x, Value):  # most results: the same as below, sooner
+        return [x], TreeDef([()])
     leaves: list[Any] = []
     steps: list[Shape | Join] = []
     refused: list[tuple[int, Any]] = []  # what is not a number, and its place among the leaves
     stack = [x]
+    within: dict[int, None] = {}  # the containers around an item, innermost last
     while stack:
         item = stack.pop()
         if type(item) is float or isinstance(item, Value):
@@ -248,6 +251,7 @@ def flatten(x: Any, what: str, hint: str = "give real numbers", keep: bool = Fal
             steps.append(())
         elif isinstance(item, Join):
             steps.append(item)
+            within.popitem()
         elif is_array(item) and not (keep and not _holds_values(item)):
             _refuse_kinds_of_arrays(item, what)
             numbers = item.ravel().tolist()
@@ -255,6 +259,9 @@ def flatten(x: Any, what: str, hint: str = "give real numbers", keep: bool = Fal
             steps.append(item.shape)
         elif (opened := _opened(item)) is not None and (item is not None or steps or stack):
             join, parts = opened
+            if join.size and id(item) in within:
+                raise TypeError(f"{what}: a {type(item).__name__} contains itself")
+            within[id(item)] = None
             stack.append(join)  # comes up again when all its items are out
             stack.extend(reversed(parts))
         else:
@@ -326,10 +333,20 @@ def unflatten(treedef: TreeDef, leaves: Sequence[Any], derivative: bool = False)
         leaves: one for each number of it.
         derivative: the leaves are derivatives, so that dataclasses are made without their checks.
     """
+    if treedef.is_leaf:
+        return leaves[0]
     return treedef.build(
         lambda shape, at: as_array(leaves[at], shape) if shape else leaves[at.start],
-        (lambda join, items: join.derivative(items)) if derivative else lambda join, items: join(items),
+        _derivative if derivative else _joined,
     )
+
+
+def _joined(join: Join, items: list[Any]) -> Any:
+    return join(items)
+
+
+def _derivative(join: Join, items: list[Any]) -> Any:
+    return join.derivative(items)
 
 
 def as_array(items: Sequence[Any], shape: Shape) -> Any:

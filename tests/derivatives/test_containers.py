@@ -487,6 +487,23 @@ def test_deep_and_mixed_nests_need_no_recursion():
     assert f(slope) == 16.0
 
 
+def test_a_container_that_contains_itself_is_refused():
+    loop = {"a": 1.0}
+    loop["b"] = [loop]
+    with pytest.raises(TypeError, match="argument 0: a dict contains itself"):
+        ag.grad(lambda p: p["a"])(loop)
+    shared, nothing = [1.0], ()
+    assert ag.grad(lambda p: p[0][0] * p[1][0])([shared, shared, nothing, (nothing, [nothing])])[:2] == [[1.0], [1.0]]
+
+
+def test_gradcheck_of_containers():
+    report = ag.gradcheck(lambda p, n: p["w"] ** 2 * n.mean + n.precision, {"w": 2.0, "off": None}, Normal(0.5, 2.0))
+    assert report.checked == 3
+    assert report
+    wrong = ag.primitive("wrong", lambda a: a * a, lambda a: a)
+    assert "d f / d p['w'].slope:" in str(ag.gradcheck(lambda p: wrong(p["w"].slope), {"w": Line(3.0, None)}))
+
+
 def test_dataclasses_are_known_without_their_module():
     program = """
 import sys

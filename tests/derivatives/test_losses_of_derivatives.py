@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.engine import graph
 
 STEP = 1e-5
 
@@ -97,6 +98,28 @@ def test_a_loss_of_a_derivative_keeps_its_dependence_on_the_net(derivative):
     assert numbers == pytest.approx(
         [y.item() if isinstance(y, ag.Value) else y for y in leaves(derivative(net))], rel=1e-12
     )
+
+
+def test_a_tall_jacobian_in_a_graph_takes_a_walk_a_column():
+    """60 residuals of a recurrence in 2 numbers: a row at a time the graph would have 60 times its length."""
+    w = ag.Parameter(0.3)
+
+    def f(v):
+        out = [v[0] * w]
+        for _ in range(59):
+            out.append(ag.sin(out[-1]) * v[1])
+        return out
+
+    x = np.array([0.5, 0.9])
+    found = ag.jacobian(f)(x)
+    assert found.shape == (60, 2)
+    assert len(graph.toposort(*found.ravel())) < 10 * len(graph.toposort(*f([ag.Value(t) for t in x])))
+    params = [w]
+    loss = lambda: ag.sum(leaves(ag.jacobian(f)(x)))  # noqa: E731
+    np.testing.assert_allclose(gradient(loss, params), differences(loss, params), rtol=1e-7)
+    empty = ag.jacobian(lambda v: [w * 1.0, w], create_graph=True)(np.zeros(0))
+    assert empty.shape == (2, 0)
+    assert ag.jacobian(lambda v: [w * 1.0, w])([]) == [[], []]
 
 
 def test_the_loss_of_a_physics_informed_net():
