@@ -635,8 +635,8 @@ MISTAKES = [
         "            start += 1\n        return split",
     ), (
         "a derivative of a network as a number: its dependence on the parameters lost",
-        "                if isinstance(node, Parameter) and not node.frozen:\n",
-        "                if False:\n",
+        "if any(isinstance(x, Parameter) and not x.frozen for x in leaves):",
+        "if False:",
     ), (
         "a vector whose keys stand in another order taken in its own",
         "return [at[path] for path in treedef.paths]",

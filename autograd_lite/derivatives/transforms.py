@@ -168,16 +168,15 @@ class Recording:
         Args:
             nodes: the graph of what f gave.
         """
-        outside: set[Value] = set().union(*_open.leaves)
-        for node in nodes:
-            if outside and node in outside:
+        leaves = [node for node in nodes if node._row is None]
+        if any(isinstance(x, Parameter) and not x.frozen for x in leaves):
+            return True
+        if _open.leaves:
+            outside: set[Value] = set().union(*_open.leaves)
+            if any(node in outside for node in nodes):
                 return True
-            if node._row is None and isinstance(node, Parameter) and not node.frozen:
-                return True
-        if mode.tracer is None:
-            return False
         own = set(self.all_inputs)
-        return any(node._row is None and node not in own and not isinstance(node, Literal) for node in nodes)
+        return mode.tracer is not None and any(x not in own and not isinstance(x, Literal) for x in leaves)
 
     def _new_leaves(self, numbers: Sequence[Any]) -> list[Value]:
         """Values that this transform alone differentiates with respect to; one for an outer Value is 1 times that."""
