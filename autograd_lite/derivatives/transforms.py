@@ -29,7 +29,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from operator import index
-from sys import modules
+from sys import _getframe, modules
 from types import MethodType
 from typing import Any
 
@@ -292,7 +292,11 @@ class Transformed:
 
     def __call__(self, /, *args: Any, **options: Any) -> Any:
         """The answer at these arguments."""
-        return self._rule(self.__wrapped__, args, options, **self._settings)
+        settings = self._settings
+        # SciPy can use numbers alone; given Values it fails far from here, in words of its own
+        if settings["create_graph"] is None and _getframe(1).f_globals.get("__name__", "").startswith("scipy."):
+            settings = {**settings, "create_graph": False}
+        return self._rule(self.__wrapped__, args, options, **settings)
 
     def __get__(self, thing: Any, kind: type | None = None) -> Any:
         return self if thing is None else MethodType(self, thing)  # as functions do: it may stand in a class
@@ -371,8 +375,8 @@ def grad(
         A function of the arguments of f. Its answer has the form of the argument: a float for a float, an array
         of the same shape for an array, a dict for a dict, and so for nested sequences, dicts and dataclasses (None in
         them stays None); for a tuple of arguments a tuple. So grad(grad(f)) is the second derivative, and grad(f)
-        serves as `jac=` of scipy.optimize.minimize. Where f uses a network, SciPy needs create_graph=False, or to be
-        called inside `ag.no_grad()`; a loss that uses the gradient needs neither.
+        serves as `jac=` of scipy.optimize.minimize, which gets floats whatever f uses. Where a function of yours stands
+        between SciPy and the gradient of a network, give create_graph=False, or call SciPy inside `ag.no_grad()`.
 
     Raises:
         TypeError: f gives more than one number, or an argument holds something that is not a number; argnum is not

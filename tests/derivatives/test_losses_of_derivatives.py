@@ -303,8 +303,55 @@ def test_scipy_around_a_net():
         quiet = minimize(lambda v: loss(v).item(), np.ones(2), jac=ag.grad(loss))
     np.testing.assert_array_equal(plain.x, quiet.x)
     np.testing.assert_array_equal(plain.x, both.x)
+    direct = minimize(number, np.ones(2), jac=ag.grad(loss))
+    np.testing.assert_array_equal(plain.x, direct.x)
     with pytest.raises(TypeError, match=r"would drop the gradient of this Value"):  # not a number that lost it
-        minimize(number, np.ones(2), jac=ag.grad(loss))
+        minimize(number, np.ones(2), jac=lambda v: 1.0 * ag.grad(loss)(v))
+
+
+def test_every_solver_of_scipy_gets_floats():
+    """Called by SciPy itself, a derivative of a net is in numbers: of Values each solver failed in its own words."""
+    optimize = pytest.importorskip("scipy.optimize")
+    net = tanh_net()
+
+    def residuals(v):
+        return [net(v) - 0.3, 0.1 * v[0], 0.1 * v[1]]
+
+    def loss(v):
+        return ag.sum([r * r for r in residuals(v)])
+
+    def numbers(f):
+        def quiet(*args):
+            with ag.no_grad():
+                found = leaves(f(*args))
+            found = [y.item() if isinstance(y, ag.Value) else y for y in found]
+            return found[0] if len(found) == 1 else np.array(found)
+
+        return quiet
+
+    x, start = optimize.minimize(numbers(loss), np.ones(2), tol=1e-9).x, np.ones(2)
+    found = [optimize.minimize(numbers(loss), start, jac=ag.grad(loss), method=m) for m in ("CG", "SLSQP", "L-BFGS-B")]
+    for method in ("Newton-CG", "trust-exact", "trust-constr"):
+        found.append(optimize.minimize(numbers(loss), start, jac=ag.grad(loss), hess=ag.hessian(loss), method=method))
+    found.append(optimize.minimize(numbers(loss), start, jac=ag.grad(loss), hessp=ag.hvp(loss), method="Newton-CG"))
+    found.append(optimize.minimize(ag.value_and_grad(loss), start, jac=True))
+    for method in ("trf", "dogbox", "lm"):
+        found.append(optimize.least_squares(numbers(residuals), start, jac=ag.jacobian(residuals), method=method))
+    for result in found:
+        np.testing.assert_allclose(result.x, x, atol=1e-3)
+    square = lambda v: residuals(v)[:2]  # noqa: E731
+    assert optimize.root(numbers(square), start, jac=ag.jacobian(square)).success
+    one = lambda t: net([t, 0.0]) - net([0.3, 0.0])  # noqa: E731
+    assert optimize.newton(numbers(one), 0.5, fprime=ag.grad(one), fprime2=ag.grad(ag.grad(one))) == pytest.approx(0.3)
+
+    def inner(theta):  # a loss of a derivative that is minimized by SciPy: the derivative is not what SciPy asked for
+        for p, number in zip(net.parameters(), theta, strict=True):
+            p.data = number
+        cost = (ag.grad(lambda t: net([t, 0.1]))(0.4) - 1.0) ** 2
+        return cost.item(), ag.gradients(cost, net.parameters())
+
+    theta = [p.item() for p in net.parameters()]
+    assert optimize.minimize(inner, theta, jac=True).fun < 1e-9
 
 
 def test_a_derivative_in_a_compiled_function_is_live():
