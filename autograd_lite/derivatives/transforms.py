@@ -119,7 +119,8 @@ class Recording:
         taken: dict[int, int] = {}  # the position of an argument, and how argnum named it
         for i in argnums:
             if not -len(args) <= i < len(args):
-                raise TypeError(f"{what}: there is no argument {i}; f was called with {len(args)}")
+                by_name = " by position: give what is differentiated so, not by its name" if options else ""
+                raise TypeError(f"{what}: there is no argument {i}; f was called with {len(args)}{by_name}")
             # named twice, as by (0, -2) of two arguments, each would get a share of the gradient and neither the whole
             before = taken.setdefault(i % len(args), i)
             if len(taken) <= len(self.treedefs):

@@ -36,8 +36,8 @@ class Join:
 
     def __call__(self, items: list[Any]) -> Any:
         """The sequence of these items; of a type that is neither tuple nor namedtuple, a list."""
-        if hasattr(self.kind, "_fields"):  # a namedtuple takes its fields one by one
-            return self.kind(*items)
+        if hasattr(self.kind, "_fields"):  # whatever a subclass of a namedtuple has made of its __new__
+            return self.kind._make(items)
         return tuple(items) if self.kind is tuple else items
 
     def derivative(self, items: list[Any]) -> Any:
@@ -93,9 +93,17 @@ class JoinFields(Join):
 
     def __call__(self, items: list[Any]) -> Any:
         """The dataclass by its own `__init__`, so that `__post_init__` computes again what depends on its fields."""
-        if self.kind.__dataclass_params__.init:
-            return self.kind(**dict(zip(self.names or (), items, strict=True)))
-        return self.derivative(items)
+        if not self.kind.__dataclass_params__.init:
+            return self.derivative(items)
+        given = dict(zip(self.names or (), items, strict=True))
+        made = self.kind(**given)
+        for name, item in given.items():
+            if not _same_leaves(getattr(made, name), item):  # degrees made radians would be made radians twice
+                raise TypeError(
+                    f"{self.kind.__name__}: its __post_init__ changes {name!r}, so that it cannot be made again from "
+                    "its fields; differentiate in a plain container, and make the dataclass of it inside f"
+                )
+        return made
 
     def derivative(self, items: list[Any]) -> Any:
         """The dataclass without `__post_init__`: a derivative may be negative where a standard deviation may not."""
@@ -293,8 +301,24 @@ def _opened(x: Any) -> tuple[Join, Sequence[Any]] | None:
         from dataclasses import fields  # loaded: a dataclass can only come from there
 
         names = tuple(field.name for field in fields(x) if field.init)
+        for field in type(x).__dataclass_fields__.values():
+            if field._field_type.name == "_FIELD_INITVAR":
+                raise TypeError(
+                    f"{type(x).__name__}: it has an InitVar, {field.name!r}, so that it cannot be made again from its "
+                    "fields; differentiate in a plain container, and make the dataclass of it inside f"
+                )
         return JoinFields(type(x), len(names), names), [getattr(x, name) for name in names]
     return None
+
+
+def _same_leaves(x: Any, y: Any) -> bool:
+    """Whether x holds the same Values and floats in the same order, in a container of whatever kind."""
+    if x is y:
+        return True
+    (first, _), (second, _) = (flatten([item], "", keep=True) for item in (x, y))
+    return len(first) == len(second) and all(
+        a is b or (type(a) is type(b) is float and repr(a) == repr(b)) for a, b in zip(first, second, strict=True)
+    )
 
 
 def _holds_values(array: Any) -> bool:

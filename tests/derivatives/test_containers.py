@@ -305,6 +305,55 @@ def test_a_dataclass_computes_what_depends_on_its_fields():
     assert (value.deviation, value.precision, tangent.deviation) == (9.0, 1 / 81, 6.0)
 
 
+@dataclasses.dataclass
+class Angle:
+    """Takes degrees, keeps radians."""
+
+    radians: object
+
+    def __post_init__(self):
+        self.radians = self.radians * (math.pi / 180)
+
+
+@dataclasses.dataclass
+class Scaled:
+    size: float
+    scale: dataclasses.InitVar[float] = 2.0
+
+    def __post_init__(self, scale):
+        self.size = self.size * scale
+
+
+@dataclasses.dataclass
+class Vector:
+    """Converts its field to an array, which does not change its numbers."""
+
+    x: object
+    name: object = None
+
+    def __post_init__(self):
+        self.x = np.asarray(self.x)
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [(Angle(90.0), "Angle: its __post_init__ changes 'radians'"), (Scaled(1.0), "Scaled: it has an InitVar, 'scale'")],
+)
+def test_a_dataclass_that_its_fields_do_not_make_is_refused(x, says):
+    """Made again from its fields it would be another one, and the derivative one at another point."""
+    for call in (lambda: ag.grad(lambda p: p.radians)(x), lambda: ag.jvp(lambda t: x, 1.0, 1.0)):
+        with pytest.raises(TypeError, match=says + ".*make the dataclass of it inside f"):
+            call()
+    assert ag.grad(lambda t: ag.sin(Angle(t).radians))(60.0) == pytest.approx(0.5 * math.pi / 180)
+
+
+def test_a_dataclass_may_convert_its_fields():
+    slope = ag.grad(lambda v: ag.dot(v.x, v.x))(Vector([1.0, 2.0]))
+    np.testing.assert_array_equal(slope.x, [2.0, 4.0])
+    value, _ = ag.jvp(lambda t: Vector([t, 1.0]), 2.0, 1.0)
+    assert value.x.tolist() == [2.0, 1.0]
+
+
 def test_a_dict_as_the_result_of_a_jacobian():
     x = np.array([2.0, 3.0])
     found = ag.jacobian(lambda v: {"product": v[0] * v[1], "squares": v * v, "none": None})(x)

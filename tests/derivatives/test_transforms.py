@@ -441,6 +441,7 @@ def test_parameters_closed_over_make_the_answer_values_and_keep_their_grad():
         (lambda: ag.grad(cube, argnum="x"), TypeError, "argnum"),
         (lambda: ag.grad(cube, argnum=True), TypeError, "argnum"),
         (lambda: ag.grad(cube, argnum=1)(2.0), TypeError, "no argument 1"),
+        (lambda: ag.grad(cube)(x=2.0), TypeError, "no argument 0; f was called with 0 by position: give what"),
         (lambda: ag.jvp(cube, (2.0,), ([1.0, 2.0],)), ValueError, "the tangent of argument 0"),
         (lambda: ag.jvp(cube, (2.0,), (1.0, 1.0)), ValueError, "1 primals"),
         (lambda: ag.jvp(weighted, [1.0, 2.0], [1.0]), ValueError, r"\(1,\).*\(2,\)"),
