@@ -644,8 +644,8 @@ MISTAKES = [
     )),
     *_slips("engine/trees.py", "containers transforms", (
         "a dataclass rebuilt without what its __post_init__ computes",
-        "        if self.kind.__dataclass_params__.init:\n",
-        "        if False:\n",
+        "        if not self.kind.__dataclass_params__.init:\n",
+        "        if True:\n",
     )),
     *_slips("derivatives/jacobians.py", "transforms examples_derivatives", (
         "a Jacobian whose entries overwrite each other",
