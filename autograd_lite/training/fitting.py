@@ -13,7 +13,7 @@ from typing import Any
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
 from autograd_lite.engine.checks import describe, did_you_mean, sequence, whole
-from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.modes import changed_mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
 from autograd_lite.nn.module import Module
@@ -230,6 +230,13 @@ def _first_call(model: Any, loss: Any, penalty: Any, *parts: Sequence[tuple[Any,
                     error = loss(prediction, target)
                 except (TypeError, ValueError) as refused:
                     raise type(refused)(f"fit: row {i}, target {target}: {refused}") from None
+                if isinstance(error, float):  # inside no_grad a derivative is one; recorded, it is a Value
+                    with changed_mode(recording=True, watchers=()):
+                        error = loss(model(data[0][0]), target)
                 check_value(error, "the loss")
         if penalty is not None:
-            check_value(penalty(model), "the penalty")
+            error = penalty(model)
+            if isinstance(error, float):
+                with changed_mode(recording=True, watchers=()):
+                    error = penalty(model)
+            check_value(error, "the penalty")

@@ -199,7 +199,7 @@ def validate(
         total = 0.0
         for output, (_, target) in zip(outputs, held_out, strict=True):
             wrapped = [Value(v) for v in output] if isinstance(output, list) else Value(output)
-            total += loss(wrapped, target).item()
+            total += _numbers(loss(wrapped, target))
     targets = [target for _, target in held_out]
     added: dict[str, Any] = {"validation_loss": total / len(held_out)}
     if metrics:
