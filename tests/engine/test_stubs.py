@@ -3,7 +3,6 @@
 import ast
 import importlib
 import inspect
-import json
 import math
 import shutil
 import subprocess
@@ -74,6 +73,3 @@ def test_pyright_passes_the_typed_program_and_knows_the_types():
         [pyright, *python, typed_program.__file__], capture_output=True, text=True, check=False, cwd=root
     )
     assert "0 errors" in done.stdout, done.stdout
-    command = [pyright, *python, "--verifytypes", "autograd_lite", "--ignoreexternal", "--outputjson"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
-    assert json.loads(done.stdout)["typeCompleteness"]["completenessScore"] >= 0.95
