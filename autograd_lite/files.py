@@ -18,6 +18,7 @@ from typing import Any
 
 from autograd_lite.atomic_write import check_regular, path_of, write_whole
 from autograd_lite.engine.checks import describe
+from autograd_lite.engine.rules import Row, newest, row_called
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter
 from autograd_lite.nn.activations import activation_name
@@ -331,12 +332,32 @@ def _network_config(network: Network) -> dict[str, Any]:
 def _payload_of(module: Any) -> dict[str, Any]:
     """The payload of a module: what its constructor takes, and its parameters."""
     name, parameters = type(module).__name__, dict(module.named_parameters())
+    config = CONFIGS[name](module)
+    if primitives := _user_primitives(module):
+        config["primitives"] = primitives
     return {
         "type": name,
-        "config": CONFIGS[name](module),
+        "config": config,
         "parameters": {key: p._f for key, p in parameters.items()},
         "frozen": [key for key, p in parameters.items() if p.frozen],
     }
+
+
+def _user_primitives(module: Module) -> dict[str, str]:
+    """The user-defined primitives that a module calls: their names and the digests of their definitions."""
+    found: dict[str, str] = {}
+    stack: list[Any] = [module]
+    seen: dict[int, Any] = {}  # a module may hold itself
+    while stack:
+        thing = stack.pop()
+        if id(thing) in seen:
+            continue
+        seen[id(thing)] = thing
+        if isinstance(thing, (Module, dict, list, tuple)):
+            stack.extend(_parts(thing).values())
+        elif isinstance(row := getattr(thing, "row", None), Row):
+            found[row.name] = row.digest
+    return dict(sorted(found.items()))
 
 
 CONFIGS: dict[str, Callable[[Any], dict[str, Any]]] = {
@@ -400,7 +421,16 @@ def _first_difference(module: Module, rebuilt: Module) -> str:
         elif isinstance(b, Scope):  # a frame of pictures: nothing of the model
             same = True
         elif callable(b):  # what computes an activation: made anew by each constructor, from the same code
-            same = callable(a) and getattr(a, "__code__", a) == getattr(b, "__code__", b)
+            row = getattr(b, "row", None)  # of a user-defined primitive; all of them share their code
+            same = (
+                a == row.name
+                if row is not None and isinstance(a, str)
+                else (
+                    callable(a)
+                    and getattr(a, "__code__", a) == getattr(b, "__code__", b)
+                    and getattr(a, "row", None) is row
+                )
+            )
         else:
             same = (activation_name(a) if callable(a) else a) == b
         if not same:
@@ -426,8 +456,22 @@ def _rebuilt(payload: Mapping[str, Any]) -> Module:
         raise ValueError(f"{len(parameters)} parameters do not make {name} of {config}")
     if name == "Network" and isinstance(config["activation"], list):
         config["activation"] = dict(config["activation"])
+    primitives = config.pop("primitives", {})
+    if not isinstance(primitives, dict):
+        raise ValueError(f"its primitives are {describe(primitives)}")
+    for primitive, digest in primitives.items():
+        row = row_called(primitive, str(digest))  # refused where it is missing, or defined differently
+        if row is not newest(primitive):
+            config = {key: _with_row(x, row) for key, x in config.items()}
     module: Module = MODULES[name](**config, init=0.0)
     return module
+
+
+def _with_row(activation: Any, row: Row) -> Any:
+    """An activation of a configuration with the function of an earlier definition in place of its name."""
+    if isinstance(activation, dict):
+        return {key: _with_row(x, row) for key, x in activation.items()}
+    return row.function if activation == row.name else activation
 
 
 def _module(payload: dict[str, Any], path: Any) -> Module:
@@ -438,7 +482,10 @@ def _module(payload: dict[str, Any], path: Any) -> Module:
         by_name = dict(module.named_parameters())
         for key in payload["frozen"]:
             by_name[key].frozen = True
-        if json.dumps(_payload_of(module)) != json.dumps(payload):  # additional parts, or numbers of another type
+        found = _payload_of(module)
+        if "primitives" not in payload["config"]:  # a file from before they were written
+            found["config"].pop("primitives", None)
+        if json.dumps(found) != json.dumps(payload):  # additional parts, or numbers of another type
             raise ValueError(f"it does not hold exactly what {module!r} has")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: the file does not describe a module of ours: {error}") from error

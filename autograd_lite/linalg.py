@@ -522,3 +522,8 @@ def _product(a: Rows, b: Rows) -> Rows:
 
 
 __all__ = ["cholesky", "det", "inv", "lstsq", "matrix_power", "norm", "slogdet", "solve"]
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

@@ -24,6 +24,11 @@ __all__ = [
 ]  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)
+
+
 # --- what targets are ---------------------------------------------------------------------------------
 
 
@@ -448,9 +453,9 @@ def l1(parameters: Iterable[Any], coefficient: float = 1.0) -> Any:
 
 
 def _weights(parameters: Any, who: str) -> list[Any]:
-    if isinstance(parameters, Value) or not isinstance(parameters, Iterable):
+    if not isinstance(parameters, Iterable) or getattr(parameters, "ndim", 1) == 0:
         raise TypeError(f"{who}: expected a sequence of Values, such as model.weights(), got {describe(parameters)}")
-    return list(parameters)
+    return [w if isinstance(w, Value) else as_float(w, f"{who}: element {i}") for i, w in enumerate(parameters)]
 
 
 def _coefficient(x: Any, who: str) -> float:

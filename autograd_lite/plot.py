@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["activations", "contours", "decision_boundary", "gradients", "loss_slice", "losses", "update_ratios"]
 
 
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)
+
+
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, which colour-blind readers can tell apart."""
 

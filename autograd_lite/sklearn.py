@@ -42,6 +42,11 @@ except ImportError as error:
 __all__ = ["MLPClassifier", "MLPRegressor", "PerceptronClassifier"]
 
 
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)
+
+
 Array = np.ndarray[Any, Any]
 
 ACTIVATIONS = {"identity": None, "logistic": "sigmoid"}  # scikit-learn's names where ours differ
@@ -402,7 +407,7 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 )
             self.n_iter_ = max(self.n_iter_, len(history))
             units.append(unit)
-        self.units_ = units
+        self.units_: list[Perceptron] = units
         return self
 
     @property

@@ -3,7 +3,7 @@
     python -m tools.make_stubs
 
 The public functions of the table, overloaded (numbers give a number, a Value gives a Value), and the
-methods of Value that are made from it. tests/engine/test_stubs.py holds the file to this.
+operators and methods of Value that are made from it. tests/engine/test_stubs.py holds the file to this.
 """
 
 import argparse
@@ -96,6 +96,14 @@ def method(name: str) -> str:
     return f'    def {name}({parameters}) -> Value:\n        """{row.about}"""\n\n'
 
 
+def operators() -> str:
+    """The operators as methods: Pyright looks for them on the class, and takes no attribute that holds a function."""
+    names = [f"__{prefix}{python}__" for python in functions.OPERATORS.values() for prefix in ("", "r")]
+    lines = [f"    def {name}(self, other: Any, /) -> Value: ...\n" for name in names]
+    unary = sorted(name for name in functions.METHODS if name.startswith("_"))
+    return "".join(lines + [f"    def {name}(self) -> Value: ...\n" for name in unary])
+
+
 def stub() -> str:
     names = sorted([*functions.__all__, "primitive"])
     parts = [HEAD, "\n"]
@@ -107,7 +115,8 @@ def stub() -> str:
             number, value = ("list[float]", "list[Value]") if as_list else ("float", "Value")
             parts.append(REDUCTION.format(name=name, number=number, value=value, about=first_line(name)))
     parts.append(DOT.format(about=first_line("dot"), primitive=first_line("primitive")))
-    parts.append('\nclass _Methods:\n    """The methods of Value that are made from the table."""\n\n')
+    parts.append('\nclass Methods:\n    """The methods of Value that are made from the table."""\n\n')
+    parts.append(operators())
     parts += [method(name) for name in sorted(functions.METHODS) if not name.startswith("_")]
     return "".join(parts).rstrip() + "\n"
 

@@ -625,7 +625,7 @@ MISTAKES = [
         "        if False:\n",
     )),
     # --- derivatives of functions
-    *_slips("derivatives/transforms.py", "transforms examples_derivatives faults_graph", (
+    *_slips("derivatives/transforms.py", "transforms containers losses_of_derivatives", (
         "perturbation confusion: an inner transform differentiates in the outer one's Values",
         "return [x * 1.0 if isinstance(x, Value) else Value(x) for x in numbers]",
         "return [x if isinstance(x, Value) else Value(x) for x in numbers]",
@@ -633,6 +633,19 @@ MISTAKES = [
         "the gradients of two arguments cut at the wrong place",
         "            start += len(some)\n        return split",
         "            start += 1\n        return split",
+    ), (
+        "a derivative of a network as a number: its dependence on the parameters lost",
+        "if any(isinstance(x, Parameter) and not x.frozen for x in leaves):",
+        "if False:",
+    ), (
+        "a vector whose keys stand in another order taken in its own",
+        "return [at[path] for path in treedef.paths]",
+        "return leaves",
+    )),
+    *_slips("engine/trees.py", "containers transforms", (
+        "a dataclass rebuilt without what its __post_init__ computes",
+        "        if not self.kind.__dataclass_params__.init:\n",
+        "        if True:\n",
     )),
     *_slips("derivatives/jacobians.py", "transforms examples_derivatives", (
         "a Jacobian whose entries overwrite each other",

@@ -46,12 +46,12 @@ class _Linear:
         inputs: the places of the inputs, None where nothing depends on one.
     """
 
-    def __init__(self, outputs: Sequence[Any], inputs: Sequence[Value]) -> None:
+    def __init__(self, outputs: Sequence[Any], inputs: Sequence[Value], nodes: Sequence[Value] | None = None) -> None:
         place: dict[Value, int] = {}
         self.edges: list[Sequence[tuple[int, float]]] = []
         self.outputs, self.leaves = outputs, inputs
         wanted = set(inputs)
-        for node in graph.toposort(*(y for y in outputs if isinstance(y, Value))):
+        for node in _below(outputs) if nodes is None else nodes:
             row = node._row
             steps: Sequence[tuple[int, float]] = ()
             if node not in wanted:  # what an input was computed from is beyond it
@@ -149,13 +149,17 @@ def _careful_row(outputs: Sequence[Any], k: int, inputs: Sequence[Value]) -> tup
     return k, range(len(inputs)), [adjoint.get(x, 0.0) for x in inputs]
 
 
-def _rows_of_few(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
+def _below(outputs: Sequence[Any]) -> list[Value]:
+    return graph.toposort(*(y for y in outputs if isinstance(y, Value)))
+
+
+def _rows_of_few(outputs: Sequence[Any], inputs: Sequence[Value], nodes: Sequence[Value] | None) -> Rows:
     """The rows of a Jacobian with few columns, by forward mode; a single row, or one that is not finite, by reverse."""
     live = [k for k, y in enumerate(outputs) if isinstance(y, Value)]
     if len(live) <= 1:
         yield from (_careful_row(outputs, k, inputs) for k in live)
         return
-    nodes = graph.toposort(*(outputs[k] for k in live))
+    nodes = _below(outputs) if nodes is None else nodes
     found: dict[int, list[float]] = {k: [] for k in live}
     # a complex number is two tangents; as arrays of NumPy they would cost four times as much
     for first, *second in (inputs[start : start + 2] for start in range(0, len(inputs), 2)):
@@ -167,20 +171,21 @@ def _rows_of_few(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
         yield (k, range(len(inputs)), row) if isfinite(sum(row)) else _careful_row(outputs, k, inputs)
 
 
-def rows(outputs: Sequence[Any], inputs: Sequence[Value]) -> Rows:
+def rows(outputs: Sequence[Any], inputs: Sequence[Value], nodes: Sequence[Value] | None = None) -> Rows:
     """The rows of d(outputs)/d(inputs), in any order.
 
     Args:
         outputs: Values, and floats where an output is constant.
         inputs: leaves.
+        nodes: the graph of the outputs in topological order, where the caller has it already.
 
     Yields:
         (row, columns, derivatives): two sequences of one length. What is missing is 0.
     """
     if len(inputs) <= FEW:
-        yield from _rows_of_few(outputs, inputs)
+        yield from _rows_of_few(outputs, inputs, nodes)
         return
-    linear = _Linear(outputs, inputs)
+    linear = _Linear(outputs, inputs, nodes)
     left = [k for k, place in enumerate(linear.at) if place is not None]
     size = len(linear.edges)
     forward_cost = _vector_cost(size, len(inputs))
@@ -208,12 +213,12 @@ def _vector_cost(size: int, lanes: int) -> float:
     return VECTOR * size * ceil(lanes / LANES)
 
 
-def dense(outputs: Sequence[Any], inputs: Sequence[Value]) -> Any:
-    """The Jacobian as an array of shape (number of outputs, number of inputs)."""
+def dense(outputs: Sequence[Any], inputs: Sequence[Value], nodes: Sequence[Value] | None = None) -> Any:
+    """The Jacobian as an array of shape (number of outputs, number of inputs). See `rows`."""
     import numpy as np
 
     matrix = np.zeros((len(outputs), len(inputs)))
-    for i, columns, derivatives in rows(outputs, inputs):
+    for i, columns, derivatives in rows(outputs, inputs, nodes):
         if isinstance(columns, range):
             matrix[i] = derivatives
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Literal, overload
 
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
@@ -18,6 +18,16 @@ from autograd_lite.engine.rules import Row
 from autograd_lite.engine.value import Value, as_values, record
 
 
+@overload
+def gradients(y: Value, xs: Value, create_graph: Literal[False] = False) -> float: ...
+@overload
+def gradients(y: Value, xs: Value, create_graph: Literal[True]) -> Value: ...
+@overload
+def gradients(y: Value, xs: Iterable[Value], create_graph: Literal[False] = False) -> list[float]: ...
+@overload
+def gradients(y: Value, xs: Iterable[Value], create_graph: Literal[True]) -> list[Value]: ...
+@overload
+def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any: ...
 def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     """The derivatives of one Value in others, as numbers or as Values; no `.grad` is touched.
 

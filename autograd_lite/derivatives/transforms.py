@@ -17,16 +17,20 @@ How each of them works, with what a new one would use:
         return derivative
 
 Transforms nest to any order and in any mixture. One that is given Values, or whose f reaches the leaves of a transform
-outside, is `nested`: it answers in Values, so that the outer one can differentiate the answer. It differentiates with
-respect to leaves of its own, never the outer ones: otherwise d/dx [x * d/dy (x + y)] at y = x would be 2 and not 1.
+outside or a Parameter, is `nested`: it answers in Values, so that the answer can be differentiated, by the outer
+transform or by `backward`. It differentiates with respect to leaves of its own, never the outer ones: otherwise
+d/dx [x * d/dy (x + y)] at y = x would be 2 and not 1. `create_graph` says it outright, and `no_grad` asks for floats.
 """
 
 from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from operator import index
+from sys import _getframe, modules
+from types import MethodType
 from typing import Any
 
 from autograd_lite.derivatives import jacobians
@@ -35,11 +39,19 @@ from autograd_lite.derivatives.reverse import adjoint_graph
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe, explain_numpy
-from autograd_lite.engine.modes import changed_mode, mode
-from autograd_lite.engine.trees import Shape, TreeDef, as_array, flatten, unflatten
-from autograd_lite.engine.value import Value
+from autograd_lite.engine.modes import changed_mode, mode, notify_read
+from autograd_lite.engine.trees import Shape, TreeDef, as_array, flatten, joined, unflatten
+from autograd_lite.engine.value import Literal, Parameter, Value
 
 Function = Callable[..., Any]
+
+Argnum = int | Sequence[int] | None
+"""The position of an argument (a NumPy integer too), or several in a tuple; None is the first."""
+
+_MISSING: Any = inspect.Parameter.empty
+_POINT_AND_VECTOR = inspect.Signature(
+    [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("x", "v")]
+)
 
 
 def _recording() -> Any:
@@ -71,32 +83,53 @@ def _running(leaves: Sequence[Value]) -> Iterator[None]:
 class Recording:
     """One run of a function on new leaves.
 
+    Args:
+        what: the name of the transform, for messages.
+        f: the function.
+        args, options: what it is called with.
+        argnums: the positions of the arguments to differentiate in.
+        create_graph: answer in Values, or in floats; None to answer as `nested` says.
+        has_aux: f gives a pair, of which the second part is handed on.
+
     Attributes:
         treedefs, inputs: for each differentiated argument its treedef, and its leaves as Values.
         treedef, outputs: the treedef of the result, and its leaves: Values, and floats where no input matters.
-        nested: whether the answer must be in Values, since it is part of a graph outside.
+        nodes: the graph of the result in topological order, if it was needed to decide about `nested`.
     """
 
+    outputs: Any
+    treedef: Any
+
     def __init__(
-        self, what: str, f: Function, args: Sequence[Any], argnums: Sequence[int], options: dict[str, Any] | None = None
+        self,
+        what: str,
+        f: Function,
+        args: Sequence[Any],
+        argnums: Sequence[int],
+        options: dict[str, Any] | None = None,
+        create_graph: bool | None = None,
+        has_aux: bool = False,
     ) -> None:
-        if not callable(f):
-            raise TypeError(f"{what}: f must be a function, got {describe(f)}")
+        _function(what, f)
         self.what = what
         self.treedefs: list[TreeDef] = []
         self.inputs: list[list[Value]] = []
-        self.nested = False
+        # inside no_grad a derivative is a number too; what f computes on the way is recorded all the same
+        self._create_graph = create_graph if create_graph is not None or mode.recording else False
+        self._nested: bool | None = self._create_graph  # None: not decided yet
+        self.nodes: list[Value] | None = None
         given = list(args)
         taken: dict[int, int] = {}  # the position of an argument, and how argnum named it
         for i in argnums:
             if not -len(args) <= i < len(args):
-                raise TypeError(f"{what}: there is no argument {i}; f was called with {len(args)}")
+                by_name = " by position: give what is differentiated so, not by its name" if options else ""
+                raise TypeError(f"{what}: there is no argument {i}; f was called with {len(args)}{by_name}")
             # named twice, as by (0, -2) of two arguments, each would get a share of the gradient and neither the whole
             before = taken.setdefault(i % len(args), i)
             if len(taken) <= len(self.treedefs):
                 also = "twice" if before == i else f"as {before} and as {i}"
                 raise ValueError(f"{what}: argnum names argument {i % len(args)} {also}; name each argument once")
-            leaves, treedef = flatten(args[i], f"{what}: argument {i}")
+            leaves, treedef = flatten(args[i], f"{what}: argument {i}", ARGUMENT)
             inputs = self._new_leaves(leaves)
             self.treedefs.append(treedef)
             self.inputs.append(inputs)
@@ -107,18 +140,59 @@ class Recording:
             except (TypeError, AttributeError) as error:
                 explain_numpy(error)
                 raise
-        self.outputs, self.treedef = flatten(result, f"{what}: the result of f")
-        # f may reach an outer transform's leaves by a closure, though its arguments hold none
-        if _open.leaves and not self.nested:
-            outside = set().union(*_open.leaves)
-            values = [y for y in self.outputs if isinstance(y, Value)]
-            self.nested = any(node in outside for node in graph.toposort(*values))
+        self._aux: Any = None
+        self._aux_leaves: list[Any] = []
+        if has_aux:
+            if not (isinstance(result, tuple) and len(result) == 2):
+                raise TypeError(
+                    f"{what}: with has_aux=True f must give a pair (result, anything else), got {describe(result)}"
+                )
+            result, self._aux = result
+            self._aux_leaves, self._aux_treedef = flatten(
+                self._aux, f"{what}: the second part of the result", keep=True
+            )
+        self.outputs, self.treedef = flatten(result, f"{what}: the result of f", RESULT)
+        if mode.tracer is not None and not self.nested:
+            for y in self._results():  # in floats the trace would keep the numbers of its first call
+                notify_read(y, f"{what} in floats")
+
+    @property
+    def nested(self) -> bool:
+        """Whether the answer must be in Values, since it is part of a graph outside."""
+        if self._nested is None:
+            self.nodes = graph.toposort(*self._results())
+            self._nested = self._reaches_outside(self.nodes)
+        return self._nested
+
+    def _results(self) -> list[Value]:
+        return [y for y in (*self.outputs, *self._aux_leaves) if isinstance(y, Value)]
+
+    def _reaches_outside(self, nodes: Collection[Value]) -> bool:
+        """Whether f used what may be differentiated in, or changed, outside: though its arguments hold no Value.
+
+        These are the leaves of an outer transform (reached by a closure), Parameters that are not frozen, and while a
+        function is compiled any leaf. A plain Value that f closes over is a constant, as one that f makes is.
+
+        Args:
+            nodes: the graph of what f gave.
+        """
+        leaves = [node for node in nodes if node._row is None]
+        if any(isinstance(x, Parameter) and not x.frozen for x in leaves):
+            return True
+        if _open.leaves:
+            outside: set[Value] = set().union(*_open.leaves)
+            if any(node in outside for node in nodes):
+                return True
+        own = set(self.all_inputs)
+        return mode.tracer is not None and any(x not in own and not isinstance(x, Literal) for x in leaves)
 
     def _new_leaves(self, numbers: Sequence[Any]) -> list[Value]:
         """Values that this transform alone differentiates with respect to; one for an outer Value is 1 times that."""
+        if self._create_graph is False:
+            return [Value(x.item() if isinstance(x, Value) else x) for x in numbers]
         if not any(isinstance(x, Value) for x in numbers):
             return [Value(x) for x in numbers]
-        self.nested = True
+        self._nested = True
         with _recording():
             return [x * 1.0 if isinstance(x, Value) else Value(x) for x in numbers]
 
@@ -130,16 +204,25 @@ class Recording:
     @property
     def result(self) -> Any:
         """What f gave: Values inside a graph, numbers outside."""
-        return self.like_output(self.outputs)
+        return unflatten(self.treedef, [self.as_answer(y) for y in self.outputs])
+
+    @property
+    def aux(self) -> Any:
+        """The second part of what f gave, its Values as `result` has them."""
+        if not any(isinstance(x, Value) for x in self._aux_leaves):
+            return self._aux
+        return unflatten(
+            self._aux_treedef, [x if type(x) is not Value else self.as_answer(x) for x in self._aux_leaves]
+        )
 
     def like_output(self, numbers: Sequence[Any]) -> Any:
-        """A number for each output, in the form of what f gave."""
-        return unflatten(self.treedef, [self.as_answer(y) for y in numbers])
+        """A derivative for each output, in the form of what f gave."""
+        return unflatten(self.treedef, [self.as_answer(y) for y in numbers], derivative=True)
 
     def like_input(self, numbers: Sequence[Sequence[Any]]) -> list[Any]:
-        """A number for each input, in the form of the differentiated arguments, argument by argument."""
+        """A derivative for each input, in the form of the differentiated arguments, argument by argument."""
         return [
-            unflatten(treedef, [self.as_answer(x) for x in some])
+            unflatten(treedef, [self.as_answer(x) for x in some], derivative=True)
             for treedef, some in zip(self.treedefs, numbers, strict=True)
         ]
 
@@ -149,9 +232,21 @@ class Recording:
             return x if isinstance(x, Value) else Value(x)
         return x._f if isinstance(x, Value) else x
 
+    def beside(self, numbers: Sequence[Any], nested: bool) -> list[Any]:
+        """Numbers that the answer depends on too, such as a direction: a Value among them makes the answer Values.
+
+        Args:
+            numbers: floats and Values.
+            nested: whether the answer is in Values anyway.
+        """
+        if self._create_graph is False:
+            return [x.item() if isinstance(x, Value) else x for x in numbers]
+        self._nested = nested or any(isinstance(x, Value) for x in numbers)
+        return list(numbers)
+
     def scalar(self) -> Any:
-        """The one number that f gave, by itself or in an array, as np.sum(keepdims=True) gives it."""
-        if not self.treedef.is_leaf and not (self.treedef.is_array and len(self.outputs) == 1):
+        """The one number that f gave, which may stand in an array (`np.sum(x, keepdims=True)`)."""
+        if not (self.treedef.is_leaf or (self.treedef.is_array and len(self.outputs) == 1)):
             raise TypeError(
                 f"{self.what}: f must give one number, got {describe(self.result)}; for the derivative "
                 "of every output use ag.jacobian, or add the outputs up"
@@ -163,12 +258,17 @@ class Recording:
         flat = self.all_inputs
         if not isinstance(y, Value):
             found: list[Any] = [0.0] * len(flat)
-        elif self.nested or as_graph:
-            with _recording():
-                found = adjoint_graph(y, flat, set(flat))
         else:
-            adjoint = adjoints(y)
-            found = [adjoint.get(x, 0.0) for x in flat]
+            adjoint = None
+            if not (as_graph or self._nested):
+                adjoint = adjoints(y)
+                if self._nested is None and not self._aux_leaves:  # its keys are the graph: no walk to decide
+                    self._nested = self._reaches_outside(adjoint)
+            if adjoint is not None and not self.nested:
+                found = [adjoint.get(x, 0.0) for x in flat]
+            else:
+                with _recording():
+                    found = adjoint_graph(y, flat, set(flat))
         split, start = [], 0
         for some in self.inputs:
             split.append(found[start : start + len(some)])
@@ -176,54 +276,119 @@ class Recording:
         return split
 
 
-def _argnums(what: str, argnum: Any) -> tuple[int, ...]:
-    single = isinstance(argnum, int) and not isinstance(argnum, bool)
-    numbers = (argnum,) if single else tuple(argnum) if isinstance(argnum, (tuple, list)) else ()
-    if not numbers or not all(isinstance(i, int) and not isinstance(i, bool) for i in numbers):
+ARGUMENT = "what f needs besides numbers can be another argument, or be captured"
+RESULT = "with has_aux=True f may give (result, anything else)"
+"""What the message about something that is not a number advises."""
+
+
+class Transformed:
+    """The function that a transform makes of f. It can be copied and pickled where f can, and serves as a method.
+
+    Args:
+        rule: what computes the answer: `rule(f, args, options, **settings)`.
+        what: the name of the transform.
+        f: the function, kept as `__wrapped__`.
+        settings: what the transform was called with, checked.
+    """
+
+    def __init__(self, rule: Function, what: str, f: Function, settings: dict[str, Any]) -> None:
+        self.__wrapped__ = _function(what, f)
+        self._rule, self._what, self._settings = rule, what, settings
+        self.__name__ = self.__qualname__ = f"{what}({getattr(f, '__name__', 'f')})"
+        self.__module__ = getattr(f, "__module__", None) or __name__
+        self.__doc__ = f"ag.{what} of {getattr(f, '__name__', 'f')}, as a function of the same arguments."
+
+    def __call__(self, /, *args: Any, **options: Any) -> Any:
+        """The answer at these arguments."""
+        settings = self._settings
+        # SciPy can use numbers alone; given Values it fails far from here, in words of its own
+        if settings["create_graph"] is None and _getframe(1).f_globals.get("__name__", "").startswith("scipy."):
+            settings = {**settings, "create_graph": False}
+        return self._rule(self.__wrapped__, args, options, **settings)
+
+    def __get__(self, thing: Any, kind: type | None = None) -> Any:
+        return self if thing is None else MethodType(self, thing)  # as functions do: it may stand in a class
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+    def __reduce__(self) -> Any:
+        f = self.__wrapped__
+        name = getattr(f, "__qualname__", "")
+        found: Any = modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:  # made by `@ag.grad`: the name of f is its own now, and f can be found by no other
+            return name
+        return Transformed, (self._rule, self._what, f, self._settings)
+
+
+def _function(what: str, f: Any) -> Function:
+    if not callable(f):
+        raise TypeError(f"{what}: f must be a function, got {describe(f)}")
+    return f  # type: ignore[no-any-return]
+
+
+def _settings(what: str, argnum: Any, argnums: Any, create_graph: Any, **flags: Any) -> dict[str, Any]:
+    """The settings of a transform, checked: `argnums` as a tuple of positions, and `single` if it was not one."""
+    if argnum is not None and argnums is not None:
+        raise TypeError(f"{what}: argnums is another name of argnum; give one of them")
+    given = argnum if argnums is None else argnums
+    single = not isinstance(given, (tuple, list, range))
+    numbers = (0,) if given is None else (given,) if single else tuple(given)
+    try:
+        positions = tuple(map(index, numbers))
+    except TypeError:
+        positions = ()
+    if not positions or any(type(i).__name__ in ("bool", "bool_") for i in numbers):  # True would be 1
         raise TypeError(
             f"{what}: argnum must be the position of an argument (0 for the first) or a tuple of positions, "
-            f"got {describe(argnum)}"
+            f"got {describe(given)}"
         )
-    return numbers
-
-
-def _position(what: str, argnum: Any) -> int:
-    if not isinstance(argnum, int) or isinstance(argnum, bool):
-        raise TypeError(
-            f"{what}: argnum must be one position (0 for the first argument), got {describe(argnum)}; for several "
-            "arguments call it once for each, or give f one sequence that holds them"
-        )
-    return argnum
-
-
-def _named(made: Function, what: str, f: Function) -> Function:
-    made.__name__ = f"{what}({getattr(f, '__name__', 'f')})"
-    made.__qualname__ = made.__name__
-    return made
+    if not (create_graph is None or isinstance(create_graph, bool)):
+        raise TypeError(f"{what}: create_graph must be True, False or None, got {describe(create_graph)}")
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):  # `jacobian(f, (1, 2))`, where the second parameter is sparse
+            raise TypeError(f"{what}: {name} must be True or False, got {describe(flag)}; for arguments give argnum=")
+    return {"argnums": positions, "single": single, "create_graph": create_graph, **flags}
 
 
 # --- scalar functions ---------------------------------------------------------------------------------
 
 
-def grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
+def grad(
+    f: Function,
+    argnum: Argnum = None,
+    *,
+    has_aux: bool = False,
+    create_graph: bool | None = None,
+    argnums: Argnum = None,
+) -> Function:
     """The function that computes the gradient of f, by reverse mode.
 
         grad(f)(x)[i] = d f(x) / d x[i]
 
     Args:
         f: a function that gives one number. In place of the argument to differentiate in it receives the
-            same thing with a Value for each number (an array becomes an `ag.array` of the same
-            shape); other arguments reach it as they are.
-        argnum: which argument, or a tuple of several.
+            same thing with a Value for each number (an array becomes an object array of the same
+            shape); other arguments, and keyword arguments, reach it as they are.
+        argnum: which argument (the first if it is not given), or a tuple of several.
+        has_aux: f gives a pair (number, anything else), and the function made gives (gradient, anything else).
+        create_graph: whether to answer in Values, which can be differentiated again; None to answer in Values where
+            the gradient is part of a graph outside: where an argument holds Values, another transform is at work
+            outside, or f uses a Parameter that is not frozen. Inside `ag.no_grad()` the answer is in floats then.
+        argnums: another name of argnum.
 
     Returns:
         A function of the arguments of f. Its answer has the form of the argument: a float for a float, an array
-        of the same shape for an array, nested sequences for nested sequences; for a tuple of arguments a tuple.
-        It is in floats, or in Values where an argument holds Values or another transform is at work outside.
-        So grad(grad(f)) is the second derivative, and grad(f) serves as `jac=` of scipy.optimize.minimize.
+        of the same shape for an array, a dict for a dict, and so for nested sequences, dicts and dataclasses (None in
+        them stays None); for a tuple of arguments a tuple. So grad(grad(f)) is the second derivative, and grad(f)
+        serves as `jac=` of scipy.optimize.minimize, which gets floats whatever f uses. Where a function of yours stands
+        between SciPy and the gradient of a network, give create_graph=False, or call SciPy inside `ag.no_grad()`.
 
     Raises:
-        TypeError: f gives more than one number, or an argument holds something that is not a number.
+        TypeError: f gives more than one number, or an argument holds something that is not a number; argnum is not
+            a position, or argnums is given as well.
         ValueError: argnum names an argument twice.
 
     Example:
@@ -233,16 +398,35 @@ def grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
         12.0
         >>> ag.grad(lambda v: ag.sum(v * v))(np.array([1.0, 2.0]))
         array([2., 4.])
+        >>> ag.grad(lambda p: p["w"] ** 2 + p["b"])({"w": 2.0, "b": 1.0})
+        {'w': 4.0, 'b': 1.0}
+        >>> net = ag.MLP(1, [3, 1], activation="tanh", seed=3)
+        >>> slope = ag.grad(lambda t: net([t]))  # of the network in its input, as in a physics-informed loss
+        >>> (slope(0.5) ** 2).backward()
+        >>> sum(p.grad != 0.0 for p in net.parameters())  # all but the last bias
+        9
+        >>> with ag.no_grad():
+        ...     print(type(slope(0.5)).__name__)
+        float
     """
-    return _gradient("grad", f, argnum, with_value=False)
+    settings = _settings("grad", argnum, argnums, create_graph, has_aux=has_aux)
+    return Transformed(_gradient, "grad", f, {"what": "grad", **settings})
 
 
-def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
+def value_and_grad(
+    f: Function,
+    argnum: Argnum = None,
+    *,
+    has_aux: bool = False,
+    create_graph: bool | None = None,
+    argnums: Argnum = None,
+) -> Function:
     """The function that computes f and its gradient in one run.
 
     Args:
         f: a function that gives one number; see `grad`.
-        argnum: which argument to differentiate in, or a tuple of several.
+        argnum, create_graph, argnums: as in `grad`.
+        has_aux: f gives a pair (number, anything else), and the function made gives ((value, anything else), gradient).
 
     Returns:
         A function of the arguments of f that gives (value, gradient); with `jac=True` scipy.optimize.minimize
@@ -255,23 +439,39 @@ def value_and_grad(f: Function, argnum: int | tuple[int, ...] = 0) -> Function:
         >>> ag.value_and_grad(lambda x, y: x * ag.exp(y))(3.0, 0.0)
         (3.0, 1.0)
     """
-    return _gradient("value_and_grad", f, argnum, with_value=True)
+    settings = _settings("value_and_grad", argnum, argnums, create_graph, has_aux=has_aux)
+    return Transformed(_gradient, "value_and_grad", f, {"what": "value_and_grad", **settings})
 
 
-def _gradient(what: str, f: Function, argnum: Any, with_value: bool) -> Function:
-    argnums = _argnums(what, argnum)
+def _gradient(
+    f: Function,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    what: str,
+    argnums: tuple[int, ...],
+    single: bool,
+    create_graph: bool | None,
+    has_aux: bool,
+) -> Any:
+    run = Recording(what, f, args, argnums, options, create_graph, has_aux)
+    y = run.scalar()
+    found = run.like_input(run.gradient(y))
+    gradient = found[0] if single else tuple(found)
+    if what == "grad":
+        return (gradient, run.aux) if has_aux else gradient
+    value = run.as_answer(y)
+    return ((value, run.aux) if has_aux else value), gradient
 
-    def derivative(*args: Any, **options: Any) -> Any:
-        run = Recording(what, f, args, argnums, options)
-        y = run.scalar()
-        found = run.like_input(run.gradient(y))
-        gradient = found[0] if isinstance(argnum, int) else tuple(found)
-        return (run.as_answer(y), gradient) if with_value else gradient
 
-    return _named(derivative, what, f)
-
-
-def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
+def hessian(
+    f: Function,
+    sparse: bool = False,
+    argnum: Argnum = None,
+    *,
+    has_aux: bool = False,
+    create_graph: bool | None = None,
+    argnums: Argnum = None,
+) -> Function:
     """The function that computes the matrix of second derivatives of f.
 
         hessian(f)(x)[i][j] = d^2 f(x) / d x[i] d x[j]
@@ -282,11 +482,13 @@ def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     Args:
         f: a function that gives one number; see `grad`.
         sparse: give a scipy.sparse.csr_array of shape (n, n) for n numbers; no full matrix is made.
-        argnum: which argument to differentiate in.
+        argnum, create_graph, argnums: as in `grad`.
+        has_aux: f gives a pair (number, anything else), and the function made gives (Hessian, anything else).
 
     Returns:
         A function of the arguments of f. For an array of shape s its answer is an array of shape s + s, for a
-        float a float, for a sequence a sequence of the derivatives of each element of the gradient.
+        float a float, for a container the same container of the derivatives of each element of the gradient; for a
+        tuple of arguments a tuple of tuples, `answer[i][j]` for arguments i and j.
 
     Raises:
         TypeError: as `grad`; or sparse, and the derivatives are part of a graph outside.
@@ -297,45 +499,77 @@ def hessian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
         array([[4., 2.],
                [2., 0.]])
     """
-    position = _position("hessian", argnum)
-
-    def second(*args: Any, **options: Any) -> Any:
-        run = Recording("hessian", f, args, (position,), options)
-        (gradient,) = run.gradient(run.scalar(), as_graph=True)
-        return _matrix(run, gradient, run.treedefs[0], sparse)
-
-    return _named(second, "hessian", f)
+    settings = _settings("hessian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux)
+    return Transformed(_hessian, "hessian", f, settings)
 
 
-def hvp(f: Function, x: Any, v: Any) -> Any:
-    """The product of the Hessian of f at x with a vector, without the Hessian: forward over reverse.
+def _hessian(
+    f: Function,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    argnums: tuple[int, ...],
+    single: bool,
+    create_graph: bool | None,
+    sparse: bool,
+    has_aux: bool,
+) -> Any:
+    run = Recording("hessian", f, args, argnums, options, create_graph, has_aux)
+    gradient = [g for some in run.gradient(run.scalar(), as_graph=True) for g in some]
+    form = run.treedefs[0] if single else joined(run.treedefs)
+    table = _table(run, gradient, sparse)
+    found = table if sparse else _laid_out(form, form, table, not single)
+    return (found, run.aux) if has_aux else found
+
+
+def hvp(f: Function, x: Any = _MISSING, v: Any = _MISSING, *, create_graph: bool | None = None) -> Any:
+    """The product of the Hessian of f with a vector, without the Hessian: forward over reverse.
 
         hvp(f, x, v)[i] = sum over j of d^2 f(x) / d x[i] d x[j] * v[j]
+
+    With f alone it is a transform: `ag.hvp(f)(x, v)` equals `ag.hvp(f, x, v)`.
 
     Args:
         f: a function of one argument that gives one number; see `grad`.
         x: where; a tuple is one argument, not several.
         v: a vector of the form of x.
+        create_graph: as in `grad`; the answer is in Values where v holds Values too.
 
     Returns:
-        The product, in the form of x.
+        The product, in the form of x; without x and v the function of both that computes it. That function hands
+        keyword arguments on to f.
 
     Raises:
-        TypeError: as `grad`; or f takes several arguments.
+        TypeError: as `grad`; or f takes several arguments; or v is missing.
         ValueError: v does not have the form of x.
 
     Example:
         >>> ag.hvp(lambda x: x[0] ** 2 * x[1], [1.0, 2.0], [1.0, 0.0])
         [4.0, 2.0]
+        >>> ag.hvp(lambda x: x[0] ** 2 * x[1])([1.0, 2.0], [1.0, 0.0])
+        [4.0, 2.0]
     """
+    settings = _settings("hvp", None, None, create_graph)
+    product = Transformed(_product, "hvp", f, {"create_graph": settings["create_graph"]})
+    product.__signature__ = _POINT_AND_VECTOR  # type: ignore[attr-defined]
+    if x is _MISSING and v is _MISSING:
+        return product
+    if x is _MISSING or v is _MISSING:
+        raise TypeError("hvp: give both x and v, or neither: ag.hvp(f, x, v) or ag.hvp(f)(x, v)")
+    return product(x, v)
+
+
+def _product(f: Function, args: tuple[Any, ...], options: dict[str, Any], create_graph: bool | None) -> Any:
+    args += tuple(options.pop(name) for name in ("x", "v")[len(args) :] if name in options)
+    if len(args) != 2:
+        raise TypeError(f"hvp: ag.hvp(f) takes a point and a vector, (x, v), got {len(args)} arguments")
+    x, v = args
     if _is_arguments(x) and not _takes(f, 1) and _takes(f, len(x)):
         raise TypeError(
             f"hvp: f must take one argument, and this one takes {len(x)}; give it the one sequence: "
             "ag.hvp(lambda x: f(*x), x, v)"
         )
-    run = Recording("hvp", f, (x,), (0,))
-    vector = _matching("hvp", "v", v, run.treedefs[0])
-    run.nested = run.nested or any(isinstance(d, Value) for d in vector)
+    run = Recording("hvp", f, (x,), (0,), options, create_graph)
+    vector = run.beside(_matching("hvp", "v", v, run.treedefs[0]), run.nested)
     (gradient,) = run.gradient(run.scalar(), as_graph=True)
     return run.like_input([_forward(gradient, run.all_inputs, vector, run.nested)])[0]
 
@@ -343,7 +577,9 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
 # --- functions of any output ---------------------------------------------------------------------------
 
 
-def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
+def jvp(
+    f: Function, primals: Any, tangents: Any, *, has_aux: bool = False, create_graph: bool | None = None
+) -> tuple[Any, ...]:
     """The value of f and its derivative along a direction, by forward mode.
 
         jvp(f, x, v) = f(x), sum over j of d f(x) / d x[j] * v[j]
@@ -352,6 +588,8 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
         f: a function that gives numbers in any form.
         primals: the arguments of f as a tuple; anything but a tuple is the one argument.
         tangents: the direction, in the form of primals.
+        has_aux: f gives a pair (result, anything else), and the answer is (value, tangent, anything else).
+        create_graph: as in `grad`; the answer is in Values where tangents hold Values too.
 
     Returns:
         (value, tangent), both in the form of what f gives.
@@ -370,18 +608,21 @@ def jvp(f: Function, primals: Any, tangents: Any) -> tuple[Any, Any]:
         raise ValueError(
             f"jvp: tangents must hold one entry for each of the {len(args)} primals, got {describe(along)}"
         )
-    run = Recording("jvp", f, args, range(len(args)))
-    vector = [
-        d
-        for i, treedef in enumerate(run.treedefs)
-        for d in _matching("jvp", f"the tangent of argument {i}", along[i], treedef)
-    ]
-    run.nested = run.nested or any(isinstance(d, Value) for d in vector)
-    value = run.result
-    return value, run.like_output(_forward(run.outputs, run.all_inputs, vector, run.nested))
+    settings = _settings("jvp", None, None, create_graph, has_aux=has_aux)
+    run = Recording("jvp", f, args, range(len(args)), None, settings["create_graph"], has_aux)
+    vector = run.beside(
+        [
+            d
+            for i, treedef in enumerate(run.treedefs)
+            for d in _matching("jvp", f"the tangent of argument {i}", along[i], treedef)
+        ],
+        run.nested,
+    )
+    tangent = run.like_output(_forward(run.outputs, run.all_inputs, vector, run.nested))
+    return (run.result, tangent, run.aux) if has_aux else (run.result, tangent)
 
 
-def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+def vjp(f: Function, *primals: Any, has_aux: bool = False, create_graph: bool | None = None) -> tuple[Any, ...]:
     """The value of f, and the function that pulls a weight on each output back to the arguments.
 
         value, pull = vjp(f, x);  pull(u)[j] = sum over i of u[i] * d f(x)[i] / d x[j]
@@ -389,6 +630,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     Args:
         f: a function that gives numbers in any form.
         primals: its arguments.
+        has_aux: f gives a pair (result, anything else), and the answer is (value, pull, anything else).
+        create_graph: as in `grad`; pull answers in Values where the weights hold Values too.
 
     Returns:
         (value, pull). pull takes a weight for each output, in the form of the value, and gives the derivative
@@ -403,21 +646,29 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         >>> value, pull([1.0, 0.0]), pull([0.0, 1.0])
         ([15.0, 8.0], (5.0, 3.0), (1.0, 1.0))
     """
-    run = Recording("vjp", f, primals, range(len(primals)))
-    inside = run.nested
+    settings = _settings("vjp", None, None, create_graph, has_aux=has_aux)
+    run = Recording("vjp", f, primals, range(len(primals)), None, settings["create_graph"], has_aux)
+    value, inside = run.result, run.nested
 
     def pull(weights: Any) -> Any:
-        numbers = _matching("vjp", "the weights", weights, run.treedef)
-        run.nested = inside or any(isinstance(u, Value) for u in numbers)
+        numbers = run.beside(_matching("vjp", "the weights", weights, run.treedef), inside)
         with _recording():
             total = functions.dot(numbers, run.outputs)
         found = run.like_input(run.gradient(total))
         return found[0] if len(found) == 1 else tuple(found)
 
-    return run.result, pull
+    return (value, pull, run.aux) if has_aux else (value, pull)
 
 
-def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
+def jacobian(
+    f: Function,
+    sparse: bool = False,
+    argnum: Argnum = None,
+    *,
+    has_aux: bool = False,
+    create_graph: bool | None = None,
+    argnums: Argnum = None,
+) -> Function:
     """The function that computes the derivative of every output of f in every number of an argument.
 
         jacobian(f)(x)[i][j] = d f(x)[i] / d x[j]
@@ -428,13 +679,16 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
     Args:
         f: a function that gives numbers in any form.
         sparse: give a scipy.sparse.csr_array of shape (m, n) for m outputs and n numbers.
-        argnum: which argument to differentiate in.
+        argnum, create_graph, argnums: as in `grad`.
+        has_aux: f gives a pair (result, anything else), and the function made gives (Jacobian, anything else).
 
     Returns:
         A function of the arguments of f. For an array x its answer is an array of shape (shape of the
         output) + (shape of x), so that it serves as `jac=` of scipy.optimize.least_squares and root; for
         anything else it has the form of the output, with the derivative in the form of x for each number.
-        Where arrays stand in sequences, each pair of arrays has its block: an array of both shapes.
+        Where arrays stand in containers, each pair of arrays has its block: an array of both shapes. For a tuple of
+        arguments it is a tuple, a Jacobian for each: as `curve_fit` needs, `np.column_stack` of it is the matrix. (Only
+        where f gives a dict or another form that is not an array's, that form is outside, and holds the tuples.)
 
     Raises:
         TypeError: f gives, or the argument holds, something that is not a number.
@@ -446,56 +700,98 @@ def jacobian(f: Function, sparse: bool = False, argnum: int = 0) -> Function:
                [1., 1.]])
         >>> ag.jacobian(lambda v: [v[0] * v[1], v[0] + v[1]])([2.0, 3.0])
         [[3.0, 2.0], [1.0, 1.0]]
+        >>> decay = lambda t, a, b: a * np.exp(-b * t)
+        >>> in_a, in_b = ag.jacobian(decay, argnum=(1, 2))(np.array([0.0, 1.0]), 2.0, 0.0)
+        >>> np.column_stack([in_a, in_b])
+        array([[ 1.,  0.],
+               [ 1., -2.]])
     """
-    position = _position("jacobian", argnum)
-
-    def derivatives(*args: Any, **options: Any) -> Any:
-        run = Recording("jacobian", f, args, (position,), options)
-        return _matrix(run, run.outputs, run.treedef, sparse)
-
-    return _named(derivatives, "jacobian", f)
+    settings = _settings("jacobian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux)
+    return Transformed(_jacobian, "jacobian", f, settings)
 
 
-def _matrix(run: Recording, outputs: Sequence[Any], outer: TreeDef, sparse: bool) -> Any:
-    """The Jacobian of outputs, which have the form `outer`, in the one argument of a run."""
-    inputs, inner = run.inputs[0], run.treedefs[0]
+def _jacobian(
+    f: Function,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    argnums: tuple[int, ...],
+    single: bool,
+    create_graph: bool | None,
+    sparse: bool,
+    has_aux: bool,
+) -> Any:
+    run = Recording("jacobian", f, args, argnums, options, create_graph, has_aux)
+    table, outer = _table(run, run.outputs, sparse), run.treedef
     if sparse:
-        if run.nested:
+        found = table
+    elif single:
+        found = _laid_out(outer, run.treedefs[0], table)
+    elif outer.shape is None:
+        found = _laid_out(outer, joined(run.treedefs), table, True)
+    else:  # what is like an array has a matrix for each argument
+        matrices, start = [], 0
+        for treedef, some in zip(run.treedefs, run.inputs, strict=True):
+            columns = slice(start, start + len(some))
+            start += len(some)
+            matrices.append(_laid_out(outer, treedef, _columns(table, columns)))
+        found = tuple(matrices)
+    return (found, run.aux) if has_aux else found
+
+
+def _table(run: Recording, outputs: Sequence[Any], sparse: bool) -> Any:
+    """The derivatives of outputs in all inputs, a row an output: an array, a list of lists of Values, or sparse."""
+    if run.nested:
+        if sparse:
             raise TypeError(
                 f"{run.what}(sparse=True): these derivatives are part of a graph outside, and scipy.sparse "
-                "holds numbers; leave sparse=False, or call it with numbers"
+                "holds numbers; leave sparse=False, or give create_graph=False"
             )
-        return jacobians.sparse(outputs, inputs, run.what)
+        inputs = run.all_inputs
+        if 0 < len(inputs) < len(outputs):  # a graph for each column is shorter than one for each row
+            units = [[float(i == j) for i in range(len(inputs))] for j in range(len(inputs))]
+            columns = [map(run.as_answer, _forward(outputs, inputs, unit, True)) for unit in units]
+            return list(map(list, zip(*columns, strict=True)))
+        return [[run.as_answer(g) for some in run.gradient(y) for g in some] for y in outputs]
+    if sparse:
+        return jacobians.sparse(outputs, run.all_inputs, run.what)
+    return jacobians.dense(outputs, run.all_inputs, run.nodes if outputs is run.outputs and run.aux is None else None)
+
+
+def _columns(table: Any, columns: slice) -> Any:
+    return [row[columns] for row in table] if isinstance(table, list) else table[:, columns]
+
+
+def _laid_out(outer: TreeDef, inner: TreeDef, table: Any, several: bool = False) -> Any:
+    """A table in the form of the outputs and of the argument; `several`: `inner` is that of a tuple of arguments."""
     # rows that line up, in one array: scipy.optimize takes a matrix, whatever sequence f gave
     shape = outer.shape if inner.is_array else None
-    if run.nested:
-        table = [[run.as_answer(g) for g in run.gradient(y)[0]] for y in outputs]
-    else:
-        matrix = jacobians.dense(outputs, inputs)
-        if shape is not None:
-            return matrix.reshape(shape + (inner.shape or ()))
-        table = matrix.tolist()
-    return _blocks(outer if shape is None else TreeDef([shape]), inner, table)
+    if isinstance(table, list):
+        return _blocks(outer if shape is None else TreeDef([shape]), inner, table, several)
+    if shape is not None:
+        return table.reshape(shape + (inner.shape or ()))
+    return _blocks(outer, inner, table.tolist(), several)
 
 
-def _blocks(outer: TreeDef, inner: TreeDef, table: Sequence[Sequence[Any]]) -> Any:
+def _blocks(outer: TreeDef, inner: TreeDef, table: Sequence[Sequence[Any]], several: bool) -> Any:
     """A matrix in the form of the outputs, each number of them the form of the argument.
 
     Where an array of outputs meets an array of the argument their block is one array, of shape (shape of the
-    outputs) + (shape of the argument); where it meets a sequence of numbers, nested lists of that.
+    outputs) + (shape of the argument), as it is where it meets a number of a dict or one argument of several; where it
+    meets a sequence of numbers, nested lists of that.
     """
-    lists = not (inner.is_leaf or inner.has_arrays)
+    lists = not (several or inner.is_leaf or inner.has_arrays or inner.has_names)
 
     def blocks_of(outputs: Shape, rows: slice) -> Any:
         if not outputs:  # one output
-            return unflatten(inner, table[rows.start])
+            return unflatten(inner, table[rows.start], derivative=True)
         if lists:
             return as_array([unflatten(inner, row) for row in table[rows]], outputs).tolist()
         return inner.build(
-            lambda inputs, columns: as_array([g for row in table[rows] for g in row[columns]], outputs + inputs)
+            lambda inputs, columns: as_array([g for row in table[rows] for g in row[columns]], outputs + inputs),
+            lambda join, items: join.derivative(items),
         )
 
-    return outer.build(blocks_of)
+    return outer.build(blocks_of, lambda join, items: join.derivative(items))
 
 
 def _is_arguments(primals: Any) -> bool:
@@ -516,6 +812,10 @@ def _takes(f: Function, count: int) -> bool:
 def _matching(what: str, name: str, x: Any, treedef: TreeDef) -> list[Any]:
     """The leaves of x, which must have this form (an array may stand for a flat sequence, and back)."""
     leaves, given = flatten(x, f"{what}: {name}")
+    if given != treedef and given.has_names:  # a dict may have its keys in another order
+        at = dict(zip(given.paths, leaves, strict=True))
+        if len(at) == len(leaves) and sorted(at) == sorted(treedef.paths):
+            return [at[path] for path in treedef.paths]
     if given != treedef and (given.shape is None or given.shape != treedef.shape):
         raise ValueError(
             f"{what}: {name} has {len(leaves)} numbers in the form {_form(given)}; "
@@ -526,7 +826,7 @@ def _matching(what: str, name: str, x: Any, treedef: TreeDef) -> list[Any]:
 
 def _form(treedef: TreeDef) -> str:
     shape = treedef.shape
-    return "of nested sequences of different lengths" if shape is None else "of one number" if not shape else str(shape)
+    return repr(treedef) if shape is None else "of one number" if not shape else str(shape)
 
 
 def _forward(outputs: Sequence[Any], inputs: Sequence[Value], vector: Sequence[Any], nested: bool) -> list[Any]:

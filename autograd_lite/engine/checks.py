@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from numbers import Rational, Real
 from operator import index
-from sys import modules
+from sys import maxsize, modules
 from typing import Any
 
 
@@ -28,7 +28,69 @@ def whole(n: Any, what: str, low: int = 1) -> int:
         raise TypeError(f"{what} must be a whole number, got {describe(n)}") from None
     if count < low:
         raise ValueError(f"{what} must be at least {low}, got {count}")
+    if low == 1 and count > maxsize:  # a size; seeds may be any whole number
+        raise OverflowError(f"{what} is too large for the memory of any machine, got {describe(n)}")
     return count
+
+
+def flag(x: Any, what: str) -> bool:
+    """True or False, or a refusal of what is neither, such as an array."""
+    try:
+        return bool(x)
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} must be True or False, got {describe(x)}") from None
+
+
+def sequence(x: Any, what: str, of: str) -> list[Any]:
+    """The elements of any iterable but text, or a refusal that says what it was for."""
+    try:
+        if not isinstance(x, (str, bytes)):
+            return list(x)
+    except TypeError:  # also a 0-d array, which has __iter__ and cannot be iterated over
+        if hasattr(x, "__next__"):  # a generator whose own code failed
+            raise
+    raise TypeError(f"{what} must be {of}, got {describe(x)}")
+
+
+ALIASES = {
+    "mse": "mean_squared_error", "sse": "squared_error", "l2loss": "squared_error", "mae": "absolute_error",
+    "l1loss": "absolute_error", "smoothl1": "huber", "bce": "binary_cross_entropy", "logloss": "binary_cross_entropy",
+    "bcewithlogits": "binary_cross_entropy_with_logits", "ce": "cross_entropy", "nll": "cross_entropy",
+    "softmax": "cross_entropy", "svm": "hinge", "maxmargin": "hinge",
+    "rectifier": "relu", "lrelu": "leaky_relu", "swish": "silu", "logistic": "sigmoid", "none": "linear",
+    "gd": "sgd", "momentum": "sgd", "nesterov": "sgd", "gradientdescent": "sgd", "adaptive": "adam",
+    "xavier": "glorot", "kaiming": "he", "gaussian": "normal", "acc": "accuracy",
+}  # fmt: skip
+"""The usual short names, and those of other libraries, in lower case without separators."""
+
+
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: "; did you mean 'relu'?" for "ReLU", or nothing.
+
+    Example:
+        >>> from autograd_lite.engine.checks import did_you_mean
+        >>> did_you_mean("MSE", ["hinge", "mean_squared_error"]), did_you_mean("7", ["hinge"])
+        ("; did you mean 'mean_squared_error'?", '')
+    """
+    if not isinstance(name, str) or len(name) > 100:
+        return ""
+    plain = {_plain(x): x for x in known}
+    wanted = _plain(name)
+    forms = wanted, wanted.removesuffix("loss")
+    found = next((plain[x] for form in forms for x in (form, _plain(ALIASES.get(form, ""))) if x in plain), None)
+    if found is None:
+        found = next((plain[x] for x in plain if wanted and _one_letter_apart(wanted, x)), None)
+    return f"; did you mean {found!r}?" if found else ""
+
+
+def _one_letter_apart(a: str, b: str) -> bool:
+    """Whether one letter too many, too few or wrong makes the one of the other."""
+    first = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return a[first + 1 :] == b[first + 1 :] or a[first + 1 :] == b[first:] or a[first:] == b[first + 1 :]
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def is_array(x: Any) -> bool:
@@ -62,6 +124,8 @@ def to_float(x: Any) -> Any:
             value = float(x)
         except OverflowError:
             value = math.inf
+        except ValueError:  # Decimal("sNaN")
+            raise ValueError(f"{describe(x)} has no float; a NaN is float('nan')") from None
         if math.isinf(value) and (isinstance(x, Rational) or "inf" not in str(x).lower()):
             message = f"this {type(x).__name__} is too large for a float (1.8e308); divide it first"
             raise OverflowError(message)
@@ -83,6 +147,8 @@ def as_float(x: Any, what: str, hint: str = "give an int, a float or a NumPy sca
         value = to_float(x)
     except OverflowError as error:
         raise OverflowError(f"{what}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
     if value is NotImplemented:
         if hasattr(x, "_f"):  # a Value, a class of a later file
             hint = "take its number with .item(), or a leaf without history with .detach()"

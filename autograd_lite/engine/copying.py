@@ -50,7 +50,7 @@ class Saving(threading.local):
         self.nodes: dict[Node, float] = {}
 
 
-saving_now = Saving()
+saving_now: Saving = Saving()
 
 
 def rebuilt(

@@ -8,8 +8,9 @@ from keyword import iskeyword
 from typing import Any
 
 from autograd_lite.engine.checks import as_float, describe
-from autograd_lite.engine.functions import VALUES, make_function, on_values
-from autograd_lite.engine.rules import TABLE, Row, define
+from autograd_lite.engine.functions import VALUES, function_called, make_function
+from autograd_lite.engine.lowering import value_source
+from autograd_lite.engine.rules import TABLE, Row, define, digest_of, newest
 from autograd_lite.engine.value import Value
 
 
@@ -31,6 +32,8 @@ def primitive(
     rectifies: bool = False,
 ) -> Callable[..., Any]:
     """Add a user-defined primitive to the table; it is then drawn, checked, explained and differentiated like ours.
+
+    Under the name of an earlier one it is a new row: functions, rules, graphs and programs made earlier keep theirs.
 
     Args:
         name: an identifier that no primitive of the library has.
@@ -71,10 +74,13 @@ def primitive(
         raise ValueError(f"primitive: name must be an identifier without a leading underscore, got {describe(name)}")
     if symbol is not None and not isinstance(symbol, str):
         raise TypeError(f"primitive: symbol must be a string, got {describe(symbol)}")
+    if name in VALUES and name not in TABLE:
+        raise ValueError(f"primitive: {name!r} is a word of the language of rules already; choose another name")
+    digest = digest_of(forward, partials)
     # Operands have names in either form: parameters of a function, or what a text mentions, in order of occurrence.
     if isinstance(forward, str):
         operands = _free_names(forward, f"primitive {name!r}: forward")
-        forward = on_values(forward, *operands)
+        forward = _function_of(forward, *operands)
     else:
         operands = _positional(forward, "forward")
     if not operands:
@@ -107,26 +113,67 @@ def primitive(
         _checked_partials(name, partials, operands),
         f"The user's primitive {name}.",
         builtin=False,
+        digest=digest,
         **facts,
     )
     return make_function(define(row))
 
 
+# --- rules as text -----------------------------------------------------------------------------------------
+
+ALLOWED = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp, ast.BoolOp, ast.Call, ast.Name, ast.Constant,
+    ast.List, ast.Tuple, ast.Load, ast.operator, ast.unaryop, ast.cmpop, ast.boolop,
+)  # fmt: skip
+"""What a rule may consist of: arithmetic on names and numbers, and calls of functions of the table by their names.
+
+Without attributes, subscripts, lambdas and comprehensions a text reaches nothing else of the process, so that text
+from a file is safe to give to `ag.primitive` (SECURITY.md)."""
+
+
 def _free_names(text: str, what: str) -> tuple[str, ...]:
-    """The operands in a rule: names that the language does not have; ValueError if it is not an expression."""
+    """The names in a rule that are not functions or constants of the language; ValueError if it is not allowed."""
     try:
         nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
-    except SyntaxError as error:
-        raise ValueError(f"{what}: {text!r} is not a valid expression ({error.msg})") from None
+    except (SyntaxError, ValueError) as error:  # ValueError: null characters, lone surrogates
+        raise ValueError(f"{what}: {text!r} is not a valid expression ({getattr(error, 'msg', error)})") from None
+    except (RecursionError, MemoryError):
+        raise ValueError(f"{what}: the text is nested too deeply") from None
     for node in nodes:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not _known(node.func.id):
-            raise ValueError(f"{what}: {text!r} calls {node.func.id!r}, which is not a primitive of the table")
-    found = (node.id for node in nodes if isinstance(node, ast.Name))
+        if not isinstance(node, ALLOWED) or (isinstance(node, ast.Call) and not isinstance(node.func, ast.Name)):
+            raise ValueError(
+                f"{what}: {ast.unparse(node)!r} ({type(node).__name__}) may not stand in a rule, which is arithmetic "
+                "on names, numbers and functions of the table; for more, give a function in place of the text"
+            )
+        if isinstance(node, ast.Constant) and not isinstance(node.value, (int, float)):
+            raise ValueError(f"{what}: {node.value!r} in {text!r} is not a real number")
+        if isinstance(node, ast.Call):
+            assert isinstance(node.func, ast.Name)
+            if not _known(node.func.id):
+                raise ValueError(f"{what}: {text!r} calls {node.func.id!r}, which is not a primitive of the table")
+            if node.keywords:
+                raise ValueError(f"{what}: {text!r} calls {node.func.id!r} with a keyword; give arguments in order")
+    called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    found = (node.id for node in nodes if isinstance(node, ast.Name) and node.id not in called)
     return tuple(dict.fromkeys(name for name in found if not _known(name)))
 
 
 def _known(name: str) -> bool:
-    return name in VALUES or name in TABLE
+    return name in VALUES or newest(name) is not None
+
+
+def _function_of(text: str, *names: str) -> Callable[..., Any]:
+    """A rule as a function of Values and floats; the primitives that it mentions are those of this moment."""
+    try:
+        source = value_source(text.strip())
+    except RecursionError:
+        raise ValueError("primitive: the text of a rule is nested too deeply") from None
+    space = {**VALUES, "__builtins__": {}, "__name__": __name__}
+    space.update({x: function_called(x) for x in source.names - VALUES.keys() - set(names) if newest(x) is not None})
+    return eval(f"lambda {', '.join(names)}: {source.code}", space)  # type: ignore[no-any-return]
+
+
+# --- rules as functions ------------------------------------------------------------------------------------
 
 
 def _positional(rule: Any, what: str) -> tuple[str, ...]:
@@ -136,7 +183,7 @@ def _positional(rule: Any, what: str) -> tuple[str, ...]:
 
     try:
         parameters = inspect.signature(rule).parameters.values()
-    except ValueError:  # a builtin without a signature
+    except (ValueError, TypeError):  # a builtin that does not have one
         raise TypeError(
             f"primitive: {what} has no signature to read its operands from, got {describe(rule)}; "
             "wrap it in a function, such as lambda a: max(a, 0.0)"
@@ -148,18 +195,39 @@ def _positional(rule: Any, what: str) -> tuple[str, ...]:
 
 def _checked_forward(name: str, forward: Callable[..., Any]) -> Callable[..., float]:
     def checked(*numbers: float) -> float:
-        return as_float(forward(*numbers), f"primitive {name!r}: the result of forward")
+        try:
+            found = forward(*numbers)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise _named(error, f"primitive {name!r}: forward at {_shown(numbers)}") from None
+        return as_float(found, f"primitive {name!r}: the result of forward")
 
     return checked
+
+
+def _shown(numbers: tuple[Any, ...]) -> str:
+    return f"({', '.join(repr(x) for x in numbers)})"
+
+
+def _named(error: Exception, where: str) -> Exception:
+    """An error of a user's rule with the place before its message; its traceback shows the line of the rule."""
+    kinds: dict[type, type[Exception]] = {x: x for x in (TypeError, ValueError, OverflowError)}
+    kinds |= {ZeroDivisionError: ValueError, FloatingPointError: ValueError}
+    kind = kinds.get(type(error))  # None: a class of the user's or of another library
+    return error if kind is None else kind(f"{where}: {error}").with_traceback(error.__traceback__)
 
 
 def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Callable[..., tuple[Any, ...]]:
     """The partials as one function of the operands and `out` that returns a tuple of the right length."""
     n = len(operands)
     if isinstance(partials, str):
-        unknown = [
-            x for x in _free_names(f"({partials},)", f"primitive {name!r}: partials") if x not in (*operands, "out")
-        ]
+        taken = [x for x in operands if x == "out" or _known(x)]
+        if taken:
+            raise ValueError(
+                f"primitive {name!r}: an operand may not be called {taken[0]!r} where partials are text, in which that "
+                "is " + ("the result" if taken[0] == "out" else "a word of the language") + "; choose another name"
+            )
+        free = _free_names(f"({partials},)", f"primitive {name!r}: partials")
+        unknown = [x for x in free if x not in (*operands, "out")]
         if unknown:
             raise ValueError(
                 f"primitive {name!r}: partials uses {unknown[0]!r}, which is not an operand ({', '.join(operands)})"
@@ -169,7 +237,7 @@ def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Ca
             raise ValueError(
                 f"primitive {name!r}: partials has {given} derivatives for {n} operands ({', '.join(operands)})"
             )
-        partials = on_values(f"({partials},)" if n > 1 else partials, *operands, "out")
+        partials = _function_of(f"({partials},)" if n > 1 else partials, *operands, "out")
     takes = len(_positional(partials, "partials"))
     if takes not in (n, n + 1):
         raise ValueError(
@@ -177,7 +245,16 @@ def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Ca
         )
 
     def checked(*arguments: Any) -> tuple[Any, ...]:
-        found = partials(*arguments[:takes])
+        try:
+            found = partials(*arguments[:takes])
+        except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            if not any(isinstance(x, Value) for x in arguments):
+                raise _named(error, f"primitive {name!r}: partials at {_shown(arguments[:takes])}") from None
+            raise TypeError(
+                f"primitive {name!r}: its partials failed on Values, which a derivative of its derivative needs "
+                f"({error}); write them with operators and functions of this package (ag.exp for math.exp), and "
+                f"make a function of another library a primitive of its own, with its partials: {name!r} then calls it"
+            ) from None
         found = tuple(found) if isinstance(found, (tuple, list)) else (found,)
         if len(found) != n:
             raise ValueError(f"primitive {name!r}: partials gave {len(found)} derivatives for {n} operands")

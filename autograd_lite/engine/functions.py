@@ -18,7 +18,7 @@ from autograd_lite.engine.checks import as_float, describe, is_array
 from autograd_lite.engine.kernels import CONSTANTS, HELPERS
 from autograd_lite.engine.lowering import FLOATS, float_text, value_source
 from autograd_lite.engine.primitives import LOG_SOFTMAX, SOFTMAX
-from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.engine.rules import TABLE, Row, newest
 from autograd_lite.engine.value import Value, record
 
 # --- code made from rows: a primitive with its rule written out, since this is the hot path -----------
@@ -128,6 +128,8 @@ def make_operator(row: Row, function: str, reflected: bool = False) -> Callable[
 def make_function(row: Row) -> Callable[..., Any]:
     """The public function of a row, on Values and floats in any mixture."""
     names = row.operands
+    if not row.builtin:
+        return _user_function(row)
     if row.variadic:
         return make(SEQUENCE, row, row.name, empty=row.empty is not None)
     if len(names) == 1 and isinstance(row.forward, str):
@@ -145,6 +147,28 @@ def make_function(row: Row) -> Callable[..., Any]:
         operands=", ".join(f"{x} if isinstance({x}, Value) else {c}" for x, c in zip(names, checked, strict=True)),
         numbers=", ".join(checked),
     )
+
+
+def _user_function(row: Row) -> Callable[..., Any]:
+    """The function of a user-defined row: its operands may have any names, so no other name stands in its text."""
+    whats = [f"{row.name}: {x}" for x in row.operands]
+
+    def apply(*given: Any) -> Any:
+        operands = tuple(
+            x if type(x) is float or isinstance(x, Value) else as_float(x, what)
+            for x, what in zip(given, whats, strict=True)
+        )
+        return record(row, operands) if any(type(x) is not float for x in operands) else row.value(*operands)
+
+    inner = "apply"
+    while inner in (row.name, *row.operands):
+        inner += "_"
+    arguments = ", ".join(row.operands)
+    space: dict[str, Any] = {inner: apply, "__name__": __name__, "__builtins__": {}}
+    exec(compile(f"def {row.name}({arguments}): return {inner}({arguments})", f"<primitive {row.name}>", "exec"), space)
+    row.function = _signed(space[row.name], row)
+    row.function.row = row
+    return row.function  # type: ignore[no-any-return]
 
 
 def _signed(function: Callable[..., Any], row: Row) -> Callable[..., Any]:
@@ -232,13 +256,17 @@ elements of an object array, and a few more."""
 
 def __getattr__(name: str) -> Any:
     """Make a function when it is first asked for."""
-    if name not in TABLE:
+    row = newest(name)
+    if row is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    function = globals()[name] = make_function(TABLE[name])
+    if not row.builtin:
+        return row.function  # not kept here: the name may get another row
+    function = globals()[name] = make_function(row)
     return function
 
 
-def _function(name: str) -> Any:
+def function_called(name: str) -> Any:
+    """The public function of a row by its name."""
     return globals().get(name) or __getattr__(name)
 
 
@@ -255,7 +283,7 @@ class _Method:
 
 
 for _name, _primitive in METHODS.items():
-    setattr(Value, _name, _Method(_name, partial(_function, _primitive)))
+    setattr(Value, _name, _Method(_name, partial(function_called, _primitive)))
 
 for _primitive, _python in OPERATORS.items():
     for _reflected, _prefix in ((False, ""), (True, "r")):
@@ -268,7 +296,7 @@ for _primitive, _python in OPERATORS.items():
 
 def operands_of(xs: Iterable[Any], name: str, empty: bool = False) -> tuple[tuple[Any, ...], bool]:
     """(operands, whether one is a Value) of a primitive of one sequence."""
-    if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable):
+    if isinstance(xs, (Value, str, bytes, dict)) or not isinstance(xs, Iterable) or getattr(xs, "ndim", 1) == 0:
         raise TypeError(f"{name}: takes one sequence of Values and numbers, got {describe(xs)}")
     found = tuple(x if type(x) is float or isinstance(x, Value) else _element(x, name, i) for i, x in enumerate(xs))
     if not found and not empty:
@@ -368,7 +396,7 @@ def log_softmax(xs: Iterable[Any]) -> list[Any]:
 def _where(condition: Any, a: Callable[[], Any], b: Callable[[], Any]) -> Any:
     """`where` in a rule: if the condition is a constant, only the side that it takes is made."""
     if isinstance(condition, Value):
-        return _function("where")(condition, a(), b())
+        return function_called("where")(condition, a(), b())
     return b() if condition == 0.0 else a() if condition == condition else math.nan
 
 
@@ -397,7 +425,7 @@ def on_values(text: str, *names: str) -> Callable[..., Any]:
     """The function of these names that evaluates a rule on Values and floats."""
     source = value_source(text)
     for name in source.names & TABLE.keys() - VALUES.keys():
-        VALUES[name] = _function(name)
+        VALUES[name] = function_called(name)
     return eval(f"lambda {', '.join(names)}: {source.code}", VALUES)  # type: ignore[no-any-return]
 
 

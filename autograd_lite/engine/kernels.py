@@ -9,7 +9,8 @@ from typing import Any
 
 from autograd_lite.engine.lowering import FLOATS
 
-inf, nan = math.inf, math.nan
+inf: float = math.inf
+nan: float = math.nan
 
 
 def _quiet(function: Callable[[float], float], poles: dict[float, float] | None = None) -> Callable[[float], float]:

@@ -40,7 +40,7 @@ def lookup(table: Sequence[Any], index: Any) -> Any:
         >>> [x.item() for x in ag.lookup(table, ag.Value(0.0))]
         [1.0, 2.0]
     """
-    if isinstance(table, (str, bytes, dict)) or not hasattr(table, "__len__"):
+    if isinstance(table, (str, bytes, dict)) or not hasattr(table, "__len__") or getattr(table, "ndim", 1) == 0:
         raise TypeError(f"lookup: the table must be a sequence of rows, got {describe(table)}")
     rows = list(table)
     count = len(rows)

@@ -22,7 +22,7 @@ class _Mode(threading.local):
     tracer: Any = None
 
 
-mode = _Mode()
+mode: _Mode = _Mode()
 
 _open: set[object] = set()
 

@@ -26,7 +26,7 @@ class Labels:
         self._places = dict(zip(map(id, order), range(1, len(order) + 1), strict=True))
         names = {id(node): printable(node.name) for node in order if node.name}
         once = Counter(names.values())
-        self.names = {
+        self.names: dict[int, str] = {
             key: name for key, name in names.items() if once[name] == 1 and not _PLACE.fullmatch(name) and name.strip()
         }
 

@@ -10,9 +10,13 @@ stays live (lowering.py). The rows themselves are in primitives.py.
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from types import CodeType
 from typing import Any
+from zlib import adler32, crc32
 
 from autograd_lite.engine import lowering
 from autograd_lite.engine.lowering import FLOATS, float_text, on_floats
@@ -21,7 +25,8 @@ inf = math.inf
 
 
 TABLE: dict[str, Row] = lowering.TABLE
-"""Every primitive by name: primitives.py fills it, `ag.primitive` adds to it."""
+"""Every primitive by key: primitives.py fills it, `ag.primitive` adds to it. The key is the name; where a user's
+primitive is redefined, the name with a number, so that a row, once made, stays what it is."""
 
 
 # --- rows -----------------------------------------------------------------------------------------
@@ -82,7 +87,41 @@ class Row:
         example: for `*xs`: the numbers of the example in the documentation.
         empty: for `*xs`: the result of an empty sequence, None where one is refused.
         builtin: one of ours; a user-defined row may be defined anew.
+        digest: of a user-defined row; pickles and files name it.
+
+    Attributes:
+        key: where it stands in TABLE.
+        function: the public function of a user-defined row.
     """
+
+    name: str
+    symbol: str
+    about: str
+    note: str
+    forward: Rule
+    partials: Rule
+    ulp: tuple[float, float]
+    floor: tuple[float, float]
+    near: Interval
+    branch: bool
+    zero_gradient: bool
+    kinks: bool
+    saturates: bool
+    grows: bool
+    logarithm: bool
+    linear: bool
+    rectifies: bool
+    infix: bool
+    commutes: bool
+    compares: Callable[[float, float], bool] | None
+    role: str
+    defaults: tuple[float, ...]
+    formula: str
+    example: tuple[float, ...]
+    empty: float | None
+    builtin: bool
+    variadic: bool
+    operands: tuple[str, ...]
 
     def __init__(
         self,
@@ -115,7 +154,11 @@ class Row:
         example: tuple[float, ...] = (),
         empty: float | None = None,
         builtin: bool = True,
+        digest: str = "",
     ) -> None:
+        self.key: str = name
+        self.digest: str = digest
+        self.function: Any = None
         self.name, self.symbol, self.about, self.note = name, symbol, about, note
         self.variadic = operands.startswith("*")
         self.operands = tuple(operands.lstrip("*").split())
@@ -134,7 +177,10 @@ class Row:
         return f"{self.name}({arguments}) = {_shown(self.forward)}, partials {_shown(self.partials)}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return row_called, (self.name,)
+        return row_called, (self.name,) if self.builtin else (self.name, self.digest)
+
+    def __deepcopy__(self, memo: Any) -> Row:
+        return self
 
     @cached_property
     def value(self) -> Callable[..., Any]:
@@ -198,21 +244,80 @@ def _shown(rule: Rule) -> str:
     return rule if isinstance(rule, str) else getattr(rule, "__name__", "a function")
 
 
-def row_called(name: str) -> Row:
-    """The row called `name`; KeyError says how to add one."""
-    try:
-        return TABLE[name]
-    except KeyError:
+def newest(name: str) -> Row | None:
+    """The row that a name means now: of a user's primitive that has been redefined the last definition."""
+    return next((row for row in reversed(TABLE.values()) if row.name == name), None)
+
+
+def row_called(name: str, digest: str = "") -> Row:
+    """The row of a pickle or file: that of this name and digest; KeyError says how to define a missing one.
+
+    Raises:
+        ValueError: every definition of this name here differs from the one of the digest.
+    """
+    known = [row for row in reversed(TABLE.values()) if row.name == name]
+    if not known:
         raise KeyError(
-            f"no primitive {name!r} in the table; if it is user-defined, define it with "
+            f"there is no primitive {name!r} in the table; if it is user-defined, define it with "
             f"ag.primitive({name!r}, ...) before loading"
-        ) from None
+        )
+    for row in known:
+        if _agree(row.digest, digest):
+            return row
+    raise ValueError(
+        f"the primitive {name!r} is defined differently here than where this was saved; "
+        f"define it with ag.primitive({name!r}, ...) as it was there before loading"
+    )
+
+
+def _agree(here: str, saved: str) -> bool:
+    """Whether two digests may be of one rule; those of functions compare only within one version of Python."""
+    return not saved or here == saved or here.partition(":")[0] != saved.partition(":")[0]
+
+
+def digest_of(*rules: Any) -> str:
+    """A digest of the rules of a user-defined row: of texts their letters, of functions their code and constants."""
+    texts = [re.sub(r"\s+", "", rule) if isinstance(rule, str) else _code_text(rule) for rule in rules]
+    written = all(isinstance(rule, str) for rule in rules)
+    tag = "text" if written else str(sys.implementation.cache_tag)
+    return f"{tag}:{crc32(repr(texts).encode()):08x}{adler32(repr(texts).encode()):08x}"
+
+
+def _code_text(thing: Any) -> str:
+    """A function, or a constant in one, as text that is the same in every process."""
+    code = thing if isinstance(thing, CodeType) else getattr(thing, "__code__", None)
+    if code is None:
+        simple = thing is None or isinstance(thing, (int, float, str, bytes, bool))
+        return repr(thing) if simple else str(getattr(thing, "__qualname__", type(thing).__qualname__))
+    # a helper that the rule calls counts by its name: following it could mean reading the whole program
+    inner = [_code_text(x) for x in code.co_consts]
+    cells = [_cell(cell) for cell in getattr(thing, "__closure__", None) or ()]
+    return repr((code.co_code.hex(), code.co_names, inner, cells, repr(getattr(thing, "__defaults__", None))))
+
+
+def _cell(cell: Any) -> str:
+    try:
+        held = cell.cell_contents
+    except ValueError:  # not assigned yet
+        return ""
+    return held.__qualname__ if hasattr(held, "__code__") else _code_text(held)
+
+
+RESERVED = ("leaf", "literal")
+"""Names of instructions that are not rows (folding/instructions.py)."""
 
 
 def define(row: Row) -> Row:
-    """Add a user-defined row; one of ours is refused, an earlier user-defined one is replaced."""
-    known = TABLE.get(row.name)
+    """Add a user-defined row; one of ours is refused. An earlier one of its name keeps its place in the table.
+
+    Graphs, functions and programs made earlier mean the earlier row, by itself or by its key.
+    """
+    known = newest(row.name)
     if known is not None and known.builtin:
         raise ValueError(f"primitive: {row.name!r} is a primitive of autograd_lite already; choose another name")
-    TABLE[row.name] = row
+    count = 1
+    while row.key in TABLE or row.key in RESERVED:
+        count += 1
+        row.key = f"{row.name}#{count}"
+    TABLE[row.key] = row
     return row

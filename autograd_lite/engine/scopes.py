@@ -21,6 +21,9 @@ class Scope:
 
     __slots__ = ("name", "parent")
 
+    name: str
+    parent: Scope | None
+
     def __init__(self, name: str, parent: Scope | None = None) -> None:
         self.name, self.parent = name, parent
 

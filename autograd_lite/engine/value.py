@@ -24,12 +24,12 @@ from autograd_lite.engine.rules import Row
 from autograd_lite.engine.scopes import Scope
 
 if TYPE_CHECKING:  # what functions.py adds to Value, as type checkers see it
-    from autograd_lite.engine.signatures import _Methods
+    from autograd_lite.engine.signatures import Methods
 else:
-    _Methods = object
+    Methods = object
 
 
-new = object.__new__
+new: Any = object.__new__
 
 
 def finish_node(node: Value) -> Value:
@@ -74,7 +74,7 @@ class _ArrayUfunc:
 # --- the node ---------------------------------------------------------------------------------------
 
 
-class Value(_Methods):
+class Value(Methods):
     """A number that remembers how it was computed.
 
     A Value made by hand is a leaf. Arithmetic on Values makes new ones, each with its operands and
@@ -84,6 +84,7 @@ class Value(_Methods):
     Args:
         data: any real number; kept as a float.
         name: what pictures and messages call it.
+        label: micrograd's word for name.
 
     Raises:
         TypeError: data is not a real number (a complex, a string, a list, another Value).
@@ -113,12 +114,14 @@ class Value(_Methods):
     _name: str
     _scope: Scope | None
 
-    def __init__(self, data: Any, name: str = "") -> None:
+    def __init__(self, data: Any, name: str = "", *, label: str = "") -> None:
         self._f = data if type(data) is float else as_float(data, type(self).__name__)
         self._grad = 0.0
         self._row = self._a = self._b = None
-        if name != "":
-            self.name = name
+        if type(name) is not str or name or type(label) is not str or label:
+            if isinstance(name, str) and name and label:
+                raise TypeError(f"{type(self).__name__}: label is another word for name; give one of the two")
+            self.name = label if isinstance(name, str) and not name else name
 
     # -- what it is
 
@@ -166,6 +169,25 @@ class Value(_Methods):
         if not isinstance(name, str):
             raise TypeError(f"name: expected a string, got {describe(name)}")
         self._name = name
+
+    # micrograd's names for three of these: its programs and their pictures read them
+
+    @property
+    def label(self) -> str:
+        """The name, in micrograd's words."""
+        return self.name
+
+    @label.setter
+    def label(self, label: str | None) -> None:
+        self.name = label
+
+    @property
+    def _prev(self) -> set[Value]:
+        return set(self.operands)
+
+    @property
+    def _op(self) -> str:
+        return "" if self._row is None else self._row.symbol
 
     @property
     def scope(self) -> Scope | None:
@@ -316,30 +338,13 @@ class Value(_Methods):
 
     # -- NumPy: see arrays.py
 
-    __array_ufunc__ = _ArrayUfunc()
+    __array_ufunc__: Any = _ArrayUfunc()
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         return checks.load_arrays().apply_function(function, args, options)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return checks.load_arrays().of_value(self, dtype)
-
-    # -- operators: functions.py makes them from the table; named here for readers and type checkers
-
-    __add__: Callable[[Value, Any], Value]
-    __radd__: Callable[[Value, Any], Value]
-    __sub__: Callable[[Value, Any], Value]
-    __rsub__: Callable[[Value, Any], Value]
-    __mul__: Callable[[Value, Any], Value]
-    __rmul__: Callable[[Value, Any], Value]
-    __truediv__: Callable[[Value, Any], Value]
-    __rtruediv__: Callable[[Value, Any], Value]
-    __pow__: Callable[[Value, Any], Value]
-    __rpow__: Callable[[Value, Any], Value]
-    __neg__: Callable[[Value], Value]
-    __abs__: Callable[[Value], Value]
-    __floor__: Callable[[Value], Value]
-    __ceil__: Callable[[Value], Value]
 
 
 def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value) -> bool:
@@ -374,9 +379,9 @@ class Parameter(Value):
 
     __slots__ = ("frozen",)
 
-    def __init__(self, data: Any, name: str = "") -> None:
-        super().__init__(data, name)
-        self.frozen = False
+    def __init__(self, data: Any, name: str = "", *, label: str = "") -> None:
+        super().__init__(data, name, label=label)
+        self.frozen: bool = False
 
     def _attributes(self) -> Any:
         return super()._attributes(), {"frozen": self.frozen}
@@ -390,7 +395,7 @@ class Literal(Value):
 
 def as_values(xs: Any, who: str, name: str, wanted: str) -> list[Value]:
     """A sequence of Values as a list; TypeError says what `who` wanted, or which element of `name` is not one."""
-    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)):
+    if not isinstance(xs, Iterable) or isinstance(xs, (str, bytes)) or getattr(xs, "ndim", 1) == 0:
         raise TypeError(f"{who}: {wanted}, got {describe(xs)}")
     found = list(xs)
     for i, x in enumerate(found):

@@ -46,10 +46,10 @@ def build(scan: Scan, batched: bool = False) -> Built:
         scan: the graph.
         batched: whether the inputs have a batch axis.
     """
-    if scan.redefined is not None:
+    if scan.foreign is not None:
         raise RuntimeError(
-            f"fold: the primitive {scan.redefined.name!r} has been defined anew since the graph was made; "
-            "compute it again, with the new one"
+            f"fold: {scan.foreign.symbol!r} is not a primitive of the table, but a node that was made by hand; "
+            "define it with ag.primitive"
         )
     return emit(scan, *grouped(scan), batched)
 
@@ -147,7 +147,7 @@ class _Emitter:
         arguments: list[Any] = [self.builder.pick(self.refs[self.of[c[0]]], self.lane[c]) for c in columns]
         if isinstance(row, str):  # a power with its exponent
             return self.builder.op("pow", len(columns[0]), (*arguments, what[1]))
-        return self.builder.op(row.name, len(columns[0]), tuple(arguments))
+        return self.builder.op(row.key, len(columns[0]), tuple(arguments))
 
     def _of_sequence(self, row: Row, mine: Array) -> Ref:
         """A class of a primitive of one sequence: its elements, from one class or several, side by side."""

@@ -275,12 +275,12 @@ class Builder:
             found = out.ref
         elif row.name in REDUCTIONS:
             reduced = Reduce(len(counts), self.batched(elements), row, elements, counts)
-            return self.add(reduced, (row.name, counts.tobytes(), self._token(elements)))
+            return self.add(reduced, (row.key, counts.tobytes(), self._token(elements)))
         else:
             assert isinstance(row.forward, str)
             found = on_lanes(row.forward, row.operands)(Elements(self, elements, counts)).ref
         composite = Composite(len(counts), self.batched(elements), row, elements, counts, found)
-        return self.add(composite, ("composite", row.name, self._token(found), self._token(elements), counts.tobytes()))
+        return self.add(composite, ("composite", row.key, self._token(found), self._token(elements), counts.tobytes()))
 
 
 # --- the language of rows on lanes ---------------------------------------------------------------------

@@ -389,7 +389,9 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
     """
     dtype = checked_dtype(dtype, "fold")
     single = isinstance(value, Value)
-    if not single and (isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable)):
+    if not single and (
+        isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
+    ):
         raise TypeError(f"fold: expected a Value or a sequence of Values, got {describe(value)}")
     roots = [value] if single else list(value)
     for k, root in enumerate(roots):

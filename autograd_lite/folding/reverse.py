@@ -129,7 +129,7 @@ def _partial(builder: Builder, out: Ref, instruction: Map, slot: int) -> Any:
     """One local derivative: a number, or lanes."""
     row = instruction.row
     if not isinstance(row.partials, str):  # a user-defined function, evaluated lane by lane
-        return builder.op(row.name, instruction.size, (*instruction.args, out), slot)
+        return builder.op(row.key, instruction.size, (*instruction.args, out), slot)
     rule = rule_of(row, slot)
     if isinstance(rule, float):
         return rule
@@ -138,7 +138,7 @@ def _partial(builder: Builder, out: Ref, instruction: Map, slot: int) -> Any:
         return names[rule]
     exponent = instruction.args[-1]
     if row.name != "pow" or not isinstance(exponent, float) or not exponent.is_integer():
-        return builder.op(row.name, instruction.size, (*instruction.args, out), slot)
+        return builder.op(row.key, instruction.size, (*instruction.args, out), slot)
     # A whole power: its derivative is a number times lanes, and the number can go along with a product.
     size = instruction.size
     lanes = [Lanes(builder, x, size) if isinstance(x, Ref) else x for x in names.values()]

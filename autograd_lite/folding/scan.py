@@ -216,10 +216,10 @@ class Scan:
         return np.fromiter(flat, float, len(self.flat))
 
     @property
-    def redefined(self) -> Row | None:
-        """A user-defined primitive of the graph whose name stands for another one by now; None if there is none."""
+    def foreign(self) -> Row | None:
+        """A row of the graph that is not in the table, of a node that was made by hand; None if there is none."""
         rows = (what for what in self.what if isinstance(what, Row))
-        return next((row for row in rows if not row.builtin and TABLE.get(row.name) is not row), None)
+        return next((row for row in rows if not row.builtin and TABLE.get(row.key) is not row), None)
 
     @cached_property
     def structure(self) -> str:

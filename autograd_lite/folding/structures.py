@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
 from autograd_lite.folding.backends import Leaves, Runner, backend
 from autograd_lite.folding.build import build
-from autograd_lite.folding.instructions import Builder, Composite, Map, Reduce, Ref
+from autograd_lite.folding.instructions import Builder, Ref
 from autograd_lite.folding.plan import Plan, plan
 from autograd_lite.folding.pool import Pool
 from autograd_lite.folding.rebinding import Binding, Pattern
@@ -31,9 +30,6 @@ class Folded:
         self._start()
 
     def _start(self) -> None:
-        rows = {x.row for x in self.builder.instructions if isinstance(x, (Map, Reduce, Composite))}
-        self.own = {row for row in rows if not row.builtin}
-        """The user-defined primitives among its instructions."""
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
         self.pool = Pool()
@@ -52,7 +48,6 @@ class Folded:
         known = self.plans.get(key)
         if known is not None:
             return known
-        self._refuse_redefined()
         with self.lock:
             if key not in self.plans:
                 outputs = list(self.roots)
@@ -62,15 +57,6 @@ class Folded:
                 made.doubt_nan = not safe and (made.doubt_nan or wanted is not None)
                 self.plans[key] = made
             return self.plans[key]
-
-    def _refuse_redefined(self) -> None:
-        """Derivatives look their primitives up by name: what is made from them must not mix two definitions."""
-        for row in self.own:
-            if TABLE[row.name] is not row:
-                raise RuntimeError(
-                    f"program: the primitive {row.name!r} has been defined anew since the program was made; "
-                    "make it again with ag.fold or ag.compile, from a function or a graph of the new one"
-                )
 
     def _gradient(self, wanted: int, safe: bool) -> list[Ref]:
         builder, root = self.builder, self.roots[0]
@@ -90,7 +76,6 @@ class Folded:
 
         def run(safe: bool) -> tuple[list[Array], bool]:
             def make() -> Runner:
-                self._refuse_redefined()
                 return backend().prepare(self.plan(wanted, safe), dtype)
 
             return self.pool.run((wanted, rows, dtype, safe), make, leaves, rows, means)

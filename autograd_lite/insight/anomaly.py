@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.functions import VALUES
 from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import changed_mode, mode
@@ -57,6 +58,8 @@ def source_of(node: Value) -> Source | None:
         >>> ag.source_of(y).text
         'y = ag.sqrt(ag.Value(4.0))'
     """
+    if not isinstance(node, Value):
+        raise TypeError(f"source_of: expected a Value, got {describe(node)}")
     found = _sources.get(node)
     return None if found is None else Source(*found, linecache.getline(*found).strip())
 

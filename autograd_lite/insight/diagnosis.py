@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.value import Value
 from autograd_lite.insight import faults
 from autograd_lite.insight.anomaly import Source, source_of
@@ -72,6 +72,10 @@ class Diagnosis:
         unexamined: parameters whose gradients were not looked into, as some value is not finite: what is wrong
             with them, if anything, shows once that is mended.
     """
+
+    findings: tuple[Finding, ...]
+    watched: int
+    unexamined: tuple[Value, ...]
 
     def __init__(self, findings: list[Finding], watched: int, unexamined: tuple[Value, ...] = ()) -> None:
         self.findings, self.watched, self.unexamined = tuple(findings), watched, unexamined
@@ -135,6 +139,7 @@ def diagnose(loss: Value, parameters: Any = None, *, small: float = 1e-6, large:
     """
     if not isinstance(loss, Value):
         raise TypeError(f"diagnose: loss must be a Value, got {describe(loss)}")
+    small, large = _bound(small, "small"), _bound(large, "large")
     facts = Facts(loss, parameters, small, large)
     findings: list[Finding] = []
     unexamined: list[Value] = []
@@ -154,6 +159,13 @@ def diagnose(loss: Value, parameters: Any = None, *, small: float = 1e-6, large:
         )
         findings += [_finding(facts, *found) for found in faults.symmetric(facts)]
     return Diagnosis(findings, len(facts.watched), tuple(unexamined))
+
+
+def _bound(x: Any, name: str) -> float:
+    value = as_float(x, f"diagnose: {name}")
+    if not value > 0.0:
+        raise ValueError(f"diagnose: {name} must be above 0, got {value:g}")
+    return value
 
 
 def _of_each(facts: Facts, parameters: Sequence[Value], asked: Iterable[Fault]) -> Iterator[Finding]:

@@ -66,25 +66,30 @@ class Explanation:
             shown) gives the gradient of the backward pass.
     """
 
+    loss: Value
+    w: Value
+    count: int
+    paths: list[Path]
+
     def __init__(self, loss: Value, w: Value, top: int) -> None:
         order = graph.toposort(loss)
         self.loss, self.w = loss, w
-        self.gradient = adjoints(loss).get(w, 0.0)
+        self.gradient: float = adjoints(loss).get(w, 0.0)
         self.count, self.paths = _largest(order, loss, w, top)
         values = [path.value for path in self.paths]
         complete = self.count == len(self.paths)
-        self.rest = 0.0 if complete else self.gradient - _total(values)
+        self.rest: float = 0.0 if complete else self.gradient - _total(values)
         other = _total(values) if complete else tangents([loss], {w: 1.0}).get(loss, 0.0)
         close = 1e-9 * max([abs(self.gradient), *map(abs, values)])
-        self.agrees = abs(other - self.gradient) <= close or (not isfinite(other) and not isfinite(self.gradient))
+        self.agrees: bool = abs(other - self.gradient) <= close or (not isfinite(other) and not isfinite(self.gradient))
         self._labels = Labels(order) if w in set(order) else Labels([*order, w])
         through: dict[tuple[Value, int], list[float]] = {}
         for path in self.paths:
             for node, slot, _ in path.steps:
                 through.setdefault((node, slot), []).append(path.value)
-        self.in_shares = self.gradient != 0.0 and isfinite(self.gradient)
+        self.in_shares: bool = self.gradient != 0.0 and isfinite(self.gradient)
         whole = self.gradient if self.in_shares else 1.0
-        self.edges = {edge: _total(parts) / whole for edge, parts in through.items()}
+        self.edges: dict[tuple[Value, int], float] = {edge: _total(parts) / whole for edge, parts in through.items()}
 
     def __str__(self) -> str:
         loss, w = self._labels[self.loss], self._labels[self.w]

@@ -78,11 +78,15 @@ class Facts:
         small, large: sizes of a gradient from which it counts as vanishing or exploding.
     """
 
+    loss: Value
+    small: float
+    large: float
+
     def __init__(self, loss: Value, parameters: Any, small: float, large: float) -> None:
         self.loss, self.small, self.large = loss, small, large
-        self.order = graph.toposort(loss)
-        self.given = parameters is not None
-        self.watched = dict.fromkeys(_watched(self.order, parameters))
+        self.order: list[Value] = graph.toposort(loss)
+        self.given: bool = parameters is not None
+        self.watched: dict[Value, None] = dict.fromkeys(_watched(self.order, parameters))
         with changed_mode(on_adjoint=None):  # what is not finite is looked for here, not raised
             self.adjoint: dict[Value, float] = adjoints(loss)
         self._labels = Labels(self.order)

@@ -12,3 +12,8 @@ from autograd_lite.nn.perceptron import Perceptron
 from autograd_lite.nn.trace import Trace
 
 __all__ = ["MLP", "Layer", "Module", "Network", "Neuron", "Perceptron", "Trace", "glorot", "he", "normal", "uniform"]
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from autograd_lite.engine import functions
-from autograd_lite.engine.checks import describe
-from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.checks import describe, did_you_mean
+from autograd_lite.engine.rules import TABLE, Row
 
 
 def activation_function(activation: Any, what: str = "activation") -> Callable[[Any], Any] | None:
@@ -21,27 +21,27 @@ def activation_function(activation: Any, what: str = "activation") -> Callable[[
     if activation in ("linear", "identity"):
         return None
     if activation in activation_names():
-        if TABLE[activation].builtin:
-            return getattr(functions, activation)  # type: ignore[no-any-return]
-        return functions.make_function(TABLE[activation])  # user-defined: the row may have been redefined since
+        return functions.function_called(activation)  # type: ignore[no-any-return]
+    hint = did_you_mean(activation, [*activation_names(), "linear"])
     raise ValueError(
         f"{what}: unknown activation {activation!r}; known are {', '.join(activation_names())}, None, 'linear' "
-        "or 'identity' for none, or any function of one Value"
+        f"or 'identity' for none, or any function of one Value{hint}"
     )
 
 
 def activation_names() -> list[str]:
     """The names that may stand for an activation: the primitives of one operand, built-in and user-defined."""
     rows = (row for row in TABLE.values() if row.name[0] != "_" and not row.variadic)
-    return [row.name for row in rows if len(row.operands) - len(row.defaults) == 1]
+    return list(dict.fromkeys(row.name for row in rows if len(row.operands) - len(row.defaults) == 1))
 
 
 def activation_name(g: Any) -> str | None:
     """The name under which a file can find an activation again; TypeError for a user-defined function."""
     if g is None or isinstance(g, str):
         return g
-    name = getattr(g, "__name__", "")
-    if name in activation_names() and getattr(functions, name) is g:
+    name: str = getattr(g, "__name__", "")
+    row = getattr(g, "row", None)  # of a user-defined primitive, whose name may mean a later definition by now
+    if name in activation_names() and (isinstance(row, Row) or functions.function_called(name) is g):
         return name
     raise TypeError(
         f"save: the activation {describe(g)} is a user-defined function, and a file holds no code; define it with "

@@ -8,8 +8,8 @@ from math import sqrt
 from operator import index
 from typing import Any
 
-from autograd_lite.engine.checks import as_float, describe
-from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.checks import as_float, describe, did_you_mean
+from autograd_lite.engine.rules import newest
 
 Initializer = Callable[[int, int, Any], float]
 """(inputs, outputs, random generator) -> one weight."""
@@ -31,7 +31,8 @@ def uniform(epsilon: float = 0.1) -> Initializer:
 
     Source: the training procedure NEURALNETTRAIN of the backpropagation slides, RAND(-epsilon, epsilon).
     """
-    return lambda n_in, n_out, rng: rng.uniform(-epsilon, epsilon)
+    width = as_float(epsilon, "uniform: epsilon")
+    return lambda n_in, n_out, rng: rng.uniform(-width, width)
 
 
 def normal(std: float = 0.1) -> Initializer:
@@ -47,7 +48,8 @@ def normal(std: float = 0.1) -> Initializer:
         >>> ag.Neuron(3, init=ag.nn.normal(0.01), seed=0).n_in
         3
     """
-    return lambda n_in, n_out, rng: rng.gauss(0.0, std)
+    deviation = as_float(std, "normal: std")
+    return lambda n_in, n_out, rng: rng.gauss(0.0, deviation)
 
 
 def glorot() -> Initializer:
@@ -86,11 +88,12 @@ INITIALIZERS: dict[str, Callable[..., Initializer]] = {"uniform": uniform, "norm
 def initializer(init: Any, activation: Any) -> Initializer:
     """The initializer of a name, a number or a function; None: He's for the relu family, Glorot's for the rest."""
     if init is None:
-        row = TABLE.get(activation) if isinstance(activation, str) else None
+        row = newest(activation) if isinstance(activation, str) else None
         return he() if row is not None and row.rectifies else glorot()
     if isinstance(init, str):
         if init not in INITIALIZERS:
-            raise ValueError(f"init: unknown initializer {init!r}; known are {', '.join(INITIALIZERS)}")
+            hint = did_you_mean(init, INITIALIZERS)
+            raise ValueError(f"init: unknown initializer {init!r}; known are {', '.join(INITIALIZERS)}{hint}")
         return INITIALIZERS[init]()
     if callable(init):
         return init  # type: ignore[no-any-return]

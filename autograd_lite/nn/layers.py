@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.data import as_rows
-from autograd_lite.engine.checks import as_float, describe, whole
+from autograd_lite.engine.checks import as_float, describe, sequence, whole
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope, set_scope
@@ -49,8 +49,8 @@ class Neuron(Module):
         self.activation = None if nonlin is False else activation
         self._activate = activation_function(self.activation)
         draw, rng = initializer(init, self.activation), generator(seed)
-        self.w = [Parameter(draw(self.n_in, n_out, rng)) for _ in range(self.n_in)]
-        self.b = Parameter(0.0)
+        self.w: list[Parameter] = [Parameter(draw(self.n_in, n_out, rng)) for _ in range(self.n_in)]
+        self.b: Parameter = Parameter(0.0)
         self._place("", None)
 
     def _place(self, prefix: str, parent: Scope | None, name: str = "neuron") -> None:
@@ -112,7 +112,7 @@ class Layer(Module):
         self.n_in, self.n_out = whole(n_in, "Layer: n_in"), whole(n_out, "Layer: n_out")
         self.activation = None if nonlin is False else activation
         rng = generator(seed)
-        self.neurons = [
+        self.neurons: list[Neuron] = [
             Neuron(self.n_in, self.activation, init=init, seed=rng, n_out=self.n_out) for _ in range(self.n_out)
         ]
         self._place("", None)
@@ -165,8 +165,7 @@ class MLP(Module):
         self, n_in: int, n_outs: Sequence[int], activation: Any = "relu", output_activation: Any = None, *,
         init: Any = None, seed: Any = None,
     ) -> None:  # fmt: skip
-        if isinstance(n_outs, (str, bytes)) or not isinstance(n_outs, Iterable):
-            raise TypeError(f"MLP: n_outs must be a list of layer sizes such as [16, 16, 1], got {describe(n_outs)}")
+        n_outs = sequence(n_outs, "MLP: n_outs", "a list of layer sizes such as [16, 16, 1]")
         sizes = [whole(n_in, "MLP: n_in"), *(whole(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
         if len(sizes) == 1:
             raise ValueError("MLP: n_outs is empty; it needs the size of the output layer at least, as in [1]")
@@ -175,7 +174,7 @@ class MLP(Module):
         rng = generator(seed)
         last = len(sizes) - 2
         self.activation, self.output_activation = activation, output_activation
-        self.layers = [
+        self.layers: list[Layer] = [
             Layer(sizes[i], sizes[i + 1], output_activation if i == last else activation, init=init, seed=rng)
             for i in range(last + 1)
         ]
@@ -227,14 +226,29 @@ class MLP(Module):
 
 def as_example(x: Any, n_in: int, who: str) -> tuple[tuple[Any, ...], list[float]]:
     """One example as operands and as numbers; its length must be n_in."""
-    if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable):
+    if isinstance(x, (str, bytes, Value)) or not isinstance(x, Iterable) or getattr(x, "shape", None) == ():
         raise TypeError(f"{who}: expected one example, a sequence of {n_in} numbers or Values, got {describe(x)}")
+    if len(getattr(x, "shape", ())) > 1:
+        raise _refused_matrix(f"{type(x).__name__} of shape {tuple(x.shape)}", n_in, who)  # type: ignore[attr-defined]
     xs: tuple[Any, ...] = tuple(
-        v if type(v) is float or isinstance(v, Value) else as_float(v, f"{who}: input {i}") for i, v in enumerate(x)
+        v if type(v) is float or isinstance(v, Value) else _input(v, i, n_in, who) for i, v in enumerate(x)
     )
     if len(xs) != n_in:
         raise ValueError(f"{who}: expected {n_in} inputs, got {len(xs)}")
     return xs, [v if type(v) is float else v._f for v in xs]
+
+
+def _input(v: Any, i: int, n_in: int, who: str) -> float:
+    if isinstance(v, (list, tuple)) or getattr(v, "ndim", 0) != 0:
+        raise _refused_matrix("sequence of sequences", n_in, who)
+    return as_float(v, f"{who}: input {i}")
+
+
+def _refused_matrix(what: str, n_in: int, who: str) -> TypeError:
+    return TypeError(
+        f"{who}: expected one example, a sequence of {n_in} numbers or Values, got a {what}; for many examples call "
+        "the model for each row, [model(x) for x in X], or model.predict(X) for the numbers without a graph"
+    )
 
 
 def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:

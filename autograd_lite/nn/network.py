@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, flag, sequence
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
@@ -44,11 +44,14 @@ class Network(Module):
     Source: the backpropagation slides, BACKPROPAGATE((x, y); N = (V, A); w).
     """
 
+    bias: bool
+
     def __init__(
         self, edges: Iterable[tuple[Any, Any]], activation: Any = "sigmoid", *, inputs: Sequence[Any] | None = None,
         outputs: Sequence[Any] | None = None, bias: bool = False, init: Any = None, seed: Any = None,
     ) -> None:  # fmt: skip
-        self.edges = [_edge(edge, n) for n, edge in enumerate(edges)]
+        given = sequence(edges, "Network: edges", "a sequence of pairs (from, to)")
+        self.edges: list[tuple[Any, Any]] = [_edge(edge, n) for n, edge in enumerate(given)]
         if not self.edges:
             raise ValueError("Network: there are no edges")
         # The graph: for each neuron where its edges come from, and how many leave it.
@@ -65,8 +68,10 @@ class Network(Module):
             fan_out[i] = fan_out.get(i, 0) + 1
         # Inputs and outputs. An input that an edge enters would have two values: x and a weighted sum.
         entered = [j for j, sources in self._into.items() if sources]
-        self.inputs = _chosen(inputs, [j for j, sources in self._into.items() if not sources], self._into, "inputs")
-        self.outputs = _chosen(outputs, [j for j in self._into if j not in fan_out], self._into, "outputs")
+        self.inputs: list[Any] = _chosen(
+            inputs, [j for j, sources in self._into.items() if not sources], self._into, "inputs"
+        )
+        self.outputs: list[Any] = _chosen(outputs, [j for j in self._into if j not in fan_out], self._into, "outputs")
         for j in self.inputs:
             if self._into[j]:
                 raise ValueError(f"Network: the input {j!r} is entered by edges, from {self._into[j]}")
@@ -78,16 +83,16 @@ class Network(Module):
         unknown = [j for j in activation if j not in entered] if isinstance(activation, Mapping) else []
         if unknown:
             raise ValueError(f"Network: activation is given for {unknown[0]!r}, which is an input or not a neuron")
-        self.activation = dict(activation) if isinstance(activation, Mapping) else activation
+        self.activation: Any = dict(activation) if isinstance(activation, Mapping) else activation
         own = {j: self.activation.get(j) if isinstance(activation, Mapping) else activation for j in entered}
         made = {g: activation_function(g) for g in own.values()}
         self._activate = {j: made[g] for j, g in own.items()}
-        self.bias, rng = bool(bias), generator(seed)
-        self.w = {
+        self.bias, rng = flag(bias, "Network: bias"), generator(seed)
+        self.w: dict[tuple[Any, Any], Parameter] = {
             (i, j): Parameter(initializer(init, own[j])(len(self._into[j]), fan_out.get(j, 1), rng))
             for i, j in self.edges
         }
-        self.b = {j: Parameter(0.0) for j in self._order} if self.bias else {}
+        self.b: dict[Any, Parameter] = {j: Parameter(0.0) for j in self._order} if self.bias else {}
         self._place("", None)
 
     def _place(self, prefix: str, parent: Scope | None) -> None:
@@ -147,9 +152,9 @@ def _edge(edge: Any, n: int) -> tuple[Any, Any]:
 
 
 def _chosen(given: Sequence[Any] | None, default: list[Any], known: Mapping[Any, Any], what: str) -> list[Any]:
-    chosen = default if given is None else list(given)
+    chosen = default if given is None else sequence(given, f"Network: {what}", "a sequence of neurons")
     for j in chosen:
-        if j not in known:
+        if not isinstance(j, (int, str)) or j not in known:
             raise ValueError(f"Network: {what}: there is no neuron {j!r}")
     if not default and given is None:
         raise ValueError(f"Network: there are no {what}: the edges form a cycle")

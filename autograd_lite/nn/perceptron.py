@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autograd_lite.data import as_rows, drawn_seed, epoch_order
 from autograd_lite.engine import functions
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import as_float, describe, setting, whole
+from autograd_lite.engine.checks import as_float, describe, sequence, setting, whole
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, SEPARATED, History
 from autograd_lite.nn.layers import Neuron
@@ -181,7 +181,8 @@ class Perceptron(Neuron):
 
     def _examples(self, X: Any, y: Any) -> tuple[np.ndarray[Any, Any], list[float]]:
         rows = as_rows(X, "Perceptron")
-        labels = [as_float(label, f"Perceptron: label {i}") for i, label in enumerate(y)]
+        given = sequence(y, "Perceptron: y", "a sequence of labels")
+        labels = [as_float(label, f"Perceptron: label {i}") for i, label in enumerate(given)]
         if len(labels) != len(rows):
             raise ValueError(f"Perceptron: {len(rows)} examples but {len(labels)} labels")
         for i, label in enumerate(labels):

@@ -32,6 +32,10 @@ class Trace:
     backpropagation" (z and a of each layer).
     """
 
+    output: Any
+    z: Any
+    a: Any
+
     def __init__(self, output: Any, z: Any, a: Any) -> None:
         self.output, self.z, self.a = output, z, a
 

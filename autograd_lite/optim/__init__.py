@@ -42,3 +42,8 @@ __all__ = [
     "ExponentialDecay", "InverseTimeDecay", "Moments", "Momentum", "Optimizer", "Piece", "PiecewiseConstant", "RMSProp",
     "RMSprop", "ReduceOnPlateau", "ScaleByAdagrad", "ScaleByAdam", "ScaleByRMS", "StepDecay", "Transform", "WarmUp",
 ]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

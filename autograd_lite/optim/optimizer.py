@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autograd_lite.engine.atomic import clear_grads, set_numbers
-from autograd_lite.engine.checks import as_float, describe, setting, whole
+from autograd_lite.engine.checks import as_float, describe, sequence, setting, whole
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.transformations import RENAMED, State, Transform, initial_state
 
@@ -53,11 +53,9 @@ class Optimizer:
         allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
         name = type(self).__name__
-        if isinstance(params, (Value, str, bytes)) or not isinstance(params, Iterable):
-            raise TypeError(f"{name}: params must be a sequence of Parameters, got {describe(params)}")
         self.params: list[Value] = []
         seen: set[int] = set()
-        for i, p in enumerate(params):
+        for i, p in enumerate(sequence(params, f"{name}: params", "a sequence of Parameters")):
             if not isinstance(p, Value):
                 raise TypeError(f"{name}: params[{i}] must be a Parameter, got {describe(p)}")
             if p._row is not None:
@@ -74,8 +72,8 @@ class Optimizer:
                 raise TypeError(
                     f"{name}: a gradient transformation has init(n) and update(g, state, w), got {describe(transform)}"
                 )
-        self.transforms = transforms
-        self.allow_nonfinite = allow_nonfinite
+        self.transforms: tuple[Transform, ...] = transforms
+        self.allow_nonfinite: bool = allow_nonfinite
         self._state = (0, tuple(initial_state(transform, len(self.params)) for transform in transforms))
         self.lr = lr
 

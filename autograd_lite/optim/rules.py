@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from autograd_lite.engine.checks import describe, setting
+from autograd_lite.engine.checks import describe, did_you_mean, flag, setting
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.transformations import (
@@ -63,7 +63,7 @@ class SGD(Optimizer):
         clip_norm: float | None = None, allow_nonfinite: bool = False,
     ) -> None:  # fmt: skip
         mu = setting(momentum, "SGD: momentum", 0.0, 1.0)
-        if nesterov and not mu:
+        if flag(nesterov, "SGD: nesterov") and not mu:
             raise ValueError("SGD: nesterov needs a momentum above 0")
         first = _clipping_and_decay("SGD", clip_value, clip_norm, weight_decay, l2)
         super().__init__(params, lr, *first, *_momentum(mu, nesterov), allow_nonfinite=allow_nonfinite)
@@ -225,7 +225,8 @@ class AdamW(Optimizer):
         super().__init__(params, lr, *first, scale, *last, allow_nonfinite=allow_nonfinite)
 
 
-AdaGrad, RMSProp = Adagrad, RMSprop  # as the slides and papers write them; the names above are PyTorch's
+AdaGrad: TypeAlias = Adagrad  # as the slides and papers write them; the names above are PyTorch's
+RMSProp: TypeAlias = RMSprop
 
 
 # --- the registry -------------------------------------------------------------------------------------------
@@ -239,7 +240,8 @@ def rule_named(name: str, who: str) -> type[Optimizer]:
     """The rule of a name, in any case; ValueError says which there are."""
     rule = RULES.get(str(name).lower())
     if rule is None:
-        raise ValueError(f"{who} must be one of {', '.join(RULES)}, got {describe(name)}")
+        hint = did_you_mean(name, RULES)
+        raise ValueError(f"{who} must be one of {', '.join(RULES)}, got {describe(name)}{hint}")
     return rule
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import cos, inf, pi
 
-from autograd_lite.engine.checks import setting, whole
+from autograd_lite.engine.checks import sequence, setting, whole
 
 __all__ = [
     "Constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstant", "ReduceOnPlateau",
@@ -39,7 +39,7 @@ class Constant(_Schedule):
     """
 
     def __init__(self, lr: float) -> None:
-        self.lr = setting(lr, "Constant: lr", 0.0)
+        self.lr: float = setting(lr, "Constant: lr", 0.0)
 
     def __call__(self, k: int) -> float:
         """The rate at step k."""
@@ -68,9 +68,9 @@ class StepDecay(_Schedule):
     """
 
     def __init__(self, lr: float, factor: float = 0.5, every: int = 10) -> None:
-        self.lr = setting(lr, "StepDecay: lr", 0.0)
-        self.factor = setting(factor, "StepDecay: factor", 0.0)
-        self.every = whole(every, "StepDecay: every")
+        self.lr: float = setting(lr, "StepDecay: lr", 0.0)
+        self.factor: float = setting(factor, "StepDecay: factor", 0.0)
+        self.every: int = whole(every, "StepDecay: every")
 
     def __call__(self, k: int) -> float:
         """The rate at step k."""
@@ -97,8 +97,8 @@ class ExponentialDecay(_Schedule):
     """
 
     def __init__(self, lr: float, factor: float = 0.9) -> None:
-        self.lr = setting(lr, "ExponentialDecay: lr", 0.0)
-        self.factor = setting(factor, "ExponentialDecay: factor", 0.0)
+        self.lr: float = setting(lr, "ExponentialDecay: lr", 0.0)
+        self.factor: float = setting(factor, "ExponentialDecay: factor", 0.0)
 
     def __call__(self, k: int) -> float:
         """The rate at step k."""
@@ -125,8 +125,8 @@ class InverseTimeDecay(_Schedule):
     """
 
     def __init__(self, lr: float, rate: float = 1.0) -> None:
-        self.lr = setting(lr, "InverseTimeDecay: lr", 0.0)
-        self.rate = setting(rate, "InverseTimeDecay: rate", 0.0)
+        self.lr: float = setting(lr, "InverseTimeDecay: lr", 0.0)
+        self.rate: float = setting(rate, "InverseTimeDecay: rate", 0.0)
 
     def __call__(self, k: int) -> float:
         """The rate at step k."""
@@ -155,9 +155,9 @@ class CosineDecay(_Schedule):
     """
 
     def __init__(self, lr: float, steps: int, floor: float = 0.0) -> None:
-        self.lr = setting(lr, "CosineDecay: lr", 0.0)
-        self.steps = whole(steps, "CosineDecay: steps")
-        self.floor = setting(floor, "CosineDecay: floor", 0.0)
+        self.lr: float = setting(lr, "CosineDecay: lr", 0.0)
+        self.steps: int = whole(steps, "CosineDecay: steps")
+        self.floor: float = setting(floor, "CosineDecay: floor", 0.0)
 
     def __call__(self, k: int) -> float:
         """The rate at step k."""
@@ -183,8 +183,10 @@ class PiecewiseConstant(_Schedule):
     """
 
     def __init__(self, boundaries: Sequence[int], rates: Sequence[float]) -> None:
-        self.boundaries = [whole(b, f"PiecewiseConstant: boundaries[{i}]", 0) for i, b in enumerate(boundaries)]
-        self.rates = [setting(r, f"PiecewiseConstant: rates[{i}]", 0.0) for i, r in enumerate(rates)]
+        steps = sequence(boundaries, "PiecewiseConstant: boundaries", "a sequence of steps")
+        each = sequence(rates, "PiecewiseConstant: rates", "a sequence of rates")
+        self.boundaries: list[int] = [whole(b, f"PiecewiseConstant: boundaries[{i}]", 0) for i, b in enumerate(steps)]
+        self.rates: list[float] = [setting(r, f"PiecewiseConstant: rates[{i}]", 0.0) for i, r in enumerate(each)]
         if len(self.rates) != len(self.boundaries) + 1:
             raise ValueError(
                 f"PiecewiseConstant: {len(self.boundaries)} boundaries need {len(self.boundaries) + 1} rates, "
@@ -217,7 +219,7 @@ class WarmUp(_Schedule):
     """
 
     def __init__(self, steps: int, after: Schedule | float) -> None:
-        self.steps = whole(steps, "WarmUp: steps")
+        self.steps: int = whole(steps, "WarmUp: steps")
         self.after: Schedule = after if callable(after) else Constant(after)
 
     def __call__(self, k: int) -> float:
@@ -257,11 +259,11 @@ class ReduceOnPlateau(_Schedule):
     def __init__(
         self, lr: float, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4, floor: float = 0.0
     ) -> None:
-        self.lr = setting(lr, "ReduceOnPlateau: lr", 0.0)
-        self.factor = setting(factor, "ReduceOnPlateau: factor", 0.0, 1.0)
-        self.patience = whole(patience, "ReduceOnPlateau: patience", 0)
-        self.threshold = setting(threshold, "ReduceOnPlateau: threshold", 0.0)
-        self.floor = setting(floor, "ReduceOnPlateau: floor", 0.0)
+        self.lr: float = setting(lr, "ReduceOnPlateau: lr", 0.0)
+        self.factor: float = setting(factor, "ReduceOnPlateau: factor", 0.0, 1.0)
+        self.patience: int = whole(patience, "ReduceOnPlateau: patience", 0)
+        self.threshold: float = setting(threshold, "ReduceOnPlateau: threshold", 0.0)
+        self.floor: float = setting(floor, "ReduceOnPlateau: floor", 0.0)
 
     def __call__(self, k: int, losses: Sequence[float]) -> float:
         """The rate after these losses; k, their number, is not needed."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from autograd_lite.engine.checks import describe, setting
+from autograd_lite.engine.checks import describe, flag, setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ class ClipValue(_Transform):
     """
 
     def __init__(self, limit: float) -> None:
-        self.limit = above_zero(limit, "ClipValue: limit")
+        self.limit: float = above_zero(limit, "ClipValue: limit")
 
     def update(self, g: Vector, state: State, w: Vector) -> tuple[Vector, State]:
         """(updates, next state)."""
@@ -104,7 +104,7 @@ class ClipByGlobalNorm(_Transform):
     """
 
     def __init__(self, limit: float) -> None:
-        self.limit = above_zero(limit, f"{type(self).__name__}: limit")
+        self.limit: float = above_zero(limit, f"{type(self).__name__}: limit")
 
     def update(self, g: Vector, state: State, w: Vector) -> tuple[Vector, State]:
         """(updates, next state)."""
@@ -193,8 +193,11 @@ class Momentum(_Transform):
     same while lr is constant). Nesterov: Sutskever and others, 2013, in PyTorch's form.
     """
 
+    mu: float
+    nesterov: bool
+
     def __init__(self, mu: float, nesterov: bool = False) -> None:
-        self.mu, self.nesterov = setting(mu, "Momentum: mu", 0.0, 1.0), bool(nesterov)
+        self.mu, self.nesterov = setting(mu, "Momentum: mu", 0.0, 1.0), flag(nesterov, "Momentum: nesterov")
 
     def init(self, n: int) -> State:
         """A velocity of 0."""
@@ -224,7 +227,7 @@ class ScaleByAdagrad(_Transform):
     """
 
     def __init__(self, eps: float = 1e-10) -> None:
-        self.eps = setting(eps, f"{type(self).__name__}: eps", 0.0)
+        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
 
     def init(self, n: int) -> State:
         """An empty cache."""
@@ -254,8 +257,8 @@ class ScaleByRMS(_Transform):
     """
 
     def __init__(self, alpha: float = 0.99, eps: float = 1e-8) -> None:
-        self.alpha = setting(alpha, f"{type(self).__name__}: alpha", 0.0, 1.0)
-        self.eps = setting(eps, f"{type(self).__name__}: eps", 0.0)
+        self.alpha: float = setting(alpha, f"{type(self).__name__}: alpha", 0.0, 1.0)
+        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
 
     def init(self, n: int) -> State:
         """An empty cache."""
@@ -288,9 +291,9 @@ class ScaleByAdam(_Transform):
     """
 
     def __init__(self, betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, corrected: bool = True) -> None:
-        self.betas = checked_betas(betas, type(self).__name__)
-        self.eps = setting(eps, f"{type(self).__name__}: eps", 0.0)
-        self.corrected = bool(corrected)
+        self.betas: tuple[float, float] = checked_betas(betas, type(self).__name__)
+        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
+        self.corrected: bool = flag(corrected, f"{type(self).__name__}: corrected")
 
     def init(self, n: int) -> State:
         """Both means 0, no step taken."""
@@ -312,8 +315,11 @@ class ScaleByAdam(_Transform):
 
 
 Piece = Transform
-ClipNorm, AddDecay = ClipByGlobalNorm, AddDecayedWeights
-DivideByAllSquares, DivideByMeanSquare, Moments = ScaleByAdagrad, ScaleByRMS, ScaleByAdam
+ClipNorm: TypeAlias = ClipByGlobalNorm
+AddDecay: TypeAlias = AddDecayedWeights
+DivideByAllSquares: TypeAlias = ScaleByAdagrad
+DivideByMeanSquare: TypeAlias = ScaleByRMS
+Moments: TypeAlias = ScaleByAdam
 
 RENAMED = {
     "ClipNorm": "ClipByGlobalNorm",

@@ -73,7 +73,7 @@ def readable(order: list[Value], parallel: int | None = None) -> bool:
 
 def check_direction(direction: str, what: str) -> None:
     """Raise ValueError unless it is "BT" or "LR"."""
-    if direction not in ("BT", "LR"):
+    if not isinstance(direction, str) or direction not in ("BT", "LR"):
         raise ValueError(
             f"{what}: direction must be 'BT' (root on top) or 'LR' (root at the right), got {describe(direction)}"
         )
@@ -83,7 +83,7 @@ def roots_of(loss: Any, what: str) -> list[Value]:
     """The roots of a picture: one Value, or several in a sequence."""
     if isinstance(loss, Value):
         return [loss]
-    if isinstance(loss, Iterable) and not isinstance(loss, (str, bytes, dict)):
+    if isinstance(loss, Iterable) and not isinstance(loss, (str, bytes, dict)) and getattr(loss, "ndim", 1) != 0:
         roots = list(loss)
         if roots and all(isinstance(root, Value) for root in roots):
             return list(dict.fromkeys(roots))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
@@ -39,7 +39,7 @@ MOST_IN_PAGE = 20_000
 def draw(
     loss: Value | Iterable[Value] | Program | Compiled,
     *,
-    direction: str = "BT",
+    direction: Literal["BT", "LR"] = "BT",
     fold: bool | None = None,
     explain: Value | None = None,
     depth: int | None = None,
@@ -189,7 +189,9 @@ def _of_program(program: Any, direction: str, fold: bool | None, others: dict[st
     return Picture(made, direction, lambda: str(program))
 
 
-def _compared(now: Diagram, earlier: Any, direction: str, fold: bool | None, depth: int | None) -> Diagram:
+def _compared(
+    now: Diagram, earlier: Any, direction: Literal["BT", "LR"], fold: bool | None, depth: int | None
+) -> Diagram:
     """The picture of now beside the numbers of an earlier graph, or of its picture."""
     from autograd_lite.pictures.diagrams.compared import compared
 

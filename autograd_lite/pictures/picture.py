@@ -33,6 +33,9 @@ class Picture:
         direction: "BT" or "LR".
     """
 
+    diagram: Any
+    direction: str
+
     def __init__(
         self, diagram: Diagram, direction: str, text: Callable[[], str], wholes: Sequence[Callable[[], Diagram]] = ()
     ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import as_float, describe
@@ -47,11 +47,13 @@ class Quiz:
         picture: the picture with the blanks.
     """
 
+    picture: Picture
+
     def __init__(
         self, picture: Picture, solved: Picture, asked: Mapping[str, tuple[str, float, str]], numbers_hidden: str
     ) -> None:
         self.picture, self._solved, self._asked, self._what = picture, solved, dict(asked), numbers_hidden
-        self.blanks = {letter: question for letter, (question, _, _) in asked.items()}
+        self.blanks: dict[str, str] = {letter: question for letter, (question, _, _) in asked.items()}
 
     def check(self, answers: Mapping[str, float] | None = None, **more: float) -> dict[str, bool]:
         """Which answers are right, to three digits.
@@ -218,7 +220,14 @@ def _letters(i: int) -> str:
     return text
 
 
-def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 0, direction: str = "BT") -> Quiz:
+def quiz(
+    loss: Value,
+    hide: Literal["f", "g", "local"] = "g",
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    direction: Literal["BT", "LR"] = "BT",
+) -> Quiz:
     """A picture with blanks to fill in: forward values, backward values or local gradients.
 
     Args:
@@ -253,10 +262,12 @@ def quiz(loss: Value, hide: str = "g", *, count: int | None = None, seed: int = 
 
     if not isinstance(loss, Value):
         raise TypeError(f"quiz: expected a Value (the root of a graph), got {describe(loss)}")
-    if hide not in HIDE:
+    if not isinstance(hide, str) or hide not in HIDE:
         raise ValueError(f"quiz: hide must be 'f', 'g' or 'local', got {describe(hide)}")
     if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
         raise TypeError(f"quiz: count must be a whole number of blanks, got {describe(count)}")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"quiz: seed must be a whole number, got {describe(seed)}")
     if count is not None and count < 1:
         raise ValueError(f"quiz: count must be at least 1, got {count}")
     check_direction(direction, "quiz")

@@ -8,7 +8,7 @@ from functools import cached_property
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine import graph
@@ -38,6 +38,9 @@ class Stepper:
         picture: the picture with every number in it.
         steps: the steps, as plain data.
     """
+
+    picture: Picture
+    steps: tuple[Step, ...]
 
     def __init__(self, picture: Picture, steps: Sequence[Step]) -> None:
         self.picture, self.steps = picture, tuple(steps)
@@ -117,7 +120,7 @@ def _plain(step: Step) -> dict[str, Any]:
     }
 
 
-def step(loss: Value, optimizer: Any = None, *, direction: str = "BT") -> Stepper:
+def step(loss: Value, optimizer: Any = None, *, direction: Literal["BT", "LR"] = "BT") -> Stepper:
     """Backpropagation step by step, to play, scrub and read: forward, backward, and the update of the parameters.
 
         g(operand) += g(node) * local gradient,   w <- w - lr * g(w)

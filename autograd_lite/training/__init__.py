@@ -6,3 +6,8 @@ from autograd_lite.training.metrics import accuracy
 from autograd_lite.training.run import Run
 
 __all__ = ["History", "Run", "accuracy", "fit"]
+
+
+def __dir__() -> list[str]:
+    """The public names, for completion."""
+    return sorted(__all__)

@@ -18,6 +18,10 @@ from autograd_lite.training.run import Run
 class Checkpoints:
     """The file to which the state of a training is written after every epoch: the old file or the new one, whole."""
 
+    path: Any
+    names: Any
+    settings: Any
+
     def __init__(self, path: Any, run: Run, names: Mapping[str, Value], settings: dict[str, Any]) -> None:
         self.path, self.names, self.settings = path, names, settings
         # What no file can hold (a seed of 50 digits, the state of a user-defined transformation) is refused before the
@@ -99,7 +103,7 @@ def saved_training(checkpoint: Any, resume: Any, seed: Any) -> dict[str, Any] | 
     path = checkpoint if resume is True else resume
     if resume is True and path is None:
         raise ValueError("fit: resume=True needs the path of a checkpoint")
-    if path in (None, False):
+    if path is None or path is False:
         return None
     if resume is True and not path_of(path, "fit: resume").exists():
         return None

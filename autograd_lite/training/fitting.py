@@ -12,8 +12,8 @@ from typing import Any
 
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
-from autograd_lite.engine.checks import describe, whole
-from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.checks import describe, did_you_mean, sequence, whole
+from autograd_lite.engine.modes import changed_mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
 from autograd_lite.nn.module import Module
@@ -138,7 +138,9 @@ def fit(
 def _loss(loss: Any) -> Callable[[Any, Any], Any]:
     if isinstance(loss, str):
         if loss not in losses.LOSSES:
-            raise ValueError(f"fit: unknown loss {loss!r}; known are {', '.join(losses.LOSSES)}")
+            raise ValueError(
+                f"fit: unknown loss {loss!r}; known are {', '.join(losses.LOSSES)}{did_you_mean(loss, losses.LOSSES)}"
+            )
         return losses.LOSSES[loss]
     if not callable(loss):
         raise TypeError(f"fit: loss must be a function of (prediction, target), got {describe(loss)}")
@@ -146,7 +148,7 @@ def _loss(loss: Any) -> Callable[[Any, Any], Any]:
 
 
 def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
-    if not isinstance(callbacks, Iterable):
+    if not isinstance(callbacks, Iterable) or getattr(callbacks, "ndim", 1) == 0:
         raise TypeError(f"fit: callbacks must be a list of functions of a Run, got {describe(callbacks)}")
     found = list(callbacks)
     for i, callback in enumerate(found):
@@ -166,7 +168,8 @@ def _parameters_and_optimizer(model: Any, parameters: Any, optimizer: Any) -> tu
         raise TypeError(f"fit: model must be a Module or a function of one example, got {describe(model)}")
     names: dict[str, Value] = dict(model.named_parameters()) if isinstance(model, Module) else {}
     if not isinstance(optimizer, Optimizer):
-        wanted = list(parameters) if parameters is not None else list(names.values())
+        chosen = names.values() if parameters is None else parameters
+        wanted = sequence(chosen, "fit: parameters", "a sequence of leaves to train")
         if not wanted:
             raise TypeError(
                 f"fit: {describe(model)} has no parameters; give parameters=[...], the leaves to train, or an optimizer"
@@ -226,7 +229,14 @@ def _first_call(model: Any, loss: Any, penalty: Any, *parts: Sequence[tuple[Any,
                 try:
                     error = loss(prediction, target)
                 except (TypeError, ValueError) as refused:
-                    raise type(refused)(f"fit: row {i}, target {target}: {refused}") from refused
+                    raise type(refused)(f"fit: row {i}, target {target}: {refused}") from None
+                if isinstance(error, float):  # inside no_grad a derivative is one; recorded, it is a Value
+                    with changed_mode(recording=True, watchers=()):
+                        error = loss(model(data[0][0]), target)
                 check_value(error, "the loss")
         if penalty is not None:
-            check_value(penalty(model), "the penalty")
+            error = penalty(model)
+            if isinstance(error, float):
+                with changed_mode(recording=True, watchers=()):
+                    error = penalty(model)
+            check_value(error, "the penalty")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from autograd_lite import losses
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, did_you_mean
 
 Metric: TypeAlias = Callable[[Any, Any], float]
 """A function of (predictions, targets)."""
@@ -44,7 +44,7 @@ def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Met
     """The argument `metrics` as functions by name; "accuracy" reads predictions as the loss says (its `targets`)."""
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
-    if not isinstance(metrics, Iterable):
+    if not isinstance(metrics, Iterable) or getattr(metrics, "ndim", 1) == 0:
         raise TypeError(
             "fit: metrics must be names, functions of (predictions, targets) or a dict of them, "
             f"got {describe(metrics)}"
@@ -62,12 +62,13 @@ def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Met
         raise TypeError(f"fit: loss.targets must be a Targets such as ag.losses.SIGNS, got {describe(wanted)}")
     found: dict[str, Metric] = {}
     for name, metric in metrics.items():
-        if metric == "accuracy":
+        if isinstance(metric, str) and metric == "accuracy":
             # Decided here, from the loss and all targets: those of the validation alone may all be 1.
             metric = _Accuracy(wanted.threshold, wanted.signed or -1 in targets)
         if not callable(metric):
             raise TypeError(
                 f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {describe(metric)}"
+                f"{did_you_mean(metric, ['accuracy'])}"
             )
         found[name] = _OnArrays(name, metric)
     return found

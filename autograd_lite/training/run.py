@@ -27,6 +27,11 @@ class Run:
         'low enough'
     """
 
+    model: Any
+    optimizer: Optimizer
+    history: History
+    reason: str
+
     def __init__(self, model: Any, optimizer: Optimizer, history: History) -> None:
         self.model, self.optimizer, self.history = model, optimizer, history
         self.best: tuple[int, list[float]] | None = None  # (epoch, the parameters after it)

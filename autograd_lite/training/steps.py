@@ -22,6 +22,12 @@ from autograd_lite.optim.optimizer import Optimizer
 class TrainingStep:
     """A step of the optimizer on one mini-batch, and what is recorded of it."""
 
+    model: Any
+    optimizer: Optimizer
+    loss: Any
+    penalty: Any
+    groups: Any
+
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
         self.model, self.optimizer, self.loss, self.penalty, self.groups = model, optimizer, loss, penalty, groups
 
@@ -71,6 +77,8 @@ class TrainingStep:
 class CompiledStep(TrainingStep):
     """A step by one program for all batches, on arrays; the Values get their numbers after each epoch."""
 
+    several: list[bool]
+
     def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
         from autograd_lite.folding.tracing import compile
 
@@ -83,8 +91,8 @@ class CompiledStep(TrainingStep):
 
         # Set when the model is traced. A list, since `example` must not hold self: that would be a reference cycle.
         self.several = several = [False]
-        self.program = compile(example, params=optimizer.params, batch=True)
-        self.extra = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
+        self.program: Any = compile(example, params=optimizer.params, batch=True)
+        self.extra: Any = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
         self.ahead: tuple[Any, Any] | None = None
         """Parameters and gradients that the Values do not have yet."""
 
@@ -195,7 +203,7 @@ def validate(
         total = 0.0
         for output, (_, target) in zip(outputs, held_out, strict=True):
             wrapped = [Value(v) for v in output] if isinstance(output, list) else Value(output)
-            total += loss(wrapped, target).item()
+            total += _numbers(loss(wrapped, target))
     targets = [target for _, target in held_out]
     added: dict[str, Any] = {"validation_loss": total / len(held_out)}
     if metrics:

@@ -23,7 +23,7 @@ class ErrorTolerance:
     """Stop when the loss of every training example is below this."""
 
     def __init__(self, tolerance: Any) -> None:
-        self.tolerance = setting(tolerance, "fit: error_tolerance", 0.0)
+        self.tolerance: float = setting(tolerance, "fit: error_tolerance", 0.0)
 
     def reason(self, history: History) -> str:
         """Why to stop after the epochs so far; empty to continue."""
@@ -35,7 +35,7 @@ class CostTolerance:
     """Stop when the loss changes by less than this over an epoch."""
 
     def __init__(self, tolerance: Any) -> None:
-        self.tolerance = setting(tolerance, "fit: cost_tolerance", 0.0)
+        self.tolerance: float = setting(tolerance, "fit: cost_tolerance", 0.0)
 
     def reason(self, history: History) -> str:
         """Why to stop after the epochs so far; empty to continue."""
@@ -47,9 +47,9 @@ class EarlyStopping:
     """Stop after `patience` epochs in a row without a better loss, and keep the weights of the best epoch."""
 
     def __init__(self, patience: Any, min_delta: Any, restore_best: bool) -> None:
-        self.patience = None if patience is None else whole(patience, "fit: patience")
-        self.min_delta = setting(min_delta, "fit: min_delta", 0.0)
-        self.restores = patience is not None and bool(restore_best)
+        self.patience: int | None = None if patience is None else whole(patience, "fit: patience")
+        self.min_delta: float = setting(min_delta, "fit: min_delta", 0.0)
+        self.restores: bool = patience is not None and bool(restore_best)
 
     def reason(self, history: History) -> str:
         """Why to stop after the epochs so far; empty to continue."""

@@ -1,8 +1,15 @@
 """What type checkers see agrees with what there is: the committed stub is that of the table."""
 
 import ast
+import importlib
 import inspect
 import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 import autograd_lite as ag
 from tests.engine import typed_program
@@ -24,12 +31,45 @@ def test_every_function_and_method_stands_in_the_stub_with_its_parameters():
         ), name
     methods = next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
     methods = {node.name: node for node in methods if isinstance(node, ast.FunctionDef)}
-    assert set(methods) == {name for name in ag.engine.functions.METHODS if name[0] != "_"}
+    operators = {f"__{r}{name}__" for name in ag.engine.functions.OPERATORS.values() for r in ("", "r")}
+    assert set(methods) == {*ag.engine.functions.METHODS, *operators}
     for name, node in methods.items():
-        assert len(node.args.args) == len(inspect.signature(getattr(ag.Value, name)).parameters), name
+        assert len(node.args.posonlyargs + node.args.args) == len(
+            inspect.signature(getattr(ag.Value, name)).parameters
+        ), name
 
 
 def test_the_typed_program_runs():
     slope, loss = typed_program.program()
     assert math.isfinite(slope)
     assert math.isfinite(loss)
+
+
+@pytest.mark.parametrize("name", ["", *ag._MODULES, "micrograd", "training", "sklearn"])
+def test_dir_shows_the_public_names_and_nothing_else(name):
+    if name in ("plot", "sklearn"):
+        pytest.importorskip("matplotlib" if name == "plot" else "sklearn")
+    module = importlib.import_module(f"autograd_lite.{name}".rstrip("."))
+    assert dir(module) == sorted(module.__all__)
+    assert all(hasattr(module, x) for x in dir(module))
+
+
+def test_a_value_shows_its_methods_to_completion():
+    jedi = pytest.importorskip("jedi")
+    for line in ("ag.Value(2.0)", "ag.Value(2.0) * 2", "ag.exp(ag.Value(2.0))", "ag.Parameter(2.0).tanh()"):
+        found = jedi.Script(f"import autograd_lite as ag\nv = {line}\nv.").complete()
+        shown = {x.name for x in found if x.name[0] != "_"} - {"frozen"}
+        assert shown == {x for x in dir(ag.Value) if x[0] != "_"}, line
+
+
+def test_pyright_passes_the_typed_program_and_knows_the_types():
+    """A second type checker, the one of VS Code: operators, calls, and 95% of what the package exports."""
+    pyright = shutil.which("pyright")
+    if pyright is None:
+        pytest.skip("Pyright is not installed: pip install pyright")
+    root = Path(ag.__file__).parents[1]
+    python = ["--pythonpath", sys.executable]
+    done = subprocess.run(
+        [pyright, *python, typed_program.__file__], capture_output=True, text=True, check=False, cwd=root
+    )
+    assert "0 errors" in done.stdout, done.stdout

@@ -20,13 +20,29 @@ def program() -> tuple[float, float]:
     product: ag.Value = ag.dot([x, 1.0], [2.0, w], bias=1.0)
     choice: ag.Value = ag.where(x > w, x, 0.0)
 
+    added: ag.Value | int = sum([x, w])
+    size: ag.Value = abs(-x) ** 2 + (+w) ** x - 3 / w * 2.0
+    size += 1
+    size *= w
+    slope: float = ag.gradients(y, x)
+    slopes: list[float] = ag.gradients(y, [x, w])
+    graph: ag.Value = ag.gradients(y, x, create_graph=True)
+    graphs: list[ag.Value] = ag.gradients(y, (x, w), create_graph=True)
+    trained = ag.fit(
+        ag.MLP(1, [2, 1], "tanh", init="he", seed=0), [[1.0], [2.0]], [1.0, 2.0], optimizer="adam", epochs=1
+    )
+    loss_of_it: float = trained["loss"][-1]
+
     wrong: float = ag.exp(x)  # type: ignore[assignment]
     wrong_method: float = x.sigmoid()  # type: ignore[assignment]
     wrong_sum: float = ag.sum([x])  # type: ignore[assignment]
+    wrong_slope: float = ag.gradients(y, x, create_graph=True)  # type: ignore[assignment]
     assert isinstance(wrong, ag.Value)
     assert isinstance(wrong_method, ag.Value)
     assert isinstance(wrong_sum, ag.Value)
+    assert isinstance(wrong_slope, ag.Value)
+    loss = added + size + graph + graphs[0] + (slope + slopes[1] + loss_of_it)
 
-    loss = y + both + kept + total + shares[0] + product + choice + (number + floats + plain)
+    loss = loss + y + both + kept + total + shares[0] + product + choice + (number + floats + plain)
     loss.backward()
     return x.grad, loss.item()

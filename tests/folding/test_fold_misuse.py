@@ -320,13 +320,18 @@ def test_primitives_of_ones_own_that_are_missing_or_defined_anew():
     data = pickle.dumps(program)
     assert pickle.loads(data)() == 18.0
     cube = define(3.0)
-    assert program() == 18.0  # as it was made
-    with pytest.raises(RuntimeError, match="'power_anew' has been defined anew"):
-        program.loss_and_grad([1.0])
-    with pytest.raises(RuntimeError, match="'power_anew' has been defined anew"):
-        ag.fold(graph * 1.5)
+    # what was made earlier keeps its row: the program, its gradient and its pickle, the graph and the function
+    assert program() == 18.0
+    assert program.loss_and_grad([1.0]) == (2.0, [4.0])
+    assert pickle.loads(data)() == 18.0
+    assert ag.fold(graph * 1.5)() == 27.0
+    both = ag.fold(square(w) + cube(w))
+    assert both() == 36.0
+    assert both.loss_and_grad([3.0])[1] == [33.0]
+    assert pickle.loads(pickle.dumps(both))() == 36.0
     assert ag.fold(cube(w) * 2.0)() == 54.0
-    del TABLE["power_anew"]
+    rows = [TABLE.pop(key) for key in ("power_anew", "power_anew#2")]
+    assert {row.name for row in rows} == {"power_anew"}
     with pytest.raises(KeyError, match=r"ag\.primitive\('power_anew'"):
         pickle.loads(data)
 

@@ -24,6 +24,7 @@ COLUMNS = {
     "optim": "engine",
     "folding": "engine arrays",
     "nn": "engine data history",
+    "micrograd": "engine",
     "insight": "engine derivatives",
     "pictures": "engine atomic_write folding insight",
     "files": "engine atomic_write nn optim",

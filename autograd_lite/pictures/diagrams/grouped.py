@@ -397,7 +397,7 @@ def _span(xs: Array) -> Range:
 
 def _lines(scan: Scan) -> Array | None:
     """For each node its line in `print(ag.fold(roots))`, -1 for none; None where the listing is too long to find it."""
-    if scan.redefined is not None:
+    if scan.foreign is not None:
         return None
     terms, of, made = grouped(scan)
     if len(made) > MOST_LINES:
