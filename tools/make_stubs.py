@@ -72,10 +72,11 @@ def first_line(name: str) -> str:
 def signature(row: Row, kinds: list[str]) -> str:
     """The parameters of a function whose operands are of these kinds."""
     required = len(row.operands) - len(row.defaults)
-    parts = [f"{x}: {kind}" for x, kind in zip(row.operands, kinds, strict=True)]
+    given = ("int" if x == row.setting else kind for x, kind in zip(row.operands, kinds, strict=True))
+    parts = [f"{x}: {kind}" for x, kind in zip(row.operands, given, strict=True)]
     for i, default in enumerate(row.defaults, start=required):
         if kinds[i] != "Value":  # a default is a number
-            parts[i] += f" = {default!r}"
+            parts[i] += f" = {int(default) if row.operands[i] == row.setting else default!r}"
     return ", ".join(parts)
 
 
@@ -84,6 +85,8 @@ def function(row: Row) -> str:
     n = len(row.operands)
     lines = [f'@overload\ndef {row.name}({signature(row, ["float"] * n)}) -> float:\n    """{row.about}"""\n']
     for i in range(n):
+        if row.operands[i] == row.setting:
+            continue
         kinds = ["float"] * i + ["Value"] + ["Value | float"] * (n - i - 1)
         lines.append(f"@overload\ndef {row.name}({signature(row, kinds)}) -> Value: ...")
     return "\n".join(lines) + "\n"
@@ -101,14 +104,20 @@ def operators() -> str:
     names = [f"__{prefix}{python}__" for python in functions.OPERATORS.values() for prefix in ("", "r")]
     lines = [f"    def {name}(self, other: Any, /) -> Value: ...\n" for name in names]
     unary = sorted(name for name in functions.METHODS if name.startswith("_"))
-    return "".join(lines + [f"    def {name}(self) -> Value: ...\n" for name in unary])
+    for name in unary:
+        row = TABLE[functions.METHODS[name]]
+        parameters = signature(row, ["float"] * len(row.operands)).partition(", ")[2]
+        lines.append(f"    def {name}({', '.join(filter(None, ['self', parameters]))}) -> Value: ...\n")
+    return "".join(lines)
 
 
 def stub() -> str:
     names = sorted([*functions.__all__, "primitive"])
     parts = [HEAD, "\n"]
     for name in names:
-        if name in functions.FUNCTIONS:
+        if name in functions.ALIASES:
+            parts.append(f"\n{name} = {functions.ALIASES[name]}\n\n")
+        elif name in functions.FUNCTIONS:
             parts.append(function(TABLE[name]))
         elif name not in ("dot", "primitive"):
             as_list = name in ("softmax", "log_softmax")

@@ -217,7 +217,7 @@ MISTAKES = [
         '"The larger of a and b."',
     ), (
         "gelu by the error function, which loses its tail",
-        '"a * _ndtr(a)"',
+        '"a * ndtr(a)"',
         '"0.5 * a * (1 + erf(a * 0.7071067811865476))"',
     )),
     *_slips("engine/kernels.py", "edge_cases branches table", (

@@ -105,7 +105,7 @@ LIKE_IN_RULES = _both_ways(
     ("greater", "greater_equal"), ("less", "less_equal"), ("maximum", "minimum"), ("max", "min"), ("LN2", "LN10"),
     ("TWO_OVER_SQRT_PI", "RSQRT_2PI"), ("sum", "prod"),
 ) | {"equal": "greater_equal", "sigmoid": "tanh", "abs": "sign", "sign": "abs", "inf": "nan", "nan": "inf",
-     "hypot": "maximum", "mean": "sum", "norm": "max", "_ndtr": "sigmoid"}  # fmt: skip
+     "hypot": "maximum", "mean": "sum", "norm": "max", "ndtr": "sigmoid"}  # fmt: skip
 """A name and a similar one, in a rule."""
 
 

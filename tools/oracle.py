@@ -39,9 +39,14 @@ Step = tuple[str, "float | None", tuple[Any, ...]]
 
 OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "pow": operator.pow,
-    "neg": operator.neg, "abs": operator.abs,
+    "neg": operator.neg, "abs": operator.abs, "mod": operator.mod, "floor_divide": operator.floordiv,
 }  # fmt: skip
-SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**"}
+SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "mod": "%", "floor_divide": "//"}
+SETTINGS: dict[str, Callable[..., Any]] = {
+    "polygamma": lambda n, x: (n, x),
+    "round": lambda n, x: (x, n),
+}
+"""Primitives of one operand and a whole number: the order of the two."""
 
 
 def apply(op: str, extra: float | None, xs: Sequence[Any]) -> Any:
@@ -55,6 +60,8 @@ def apply(op: str, extra: float | None, xs: Sequence[Any]) -> Any:
     if op == "dot":
         n = len(xs) // 2
         return ag.dot(xs[:n], xs[n : 2 * n], bias=xs[-1] if len(xs) % 2 else None)
+    if op in SETTINGS:
+        return getattr(ag, op)(*SETTINGS[op](int(extra), xs[0]))
     function = getattr(ag, op)
     if op in ("softmax", "log_softmax"):
         return function(xs)[int(extra)]
@@ -101,6 +108,8 @@ class Program:
                 text = f"{xs[0]} ** {extra!r}"
             elif op == "exponential":
                 text = f"{extra!r} ** {xs[0]}"
+            elif op in SETTINGS:
+                text = f"ag.{op}({', '.join(map(str, SETTINGS[op](int(extra), xs[0])))})"
             elif op == "dot":
                 n = len(xs) // 2
                 bias = f", bias={xs[-1]}" if len(xs) % 2 else ""
@@ -118,22 +127,40 @@ class Program:
 SMOOTH = [
     "exp", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin", "cos", "tan", "asin", "acos", "atan",
     "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "sigmoid", "log_sigmoid", "softplus", "silu", "gelu",
-    "erf", "erfc",
+    "erf", "erfc", "ndtr", "log_ndtr", "ndtri", "erfinv", "lgamma", "digamma", "sinc", "logit", "exp2", "degrees",
+    "radians",
 ]  # fmt: skip
-BENT = ["relu", "leaky_relu", "elu", "abs", "sign", "floor", "ceil", "neg"]
+BENT = ["relu", "leaky_relu", "elu", "abs", "sign", "floor", "ceil", "neg", "trunc", "rint"]
 ARITHMETIC = ["add", "sub", "mul", "div"]
-PAIRS = ["pow", "atan2", "hypot", "logaddexp", "maximum", "minimum"]
-COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal"]
+PAIRS = [
+    "pow",
+    "atan2",
+    "hypot",
+    "logaddexp",
+    "maximum",
+    "minimum",
+    "mod",
+    "remainder",
+    "floor_divide",
+    "heaviside",
+    "xlogy",
+    "xlog1py",
+]
+COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal"]
 SEQUENCES = ["sum", "prod", "mean", "max", "min", "norm", "logsumexp", "softmax", "log_softmax", "dot"]
 FAMILIES = [*[SMOOTH] * 10, *[ARITHMETIC] * 9, *[BENT] * 3, *[PAIRS] * 3, *[SEQUENCES] * 5, COMPARISONS, ["power"],
-            ["power"], ["exponential"], ["where"], ["where"], ["clamp"]]  # fmt: skip
+            ["power"], ["exponential"], ["where"], ["where"], ["clamp"], [*SETTINGS]]  # fmt: skip
 """An operation is drawn by family first, so that arithmetic is common and each of many functions is rare."""
 
 DOMAINS = {
     "log": (0.0, math.inf), "log2": (0.0, math.inf), "log10": (0.0, math.inf), "log1p": (-1.0, math.inf),
     "sqrt": (0.0, math.inf), "asin": (-1.0, 1.0), "acos": (-1.0, 1.0), "acosh": (1.0, math.inf), "atanh": (-1.0, 1.0),
     "pow": (0.0, math.inf), "exp": (-100.0, 12.0), "expm1": (-100.0, 12.0), "sinh": (-12.0, 12.0),
-    "cosh": (-12.0, 12.0), "exponential": (-9.0, 9.0),
+    "cosh": (-12.0, 12.0), "exponential": (-9.0, 9.0), "exp2": (-100.0, 16.0),
+    "ndtri": (0.0, 1.0), "erfinv": (-1.0, 1.0),
+    "logit": (0.0, 1.0),
+    "lgamma": (0.0, 100.0), "digamma": (0.0, 100.0), "polygamma": (0.0, 100.0), "log_ndtr": (-30.0, 30.0),
+    "xlogy": (-10.0, 10.0), "xlog1py": (-10.0, 10.0),
 }  # fmt: skip
 """Where the first operand of a step is mostly taken from: the domain, and less where the result would be huge."""
 
@@ -237,6 +264,8 @@ def draw_step(rng: random.Random, exact: Evaluated) -> Step | None:
             return None
     elif op == "exponential":
         extra = rng.choice((2.0, 0.5, 10.0, 1.0, 0.3))
+    elif op in SETTINGS:
+        extra = float(rng.randrange(3))
     elif op == "where":
         names = (x, operand(rng, exact, literals=True), operand(rng, exact, literals=True))
     elif op == "clamp":

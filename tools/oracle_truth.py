@@ -301,6 +301,175 @@ def _complement(a):
     return curve(_erfc(a), -found.d[0], -found.h[0][2], found.r[0])
 
 
+def _normal(a):
+    """The normal density and distribution function; far out the logarithm of that would need many more digits."""
+    if abs(a) > 45:
+        raise Skip("a result is beyond the floats")
+    return exponential(-a * a / 2) / mp.sqrt(2 * mp.pi), _erfc(-a / mp.sqrt(2)) / 2
+
+
+def _ndtr(a):
+    density = exponential(-a * a / 2) / mp.sqrt(2 * mp.pi)
+    return curve(_erfc(-a / mp.sqrt(2)) / 2, density, -a * density, 1 / (1 + abs(a)))
+
+
+def _log_ndtr(a):
+    density, below = _normal(a)
+    hazard = density / below
+    v = mp.log(below) if a < 0 else mp.log1p(-_erfc(a / mp.sqrt(2)) / 2)
+    return curve(v, hazard, -hazard * (hazard + a), 1 / (1 + abs(a)))
+
+
+def _quantile(p):
+    """The inverse of the normal distribution function at p < 1/2, by Newton's method on its logarithm."""
+    x = -mp.sqrt(-2 * mp.log(2 * p)) if p < mpf(1) / 10 else (p - HALF) * mp.sqrt(2 * mp.pi)
+    for _ in range(100):
+        density, below = _normal(x)
+        step = below / density * (mp.log(below) - mp.log(p))
+        x -= step
+        if abs(step) <= abs(x) * mpf(10) ** -48:
+            return x
+    raise Skip("the reference does not converge")
+
+
+def _ndtri(a):
+    if a < 0 or a > 1:
+        return outside(max(-a, a - 1))
+    if a in (0, 1):
+        return curve(inf if a else -inf, inf, inf if a else -inf, 0)
+    x = ZERO if a == HALF else _quantile(a) if a < HALF else -_quantile(1 - a)
+    d = mp.sqrt(2 * mp.pi) * exponential(x * x / 2)
+    return curve(x, d, x * d * d, min(a, 1 - a))
+
+
+def _erfinv(a):
+    if abs(a) > 1:
+        return outside(abs(a) - 1)
+    if abs(a) == 1:
+        return curve(a * inf, inf, a * inf, 0)
+    x = mp.sign(a) * -_quantile((1 - abs(a)) / 2) / mp.sqrt(2) if abs(a) > mpf(10) ** -30 else a * mp.sqrt(mp.pi) / 2
+    d = mp.sqrt(mp.pi) / 2 * exponential(x * x)
+    return curve(x, d, 2 * x * d * d, 1 - abs(a))
+
+
+def _pole(a):
+    """How far a is from the nearest whole number up to 0."""
+    return a if a > HALF else abs(a - mp.nint(a))
+
+
+def _lgamma(a):
+    if a <= 0 and a == mp.floor(a):
+        if a:
+            return Local(inf, [nan], [(0, 0, nan)], [0.0])
+        raise Skip("the sign of a zero decides")
+    v = mp.loggamma(a) if a > 0 else mp.log(mp.pi / abs(mp.sinpi(a))) - mp.loggamma(1 - a)
+    return curve(v, mp.psi(0, a), mp.psi(1, a), _pole(a))
+
+
+def _polygamma(n):
+    order = int(n)
+
+    def polygamma(a):
+        if a <= 0 and a == mp.floor(a):
+            if a:
+                return Local(nan, [nan], [(0, 0, nan)], [0.0])
+            raise Skip("the sign of a zero decides")
+        return curve(mp.psi(order, a), mp.psi(order + 1, a), mp.psi(order + 2, a), _pole(a) / (1 + order))
+
+    return polygamma
+
+
+def _sinc(a):
+    if abs(a) < mpf(10) ** -15:  # the series, whose next terms are below 1e-58
+        z = (mp.pi * a) ** 2
+        return curve(1 - z / 6, -(mp.pi**2) * a / 3, -(mp.pi**2) / 3 + mp.pi**2 * z / 10, 1 / mp.pi)
+    v, c, z = mp.sincpi(a), mp.cospi(a), mp.pi * a
+    d = (c - v) / a
+    return curve(v, d, -mp.pi * mp.pi * v - 2 * d / a, 1 / mp.pi)
+
+
+def _logit(a):
+    if a < 0 or a > 1:
+        return outside(max(-a, a - 1))
+    if a in (0, 1):
+        return curve(inf if a else -inf, inf, inf if a else -inf, 0)
+    d = 1 / (a * (1 - a))
+    return curve(mp.log(a / (1 - a)), d, (2 * a - 1) * d * d, min(a, 1 - a))
+
+
+def _exp2(a):
+    e = exponential(a * mp.ln2)
+    return curve(e, e * mp.ln2, e * mp.ln2**2, 1)
+
+
+def _scaled(factor):
+    def scaled(a):
+        return Local(a * factor(), [factor()], [], kind="linear")
+
+    return scaled
+
+
+def _mod(a, b):
+    if b == 0:
+        return undefined(2)
+    quotient = mp.floor(a / b)
+    if abs(quotient) > mpf(10) ** 30:
+        raise Skip("a result is beyond the floats")
+    v = a - b * quotient
+    return Local(v, [ONE, -quotient], [], kind="linear", gap=float(min(abs(v), abs(b) - abs(v)) / (1 + abs(quotient))))
+
+
+def _floor_divide(a, b):
+    if b == 0:
+        found = undefined(2)
+        found.kind = "select"
+        return found
+    found = _mod(a, b)
+    return choice(mp.floor(a / b), [ZERO, ZERO], found.gap)
+
+
+def _rint(a):
+    return choice(mp.nint(a), [ZERO], HALF - abs(a - mp.nint(a)))
+
+
+def _round(digits):
+    def rounded(a):
+        scale = mpf(10) ** int(digits)
+        whole = mp.nint(a * scale)
+        return choice(mpf(float(whole / scale)), [ZERO], (HALF - abs(a * scale - whole)) / scale)  # the nearest float
+
+    return rounded
+
+
+def _trunc(a):
+    found = _floor(a) if a > 0 else _ceil(a)
+    if a == 0:  # the two sides agree here
+        found.gap = 1.0
+    return found
+
+
+def _heaviside(a, h):
+    found = choice(h if a == 0 else ONE if a > 0 else ZERO, [ZERO, ONE if a == 0 else ZERO], abs(a))
+    found.watched = 0
+    return found
+
+
+def _xlogy(a, b, shift=ZERO):
+    c = b + shift
+    if c < 0:
+        if a == 0:
+            raise Skip("the conventions are silent")
+        found = undefined(2)
+        found.r = [math.inf, float(-c)]
+        return found
+    if c == 0:
+        if a == 0:
+            return Local(ZERO, [-inf, ZERO], [(0, 1, nan), (1, 1, nan)], [0.0, 0.0])
+        raise Skip("the sign of a zero decides")
+    log = mp.log1p(b) if shift else mp.log(b)
+    return Local(a * log, [log, a / c], [(0, 1, 1 / c), (1, 1, -a / (c * c))], [math.inf, float(c)])
+
+
 def choice(v: Any, d: list[Any], gap: Any) -> Local:
     return Local(v, d, [], kind="select", gap=float(gap))
 
@@ -612,16 +781,28 @@ PRIMITIVES = {
     "greater_equal": _comparison(lambda a, b: a >= b), "less": _comparison(lambda a, b: a < b),
     "less_equal": _comparison(lambda a, b: a <= b), "equal": _comparison(lambda a, b: a == b),
     "sum": _sum, "prod": _prod, "mean": _mean, "max": _extreme(max), "min": _extreme(min), "norm": _norm,
-    "logsumexp": _logsumexp, "dot": _dot,
+    "logsumexp": _logsumexp, "dot": _dot, "ndtr": _ndtr, "log_ndtr": _log_ndtr, "ndtri": _ndtri, "erfinv": _erfinv,
+    "lgamma": _lgamma, "digamma": _polygamma(0), "sinc": _sinc, "logit": _logit, "exp2": _exp2,
+    "degrees": _scaled(lambda: 180 / mp.pi), "radians": _scaled(lambda: mp.pi / 180), "mod": _mod, "remainder": _mod,
+    "floor_divide": _floor_divide, "rint": _rint, "trunc": _trunc, "heaviside": _heaviside, "xlogy": _xlogy,
+    "xlog1py": lambda a, b: _xlogy(a, b, ONE), "not_equal": _comparison(lambda a, b: a != b),
 }  # fmt: skip
 """Each primitive as a function of mpmath numbers. softmax, log_softmax and powers with a number in them are made for
 the component or the number."""
 
-MADE = {"softmax": _softmax, "log_softmax": _log_softmax, "power": _power, "exponential": _exponential}
+MADE = {
+    "polygamma": _polygamma,
+    "round": _round,
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+    "power": _power,
+    "exponential": _exponential,
+}
 NATURAL = {"add", "sub", "mul", "neg", "sum", "mean", "prod", "dot", "where"}
 """Where a NaN among the operands does not make every derivative NaN: plain IEEE arithmetic."""
 ODD = {"sin", "tan", "asin", "atan", "sinh", "tanh", "asinh", "atanh", "expm1", "log1p", "sqrt", "cbrt", "erf",
-       "gelu", "silu", "elu", "leaky_relu", "hypot", "norm"}  # fmt: skip
+       "gelu", "silu", "elu", "leaky_relu", "hypot", "norm", "erfinv", "degrees", "radians", "mod", "round", "xlogy",
+       "xlog1py"}  # fmt: skip
 """Exactly 0 at 0, in floats as well."""
 
 
@@ -634,7 +815,7 @@ def local(op: str, extra: float | None, xs: Sequence[Any]) -> Local:
                 return Local(nan, [ZERO, nan, nan], [], kind="select")
             return _where(*xs)
         if op not in NATURAL:
-            if op in ("leaky_relu", "elu") and n > 1 and not mp.isnan(xs[0]):
+            if op in ("leaky_relu", "elu", "heaviside") and n > 1 and not mp.isnan(xs[0]):
                 raise Skip("the conventions are silent")
             return undefined(n)
     elif any(map(mp.isinf, xs)) and op not in ("where", "relu", "maximum", "minimum", "max", "min", "greater", "less"):

@@ -14,7 +14,7 @@ from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import notify_read
-from autograd_lite.engine.rules import Row
+from autograd_lite.engine.rules import TABLE, Row
 from autograd_lite.engine.value import Value, as_values, record
 
 
@@ -101,7 +101,14 @@ def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value]
             if type(d) is float and d == 0.0 and (row.branch or isfinite(graph.data_of(g))):
                 continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
             parts.setdefault(operands[i], []).append(chain_product(row.chain, g, d))
-    return [adjoint.get(x, 0.0) for x in wanted]
+    return [_lasting(adjoint.get(x, 0.0), x) for x in wanted]
+
+
+def _lasting(g: Any, x: Value) -> Any:
+    """A derivative in x. A NaN among them stays NaN at every higher order: 1 / abs(x) at 0 has NaN (0 * inf), whose own
+    derivative is found through the constant slope of abs, and would be 0."""
+    number = graph.data_of(g)
+    return g if number == number else record(TABLE["_lasting"], (g, x))
 
 
 def chain_product(row: Row, first: Any, second: Any) -> Any:

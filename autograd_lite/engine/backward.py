@@ -40,7 +40,8 @@ def contributions(nodes: Sequence[Node], adjoint: Mapping[Node, float]) -> Itera
 def sweep(nodes: Sequence[Node], gradient: float = 1.0) -> dict[Node, float]:
     """The backward pass itself: g(operand) += g(node) * local gradient, over nodes in topological order, root last.
 
-    `mode.on_adjoint`, if set, is called for each contribution that makes an adjoint non-finite.
+    `mode.on_adjoint`, if set, is called for each contribution that makes an adjoint non-finite, and `mode.on_sweep`
+    with all adjoints at the end.
     """
     adjoint = dict.fromkeys(nodes, 0.0)
     adjoint[nodes[-1]] = gradient
@@ -49,6 +50,8 @@ def sweep(nodes: Sequence[Node], gradient: float = 1.0) -> dict[Node, float]:
         total = adjoint[x] = before + contribution
         if mode.on_adjoint is not None and isfinite(before) and not isfinite(total):
             mode.on_adjoint(node, slot, adjoint[node], total)
+    if mode.on_sweep is not None:
+        mode.on_sweep(adjoint)
     return adjoint
 
 
@@ -67,6 +70,8 @@ def adjoints(root: Node, gradient: float = 1.0) -> dict[Node, float]:
         A dict in topological order, root last.
     """
     adjoint = graph.toposort_into({}, root)
+    if mode.on_sweep is not None:
+        return sweep(list(adjoint), gradient)
     adjoint[root] = gradient
     many, number = MANY, float  # locals are read faster than globals
     for node, g in reversed(adjoint.items()):  # an entry is complete when its turn comes: all users stand behind it

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import cache, partial
+from itertools import zip_longest
 from sys import modules
 from typing import Any
 
 from autograd_lite.engine import checks
-from autograd_lite.engine.checks import as_float, describe, is_array
+from autograd_lite.engine.checks import as_float, describe, is_array, whole
 from autograd_lite.engine.kernels import CONSTANTS, HELPERS
 from autograd_lite.engine.lowering import FLOATS, float_text, value_source
 from autograd_lite.engine.primitives import LOG_SOFTMAX, SOFTMAX
@@ -67,6 +68,7 @@ def {function}({this}, {other}):
 
 FUNCTION = """
 def {function}({signature}):
+    {setting}
     if {any_array}:
         return elementwise(row_{name}, {names})
     if {any_value}:
@@ -136,10 +138,13 @@ def make_function(row: Row) -> Callable[..., Any]:
         return make(UNARY, row, row.name, a=names[0])
     required = len(names) - len(row.defaults)
     checked = [f"as_float({x}, {f'{row.name}: {x}'!r})" for x in names]
+    fixed = row.setting
+    least = 0 if fixed and row.domain[names.index(fixed)][0] == 0.0 else -1000
     return make(
         FUNCTION,
         row,
         row.name,
+        setting=f"{fixed} = whole_number({fixed}, {f'{row.name}: {fixed}'!r}, {least})" if fixed else "pass",
         signature=", ".join([*names[:required], *map("{}={!r}".format, names[required:], row.defaults)]),
         names=", ".join(names),
         any_array=" or ".join(f"{x}.__class__ not in SCALARS and is_array({x})" for x in names),
@@ -171,6 +176,16 @@ def _user_function(row: Row) -> Callable[..., Any]:
     return row.function  # type: ignore[no-any-return]
 
 
+def whole_number(n: Any, what: str, low: int) -> float:
+    """A setting of a primitive, such as the n of polygamma, as a float."""
+    if isinstance(n, float) and n.is_integer():  # as the rules themselves have it: n + 1
+        n = int(n)
+    return as_float(whole(n, what, low), what)
+
+
+FLOATS["whole_number"] = whole_number
+
+
 def _signed(function: Callable[..., Any], row: Row) -> Callable[..., Any]:
     """Give a made function its home and its documentation."""
     function.__module__ = __name__
@@ -188,10 +203,12 @@ def documentation(row: Row) -> str:
         lines += ["    TypeError: xs is not a sequence, or an element is neither a Value nor a real number."]
         lines += ["    ValueError: xs is empty."] if row.empty is None else []
     else:
-        lines += [*(f"    {x}: a Value or a real number." for x in row.operands), "", "Returns:"]
+        kinds = ("a whole number" if x == row.setting else "a Value or a real number" for x in row.operands)
+        lines += [*map("    {}: {}.".format, row.operands, kinds), "", "Returns:"]
         lines += ["    A Value if an operand is one, else a float.", "", "Raises:"]
         lines += ["    TypeError: an operand is neither a Value nor a real number."]
-    if row.builtin and isinstance(row.forward, str):
+        lines += [f"    TypeError, ValueError: {row.setting} is not such a whole number."] if row.setting else []
+    if row.builtin and row.name[0] != "_" and isinstance(row.forward, str):
         lines += ["", "Example:", *_example(row)]
     return "\n".join(lines)
 
@@ -200,17 +217,27 @@ def _formula(row: Row) -> list[str]:
     if row.variadic:
         return [f"    {row.name}(xs) = {row.formula}"]
     rule = row.forward if isinstance(row.forward, str) else "a user-defined rule"
-    slopes = [f"    d/d{x} = {text}" for x, text in zip(row.operands, row.partial_texts(), strict=False)]
+    texts = zip(row.operands, row.partial_texts(), strict=False)
+    slopes = [f"    d/d{x} = {text}" for x, text in texts if x != row.setting]
     return [f"    {row.name}({', '.join(row.operands)}) = {rule}", *slopes]
 
 
 def _example(row: Row) -> list[str]:
-    sample = row.example or [example_point(interval) for interval in row.domain]
+    settings = [x == row.setting for x in row.operands]
+    sample = row.example or [1.0 if s else example_point(x) for s, x in zip(settings, row.domain, strict=True)]
     out, gradients = row.evaluate(sample)
-    first, *others = map(repr, sample)
+    first, *others = ("1" if s else repr(x) for s, x in zip_longest(settings, sample))
     if row.variadic:
         call = f"ag.{row.name}([{', '.join([f'ag.Value({first})', *others])}])"
         return [f"    >>> y = {call}", "    >>> y.item(), y.local_grads", f"    {(float(out), tuple(gradients))!r}"]
+    if settings[0]:  # polygamma(n, a)
+        (x, a) = row.operands[1], others[0]
+        return [
+            f"    >>> {x} = ag.Value({a})",
+            f"    >>> y = ag.{row.name}({first}, {x})",
+            "    >>> y.item(), ag.gradients(y, " + x + ")",
+            f"    {(out, gradients[1])!r}",
+        ]
     x = row.operands[0]
     lines = [
         f"    >>> ag.{row.name}({', '.join([first, *others])})",
@@ -226,10 +253,25 @@ def example_point(interval: tuple[float, float]) -> float:
     return low + 0.5 if low > -math.inf else 0.5
 
 
-OPERATORS = {"add": "add", "sub": "sub", "mul": "mul", "div": "truediv", "pow": "pow"}
+OPERATORS = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "truediv",
+    "pow": "pow",
+    "mod": "mod",
+    "floor_divide": "floordiv",
+}
+"""Rows that are operators of Python, by Python's name."""
 
-FUNCTIONS = [row.name for row in TABLE.values() if not row.variadic and row.name not in (*OPERATORS, "neg")]
+_OPERATORS_ALONE = {"add", "sub", "mul", "div", "pow", "neg"}
+"""Rows that are not functions as well."""
+
+FUNCTIONS = [row.name for row in TABLE.values() if not row.variadic and row.name not in _OPERATORS_ALONE]
 """The rows that are functions of a fixed number of operands."""
+
+ALIASES = {"remainder": "mod"}
+"""Functions of which there are two names, as in NumPy."""
 
 
 METHODS = {name: name for name in FUNCTIONS if len(TABLE[name].operands) - len(TABLE[name].defaults) == 1} | {
@@ -240,6 +282,9 @@ METHODS = {name: name for name in FUNCTIONS if len(TABLE[name].operands) - len(T
     "arccosh": "acosh",
     "arctanh": "atanh",
     "arctan2": "atan2",
+    "deg2rad": "radians",
+    "rad2deg": "degrees",
+    "fabs": "abs",
     "hypot": "hypot",
     "logaddexp": "logaddexp",
     "maximum": "maximum",
@@ -249,6 +294,8 @@ METHODS = {name: name for name in FUNCTIONS if len(TABLE[name].operands) - len(T
     "__abs__": "abs",
     "__floor__": "floor",
     "__ceil__": "ceil",
+    "__trunc__": "trunc",
+    "__round__": "round",
 }
 """Methods of Value: functions of one operand, by the names too under which NumPy looks for them on the
 elements of an object array, and a few more."""
@@ -256,6 +303,8 @@ elements of an object array, and a few more."""
 
 def __getattr__(name: str) -> Any:
     """Make a function when it is first asked for."""
+    if name in ALIASES:
+        return function_called(ALIASES[name])
     row = newest(name)
     if row is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -289,6 +338,22 @@ for _primitive, _python in OPERATORS.items():
     for _reflected, _prefix in ((False, ""), (True, "r")):
         _name = f"__{_prefix}{_python}__"
         setattr(Value, _name, _Method(_name, partial(make_operator, TABLE[_primitive], _name, _reflected)))
+
+
+def _divmod(this: Any, other: Any) -> Any:
+    """divmod(this, other): this // other and this % other."""
+    quotient = this.__floordiv__(other)
+    return quotient if quotient is NotImplemented else (quotient, this % other)
+
+
+def _rdivmod(this: Any, other: Any) -> Any:
+    """divmod(other, this)."""
+    quotient = this.__rfloordiv__(other)
+    return quotient if quotient is NotImplemented else (quotient, other % this)
+
+
+setattr(Value, "__divmod__", _divmod)  # noqa: B010
+setattr(Value, "__rdivmod__", _rdivmod)  # noqa: B010
 
 
 # --- n-ary: one sequence -----------------------------------------------------------------------------
@@ -421,11 +486,16 @@ VALUES: dict[str, Any] = {
 """What a name in a rule means on Values (and on floats beside them); functions join when first needed."""
 
 
+def _unchecked(row: Row) -> Callable[..., Any]:
+    """A row with a setting as rules call it: in polygamma(n + 1, a) the n need not be looked at again."""
+    return lambda *xs: record(row, xs) if any(isinstance(x, Value) for x in xs) else row.value(*xs)
+
+
 def on_values(text: str, *names: str) -> Callable[..., Any]:
     """The function of these names that evaluates a rule on Values and floats."""
     source = value_source(text)
     for name in source.names & TABLE.keys() - VALUES.keys():
-        VALUES[name] = function_called(name)
+        VALUES[name] = _unchecked(TABLE[name]) if TABLE[name].setting else function_called(name)
     return eval(f"lambda {', '.join(names)}: {source.code}", VALUES)  # type: ignore[no-any-return]
 
 
@@ -435,5 +505,5 @@ def _list_rule(text: str) -> Callable[..., Any]:
 
 
 __all__ = sorted(  # noqa: PLE0605
-    {"log_softmax", "softmax", *(name for name in TABLE if name[0] != "_" and name not in (*OPERATORS, "neg"))}
+    {"log_softmax", "softmax", *ALIASES, *(name for name in TABLE if name[0] != "_" and name not in _OPERATORS_ALONE)}
 )

@@ -282,6 +282,20 @@ ELEMENTARY = frozenset(
         "_ndtr",
         "_gauss",
         "_expdiff",
+        "exp2",
+        "mod",
+        "floor_divide",
+        "rint",
+        "round",
+        "log_ndtr",
+        "_hazard",
+        "_excess",
+        "ndtri",
+        "erfinv",
+        "lgamma",
+        "digamma",
+        "polygamma",
+        "_sinc",
     ]
 )
 """What a backend can be asked to compute, on floats total as in kernels.py: NaN in gives NaN, nothing raises.

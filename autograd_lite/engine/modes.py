@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ class _Mode(threading.local):
     scope: Any = None
     watchers: tuple[Callable[[Node], None], ...] = ()
     on_adjoint: Callable[[Node, int, float, float], None] | None = None  # see backward.py
+    on_sweep: Callable[[Mapping[Node, float]], None] | None = None  # likewise
     tracer: Any = None
 
 

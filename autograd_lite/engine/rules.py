@@ -83,6 +83,7 @@ class Row:
         role: what a folded program makes of it: "sum" and "product" join the sums of products, "reduction" is an
             instruction of its own; "" for everything else, which is computed from its rule.
         defaults: values of the trailing operands that may be left out.
+        setting: the operand, if there is one, that is a whole number from the start and not a Value.
         formula: for `*xs`: the result and the derivative as the documentation writes them.
         example: for `*xs`: the numbers of the example in the documentation.
         empty: for `*xs`: the result of an empty sequence, None where one is refused.
@@ -150,6 +151,7 @@ class Row:
         compares: Callable[[float, float], bool] | None = None,
         role: str = "",
         defaults: tuple[float, ...] = (),
+        setting: str = "",
         formula: str = "",
         example: tuple[float, ...] = (),
         empty: float | None = None,
@@ -169,6 +171,7 @@ class Row:
         self.saturates, self.grows, self.logarithm = saturates, grows, logarithm
         self.linear, self.rectifies, self.infix, self.commutes = linear, rectifies, infix, commutes
         self.compares, self.role, self.defaults = compares, role, defaults
+        self.setting = setting
         self.formula, self.example, self.empty, self.builtin = formula, example, empty, builtin
         self.rules: dict[int, Callable[..., Any]] = {}  # partials on Values, compiled when first needed
 

@@ -93,6 +93,18 @@ def cosh(a: float) -> float:
 @overload
 def cosh(a: Value) -> Value: ...
 @overload
+def degrees(a: float) -> float:
+    """The angle a, given in radians, in degrees."""
+
+@overload
+def degrees(a: Value) -> Value: ...
+@overload
+def digamma(a: float) -> float:
+    """The derivative of lgamma."""
+
+@overload
+def digamma(a: Value) -> Value: ...
+@overload
 def elu(a: float, alpha: float = 1.0) -> float:
     """a where positive, alpha (exp(a) - 1) elsewhere."""
 
@@ -121,11 +133,23 @@ def erfc(a: float) -> float:
 @overload
 def erfc(a: Value) -> Value: ...
 @overload
+def erfinv(a: float) -> float:
+    """The inverse of erf."""
+
+@overload
+def erfinv(a: Value) -> Value: ...
+@overload
 def exp(a: float) -> float:
     """The exponential of a."""
 
 @overload
 def exp(a: Value) -> Value: ...
+@overload
+def exp2(a: float) -> float:
+    """2 to the power a."""
+
+@overload
+def exp2(a: Value) -> Value: ...
 @overload
 def expm1(a: float) -> float:
     """exp(a) - 1, exact near 0."""
@@ -138,6 +162,14 @@ def floor(a: float) -> float:
 
 @overload
 def floor(a: Value) -> Value: ...
+@overload
+def floor_divide(a: float, b: float) -> float:
+    """The largest whole number not above a / b."""
+
+@overload
+def floor_divide(a: Value, b: Value | float) -> Value: ...
+@overload
+def floor_divide(a: float, b: Value) -> Value: ...
 @overload
 def gelu(a: float) -> float:
     """a times the normal distribution function of a."""
@@ -160,6 +192,14 @@ def greater_equal(a: float, b: float) -> float:
 def greater_equal(a: Value, b: Value | float) -> Value: ...
 @overload
 def greater_equal(a: float, b: Value) -> Value: ...
+@overload
+def heaviside(a: float, h: float) -> float:
+    """0 where a is negative, h where it is 0, 1 where it is positive."""
+
+@overload
+def heaviside(a: Value, h: Value | float) -> Value: ...
+@overload
+def heaviside(a: float, h: Value) -> Value: ...
 @overload
 def hypot(a: float, b: float) -> float:
     """sqrt(a^2 + b^2) without overflow."""
@@ -193,6 +233,12 @@ def less_equal(a: Value, b: Value | float) -> Value: ...
 @overload
 def less_equal(a: float, b: Value) -> Value: ...
 @overload
+def lgamma(a: float) -> float:
+    """The logarithm of the absolute value of the gamma function."""
+
+@overload
+def lgamma(a: Value) -> Value: ...
+@overload
 def log(a: float) -> float:
     """The natural logarithm of a."""
 
@@ -217,6 +263,12 @@ def log2(a: float) -> float:
 @overload
 def log2(a: Value) -> Value: ...
 @overload
+def log_ndtr(a: float) -> float:
+    """The logarithm of ndtr(a), exact in the tail."""
+
+@overload
+def log_ndtr(a: Value) -> Value: ...
+@overload
 def log_sigmoid(a: float) -> float:
     """The logarithm of sigmoid(a)."""
 
@@ -236,6 +288,12 @@ def logaddexp(a: float, b: float) -> float:
 def logaddexp(a: Value, b: Value | float) -> Value: ...
 @overload
 def logaddexp(a: float, b: Value) -> Value: ...
+@overload
+def logit(a: float) -> float:
+    """log(a / (1 - a)), the inverse of sigmoid."""
+
+@overload
+def logit(a: Value) -> Value: ...
 @overload
 def logsumexp(xs: Iterable[float]) -> float:  # type: ignore[overload-overlap]
     """The logarithm of a sum of exponentials as one node, without overflow."""
@@ -277,11 +335,45 @@ def minimum(a: Value, b: Value | float) -> Value: ...
 @overload
 def minimum(a: float, b: Value) -> Value: ...
 @overload
+def mod(a: float, b: float) -> float:
+    """The remainder of a / b, with the sign of b."""
+
+@overload
+def mod(a: Value, b: Value | float) -> Value: ...
+@overload
+def mod(a: float, b: Value) -> Value: ...
+@overload
+def ndtr(a: float) -> float:
+    """The normal distribution function, erfc(-a / sqrt(2)) / 2."""
+
+@overload
+def ndtr(a: Value) -> Value: ...
+@overload
+def ndtri(a: float) -> float:
+    """The inverse of ndtr: the quantile of the normal distribution."""
+
+@overload
+def ndtri(a: Value) -> Value: ...
+@overload
 def norm(xs: Iterable[float]) -> float:  # type: ignore[overload-overlap]
     """The Euclidean norm of a sequence as one node, without overflow on the way."""
 
 @overload
 def norm(xs: Iterable[Value | float]) -> Value: ...
+@overload
+def not_equal(a: float, b: float) -> float:
+    """1 where a != b, else 0."""
+
+@overload
+def not_equal(a: Value, b: Value | float) -> Value: ...
+@overload
+def not_equal(a: float, b: Value) -> Value: ...
+@overload
+def polygamma(n: int, a: float) -> float:
+    """The n-th derivative of digamma."""
+
+@overload
+def polygamma(n: int, a: Value) -> Value: ...
 @overload
 def prod(xs: Iterable[float]) -> float:  # type: ignore[overload-overlap]
     """The product of a sequence as one node."""
@@ -289,11 +381,32 @@ def prod(xs: Iterable[float]) -> float:  # type: ignore[overload-overlap]
 @overload
 def prod(xs: Iterable[Value | float]) -> Value: ...
 @overload
+def radians(a: float) -> float:
+    """The angle a, given in degrees, in radians."""
+
+@overload
+def radians(a: Value) -> Value: ...
+@overload
 def relu(a: float) -> float:
     """max(a, 0)."""
 
 @overload
 def relu(a: Value) -> Value: ...
+
+remainder = mod
+
+@overload
+def rint(a: float) -> float:
+    """The whole number nearest to a, the even one of two."""
+
+@overload
+def rint(a: Value) -> Value: ...
+@overload
+def round(a: float, digits: int = 0) -> float:
+    """a rounded to this many decimal digits as Python does it: half to even."""
+
+@overload
+def round(a: Value, digits: int = 0) -> Value: ...
 @overload
 def sigmoid(a: float) -> float:
     """The logistic function 1 / (1 + exp(-a))."""
@@ -318,6 +431,12 @@ def sin(a: float) -> float:
 
 @overload
 def sin(a: Value) -> Value: ...
+@overload
+def sinc(a: float) -> float:
+    """sin(pi a) / (pi a), and 1 at 0."""
+
+@overload
+def sinc(a: Value) -> Value: ...
 @overload
 def sinh(a: float) -> float:
     """The hyperbolic sine of a."""
@@ -361,6 +480,12 @@ def tanh(a: float) -> float:
 @overload
 def tanh(a: Value) -> Value: ...
 @overload
+def trunc(a: float) -> float:
+    """a without its fraction: the whole number next to it in the direction of 0."""
+
+@overload
+def trunc(a: Value) -> Value: ...
+@overload
 def where(condition: float, a: float, b: float) -> float:
     """a where the condition is not 0, b where it is."""
 
@@ -370,6 +495,22 @@ def where(condition: Value, a: Value | float, b: Value | float) -> Value: ...
 def where(condition: float, a: Value, b: Value | float) -> Value: ...
 @overload
 def where(condition: float, a: float, b: Value) -> Value: ...
+@overload
+def xlog1py(a: float, b: float) -> float:
+    """a log(1 + b), and 0 where a is 0."""
+
+@overload
+def xlog1py(a: Value, b: Value | float) -> Value: ...
+@overload
+def xlog1py(a: float, b: Value) -> Value: ...
+@overload
+def xlogy(a: float, b: float) -> float:
+    """a log(b), and 0 where a is 0."""
+
+@overload
+def xlogy(a: Value, b: Value | float) -> Value: ...
+@overload
+def xlogy(a: float, b: Value) -> Value: ...
 @overload
 def dot(xs: Iterable[float], ys: Iterable[float], bias: float | None = None) -> float:  # type: ignore[overload-overlap]
     """The dot product of two sequences, plus a bias if one is given, as one node."""
@@ -408,11 +549,18 @@ class Methods:
     def __rtruediv__(self, other: Any, /) -> Value: ...
     def __pow__(self, other: Any, /) -> Value: ...
     def __rpow__(self, other: Any, /) -> Value: ...
+    def __mod__(self, other: Any, /) -> Value: ...
+    def __rmod__(self, other: Any, /) -> Value: ...
+    def __floordiv__(self, other: Any, /) -> Value: ...
+    def __rfloordiv__(self, other: Any, /) -> Value: ...
     def __abs__(self) -> Value: ...
     def __ceil__(self) -> Value: ...
     def __floor__(self) -> Value: ...
     def __neg__(self) -> Value: ...
-    def _ndtr(self) -> Value: ...
+    def __round__(self, digits: int = 0) -> Value: ...
+    def __trunc__(self) -> Value: ...
+    def _excess(self) -> Value: ...
+    def _hazard(self) -> Value: ...
     def _stop(self) -> Value: ...
     def abs(self) -> Value:
         """The absolute value of a."""
@@ -471,6 +619,15 @@ class Methods:
     def cosh(self) -> Value:
         """The hyperbolic cosine of a."""
 
+    def deg2rad(self) -> Value:
+        """The angle a, given in degrees, in radians."""
+
+    def degrees(self) -> Value:
+        """The angle a, given in radians, in degrees."""
+
+    def digamma(self) -> Value:
+        """The derivative of lgamma."""
+
     def elu(self, alpha: Value | float = 1.0) -> Value:
         """a where positive, alpha (exp(a) - 1) elsewhere."""
 
@@ -480,11 +637,20 @@ class Methods:
     def erfc(self) -> Value:
         """1 - erf(a), exact in the tail."""
 
+    def erfinv(self) -> Value:
+        """The inverse of erf."""
+
     def exp(self) -> Value:
         """The exponential of a."""
 
+    def exp2(self) -> Value:
+        """2 to the power a."""
+
     def expm1(self) -> Value:
         """exp(a) - 1, exact near 0."""
+
+    def fabs(self) -> Value:
+        """The absolute value of a."""
 
     def floor(self) -> Value:
         """The largest whole number not above a."""
@@ -498,6 +664,9 @@ class Methods:
     def leaky_relu(self, slope: Value | float = 0.01) -> Value:
         """a where positive, slope a elsewhere."""
 
+    def lgamma(self) -> Value:
+        """The logarithm of the absolute value of the gamma function."""
+
     def log(self) -> Value:
         """The natural logarithm of a."""
 
@@ -510,11 +679,17 @@ class Methods:
     def log2(self) -> Value:
         """The logarithm of a to base 2."""
 
+    def log_ndtr(self) -> Value:
+        """The logarithm of ndtr(a), exact in the tail."""
+
     def log_sigmoid(self) -> Value:
         """The logarithm of sigmoid(a)."""
 
     def logaddexp(self, b: Value | float) -> Value:
         """log(exp(a) + exp(b)) without overflow."""
+
+    def logit(self) -> Value:
+        """log(a / (1 - a)), the inverse of sigmoid."""
 
     def maximum(self, b: Value | float) -> Value:
         """The larger of a and b."""
@@ -522,8 +697,26 @@ class Methods:
     def minimum(self, b: Value | float) -> Value:
         """The smaller of a and b."""
 
+    def ndtr(self) -> Value:
+        """The normal distribution function, erfc(-a / sqrt(2)) / 2."""
+
+    def ndtri(self) -> Value:
+        """The inverse of ndtr: the quantile of the normal distribution."""
+
+    def rad2deg(self) -> Value:
+        """The angle a, given in radians, in degrees."""
+
+    def radians(self) -> Value:
+        """The angle a, given in degrees, in radians."""
+
     def relu(self) -> Value:
         """max(a, 0)."""
+
+    def rint(self) -> Value:
+        """The whole number nearest to a, the even one of two."""
+
+    def round(self, digits: int = 0) -> Value:
+        """a rounded to this many decimal digits as Python does it: half to even."""
 
     def sigmoid(self) -> Value:
         """The logistic function 1 / (1 + exp(-a))."""
@@ -536,6 +729,9 @@ class Methods:
 
     def sin(self) -> Value:
         """The sine of a, in radians."""
+
+    def sinc(self) -> Value:
+        """sin(pi a) / (pi a), and 1 at 0."""
 
     def sinh(self) -> Value:
         """The hyperbolic sine of a."""
@@ -551,3 +747,6 @@ class Methods:
 
     def tanh(self) -> Value:
         """The hyperbolic tangent of a."""
+
+    def trunc(self) -> Value:
+        """a without its fraction: the whole number next to it in the direction of 0."""

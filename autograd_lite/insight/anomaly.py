@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isinf
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.functions import VALUES
 from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import changed_mode, mode
 from autograd_lite.engine.value import Value
-from autograd_lite.insight.remedies import of_adjoint, of_value
+from autograd_lite.insight.remedies import of_adjoint, of_hidden, of_value
 
 _sources: WeakKeyDictionary[Value, tuple[str, int]] = WeakKeyDictionary()
 
@@ -85,7 +87,8 @@ def detect_anomaly() -> Any:
     """Within this block, stop at the first node that turns NaN or infinite, forward or backward.
 
     A result that is worse than every operand (NaN from numbers, infinite from finite ones), or a contribution
-    to a gradient that is not finite where the adjoint was, raises at once. The message names the
+    to a gradient that is not finite where the adjoint was, raises at once; so does an infinite slope that an adjoint
+    of 0 hides though no branch was passed over (`ag.cbrt(x) ** 3` at 0). The message names the
     operation, its operands, the line that made it, and what to write instead. A compiled or folded program keeps no
     nodes: where its result or its gradient is not finite though its numbers are, the message says just that.
 
@@ -103,7 +106,7 @@ def detect_anomaly() -> Any:
         ...
         FloatingPointError: detect_anomaly: log gave -inf: log of 0 (operands: p = 0.0), made at ...
     """
-    return changed_mode(watchers=_with(_remember, _check_value), on_adjoint=_check_adjoint)
+    return changed_mode(watchers=_with(_remember, _check_value), on_adjoint=_check_adjoint, on_sweep=_check_zeros)
 
 
 def _with(*watchers: Any) -> tuple[Any, ...]:
@@ -151,6 +154,40 @@ def _about(node: Value) -> str:
     source = source_of(node)
     name = f", result {node.name!r}" if node.name else ""
     return f"(operands: {shown}{name})" + (f", made at {source}" if source is not None else "")
+
+
+def hidden_slopes(adjoint: Mapping[Value, float]) -> Iterator[tuple[Value, int]]:
+    """The (node, slot) where an infinite slope meets an adjoint of 0 that is not that of a branch passed over.
+
+    The product is taken as 0 there, and the true derivative may be any number: that of cbrt(x) ** 3, which is
+    x, is 1 everywhere. A factor that is given as 0, such as a mask, is not meant.
+
+    Args:
+        adjoint: the adjoint of every node, in topological order.
+    """
+    smooth: set[Value] = set()  # an adjoint of 0 that comes from a function which is flat there, or from a cancellation
+    for node in reversed(list(adjoint)):
+        row, g = node._row, adjoint[node]
+        if row is None or (g == 0.0 and node not in smooth):
+            continue
+        operands = graph.raw_operands(node)
+        zeros = [type(x) is not float and x._row is not None and x._f == 0.0 for x in operands]
+        others = sum(zeros)  # factors that are 0, and not given so
+        for slot, (x, d) in enumerate(zip(operands, node._local_grads, strict=True)):
+            if type(x) is float:
+                continue
+            if g == 0.0 and isinf(d):
+                yield node, slot
+            flat = not row.branch and (not row.linear or others > zeros[slot])
+            if adjoint[x] == 0.0 and (d != 0.0 or flat):
+                smooth.add(x)
+
+
+def _check_zeros(adjoint: Mapping[Value, float]) -> None:
+    """Called by the backward pass at its end."""
+    for node, slot in hidden_slopes(adjoint):
+        why, instead = of_hidden(node, slot)
+        raise FloatingPointError(f"detect_anomaly: going back through {node.op}: {why} {_about(node)}; {instead}")
 
 
 def _called(x: Value, slot: int) -> str:

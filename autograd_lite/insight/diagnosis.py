@@ -151,7 +151,10 @@ def diagnose(loss: Value, parameters: Any = None, *, small: float = 1e-6, large:
         blamed = {p for finding in findings for p in finding.parameters}
         unexamined = [p for p in reached if p not in blamed]
     else:
-        gradients = [(p, facts.adjoint[p]) for p in reached]
+        hidden = [_finding(facts, *found) for found in faults.hidden_slope(facts)]
+        findings += hidden
+        doubtful = {p for finding in hidden for p in finding.parameters}
+        gradients = [(p, facts.adjoint[p]) for p in reached if p not in doubtful]
         findings += [_finding(facts, *found) for found in faults.gradients_not_finite(facts)]
         findings += _of_each(facts, [p for p, g in gradients if g == 0.0], faults.ZERO)
         findings += _of_each(

@@ -87,7 +87,7 @@ class Facts:
         self.order: list[Value] = graph.toposort(loss)
         self.given: bool = parameters is not None
         self.watched: dict[Value, None] = dict.fromkeys(_watched(self.order, parameters))
-        with changed_mode(on_adjoint=None):  # what is not finite is looked for here, not raised
+        with changed_mode(on_adjoint=None, on_sweep=None):  # what is not finite is looked for here, not raised
             self.adjoint: dict[Value, float] = adjoints(loss)
         self._labels = Labels(self.order)
         self._formulas: dict[Value, str] = {}

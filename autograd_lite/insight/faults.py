@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.value import Parameter, Value
-from autograd_lite.insight.anomaly import badness
+from autograd_lite.insight.anomaly import badness, hidden_slopes
 from autograd_lite.insight.facts import FLAT, Chain, Facts
 from autograd_lite.insight.remedies import (
     local_gradient,
     number_at,
     of_adjoint,
+    of_hidden,
     of_value,
     of_zero,
     operand_numbers,
@@ -353,6 +354,17 @@ def gradients_not_finite(facts: Facts) -> Found:
     over = next(node for node in reversed(facts.order) if not isfinite(adjoint[node]))
     what = f"what reaches {facts.name(over)} is finite way by way, but not when added up"
     yield Blame(over, "infinite gradient", what, "scale the loss"), spoiled, "gradient not finite"
+
+
+def hidden_slope(facts: Facts) -> Found:
+    """An infinite slope that an adjoint of 0 hides, though no branch was passed over."""
+    found = list(hidden_slopes(facts.adjoint))
+    if found:
+        behind = set(graph.toposort(*(graph.raw_operands(node)[slot] for node, slot in found)))
+        suffering = [p for p in facts.watched if p in behind]
+        if suffering:
+            blame = Blame(found[0][0], "hidden slope", *of_hidden(*found[0]))
+            yield blame, suffering, "gradient that may be wrong"
 
 
 def symmetric(facts: Facts) -> Found:

@@ -99,6 +99,21 @@ def of_adjoint(node: Value, slot: int, adjoint: float) -> Words:
     return "the adjoint is not finite already", "look where that came from"
 
 
+def of_hidden(node: Value, slot: int) -> Words:
+    """Why a derivative may be wrong where an adjoint of 0 meets an infinite slope."""
+    x = number_at(node, slot)
+    return (
+        (
+            f"the slope of {node.op} at {x:g} is infinite and meets an adjoint of 0; the product is taken as 0, though "
+            "the true derivative may be another number"
+        ),
+        (
+            "simplify the formula so that it has a slope there (x for ag.cbrt(x) ** 3), or keep the argument away from "
+            "that point"
+        ),
+    )
+
+
 def of_zero(node: Value, slot: int) -> tuple[str, str, str]:
     """(kind, mechanism, advice) where a node's local gradient in a slot is 0, or too small to show."""
     op, row = node.op, node._row

@@ -7,8 +7,11 @@ in high precision, never from the row's own rules.
 import math
 import random
 from itertools import product
+from statistics import NormalDist
 
 from mpmath import mp, mpf
+
+from autograd_lite.engine.value import Value
 
 inf = math.inf
 
@@ -21,6 +24,49 @@ def erfc(a):
     if abs(a) < 35:
         return mp.erfc(a)
     return mpf(0 if a > 0 else 2)  # to the precision of floats; mpmath takes forever there
+
+
+def density(a):
+    return mp.exp(-a * a / 2) / mp.sqrt(2 * mp.pi)
+
+
+def hazard(a):
+    """The normal density over the distribution function; far out by its asymptotic series."""
+    if a > -60:
+        return density(a) / (mp.erfc(-a / mp.sqrt(2)) / 2)
+    with mp.workdps(60):
+        rest = -a
+        for k in range(80, 1, -1):
+            rest = -a + k / rest
+    return -a + 1 / rest
+
+
+def quantile(p):
+    """The inverse of the normal distribution function."""
+    if p > mpf(1) / 2:
+        return -quantile(1 - p)
+    start = mpf(NormalDist().inv_cdf(max(float(p), 1e-300))) if p > 1e-300 else -mp.sqrt(-2 * mp.log(p))
+    for _ in range(60):  # Newton's method on the logarithm, which is nearly a parabola
+        step = (mp.log(mp.erfc(-start / mp.sqrt(2)) / 2) - mp.log(p)) / hazard(start)
+        start -= step
+        if abs(step) < mpf(10) ** (3 - mp.dps) * max(1, abs(start)):
+            break
+    return start
+
+
+def log_gamma(a):
+    if a > 0:
+        return mp.loggamma(a)
+    if a == mp.floor(a):
+        return mp.inf
+    return mp.log(mp.pi / abs(mp.sinpi(a))) - mp.loggamma(1 - a)
+
+
+def polygamma(n, a):
+    n = int(mp.nint(n))
+    if a == 0:
+        return mp.inf if n % 2 else -mp.inf
+    return mp.psi(n, a) if a > 0 or a != mp.floor(a) else mp.nan
 
 
 DEFINITIONS = {
@@ -60,6 +106,27 @@ DEFINITIONS = {
     "gelu": lambda a: a * erfc(-a / mp.sqrt(2)) / 2,
     "erf": lambda a: mp.erf(a) if abs(a) < 35 else mp.sign(a),
     "erfc": erfc,
+    "ndtr": lambda a: erfc(-a / mp.sqrt(2)) / 2,
+    "log_ndtr": lambda a: mp.log(density(a) / hazard(a)) if a < 5 else mp.log1p(-erfc(a / mp.sqrt(2)) / 2),
+    "ndtri": quantile,
+    "erfinv": lambda a: mp.sign(a) * -quantile((1 - abs(a)) / 2) / mp.sqrt(2),
+    "lgamma": log_gamma,
+    "digamma": lambda a: polygamma(0, a),
+    "polygamma": polygamma,
+    "sinc": mp.sincpi,
+    "logit": lambda a: mp.log(a / (1 - a)),
+    "exp2": lambda a: mp.mpf(2) ** a,
+    "degrees": lambda a: a * 180 / mp.pi,
+    "radians": lambda a: a * mp.pi / 180,
+    "trunc": lambda a: mp.sign(a) * mp.floor(abs(a)),
+    "rint": mp.nint,
+    "round": lambda a, digits: mp.nint(a * mpf(10) ** mp.nint(digits)) / mpf(10) ** mp.nint(digits),
+    "heaviside": lambda a, h: h if a == 0 else positive(a),
+    "mod": lambda a, b: a - b * mp.floor(a / b) if b else mp.nan,
+    "floor_divide": lambda a, b: mp.floor(a / b) if b else mp.nan,
+    "not_equal": lambda a, b: 0 if a == b else 1,
+    "xlogy": lambda a, b: a * mp.log(b),
+    "xlog1py": lambda a, b: a * mp.log1p(b),
     "sign": mp.sign,
     "abs": abs,
     "floor": mp.floor,
@@ -87,19 +154,35 @@ DEFINITIONS = {
     "_chain": lambda a, b: a * b,
     "_masked": lambda a, b: a * b,
     "_stop": lambda a: a,
+    "_lasting": lambda a, x: a,
     "_lowered": lambda a, b, c: a ** (b - c),
     "_shift": lambda a, b: a - b,
     "_expdiff": lambda a, b: mp.exp(a - b),
     "_logistic": lambda a, b: 1 / (1 + mp.exp(b - a)),
     "_gauss": lambda a, s: mp.exp(-s * a * a),
-    "_ndtr": lambda a: erfc(-a / mp.sqrt(2)) / 2,
+    "_hazard": hazard,
+    "_excess": lambda a: hazard(a) + a,
+    "_sinc": lambda a, n: mp.diff(mp.sincpi, a, int(mp.nint(n))) if mp.nint(n) else mp.sincpi(a),
 }
 
-CHOICES = {("_gauss", "s"): (0.5, 1.0), ("_lowered", "c"): (1.0, 2.0, 3.0)}
+CHOICES = {
+    ("polygamma", "n"): (0.0, 1.0, 2.0, 3.0),
+    ("_sinc", "n"): (0.0, 1.0, 2.0),
+    ("round", "digits"): (-2.0, 0.0, 3.0),
+    ("_gauss", "s"): (0.5, 1.0),
+    ("_lowered", "c"): (1.0, 2.0, 3.0),
+}
 """Operands that take only some values."""
 
 CONSTANT = {"_stop"}
 """Rows whose derivative is 0 because they say so, not because calculus does."""
+
+FAMILIES = {
+    "lgamma": lambda order, a: polygamma(order - 1, a) if order else log_gamma(a),
+    "digamma": polygamma,
+    "polygamma": lambda n, order, a: polygamma(mp.nint(n) + order, a),
+}
+"""Derivatives, by their order, that mpmath has by itself: differences of these would take minutes."""
 
 STEP = mpf(10) ** -30
 
@@ -116,6 +199,10 @@ def exact(name, numbers, orders=None, aside=0):
     orders = orders or (0,) * len(numbers)
     steps = [step_of(name, x) * STEP for x in numbers]
     shifts = [aside * 5**i for i in range(len(numbers))]
+    if name in FAMILIES:
+        with mp.workdps(80):
+            at = [x + aside * h for x, h in zip(map(mpf, numbers), steps, strict=True)]
+            return mpf(0) if any(orders[:-1]) else FAMILIES[name](*at[:-1], orders[-1], at[-1])
     precision = 130 + 2 * max(abs(magnitude(x)) for x in numbers)
     while True:
         with mp.workdps(precision):
@@ -146,7 +233,17 @@ def step_of(name, x):
     return min([mpf(1), *([abs(mpf(x))] if x else []), *ends])
 
 
-ENDS = {"asin": (-1, 1), "acos": (-1, 1), "atanh": (-1, 1), "acosh": (1,), "log1p": (-1,)}
+ENDS = {
+    "ndtri": (1,),
+    "erfinv": (-1, 1),
+    "logit": (1,),
+    "xlog1py": (-1,),
+    "asin": (-1, 1),
+    "acos": (-1, 1),
+    "atanh": (-1, 1),
+    "acosh": (1,),
+    "log1p": (-1,),
+}
 """Where a domain ends, other than at 0."""
 
 
@@ -155,6 +252,8 @@ def is_smooth(name, numbers, orders):
     here, aside = exact(name, numbers, orders), exact(name, numbers, orders, aside=3)
     if mp.isnan(exact(name, numbers)):
         return False
+    if name in ("mod", "floor_divide") and abs(numbers[0]) > 1e25 * abs(numbers[1]):
+        return False  # the smallest step passes many jumps
     return abs(here - aside) <= mpf(10) ** -9 * abs(here) + mpf(10) ** -20
 
 
@@ -189,6 +288,12 @@ def numbers_of(interval, rng, n, least=-320.0, most=308.0):
             x = float(rng.choice(makers)())
         found.append(x)
     return found
+
+
+def operands_at(row, point):
+    """The operands of a node at a point: Values, but a setting as the number that it always is."""
+    names = row.operands if row.setting else ("",) * len(point)
+    return tuple(x if name and name == row.setting else Value(x) for name, x in zip(names, point, strict=True))
 
 
 def points_of(row, n):

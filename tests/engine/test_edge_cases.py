@@ -5,7 +5,7 @@ Each line is evaluated in local gradients, by `backward`, by `gradients` and by 
 """
 
 import math
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from mpmath import mp
@@ -13,6 +13,7 @@ from mpmath import mp
 import autograd_lite as ag
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value, record
+from tests.engine.domains import operands_at
 
 inf, nan = math.inf, math.nan
 E40 = float(mp.mpf("4.2483542552915889953e-18"))  # sigmoid'(40)
@@ -77,6 +78,52 @@ LINES = [
     ("norm at the origin", lambda *xs: ag.norm(xs), [0.0, 0.0], 0.0, [0.0, 0.0]),
     ("hypot of large numbers", ag.hypot, [1e200, 1e200], math.sqrt(2) * 1e200, [math.sqrt(0.5)] * 2),
     ("inf * 0", lambda a, b: a * b, [inf, 0.0], nan, [0.0, inf]),
+    ("mod of a negative number", lambda a, b: a % b, [-7.5, 2.0], 0.5, [1.0, 4.0]),
+    ("mod by a negative number", lambda a, b: a % b, [7.5, -2.0], -0.5, [1.0, 4.0]),
+    ("mod by 0", lambda a, b: a % b, [1.0, 0.0], nan, [nan, nan]),
+    ("mod of infinity", ag.mod, [inf, 2.0], nan, [nan, nan]),
+    ("mod by infinity", ag.mod, [-5.0, inf], inf, [1.0, 1.0]),
+    ("floor_divide", lambda a, b: a // b, [-7.5, 2.0], -4.0, [0.0, 0.0]),
+    ("floor_divide by 0", lambda a, b: a // b, [1.0, 0.0], nan, [nan, nan]),
+    ("floor_divide by infinity", ag.floor_divide, [-5.0, inf], -1.0, [0.0, 0.0]),
+    ("round to even", ag.round, [2.5], 2.0, [0.0]),
+    ("round to digits", lambda a: ag.round(a, 2), [2.675], 2.67, [0.0]),
+    ("rint to even, the sign kept", ag.rint, [-0.5], -0.0, [0.0]),
+    ("trunc", ag.trunc, [-2.5], -2.0, [0.0]),
+    ("trunc, the sign kept", ag.trunc, [-0.5], -0.0, [0.0]),
+    ("trunc of NaN", ag.trunc, [nan], nan, [nan]),
+    ("heaviside at 0", lambda a: ag.heaviside(a, 0.25), [0.0], 0.25, [0.0]),
+    ("heaviside of NaN", lambda a: ag.heaviside(a, 0.25), [nan], nan, [nan]),
+    ("xlogy(0, y)", ag.xlogy, [0.0, 4.0], 0.0, [math.log(4.0), 0.0]),
+    ("xlogy(0, 0)", ag.xlogy, [0.0, 0.0], 0.0, [-inf, 0.0]),
+    ("xlogy(1, 0)", ag.xlogy, [1.0, 0.0], -inf, [-inf, inf]),
+    ("xlogy(1, -1)", ag.xlogy, [1.0, -1.0], nan, [nan, nan]),
+    ("xlog1py(0, -1)", ag.xlog1py, [0.0, -1.0], 0.0, [-inf, 0.0]),
+    ("xlog1py(0, y)", ag.xlog1py, [0.0, 3.0], 0.0, [math.log(4.0), 0.0]),
+    ("entropy with a certain outcome", lambda a, b: -(ag.xlogy(a, a) + ag.xlogy(b, b)), [0.0, 1.0], -0.0, [inf, -1.0]),
+    ("lgamma at 0", ag.lgamma, [0.0], inf, [-inf]),
+    ("lgamma at -0.0", ag.lgamma, [-0.0], inf, [inf]),
+    ("lgamma at -1", ag.lgamma, [-1.0], inf, [nan]),
+    ("lgamma of a negative number", ag.lgamma, [-3.5], -1.3090066849930420, [float(mp.psi(0, -3.5))]),
+    ("digamma at 0", ag.digamma, [0.0], -inf, [inf]),
+    ("digamma at -0.0", ag.digamma, [-0.0], inf, [inf]),
+    ("digamma at -1", ag.digamma, [-1.0], nan, [nan]),
+    ("polygamma", lambda a: ag.polygamma(1, a), [1.0], math.pi**2 / 6, [-2.404113806319188570799476]),
+    ("erfinv at 1", ag.erfinv, [1.0], inf, [inf]),
+    ("erfinv at -1", ag.erfinv, [-1.0], -inf, [inf]),
+    ("erfinv outside", ag.erfinv, [1.5], nan, [nan]),
+    ("ndtri at 0", ag.ndtri, [0.0], -inf, [inf]),
+    ("ndtri at 1", ag.ndtri, [1.0], inf, [inf]),
+    ("ndtri outside", ag.ndtri, [-0.5], nan, [nan]),
+    ("logit at 0", ag.logit, [0.0], -inf, [inf]),
+    ("logit at -0.0", ag.logit, [-0.0], -inf, [inf]),
+    ("logit at 1", ag.logit, [1.0], inf, [inf]),
+    ("logit outside", ag.logit, [1.5], nan, [nan]),
+    ("log_ndtr far out", ag.log_ndtr, [-40.0], -804.6084420137538, [40.02496884720726]),
+    ("sinc at 0", ag.sinc, [0.0], 1.0, [0.0]),
+    ("sinc at 1", ag.sinc, [1.0], 0.0, [-1.0]),
+    ("not_equal", ag.not_equal, [1.0, 2.0], 1.0, [0.0, 0.0]),
+    ("not_equal of NaN", ag.not_equal, [nan, 2.0], nan, [nan, nan]),
     ("sqrt of a subnormal", ag.sqrt, [5e-324], 2.2227587494850775e-162, [2.2494568972715982e161]),
 ]
 
@@ -97,6 +144,15 @@ HIGHER = [
     ("relu at 0", ag.relu, 0.0, [0.0]),
     ("log at -1", ag.log, -1.0, [nan, nan]),
     ("floor of NaN", ag.floor, nan, [nan]),
+    ("sinc at 0", ag.sinc, 0.0, [-(math.pi**2) / 3, 0.0, math.pi**4 / 5]),
+    ("log_ndtr far out", ag.log_ndtr, -40.0, [-0.9993773316214086]),
+    ("ndtri at 0", ag.ndtri, 0.0, [-inf]),
+    ("ndtri at 1", ag.ndtri, 1.0, [inf]),
+    ("erfinv at -1", ag.erfinv, -1.0, [-inf]),
+    ("logit at 0", ag.logit, 0.0, [-inf]),
+    ("lgamma at -1", ag.lgamma, -1.0, [nan, nan]),
+    ("x % 1 of infinity", lambda a: a % 1.0, inf, [nan, nan]),
+    ("x // 0", lambda a: a // 0.0, 1.0, [nan, nan]),
 ]
 
 named = {"ids": lambda x: x if isinstance(x, str) else ""}
@@ -142,7 +198,7 @@ def test_edge_case_of_higher_order(what, f, x, derivatives):
 SPECIAL = [nan, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.5, -2.0, 3.0, 710.0, -746.0, 1e200, -1e308, 1e-200, 5e-324]
 IEEE = {"add", "sub", "mul", "neg", "sum", "mean", "prod", "dot", "_shift"}
 """+, - and * follow plain IEEE arithmetic in their local gradients too."""
-PASS_BY = {"where", "leaky_relu", "elu", "_chain", "_masked"}
+PASS_BY = {"where", "leaky_relu", "elu", "heaviside", "_chain", "_masked", "_lasting"}
 """Where the operand that is NaN may be one that is not taken."""
 
 
@@ -150,7 +206,7 @@ def points(row):
     if row.variadic:
         return [point for n in (1, 2) for point in product(SPECIAL, repeat=n)]
     few = SPECIAL if len(row.operands) < 3 else SPECIAL[:9]
-    return list(product(few, repeat=len(row.operands)))
+    return list(product(*((0.0, 1.0, 2.0) if x == row.setting else few for x in row.operands)))
 
 
 each_row = pytest.mark.parametrize("row", [row for row in TABLE.values() if row.builtin], ids=lambda row: row.name)
@@ -185,8 +241,9 @@ def test_rule_1_outside_the_domain_all_is_nan(row):
 @each_row
 def test_rule_2_nothing_raises_and_all_is_float(row):
     for point in points(row):
-        xs = [Value(x) for x in point]
-        y = record(row, tuple(xs))
+        operands = operands_at(row, point)
+        xs = [x for x in operands if isinstance(x, Value)]
+        y = record(row, operands)
         assert type(y.data) is float, point
         assert all(type(d) is float for d in y.local_grads), point
         y.backward()
@@ -201,7 +258,7 @@ def test_floats_give_what_values_give(name):
         function = getattr(ag, name)
         number = function(*point)
         assert type(number) is float
-        assert repr(number) == repr(function(*map(Value, point)).data), point
+        assert repr(number) == repr(function(*operands_at(TABLE[name], point)).data), point
 
 
 def test_rule_2_literals_do_not_raise_either():
@@ -375,3 +432,52 @@ def test_a_sum_is_right_where_it_overflows_on_the_way(xs, total):
 def test_a_mean_is_finite_where_its_sum_is_not():
     assert ag.mean([Value(1.7e308)] * 3).item() == pytest.approx(1.7e308, rel=1e-15)
     assert ag.mean([Value(inf), 1e308, 1e308]).item() == inf
+
+
+WRAPPED = [lambda y, x: y, lambda y, x: 1.0 / y, lambda y, x: y * x, ag.hypot]
+
+
+@each_row
+def test_a_derivative_that_is_nan_has_derivatives_that_are_nan(row):
+    """1 / abs(x) at 0: the NaN of order 1 (0 * inf) comes through the constant slope of abs, whose derivative is 0."""
+    few = [0.0, 1.0, -2.0] if len(row.operands) < 3 else [0.0, 1.0]
+    for point in product(few, repeat=2 if row.variadic else len(row.operands)):
+        slots = [i for i in range(len(point)) if row.variadic or row.operands[i] != row.setting]
+        if row.setting and not point[1 - slots[0]] < 5.0:
+            continue
+        for wrap in WRAPPED:
+            x = Value(point[slots[0]])
+            y = wrap(
+                record(row, tuple(x if i in slots[:1] or p is point[slots[0]] else p for i, p in enumerate(point))), x
+            )
+            orders = [y := ag.gradients(y, x, create_graph=True) for _ in range(3)]
+            for lower, higher in pairwise(orders):
+                assert not math.isnan(lower.item()) or math.isnan(higher.item()), point
+
+
+def test_operators_of_remainders_and_rounding():
+    v = Value(7.5)
+    assert [q.item() for q in divmod(v, 2)] == list(divmod(7.5, 2))
+    assert [q.item() for q in divmod(-7.5, Value(2.0))] == list(divmod(-7.5, 2.0))
+    assert ((v % -2).item(), (7 % v).item(), (v // 2).item(), (-7 // v).item()) == (7.5 % -2, 7 % 7.5, 3.0, -1.0)
+    assert (round(v).item(), round(Value(2.675), 2).item(), math.trunc(-v).item()) == (8.0, 2.67, -7.0)
+    assert ag.remainder is ag.mod
+    assert ag.grad(lambda a: (a + math.pi) % (2 * math.pi) - math.pi)(4.0) == 1.0
+    for refused in (lambda: v % "a", lambda: divmod(v, "a"), lambda: round(v, 2.5), lambda: ag.polygamma(v, v)):
+        with pytest.raises(TypeError):
+            refused()
+    with pytest.raises(ValueError, match="polygamma: n must be at least 0"):
+        ag.polygamma(-1, v)
+
+
+@pytest.mark.parametrize("name", [name for name in ag.engine.functions.FUNCTIONS if name[0] != "_"])
+def test_folded_functions_give_what_eager_ones_do_at_special_points(name):
+    row = TABLE[name]
+    if len(row.operands) > 2 or row.setting:
+        return
+    for point in product([nan, inf, -inf, 0.0, 1.0, -1.0, -2.5], repeat=len(row.operands)):
+        xs = [Value(x) for x in point]
+        y = getattr(ag, name)(*xs)
+        value, gradient = ag.fold(y, params=xs).loss_and_grad(list(point))
+        for got, wanted in zip([value, *gradient], [y.item(), *ag.gradients(y, xs)], strict=True):
+            assert same(float(got), wanted, 8), (point, got, wanted)

@@ -32,19 +32,40 @@ def _table_as_before(monkeypatch):
 
 
 def test_the_facts_of_our_rows():
-    comparisons = {"greater", "greater_equal", "less", "less_equal", "equal"}
-    operators = {"add", "sub", "mul", "div", "pow"}
+    comparisons = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
+    operators = {"add", "sub", "mul", "div", "pow", "mod", "floor_divide"}
     assert names("infix") == operators | comparisons | {"_chain", "_masked", "_shift"}
-    symmetric = {"add", "mul", "equal", "maximum", "minimum", "hypot", "logaddexp", "_chain", "_masked"}
+    symmetric = {"add", "mul", "equal", "not_equal", "maximum", "minimum", "hypot", "logaddexp", "_chain", "_masked"}
     assert names("commutes") == symmetric
     assert names("compares") == comparisons
-    assert names("zero_gradient") == comparisons | {"sign", "floor", "ceil", "_stop"}
-    assert names("kinks") == {"abs", "leaky_relu", "elu", "hypot", "norm", "atan2", "cbrt"}
-    squashing = {"sigmoid", "tanh", "erf", "erfc", "atan", "log_sigmoid", "_logistic", "_ndtr"}
+    assert names("zero_gradient") == comparisons | {
+        "sign",
+        "floor",
+        "ceil",
+        "trunc",
+        "rint",
+        "round",
+        "floor_divide",
+        "_stop",
+    }
+    assert names("kinks") == {"abs", "leaky_relu", "elu", "hypot", "norm", "atan2", "cbrt", "mod"}
+    squashing = {
+        "sigmoid",
+        "tanh",
+        "erf",
+        "erfc",
+        "atan",
+        "log_sigmoid",
+        "_logistic",
+        "ndtr",
+        "log_ndtr",
+        "_hazard",
+        "_excess",
+    }
     assert names("saturates") == squashing | {"softplus", "silu", "gelu", "elu"}
-    assert names("grows") == {"exp", "expm1", "sinh", "cosh", "pow"}
+    assert names("grows") == {"exp", "expm1", "sinh", "cosh", "pow", "exp2"}
     assert names("logarithm") == {"log", "log2", "log10", "log1p"}
-    assert names("linear") == {"add", "sub", "mul", "neg", "sum", "prod", "mean", "dot"}
+    assert names("linear") == {"add", "sub", "mul", "neg", "sum", "prod", "mean", "dot", "degrees", "radians"}
     assert names("rectifies") == {"relu", "leaky_relu", "elu", "silu", "gelu", "softplus"}
     assert (set(SUMS), list(PRODUCTS)) == ({"add", "sum", "mean", "dot"}, ["mul", "_chain", "_masked"])
     assert set(REDUCTIONS) == {"max", "min", "norm"}

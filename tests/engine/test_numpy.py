@@ -107,7 +107,8 @@ def test_every_ufunc_that_has_a_function_here_has_its_method():
         name = getattr(ufunc, "__name__", "")  # that of the method which it looks for
         here = {"absolute": "abs"}.get(name, name.replace("arc", "a"))
         if isinstance(ufunc, np.ufunc) and here in ag.engine.functions.FUNCTIONS:
-            operators = {"abs", "floor", "ceil", "sign", "greater", "greater_equal", "less", "less_equal", "equal"}
+            operators = {"abs", "floor", "ceil", "sign", "greater", "greater_equal", "less", "less_equal", "equal",
+                         "not_equal", "floor_divide", "remainder", "mod", "heaviside"}  # fmt: skip
             assert here in operators or hasattr(Value, name), name
 
 

@@ -541,3 +541,34 @@ def test_an_operation_on_many_is_shortened_in_the_message_of_an_anomaly():
     says = r"prod gave inf: overflow, .*\(operands: p0 = 1e\+200, .*p5 = 1e\+200, \.\.\. 3 more\), made at "
     with ag.detect_anomaly(), pytest.raises(FloatingPointError, match=says):
         ag.prod(factors)
+
+
+HIDDEN = [
+    lambda x: ag.cbrt(x) ** 3, lambda x: ag.sqrt(x) ** 2, lambda x: ag.sqrt(x) * ag.sqrt(x),
+    lambda x: ag.cos(ag.sqrt(x)),
+    lambda x: ag.cbrt(x) ** 3 + x,
+]  # fmt: skip
+MEANT = [
+    lambda x: ag.where(x > 0, ag.sqrt(x), 0) + x, lambda x: 0.0 * ag.sqrt(x) + x,
+    lambda x: ag.relu(-1 - ag.sqrt(x)) + x,
+    lambda x: ag.maximum(-1 - ag.sqrt(x), x),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", HIDDEN)
+def test_an_infinite_slope_that_an_adjoint_of_0_hides_is_named(f):
+    x = ag.Parameter(0.0, name="x")
+    found = ag.diagnose(f(x))
+    assert [finding.kind for finding in found] == ["hidden slope"]
+    assert not ag.gradcheck(f, 0.0)
+    with ag.detect_anomaly(), pytest.raises(FloatingPointError, match="is infinite and meets an adjoint of 0"):
+        f(x).backward()
+
+
+@pytest.mark.parametrize("f", MEANT)
+def test_a_branch_that_is_passed_over_hides_nothing(f):
+    x = ag.Parameter(0.0, name="x")
+    assert not ag.diagnose(f(x))
+    with ag.detect_anomaly():
+        f(x).backward()
+    assert x.grad == 1.0

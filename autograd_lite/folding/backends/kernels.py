@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.engine.kernels import SQRT1_2, SQRT1_2_LOW, TWO_OVER_SQRT_PI
+from autograd_lite.engine.lowering import FLOATS
 
 Array = Any
 
@@ -164,6 +165,23 @@ def _special(name: str) -> Callable[..., None]:
 erf, _any_erfc = _special("erf"), _special("erfc")
 
 
+def _by_element(name: str) -> Callable[..., None]:
+    """The float kernel, element by element: SciPy's functions of these names lose digits that the rows promise."""
+    each: list[Any] = []
+
+    def kernel(*arguments: Any) -> None:
+        if not each:
+            each.append(np.frompyfunc(FLOATS[name], len(arguments) - 1, 1))
+        np.copyto(arguments[-1], np.asarray(each[0](*arguments[:-1]), float))
+
+    return kernel
+
+
+def _floor_divide(a: Any, b: Any, out: Array) -> None:
+    np.floor_divide(a, b, out)
+    np.copyto(out, math.nan, where=np.equal(b, 0.0) | np.isinf(a))
+
+
 KERNELS: dict[str, Callable[..., Any]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -186,6 +204,12 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "_ndtr": _ndtr,
     "_gauss": _gauss,
     "_expdiff": _expdiff,
+    "exp2": np.exp2,
+    "rint": np.rint,
+    "mod": np.mod,
+    "floor_divide": _floor_divide,
+    **{name: _by_element(name) for name in ("round", "log_ndtr", "_hazard", "_excess", "ndtri", "erfinv", "lgamma",
+       "digamma", "polygamma", "_sinc")},
 }  # fmt: skip
 
 
