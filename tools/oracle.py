@@ -123,7 +123,7 @@ SMOOTH = [
 BENT = ["relu", "leaky_relu", "elu", "abs", "sign", "floor", "ceil", "neg"]
 ARITHMETIC = ["add", "sub", "mul", "div"]
 PAIRS = ["pow", "atan2", "hypot", "logaddexp", "maximum", "minimum"]
-COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal"]
+COMPARISONS = ["greater", "greater_equal", "less", "less_equal", "equal", "not_equal"]
 SEQUENCES = ["sum", "prod", "mean", "max", "min", "norm", "logsumexp", "softmax", "log_softmax", "dot"]
 FAMILIES = [*[SMOOTH] * 10, *[ARITHMETIC] * 9, *[BENT] * 3, *[PAIRS] * 3, *[SEQUENCES] * 5, COMPARISONS, ["power"],
             ["power"], ["exponential"], ["where"], ["where"], ["clamp"]]  # fmt: skip

@@ -611,6 +611,7 @@ PRIMITIVES = {
     "minimum": _minimum, "clamp": _clamp, "where": _where, "greater": _comparison(lambda a, b: a > b),
     "greater_equal": _comparison(lambda a, b: a >= b), "less": _comparison(lambda a, b: a < b),
     "less_equal": _comparison(lambda a, b: a <= b), "equal": _comparison(lambda a, b: a == b),
+    "not_equal": _comparison(lambda a, b: a != b),
     "sum": _sum, "prod": _prod, "mean": _mean, "max": _extreme(max), "min": _extreme(min), "norm": _norm,
     "logsumexp": _logsumexp, "dot": _dot,
 }  # fmt: skip

@@ -137,6 +137,8 @@ _ROWS = (
         "1 where a <= b, else 0.", zero_gradient=True, infix=True, compares=operator.le),
     Row("equal",         "==",    "a b",   "equal(a, b)",                  "zero_gradient(out), zero_gradient(out)",
         "1 where a == b, else 0.", zero_gradient=True, infix=True, commutes=True, compares=operator.eq),
+    Row("not_equal",     "!=",    "a b",   "1 - equal(a, b)",              "zero_gradient(out), zero_gradient(out)",
+        "1 where a != b, else 0.", zero_gradient=True, infix=True, commutes=True, compares=operator.ne),
     Row("where",         "where", "condition a b", "where(condition == 0, b, where(condition == condition, a, nan))",
                                            "0, "
                                            "where(condition == 0, 0, where(condition == condition, 1, nan)), "

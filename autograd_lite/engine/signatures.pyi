@@ -283,6 +283,14 @@ def norm(xs: Iterable[float]) -> float:  # type: ignore[overload-overlap]
 @overload
 def norm(xs: Iterable[Value | float]) -> Value: ...
 @overload
+def not_equal(a: float, b: float) -> float:
+    """1 where a != b, else 0."""
+
+@overload
+def not_equal(a: Value, b: Value | float) -> Value: ...
+@overload
+def not_equal(a: float, b: Value) -> Value: ...
+@overload
 def prod(xs: Iterable[float]) -> float:  # type: ignore[overload-overlap]
     """The product of a sequence as one node."""
 

@@ -69,6 +69,7 @@ DEFINITIONS = {
     "less": lambda a, b: positive(b - a),
     "less_equal": lambda a, b: 1 - positive(a - b),
     "equal": lambda a, b: 1 if a == b else 0,
+    "not_equal": lambda a, b: 1 if a != b else 0,
     "where": lambda condition, a, b: a if condition else b,
     "maximum": max,
     "minimum": min,

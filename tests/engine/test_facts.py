@@ -32,10 +32,10 @@ def _table_as_before(monkeypatch):
 
 
 def test_the_facts_of_our_rows():
-    comparisons = {"greater", "greater_equal", "less", "less_equal", "equal"}
+    comparisons = {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
     operators = {"add", "sub", "mul", "div", "pow"}
     assert names("infix") == operators | comparisons | {"_chain", "_masked", "_shift"}
-    symmetric = {"add", "mul", "equal", "maximum", "minimum", "hypot", "logaddexp", "_chain", "_masked"}
+    symmetric = {"add", "mul", "equal", "not_equal", "maximum", "minimum", "hypot", "logaddexp", "_chain", "_masked"}
     assert names("commutes") == symmetric
     assert names("compares") == comparisons
     assert names("zero_gradient") == comparisons | {"sign", "floor", "ceil", "_stop"}

@@ -67,8 +67,10 @@ def test_comparisons_of_arrays_give_booleans():
     assert (values(numbers) <= numbers).tolist() == [True, True, True]
     assert (Value(3.0) >= numbers).tolist() == [True, True, False]
     v = Value(1.0)
-    assert v != 1.0  # identity, as with any object that can be a key
-    assert v in {v}
+    assert v == 1.0
+    assert (values(numbers) == numbers).all()
+    assert v in {v}  # by identity: an equal one is another key
+    assert Value(1.0) not in {v}
 
 
 # fmt: off
@@ -107,7 +109,8 @@ def test_every_ufunc_that_has_a_function_here_has_its_method():
         name = getattr(ufunc, "__name__", "")  # that of the method which it looks for
         here = {"absolute": "abs"}.get(name, name.replace("arc", "a"))
         if isinstance(ufunc, np.ufunc) and here in ag.engine.functions.FUNCTIONS:
-            operators = {"abs", "floor", "ceil", "sign", "greater", "greater_equal", "less", "less_equal", "equal"}
+            operators = {"abs", "floor", "ceil", "sign"}
+            operators |= {"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"}
             assert here in operators or hasattr(Value, name), name
 
 
