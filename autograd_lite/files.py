@@ -18,6 +18,7 @@ from typing import Any
 
 from autograd_lite.atomic_write import check_regular, path_of, write_whole
 from autograd_lite.engine.checks import describe
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.rules import Row, newest, row_called
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter
@@ -338,7 +339,7 @@ def _payload_of(module: Any) -> dict[str, Any]:
     return {
         "type": name,
         "config": config,
-        "parameters": {key: p._f for key, p in parameters.items()},
+        "parameters": {key: number_of(p) for key, p in parameters.items()},
         "frozen": [key for key, p in parameters.items() if p.frozen],
     }
 

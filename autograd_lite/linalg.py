@@ -12,7 +12,8 @@ from typing import Any
 
 from autograd_lite.engine import checks, functions
 from autograd_lite.engine.checks import as_float, describe, is_array
-from autograd_lite.engine.modes import mode
+from autograd_lite.engine.modes import COMPARED, mode
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 
 Rows = list[list[Any]]
@@ -75,7 +76,8 @@ def _dot(xs: Sequence[Any], ys: Sequence[Any]) -> Any:
 
 
 def _number(x: Any) -> float:
-    return x._f if isinstance(x, Value) else x
+    """The number of an entry, by which a pivot is chosen: as with a comparison, the result stays in the graph."""
+    return number_of(x, COMPARED[0])
 
 
 def _live(*matrices: Rows) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from autograd_lite.engine import functions
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import mode
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 
 __all__ = [
@@ -368,7 +369,7 @@ def _of_class(z: list[Any], k: int) -> Any:
 def _of_live_class(z: list[Any], target: Value) -> Any:
     """`_of_class` for a label that may be another one in a later run of a program; NaN if it is not a class."""
     if mode.tracer is None:
-        _label(target._f, len(z))
+        _label(number_of(target), len(z))
     hits = [functions.equal(target, float(k)) for k in range(len(z))]
     own = functions.sum([functions.where(hit, x, 0.0) for hit, x in zip(hits, z, strict=True)])
     others = functions.logsumexp([functions.where(hit, -inf, x) for hit, x in zip(hits, z, strict=True)])
@@ -491,7 +492,7 @@ def _valid(target: Any, wanted: Targets, name: str) -> Any:
             raise ValueError(f"{name}: {wanted.rule}, got {target:g}{wanted.hint}")
         return target
     if mode.tracer is None:
-        _valid(target._f, wanted, name)
+        _valid(number_of(target), wanted, name)
     return target * functions.where(wanted.valid(target), 1.0, nan)
 
 

@@ -17,6 +17,7 @@ from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.notation import printable
+from autograd_lite.engine.reading import number_of, numbers_of
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter, Value
 from autograd_lite.optim.rules import SGD
@@ -232,7 +233,7 @@ def activations(loss: Value, *, ax: Any = None) -> Any:
         >>> [tick.get_text() for tick in ax.get_yticklabels()]
         ['layer 0', 'layer 1', 'layer 2']
     """
-    found = {layer: [node._f for node in nodes] for layer, nodes in _layers(loss, "activations", False).items()}
+    found = {layer: numbers_of(nodes) for layer, nodes in _layers(loss, "activations", False).items()}
     return _histograms(found, "|f| of the outputs", COLOURS[0], _axes(ax, "activations"))
 
 
@@ -476,7 +477,7 @@ def loss_slice(
     if not named:
         raise ValueError(f"plot.loss_slice: {model!r} has no parameters")
     parameters = list(named.values())
-    w = np.array([p._f for p in parameters])
+    w = np.array(numbers_of(parameters))
     neuron = [name.rpartition(".w")[0] or name.rpartition(".b")[0] for name in named]
     # Of the length of w neuron by neuron: a relu network may have large weights in one layer and small ones in the
     # next, and a step that is small for the one would wipe out the other.
@@ -534,7 +535,7 @@ def _label(name: Any) -> str:
 
 
 def _number(x: Any) -> float:
-    return x._f if isinstance(x, Value) else as_float(x, "plot: the result of the function")
+    return number_of(x) if isinstance(x, Value) else as_float(x, "plot: the result of the function")
 
 
 def _cycle(colours: Sequence[str]) -> Iterable[str]:

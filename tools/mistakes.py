@@ -115,7 +115,7 @@ MISTAKES = [
         "return [node.local_grads[i] for i in slots]",
     ), (
         "a derivative of 0 dropped though the slope that arrives is infinite",
-        "(row.branch or isfinite(graph.data_of(g)))",
+        "(row.branch or _finite(g))",
         "True",
     )),
     *_slips("derivatives/forward.py", "golden faults_graph edge_cases examples_derivatives interrupts", (
@@ -123,13 +123,45 @@ MISTAKES = [
         "node._da * t if s is None else node._da * t + node._db * s",
         "node._da * t",
     )),
+    *_slips("derivatives/transforms.py", "traced_reads comparisons transforms", (
+        "a derivative inside a compiled function fixed at the numbers of its trace",
+        "return mode.tracer is not None and any(x not in own",
+        "return False and any(x not in own",
+    ), (
+        "a result that has left the graph has derivative 0",
+        "        running.refuse_left(what, result, self.outputs)\n",
+        "",
+    )),
+    *_slips("engine/modes.py", "contexts interrupts values", (
+        "a block that ends takes out the last one, whichever that is",
+        "_enter([other for other in blocks if other is not block])",
+        "_enter(blocks[:-1])",
+    ), (
+        "a decorated generator is in its block only until it first waits",
+        "            return self._generator.send(value)\n",
+        "            pass\n        return self._generator.send(value)\n",
+    )),
+    *_slips("folding/tracing.py", "traced_reads comparisons compile", (
+        "a number read in a thread that the trace does not see",
+        "if self.inputs and not self.inputs.isdisjoint(graph.toposort(value)):",
+        "if False:",
+    ), (
+        "a Parameter replaced by an equal one goes unnoticed",
+        "if all(map(eq, self._parts, self._copies)) and not met.any:",
+        "if all(map(eq, self._parts, self._copies)):",
+    )),
+    *_slips("folding/backends/numpy_sums.py", "zeros", (
+        "a sum whose literal 0 was left out comes out as -0.0",
+        "    if x.zeroed:\n",
+        "    if False:\n",
+    )),
     *_slips("engine/value.py", "values modes faults_graph edge_cases micrograd", (
         "no_grad that records all the same",
-        "    if not mode.recording:\n",
+        "    if not recording:\n",
         "    if False:\n",
     ), (
         "detach that keeps the graph",
-        "return Value(self._f, self.name)",
+        "leaf = _detached(self)",
         "return self",
     ), (
         "< that holds for equal numbers",
@@ -240,7 +272,7 @@ MISTAKES = [
         "    xs = xs[:n_in]\n    if len(xs) < n_in:\n",
     ), (
         "predict without the bias",
-        " + np.array([neuron.b._f for neuron in layer.neurons])",
+        " + np.array(numbers_of(neuron.b for neuron in layer.neurons))",
         "",
     ), (
         "predict with the weights of a layer transposed",
@@ -465,7 +497,7 @@ MISTAKES = [
         "if not isinstance(payload, dict):",
     ), (
         "parameters written with 12 digits",
-        '"parameters": {key: p._f for key, p in parameters.items()}',
+        '"parameters": {key: number_of(p) for key, p in parameters.items()}',
         '"parameters": {key: float(f"{p._f:.12g}") for key, p in parameters.items()}',
     ), (
         "frozen parameters that thaw in a file",
@@ -514,7 +546,7 @@ MISTAKES = [
         'self.code[i] = codes.setdefault(("pow", 2.0), len(codes))',
     ), (
         "terms left out that are not 0",
-        "self.zero = np.array([v == 0.0 for v in values], bool)",
+        "self.zero = is_zero(np.array(values, float))",
         "self.zero = np.array([v <= 0.5 for v in values], bool)",
     )),
     *_slips("folding/contractions.py", "fold_parts fold compile", (
@@ -621,7 +653,7 @@ MISTAKES = [
         "        if False:\n            raise",
     ), (
         "a model that has changed run with its old parameters",
-        "        if not same:\n",
+        "        if not self._contents.same():\n",
         "        if False:\n",
     )),
     # --- derivatives of functions

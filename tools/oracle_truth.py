@@ -780,12 +780,13 @@ PRIMITIVES = {
     "minimum": _minimum, "clamp": _clamp, "where": _where, "greater": _comparison(lambda a, b: a > b),
     "greater_equal": _comparison(lambda a, b: a >= b), "less": _comparison(lambda a, b: a < b),
     "less_equal": _comparison(lambda a, b: a <= b), "equal": _comparison(lambda a, b: a == b),
+    "not_equal": _comparison(lambda a, b: a != b),
     "sum": _sum, "prod": _prod, "mean": _mean, "max": _extreme(max), "min": _extreme(min), "norm": _norm,
     "logsumexp": _logsumexp, "dot": _dot, "ndtr": _ndtr, "log_ndtr": _log_ndtr, "ndtri": _ndtri, "erfinv": _erfinv,
     "lgamma": _lgamma, "digamma": _polygamma(0), "sinc": _sinc, "logit": _logit, "exp2": _exp2,
     "degrees": _scaled(lambda: 180 / mp.pi), "radians": _scaled(lambda: mp.pi / 180), "mod": _mod, "remainder": _mod,
     "floor_divide": _floor_divide, "rint": _rint, "trunc": _trunc, "heaviside": _heaviside, "xlogy": _xlogy,
-    "xlog1py": lambda a, b: _xlogy(a, b, ONE), "not_equal": _comparison(lambda a, b: a != b),
+    "xlog1py": lambda a, b: _xlogy(a, b, ONE),
 }  # fmt: skip
 """Each primitive as a function of mpmath numbers. softmax, log_softmax and powers with a number in them are made for
 the component or the number."""

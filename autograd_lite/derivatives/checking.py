@@ -18,6 +18,7 @@ from autograd_lite.derivatives.transforms import Recording, grad
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.trees import TreeDef, flatten, unflatten
 from autograd_lite.engine.value import Value
 
@@ -243,7 +244,7 @@ def _reason(
         _traced(f, plans, [*x[:j], x[j] + by, *x[j + 1 :]]) for by in (-step, step, -step / 2, step / 2)
     )
     if isnan(derivative) or isnan(difference):
-        bad = next((node for node in (*low, *high) if not isfinite(node._f)), None)
+        bad = next((node for node in (*low, *high) if not isfinite(number_of(node))), None)
         return f"f is not finite {step:.2g} away: {bad!r}" if bad is not None else "the derivative is not finite here"
     if [node.op for node in low] != [node.op for node in high]:
         return f"a kink is near: within {step:.2g} f takes another way through its Python code"
@@ -258,9 +259,9 @@ def _reason(
                 change = nearer_high[k].local_grads[slot] - nearer_low[k].local_grads[slot]
                 if abs(change) < 0.75 * abs(e - d):
                     continue
-            if abs(d - e) > 0.01 * max(abs(d), abs(e)) or (row.zero_gradient and a._f != b._f):
-                what = f"its local gradient is {d:.4g}" if d != e else f"its value is {a._f:.4g}"
-                there = f"{e:.4g}" if d != e else f"{b._f:.4g}"
+            if abs(d - e) > 0.01 * max(abs(d), abs(e)) or (row.zero_gradient and number_of(a) != number_of(b)):
+                what = f"its local gradient is {d:.4g}" if d != e else f"its value is {number_of(a):.4g}"
+                there = f"{e:.4g}" if d != e else f"{number_of(b):.4g}"
                 name = f" {a.name!r}" if a.name else ""
                 return (
                     f"a kink is near: the {row.name}{name} at {a.operands[0].item():.4g} changes within the step, "

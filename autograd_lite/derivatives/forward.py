@@ -10,6 +10,7 @@ from autograd_lite.derivatives.reverse import accumulate, adjoint_graph, chain_p
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
+from autograd_lite.engine.modes import notify_read, tracing
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
 
@@ -53,6 +54,9 @@ def push_forward(nodes: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value,
         nodes: a graph, operands first.
         seeds: the tangents to start from, by Value.
     """
+    if tracing:
+        for node in nodes[-1:]:
+            notify_read(node, "a derivative in numbers")
     tangent: dict[Any, Any] = dict(seeds)
     get = tangent.get
     inner = {x for x in seeds if x._a is not None}  # what these were computed from is beyond them
@@ -125,7 +129,7 @@ def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value
         used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
         if used:
             t = tangent[node] = accumulate([chain_product(row.chain, d, tangent[operands[i]]) for i, d in used])
-            finite = finite and isfinite(t._f if isinstance(t, Value) else t)
+            finite = finite and isfinite(graph.data_of(t))
     if not finite:  # the backward pass knows the rules for 0 * inf
         for root in roots:
             adjoint = adjoint_graph(root, list(seeds), seeds)

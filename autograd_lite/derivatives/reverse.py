@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe
-from autograd_lite.engine.modes import notify_read
+from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.rules import TABLE, Row
 from autograd_lite.engine.value import Value, as_values, record
 
@@ -58,7 +58,8 @@ def gradients(y: Value, xs: Any, create_graph: bool = False) -> Any:
     if create_graph:
         found = [_apart(g) for g in adjoint_graph(y, wanted)]
         return found[0] if single else found
-    notify_read(y, "gradients(create_graph=False)")
+    if tracing:
+        notify_read(y, "gradients(create_graph=False)")
     adjoint = adjoints(y)
     numbers = [adjoint.get(x, 0.0) for x in wanted]
     return numbers[0] if single else numbers
@@ -98,7 +99,7 @@ def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value]
         operands = graph.raw_operands(node)
         slots = [i for i, x in enumerate(operands) if type(x) is not float and x in needed]
         for i, d in zip(slots, local_gradients(row, operands, node, slots), strict=True):
-            if type(d) is float and d == 0.0 and (row.branch or isfinite(graph.data_of(g))):
+            if type(d) is float and d == 0.0 and (row.branch or _finite(g)):
                 continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
             parts.setdefault(operands[i], []).append(chain_product(row.chain, g, d))
     return [_lasting(adjoint.get(x, 0.0), x) for x in wanted]
@@ -109,6 +110,11 @@ def _lasting(g: Any, x: Value) -> Any:
     derivative is found through the constant slope of abs, and would be 0."""
     number = graph.data_of(g)
     return g if number == number else record(TABLE["_lasting"], (g, x))
+
+
+def _finite(g: Any) -> bool:
+    """Whether an adjoint is finite, and stays so: in a trace it may be infinite at the next call."""
+    return (type(g) is float and isfinite(g)) or ((not tracing or mode.tracer is None) and isfinite(graph.data_of(g)))
 
 
 def chain_product(row: Row, first: Any, second: Any) -> Any:

@@ -25,9 +25,9 @@ d/dx [x * d/dy (x + y)] at y = x would be 2 and not 1. `create_graph` says it ou
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
+from numbers import Integral
 from operator import index
 from sys import _getframe, modules
 from types import MethodType
@@ -38,8 +38,9 @@ from autograd_lite.derivatives.forward import tangent_graph, tangents
 from autograd_lite.derivatives.reverse import adjoint_graph
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import describe, explain_numpy
-from autograd_lite.engine.modes import changed_mode, mode, notify_read
+from autograd_lite.engine.checks import describe, explain_numpy, is_array
+from autograd_lite.engine.modes import COMPARED, changed_mode, comparing, following, mode, notify_read, tracing
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.trees import Shape, TreeDef, as_array, flatten, joined, unflatten
 from autograd_lite.engine.value import Literal, Parameter, Value
 
@@ -59,25 +60,53 @@ def _recording() -> Any:
     return nullcontext() if mode.recording else changed_mode(recording=True)
 
 
-class _Open(threading.local):
-    """The leaves of the transforms that are running in this thread, innermost last."""
+class _Running:
+    """A function that runs on new leaves; it follows what becomes of their numbers.
 
-    leaves: tuple[set[Value], ...] = ()
+    Attributes:
+        leaves: these.
+        read, compared: how a number was first taken out of what depends on them, "" while none was.
+    """
+
+    def __init__(self, leaves: Sequence[Value]) -> None:
+        self.leaves, self.read, self.compared = set(leaves), "", ""
+
+    def seen(self, value: Value, what: str) -> None:
+        """A number was taken out of a Value. Only the first is looked at: a loop may compare at every step."""
+        compared = what in COMPARED
+        if self.compared if compared else self.read:
+            return
+        if value in self.leaves or (value._row is not None and not self.leaves.isdisjoint(graph.toposort(value))):
+            if compared:
+                self.compared = what
+                comparing.discard(self)
+            else:
+                self.read = what
+
+    def refuse_left(self, what: str, result: Any, outputs: Sequence[Any]) -> None:
+        """Refuse a result without Values that was made of numbers taken out of them: its derivative would be lost.
+
+        A float after comparisons alone is a constant on one side of a branch, `1.0 if x == 0 else sin(x) / x`.
+        """
+        left = self.read or (self.compared and not _is_of_floats(result) and self.compared)
+        if left and not any(isinstance(y, Value) for y in outputs):
+            raise TypeError(
+                f"{what}: f gave {describe(result)}, which has left the graph: {left} of a Value was taken on the way, "
+                "and nothing flows back through it. Compute with the Values themselves (ag.where and ag.greater "
+                "choose, ag.max is the largest); write a constant on one side of a branch as a float, 1.0 and not 1"
+            )
 
 
-_open = _Open()
+def _is_of_floats(result: Any) -> bool:
+    """Whether all that a result holds are floats, and not integers or truths."""
+    leaves = [x for x in flatten(result, "the result of f", keep=True)[0] if x is not None]
+    numbers = [y for x in leaves for y in (x.ravel().tolist() if is_array(x) else [x])]
+    return not any(isinstance(x, Integral) or getattr(getattr(x, "dtype", None), "kind", "f") != "f" for x in numbers)
 
 
-@contextmanager
-def _running(leaves: Sequence[Value]) -> Iterator[None]:
-    """While f runs, transforms inside it know these leaves, and operations are recorded."""
-    before = _open.leaves
-    _open.leaves = (*before, set(leaves))
-    try:
-        with _recording():
-            yield
-    finally:
-        _open.leaves = before
+def _outer_leaves() -> set[Value]:
+    """The leaves of the transforms that are running, in any thread: f may start one, and a transform within it."""
+    return set().union(*(x.leaves for x in tuple(tracing) if isinstance(x, _Running)))
 
 
 class Recording:
@@ -134,7 +163,8 @@ class Recording:
             self.treedefs.append(treedef)
             self.inputs.append(inputs)
             given[i] = unflatten(treedef, inputs) if inputs else args[i]  # an empty array keeps its dtype
-        with _running(self.all_inputs):
+        running = _Running(self.all_inputs)
+        with following(running), _recording():
             try:
                 result = f(*given, **(options or {}))
             except (TypeError, AttributeError) as error:
@@ -152,6 +182,7 @@ class Recording:
                 self._aux, f"{what}: the second part of the result", keep=True
             )
         self.outputs, self.treedef = flatten(result, f"{what}: the result of f", RESULT)
+        running.refuse_left(what, result, self.outputs)
         if mode.tracer is not None and not self.nested:
             for y in self._results():  # in floats the trace would keep the numbers of its first call
                 notify_read(y, f"{what} in floats")
@@ -179,9 +210,9 @@ class Recording:
         leaves = [node for node in nodes if node._row is None]
         if any(isinstance(x, Parameter) and not x.frozen for x in leaves):
             return True
-        if _open.leaves:
-            outside: set[Value] = set().union(*_open.leaves)
-            if any(node in outside for node in nodes):
+        if tracing:
+            outside = _outer_leaves()
+            if outside and any(node in outside for node in nodes):
                 return True
         own = set(self.all_inputs)
         return mode.tracer is not None and any(x not in own and not isinstance(x, Literal) for x in leaves)
@@ -230,7 +261,7 @@ class Recording:
         """A number of the answer: a Value inside a graph, a float outside."""
         if self.nested:
             return x if isinstance(x, Value) else Value(x)
-        return x._f if isinstance(x, Value) else x
+        return number_of(x) if isinstance(x, Value) else x
 
     def beside(self, numbers: Sequence[Any], nested: bool) -> list[Any]:
         """Numbers that the answer depends on too, such as a direction: a Value among them makes the answer Values.
@@ -260,7 +291,8 @@ class Recording:
             found: list[Any] = [0.0] * len(flat)
         else:
             adjoint = None
-            if not (as_graph or self._nested):
+            # while something follows the numbers they are read only where the answer is in floats
+            if not (as_graph or (self.nested if tracing else self._nested)):
                 adjoint = adjoints(y)
                 if self._nested is None and not self._aux_leaves:  # its keys are the graph: no walk to decide
                     self._nested = self._reaches_outside(adjoint)

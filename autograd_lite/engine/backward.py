@@ -15,7 +15,7 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.atomic import at_once, gradient_of
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.graph import MANY, Node
-from autograd_lite.engine.modes import mode, notify_read
+from autograd_lite.engine.modes import mode, notify_read, tracing
 
 
 def contributions(nodes: Sequence[Node], adjoint: Mapping[Node, float]) -> Iterator[tuple[Node, int, Node, float]]:
@@ -69,6 +69,8 @@ def adjoints(root: Node, gradient: float = 1.0) -> dict[Node, float]:
     Returns:
         A dict in topological order, root last.
     """
+    if tracing:
+        notify_read(root, "a derivative in numbers")
     adjoint = graph.toposort_into({}, root)
     if mode.on_sweep is not None:
         return sweep(list(adjoint), gradient)
@@ -115,7 +117,8 @@ def backward(root: Node, gradient: float = 1.0) -> None:
     """
     if not hasattr(root, "_da") and not hasattr(root, "_f"):
         raise TypeError(f"backward: expected a Value, got {describe(root)}")
-    notify_read(root, "backward()")
+    if tracing:
+        notify_read(root, "backward()")
     adjoint = adjoints(root, as_float(gradient, "backward: gradient"))
     leaves = [node for node in adjoint if node._a is None]
     sums = map(add, map(gradient_of, leaves), map(adjoint.__getitem__, leaves))

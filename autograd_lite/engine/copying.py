@@ -69,7 +69,7 @@ def rebuilt(
     """A node with these fields: what copies and pickles call."""
     node: Node = object.__new__(kind)
     node._f, node._grad, node._name, node._scope = f, grad, name, scope
-    node._row, node._a, node._b = row, a, MANY if b == MANY else b
+    node._row, node._a, node._b = row, a, MANY if isinstance(b, str) else b
     if row is not None:
         node._da, node._db = da, db
     return node

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from autograd_lite.engine.checks import describe
+from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import changed_mode, mode
 
 SomeNode = TypeVar("SomeNode", bound=Any)
@@ -61,7 +62,8 @@ def scope(name: str) -> Any:
 def set_scope(node: SomeNode, scope: Scope) -> SomeNode:
     """Put a new node into a module's scope, inside the block that is open around it if there is one."""
     if node._row is not None:
-        node._scope = scope if mode.scope is None else _inside(mode.scope, scope)
+        outer = mode.scope if FLOATS["special"] else None
+        node._scope = scope if outer is None else _inside(outer, scope)
     return node
 
 

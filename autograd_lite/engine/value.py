@@ -19,7 +19,7 @@ from autograd_lite.engine.checks import as_float, describe, to_float
 from autograd_lite.engine.copying import Ancestors, rebuilt, saving_now
 from autograd_lite.engine.graph import MANY
 from autograd_lite.engine.lowering import FLOATS
-from autograd_lite.engine.modes import changed_mode, mode, notify_read, tracing
+from autograd_lite.engine.modes import changed_mode, comparing, current, mode, notify_compared, notify_read, tracing
 from autograd_lite.engine.rules import Row
 from autograd_lite.engine.scopes import Scope
 
@@ -34,15 +34,28 @@ new: Any = object.__new__
 
 def finish_node(node: Value) -> Value:
     """What becomes of a new node when some context is open: called only while one is."""
-    if not mode.recording:
-        return Value(node._f) if mode.tracer is None else mode.tracer.detach(node)
-    if mode.scope is not None:
-        node._scope = mode.scope
-    if mode.watchers:
-        with changed_mode(tracer=None):  # what we look at ourselves is not what the traced function does
-            for watch in mode.watchers:
+    state = current()
+    recording, scope, watchers = state.recording, state.scope, state.watchers
+    del state  # an error of a watcher would keep it alive, and with it the second look at every node
+    if not recording:
+        return _detached(node)
+    if scope is not None:
+        node._scope = scope
+    if watchers:
+        with changed_mode(tracer=None, unseen=True):  # what we look at ourselves is not what the traced function does
+            for watch in watchers:
                 watch(node)
     return node
+
+
+def _detached(node: Value) -> Value:
+    """A leaf of the same number; in a trace a node that is live but hands no gradient on."""
+    if tracing:
+        tracer = mode.tracer
+        if tracer is not None:
+            return tracer.detach(node)  # type: ignore[no-any-return]
+        notify_read(node, "detaching")
+    return Value(node._f)
 
 
 _OPERATORS = {opcode.opmap[name] for name in opcode.opmap if name.startswith("BINARY_") and "SUBSCR" not in name}
@@ -80,6 +93,8 @@ class Value(Methods):
     A Value made by hand is a leaf. Arithmetic on Values makes new ones, each with its operands and
     the local gradient d(result)/d(operand) of each operand slot. `backward` on the last one then
     gives every Value of the graph its g_i = d(loss)/d(f_i).
+
+    Comparisons, `==` among them, are those of the numbers. A dict or a set finds a Value by its identity.
 
     Args:
         data: any real number; kept as a float.
@@ -224,19 +239,19 @@ class Value(Methods):
         """Whether it was made by hand rather than computed."""
         return self._row is None
 
-    def conjugate(self) -> Value:
-        """Itself: a real number is its own conjugate (NumPy's `std` and `var` ask for it)."""
-        return self
-
     @property
     def real(self) -> Value:
-        """Itself, the real part."""
+        """Itself: a real number is its own real part (Fraction and NumPy ask for it)."""
         return self
 
     @property
     def imag(self) -> float:
-        """0.0, the imaginary part."""
+        """0.0, as of any real number."""
         return 0.0
+
+    def conjugate(self) -> Value:
+        """Itself: a real number is its own conjugate (NumPy's `std` and `var` ask for it)."""
+        return self
 
     def item(self) -> float:
         """The number, as a float."""
@@ -246,9 +261,10 @@ class Value(Methods):
 
     def detach(self) -> Value:
         """A new leaf of the same number and name: nothing flows back through it."""
-        if tracing and mode.tracer is not None:
-            return mode.tracer.detach(self)  # type: ignore[no-any-return]
-        return Value(self._f, self.name)
+        leaf = _detached(self)
+        if self.name:
+            leaf.name = self.name
+        return leaf
 
     def backward(self, gradient: float = 1.0) -> None:
         """Compute g_i = d(self)/d(f_i) for every Value that this one was computed from.
@@ -276,12 +292,13 @@ class Value(Methods):
     # -- how it shows itself
 
     def __repr__(self) -> str:
-        parts = [repr(self._f)]
+        traced = bool(tracing) and mode.tracer is not None  # then its number is that of the trace alone
+        parts = [] if traced else [repr(self._f)]
         if self.name:
             parts.append(f"name={self.name!r}")
         if self._row is not None:
             parts.append(f"op={self._row.name!r}")
-        if grad := getattr(self, "_grad", 0.0):
+        if (grad := getattr(self, "_grad", 0.0)) and not traced:
             parts.append(f"grad={grad!r}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
@@ -293,9 +310,7 @@ class Value(Methods):
     # -- what a float can do that a Value may not, or only with care
 
     def __bool__(self) -> bool:
-        if tracing and mode.tracer is not None:
-            return mode.tracer.guard("bool", (self,), self._f != 0.0)  # type: ignore[no-any-return]
-        return self._f != 0.0
+        return notify_compared("bool", (self,), self._f != 0.0) if comparing else self._f != 0.0
 
     def __float__(self) -> float:
         raise TypeError(
@@ -317,6 +332,16 @@ class Value(Methods):
 
     def __ge__(self, other: Any) -> bool:
         return _compared(other, self._f.__ge__, "greater_equal", self)
+
+    # Equal as numbers are; a dict or a set still finds a Value by its identity.
+
+    def __eq__(self, other: object) -> bool:
+        return _same(self, other, "equal", True)
+
+    def __ne__(self, other: object) -> bool:
+        return _same(self, other, "not_equal", False)
+
+    __hash__ = object.__hash__
 
     # -- copies and pickles: see Ancestors
 
@@ -352,9 +377,27 @@ def _compared(other: Any, test: Callable[[float], bool], name: str, this: Value)
     if value is NotImplemented:
         return NotImplemented  # type: ignore[no-any-return]
     outcome = test(value)
-    if tracing and mode.tracer is not None:
-        operands = this, other if isinstance(other, Value) else value
-        return mode.tracer.guard(name, operands, outcome)  # type: ignore[no-any-return]
+    if comparing:
+        return notify_compared(name, (this, other if isinstance(other, Value) else value), outcome)
+    return outcome
+
+
+def _same(this: Value, other: Any, name: str, same: bool) -> bool:
+    """Whether two numbers are equal, or (`same` False) are not; anything but a number decides for itself."""
+    if isinstance(other, Value):
+        value = other._f
+    else:
+        try:
+            value = to_float(other)
+        except (OverflowError, ValueError):  # 10**400, Decimal("sNaN"): equal to no float
+            return not same
+        if value is NotImplemented:
+            return NotImplemented  # type: ignore[no-any-return]
+        if value != other:  # 2**53 + 1 and NaN: the same
+            return not same
+    outcome = (this._f == value) is same
+    if comparing:
+        return notify_compared(name, (this, other if isinstance(other, Value) else value), outcome)
     return outcome
 
 

@@ -57,7 +57,9 @@ def build(scan: Scan, batched: bool = False) -> Built:
 def grouped(scan: Scan) -> tuple[Terms, Array, list[Any]]:
     """What a program asks of a graph: its units, the class of every position, and what each class does."""
     terms = Terms(scan, scan.roots)
-    return terms, *classes(scan, terms, scan.source, len(scan.leaf_sizes))
+    labels = scan.source.copy()
+    labels[: scan.count] += terms.zeroed  # a sum that is never -0.0 is another thing than one that may be
+    return terms, *classes(scan, terms, labels, len(scan.leaf_sizes))
 
 
 def emit(scan: Scan, terms: Terms, of: Array, made: list[Any], batched: bool = False) -> Built:
@@ -124,7 +126,8 @@ class _Emitter:
     def sum(self, k: int, what: str, mine: Array) -> Ref:
         """A class of sums: a lane each, and the terms of all of them in parts that each add one kind of term."""
         self.lane[mine] = np.arange(len(mine))
-        made = self.builder.sum(len(mine), self.parts.of(k, self.lane, self.refs, self.builder))
+        parts = self.parts.of(k, self.lane, self.refs, self.builder)
+        made = self.builder.sum(len(mine), parts, zeroed=bool(self.parts.zeroed[mine[0]]))
         return self.builder.mean(made, self.flat_size[mine]) if what == "mean" else made
 
     def primitive(self, what: Any, mine: Array) -> Ref:
@@ -188,6 +191,7 @@ class _PartsOfClass:
         second = np.where(terms.y >= 0, classes[terms.y], WIDE - 1)
         first = classes[terms.x]
         swap = (first > second) & (terms.kind == 1)
+        self.zeroed = terms.zeroed
         self.x: Array = np.where(swap, terms.y, terms.x)
         self.y: Array = np.where(swap, terms.x, terms.y)
         first, second = np.where(swap, second, first), np.where(swap, first, second)

@@ -63,6 +63,9 @@ class Terms:
         """For each node the unit that it is a part of."""
 
         kept_terms = _kept_terms(scan, is_a["add"], inner_sum, owner, x, y)
+        self.zeroed = np.zeros(n, bool)
+        """Which units have lost the 0 that a running sum starts from."""
+        self.zeroed[root[owner[~kept_terms & (x >= n)]]] = True
         owner, x, y = owner[kept_terms], x[kept_terms], y[kept_terms]
         order = np.lexsort((owner, root[owner]))
         owner, x, y = owner[order], x[order], y[order]

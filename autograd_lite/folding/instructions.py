@@ -125,10 +125,12 @@ class Mean(Map):
 class Sum(Instruction):
     """A sum; a lane that no part reaches is 0.
 
-    One without a batch axis sums over the rows of a part that has one.
+    One without a batch axis sums over the rows of a part that has one. One that is `zeroed` adds 0.0 last: the 0 that a
+    running sum starts from was left out, and a sum with a 0 in it is never -0.0.
     """
 
     parts: tuple[Part, ...]
+    zeroed: bool = False
 
     @property
     def refs(self) -> tuple[Ref, ...]:  # noqa: D102
@@ -236,7 +238,7 @@ class Builder:
         key = ("mean", self._token(total), self._token(shares))
         return self.add(Mean(len(counts), self.batched(total), TABLE["mul"], -1, (total, shares)), key)
 
-    def sum(self, size: int, parts: Sequence[Part], batched: bool | None = None) -> Ref:
+    def sum(self, size: int, parts: Sequence[Part], batched: bool | None = None, zeroed: bool = False) -> Ref:
         """A sum; one that only renames or multiplies lanes is not made: a single term is returned as that term."""
         merged: dict[Any, Part] = {}
         for part in parts:
@@ -256,11 +258,15 @@ class Builder:
                 left = self.pick(part.left, lane)
                 if part.right is not None:
                     left = self.op(part.kind, size, (left, self.pick(part.right, lane)))
-                if part.factor == -1.0:
-                    return self.op("neg", size, (left,))
-                return left if part.factor == 1.0 else self.op("mul", size, (left, part.factor))
-        key = ("sum", size, batched, *merged.keys(), *(part.factor for part in parts))
-        return self.add(Sum(size, batched, tuple(parts)), key)
+                if part.factor != 1.0:
+                    left = (
+                        self.op("neg", size, (left,))
+                        if part.factor == -1.0
+                        else self.op("mul", size, (left, part.factor))
+                    )
+                return self.op("add", size, (left, 0.0)) if zeroed else left
+        key = ("sum", size, batched, zeroed, *merged.keys(), *(part.factor for part in parts))
+        return self.add(Sum(size, batched, tuple(parts), zeroed), key)
 
     def sequence(self, row: Row, elements: Ref, counts: Array) -> Ref:
         """A primitive of one sequence, on groups of elements that stand side by side."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from autograd_lite.engine.atomic import add_gradients, set_numbers
 from autograd_lite.engine.checks import describe
-from autograd_lite.engine.modes import mode, notify_read
+from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
 from autograd_lite.folding.backends import Leaves
@@ -82,7 +82,7 @@ class Executable(ABC):
     def theta(self) -> Array:
         """The parameters as one vector of float64; assign to write them back, frozen ones too."""
         params = self.params
-        if mode.tracer is not None:
+        if tracing:
             _look_at_all(params, "theta")
         return np.fromiter((p._f for p in params), float, len(params))
 
@@ -253,7 +253,7 @@ class Program(Executable):
         if self.watched and _bits([x._f for x, _ in self.watched]) != _bits([seen for _, seen in self.watched]):
             raise GuardChanged("a number that Python has read while the function was traced is another one now")
         if self.captured:
-            if mode.tracer is not None:
+            if tracing:
                 _look_at_all(self.captured, "a program")
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if now.tobytes() != self._constants[-len(now) :].tobytes():
@@ -290,7 +290,7 @@ class Program(Executable):
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
         last = len(self._folded.roots)
         for k, (name, outcome) in enumerate(self.guards, last - len(self.guards)):
-            holds = found[k] != 0.0 if name == "bool" else found[k] == 1.0
+            holds = found[k] != 0.0 if name in ("bool", "not_equal") else found[k] == 1.0
             if not (holds == outcome).all():
                 raise GuardChanged("a branch depends on an argument or a parameter")
 
@@ -333,7 +333,7 @@ class Program(Executable):
 
 def _look_at_all(xs: Iterable[Value], what: str) -> None:
     """Numbers taken out of Values, where a function is being traced around this program."""
-    for x in xs:
+    for x in xs if tracing else ():
         notify_read(x, what)
 
 
@@ -360,10 +360,12 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
     input is a constant of the program. Folding another graph of the same structure reuses the first one's work.
     Values are those of the graph up to rounding: a sum of n terms is added in plain floats and in another order, within
     n * 1.1e-16 times the sum of their sizes (`ag.sum` of the graph is exactly rounded), and overflows only where its
-    result does; the sign of a zero may differ (a term `+ 0.0` is left out). An expression that comes twice is computed
-    once, and its gradient added up before it meets the slope: sqrt(w) - sqrt(w) has derivative 0 at 0, where the
-    graph has inf - inf. Each step of a recurrence is an instruction of its own, which takes about 0.3 ms to prepare and
-    a few microseconds to run: a graph that is one long chain is better left as it is.
+    result does. A sum of several terms that are all -0.0, without a literal 0 among them, may come out as 0.0 where the
+    graph has -0.0: then 1 / sum is inf in place of -inf, and what is computed from that may differ wholly, as atan2 and
+    atan of it do; everywhere else a zero has the sign that it has in the graph. An expression that comes twice is
+    computed once, and its gradient added up before it meets the slope: sqrt(w) - sqrt(w) has derivative 0 at 0, where
+    the graph has inf - inf. Each step of a recurrence is an instruction of its own, which takes about 0.3 ms to prepare
+    and a few microseconds to run: a graph that is one long chain is better left as it is.
 
     Args:
         value: the Value to compute, or a sequence of several.

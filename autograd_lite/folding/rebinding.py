@@ -12,16 +12,13 @@ that of c. Literals may stand in several places: which of them are one object de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Parameter
-
-if TYPE_CHECKING:
-    from autograd_lite.folding.scan import Scan
-
+from autograd_lite.folding.scan import Scan, is_zero
 
 Array = Any
 
@@ -114,10 +111,11 @@ class Pattern:
         if any(x in known or (params is None and isinstance(x, Parameter)) for x in captured):
             return None
         literals = nodes[self.count : self.literals]
-        if any(x.__class__ is not float for x in literals) or nodes[self.literals + 1 :] != self.exponents:
+        written = nodes[self.literals + 1 :]  # a Value of the same number is another graph: its exponent is live
+        if any(x.__class__ is not float for x in [*literals, *written]) or written != self.exponents:
             return None
         constants = np.array([*literals, *(x._f for x in captured)], float)
-        if not np.array_equal((constants[: len(literals)] == 0.0) & self.term, self.zero):
+        if not np.array_equal(is_zero(constants[: len(literals)]) & self.term, self.zero):
             return None
         return Binding(list(fed[0]), constants, captured)
 

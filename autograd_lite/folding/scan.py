@@ -42,6 +42,11 @@ def ranks(order: Array) -> Array:
     return rank
 
 
+def is_zero(literals: Array) -> Array:
+    """Which numbers are 0, and not -0.0: a sum with a 0 in it is never -0.0."""
+    return (literals == 0.0) & ~np.signbit(literals)
+
+
 class Scan:
     """A graph as flat arrays: for each node a code for what it does and the positions of its operands.
 
@@ -143,7 +148,7 @@ class Scan:
         terms = self._terms() - self.count
         self.term: Array = np.bincount(terms[terms >= 0], minlength=self.literals).astype(bool)
         """Which literals are terms of a sum."""
-        self.zero = np.array([v == 0.0 for v in values], bool) & self.term
+        self.zero = is_zero(np.array(values, float)) & self.term
         """Which literals are the 0 that a running sum starts from: terms that can be left out."""
         return values
 

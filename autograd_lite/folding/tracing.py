@@ -7,9 +7,16 @@ differently is traced again. What a guard cannot watch, a number read out of a V
 
 from __future__ import annotations
 
-import operator
+import array
 import threading
+from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import chain
+from numbers import Number
+from operator import eq
+from sys import stdlib_module_names
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +24,7 @@ import numpy as np
 from autograd_lite.arrays import array as ag_array
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
-from autograd_lite.engine.modes import changed_mode, traced
+from autograd_lite.engine.modes import changed_mode, following, traced
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
@@ -81,6 +88,15 @@ class Tracer:
             )
         self._watch([value])
 
+    def seen(self, value: Value, what: str) -> None:
+        """A number taken out of a Value in a thread or a trace that is not this one: refused if it is one of ours."""
+        if self.inputs and not self.inputs.isdisjoint(graph.toposort(value)):
+            raise RuntimeError(
+                f"compile: {what} of a Value that is being traced was taken where its trace does not see it, in "
+                "another thread or in a function compiled within; it would be fixed at its number in this trace. "
+                "Compute with it where the compiled function runs, and return what comes of it"
+            )
+
     def detach(self, value: Value) -> Value:
         """A Value that is live but hands no gradient on."""
         with changed_mode(recording=True):
@@ -130,15 +146,15 @@ class Compiled(Executable):
         self._programs: dict[Any, list[Program]] = {}
         self._latest: Program | None = None
         self._known = None if params is None else _parameters(params)
-        self._watched = _containers(params)
+        self._contents = _Contents(params)
         self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: x for name, x in vars(self).items() if name != "_lock"}
+        return {name: x for name, x in vars(self).items() if name not in ("_lock", "_contents")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._lock = threading.RLock()
+        self._contents, self._lock = _Contents(self._source), threading.RLock()
 
     # -- parameters
 
@@ -153,15 +169,11 @@ class Compiled(Executable):
         return self._known
 
     def _notice(self) -> None:
-        """Forget every trace if a parameter of the model was added, removed or replaced."""
-        try:
-            same = all(map(operator.eq, *self._watched))
-        except ValueError:  # an attribute that is an array was replaced
-            same = False
-        if not same:
+        """Forget every trace if anything in the model was added, removed or replaced."""
+        if not self._contents.same():
             with self._lock:
                 self._known = _parameters(self._source)
-                self._watched = _containers(self._source)
+                self._contents = _Contents(self._source)
                 self._programs.clear()
 
     # -- use
@@ -219,9 +231,9 @@ class Compiled(Executable):
     def _trace(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
         """Run the function on Values and fold what it computed."""
         inputs, leaves = [], []
-        for array, as_array in zip(arrays, kinds, strict=True):
-            example = array[0] if self._batch else array
-            made = [Value(x) for x in example.ravel().tolist()]
+        for x, as_array in zip(arrays, kinds, strict=True):
+            example = x[0] if self._batch else x
+            made = [Value(number) for number in example.ravel().tolist()]
             leaves.append(made)
             inputs.append(_shaped(made, example.shape, as_array))
         known = self._known or []
@@ -316,48 +328,139 @@ def _parameters(params: Any) -> list[Value]:
     return list(dict.fromkeys(parameters(params, "compile")))
 
 
-def _containers(model: Any) -> tuple[list[Any], list[Any]]:
-    """Everything in a model that holds its parts, and copies of it all to compare with."""
-    found: list[tuple[Any, Any]] = []
-    stack, seen = [model], set()
-    while stack:
-        thing = stack.pop()
-        if id(thing) in seen or isinstance(thing, Value):
-            continue
-        seen.add(id(thing))
-        if hasattr(thing, "parameters") and hasattr(thing, "__dict__"):
-            thing = vars(thing)
-        if isinstance(thing, dict):
-            found.append((thing, dict(thing)))
-            stack.extend(thing.values())
-        elif isinstance(thing, list):
-            found.append((thing, list(thing)))
-            stack.extend(thing)
-        elif isinstance(thing, tuple):
-            stack.extend(thing)
-        elif isinstance(thing, np.ndarray) and thing.dtype == object:
-            found.append((_Elements(thing), thing.ravel().tolist()))
-            stack.extend(found[-1][1])
-    return [now for now, _ in found], [then for _, then in found]
+class _Contents:
+    """What a model is made of, to see whether anything in it was added, removed or replaced.
+
+    Elements are compared by `is`, for two Values of one number are not the same Parameter; numbers and texts that were
+    replaced by equal ones count as the same, and arrays of numbers are compared byte for byte.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._parts: list[Any] = []
+        """Each container, or what iterates over its elements as they are now."""
+        self._arrays: list[Any] = []
+        self._seen: dict[int, Any] = {}
+        stack = [model]
+        while stack:
+            thing = stack.pop()
+            if id(thing) not in self._seen and not isinstance(thing, ATOMS):
+                self._seen[id(thing)] = thing  # kept, so that no other gets its address
+                stack.extend(self._opened(thing))
+        self._copies = [part.copy() for part in self._parts]
+        self._before, self._bytes = self._elements(), self._array_bytes()
+
+    def _opened(self, thing: Any) -> list[Any]:
+        """Note what is in a container, and give its elements."""
+        parts: list[Any] = []
+        if isinstance(thing, np.ndarray):
+            if thing.dtype != object:
+                self._arrays.append(thing)
+                return []
+            parts.append(_Elements(lambda: thing.ravel().tolist()))
+        elif isinstance(thing, (array.array, bytearray)):
+            parts.append(_Elements(partial(list, thing)))
+        elif isinstance(thing, (dict, list, set, deque)):
+            parts.append(thing)
+        elif isinstance(thing, (tuple, frozenset)):
+            return list(thing)
+        if _has_attributes(thing):
+            parts += [vars(thing)] if hasattr(thing, "__dict__") else []
+            parts += [_Elements(partial(_slots_of, thing))] if hasattr(type(thing), "__slots__") else []
+        self._parts += parts
+        return [x for part in parts for x in _elements_of(part)]
+
+    def _elements(self) -> list[Any]:
+        return [x for part in self._parts for x in _elements_of(part)]
+
+    def _array_bytes(self) -> list[Any]:
+        return [(x.shape, x.dtype, x.tobytes()) for x in self._arrays]
+
+    def same(self) -> bool:
+        """Whether all is as it was."""
+        if self._arrays and self._array_bytes() != self._bytes:
+            return False
+        # `==` of containers takes what is the same object as equal, at the speed of C. Where it has to ask a Value
+        # instead, that is another one, and is reported to a follower.
+        met = _Met()
+        try:
+            with following(met):
+                if all(map(eq, self._parts, self._copies)) and not met.any:
+                    return True
+            now = self._elements()
+        except (ValueError, RuntimeError):  # an array was replaced; another thread adds to a container
+            return False
+        return len(now) == len(self._before) and all(map(_same_number, now, self._before))
+
+
+ATOMS = (Value, str, bytes, Number, type, type(None))
+"""What is not looked into."""
+
+
+class _Met:
+    """Whether Values were compared."""
+
+    any = False
+
+    def seen(self, value: Value, what: str) -> None:
+        """Two Values that are not one and the same were compared."""
+        self.any = True
 
 
 class _Elements:
-    """The elements of an array of Values, to be compared with what they were."""
+    """The elements of what is not a container of Python's, compared like a list."""
 
-    def __init__(self, array: Array) -> None:
-        self.array = array
+    def __init__(self, copy: Callable[[], list[Any]]) -> None:
+        self.copy = copy
 
     def __eq__(self, other: object) -> bool:
-        return bool(self.array.ravel().tolist() == other)
+        return self.copy() == other
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _elements_of(part: Any) -> Iterable[Any]:
+    return (
+        part.copy() if isinstance(part, _Elements) else chain(part, part.values()) if isinstance(part, dict) else part
+    )
+
+
+def _has_attributes(thing: Any) -> bool:
+    """Whether the attributes of an object are part of a model: a Module, a dataclass, or an object of a user's class.
+
+    Not what Python's library and NumPy keep to themselves, nor a compiled function, whose traces change by being used.
+    """
+    kind = type(thing)
+    if hasattr(kind, "__dataclass_fields__") or kind is SimpleNamespace or hasattr(thing, "parameters"):
+        return True
+    package = kind.__module__.partition(".")[0]
+    return package not in ("autograd_lite", "numpy", "builtins") and (
+        package not in stdlib_module_names or isinstance(thing, (UserDict, UserList))
+    )
+
+
+def _slots_of(thing: Any) -> list[Any]:
+    names = [name for kind in type(thing).__mro__ for name in _names(vars(kind).get("__slots__", ()))]
+    return [getattr(thing, name, None) for name in names if name not in ("__dict__", "__weakref__")]
+
+
+def _names(slots: Any) -> Sequence[str]:
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+def _same_number(now: Any, before: Any) -> bool:
+    """Whether two elements are the same, or numbers or texts that cannot be told apart."""
+    return now is before or (
+        type(now) is type(before)
+        and isinstance(now, (str, bytes, int, float, complex, np.generic))
+        and repr(now) == repr(before)
+    )
 
 
 def _shaped(made: list[Value], shape: tuple[int, ...], as_array: bool) -> Any:
     """Values in the form in which the argument came: a Value, nested lists, or an `ag.array`."""
     if not shape:
         return made[0]
-    array = np.empty(len(made), object)
-    array[:] = made
-    shaped = array.reshape(shape)
+    flat = np.empty(len(made), object)
+    flat[:] = made
+    shaped = flat.reshape(shape)
     return shaped.view(ag_array) if as_array else shaped.tolist()

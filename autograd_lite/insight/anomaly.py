@@ -12,17 +12,30 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite, isinf
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.functions import VALUES
 from autograd_lite.engine.lowering import FLOATS
-from autograd_lite.engine.modes import changed_mode, mode
+from autograd_lite.engine.modes import changed_mode
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.insight.remedies import of_adjoint, of_hidden, of_value
 
-_sources: WeakKeyDictionary[Value, tuple[str, int]] = WeakKeyDictionary()
+
+class _Same(ref[Value]):
+    """A weak reference, equal to those of the same Value: a plain one would compare numbers, and no NaN is found."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self() is other()
+
+    __hash__ = ref.__hash__
+
+
+_sources: dict[_Same, tuple[str, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ def source_of(node: Value) -> Source | None:
     """
     if not isinstance(node, Value):
         raise TypeError(f"source_of: expected a Value, got {describe(node)}")
-    found = _sources.get(node)
+    found = _sources.get(_Same(node))
     return None if found is None else Source(*found, linecache.getline(*found).strip())
 
 
@@ -72,7 +85,7 @@ def record_source() -> Any:
     `diagnose` and the errors of `detect_anomaly` show it. Outside such a block it costs nothing.
 
     Returns:
-        A context manager, which is also a decorator. It acts on the thread that opens it.
+        A context manager, which is also a decorator. It acts on the thread and the asyncio task that open it.
 
     Example:
         >>> with ag.record_source():
@@ -80,7 +93,7 @@ def record_source() -> Any:
         >>> ag.source_of(y).text
         'y = ag.log(ag.Value(0.0))'
     """
-    return changed_mode(watchers=_with(_remember))
+    return changed_mode(watchers=(_remember,))
 
 
 def detect_anomaly() -> Any:
@@ -93,8 +106,8 @@ def detect_anomaly() -> Any:
     nodes: where its result or its gradient is not finite though its numbers are, the message says just that.
 
     Returns:
-        A context manager, which is also a decorator. It acts on the thread that opens it, and records source
-        lines as `record_source` does.
+        A context manager, which is also a decorator. It acts on the thread and the asyncio task that open it, and
+        records source lines as `record_source` does.
 
     Raises:
         FloatingPointError: inside the block, as described.
@@ -106,18 +119,14 @@ def detect_anomaly() -> Any:
         ...
         FloatingPointError: detect_anomaly: log gave -inf: log of 0 (operands: p = 0.0), made at ...
     """
-    return changed_mode(watchers=_with(_remember, _check_value), on_adjoint=_check_adjoint, on_sweep=_check_zeros)
-
-
-def _with(*watchers: Any) -> tuple[Any, ...]:
-    return mode.watchers + tuple(watch for watch in watchers if watch not in mode.watchers)
+    return changed_mode(watchers=(_remember, _check_value), on_adjoint=_check_adjoint, on_sweep=_check_zeros)
 
 
 def _remember(node: Value) -> None:
     frame = sys._getframe(2)
     while frame.f_back is not None and _is_ours(frame.f_globals):
         frame = frame.f_back
-    _sources[node] = frame.f_code.co_filename, frame.f_lineno
+    _sources[_Same(node, _sources.pop)] = frame.f_code.co_filename, frame.f_lineno
 
 
 def _is_ours(names: dict[str, Any]) -> bool:
@@ -131,9 +140,9 @@ def badness(x: float) -> int:
 
 
 def _check_value(node: Value) -> None:
-    if not isfinite(node._f) and badness(node._f) > max(badness(x.item()) for x in node.operands):
+    if not isfinite(number_of(node)) and badness(number_of(node)) > max(badness(x.item()) for x in node.operands):
         why, instead = of_value(node)
-        raise FloatingPointError(f"detect_anomaly: {node.op} gave {node._f!r}: {why} {_about(node)}; {instead}")
+        raise FloatingPointError(f"detect_anomaly: {node.op} gave {number_of(node)!r}: {why} {_about(node)}; {instead}")
 
 
 def _check_adjoint(node: Value, slot: int, adjoint: float, total: float) -> None:

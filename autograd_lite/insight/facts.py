@@ -16,6 +16,7 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.modes import changed_mode
 from autograd_lite.engine.notation import Labels, assignment
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Parameter, Value, as_values
 from autograd_lite.insight.remedies import number_at
 
@@ -170,14 +171,14 @@ class Facts:
         bounds = (log(self.small), log(self.large))
         chain = {self.loss: Chain()}
         for node in reversed(self.order):
-            here = chain.get(node) if node._f == node._f and self.adjoint[node] != 0.0 else None
+            here = chain.get(node) if number_of(node) == number_of(node) and self.adjoint[node] != 0.0 else None
             if node.is_leaf or here is None:
                 continue
             # an exponential that counts for next to nothing, or that gets back next to nothing: a flat softmax
             if (
                 node in self.softmax
                 and node.op == "_expdiff"
-                and (abs(node._f) < FLAT or log(abs(self.adjoint[node])) < here.size + log(FLAT))
+                and (abs(number_of(node)) < FLAT or log(abs(self.adjoint[node])) < here.size + log(FLAT))
             ):
                 here = replace(here, softmax_at=self.softmax[node])
             for slot, (x, d) in enumerate(zip(graph.raw_operands(node), node.local_grads, strict=True)):
@@ -195,7 +196,7 @@ class Facts:
         """For each node that is 0 what made it so: a watched Value that is 0, or a relu that is off."""
         origin: dict[Value, Value] = {}
         for node in self.order:
-            if node._f != 0.0:
+            if number_of(node) != 0.0:
                 continue
             if node in self.watched or (node.op == "relu" and number_at(node, 0) < 0.0):
                 origin[node] = node
@@ -241,9 +242,9 @@ class Facts:
         operands = graph.raw_operands(node)
         if node.op in ("mul", "dot"):
             other = self.factor(node, slot)
-            return other if isinstance(other, Value) and other._f == 0.0 else None
+            return other if isinstance(other, Value) and number_of(other) == 0.0 else None
         if node not in self._zeros:  # kept: else a product of n with one 0 in it would be looked through n times
-            self._zeros[node] = [i for i, x in enumerate(operands) if type(x) is not float and x._f == 0.0]
+            self._zeros[node] = [i for i, x in enumerate(operands) if type(x) is not float and number_of(x) == 0.0]
         return next((operands[i] for i in self._zeros[node][:2] if i != slot), None)
 
     def shrinking(self, factor: Any) -> tuple[int, Value | None]:
@@ -251,23 +252,25 @@ class Facts:
 
         def source(node: Value) -> Value | None:
             above = [x for x in graph.raw_operands(node) if type(x) is not float and not x.is_leaf]
-            least = min(above, key=lambda x: abs(x._f), default=None)
-            return least if least is not None and abs(least._f) >= (1 - 1e-9) * abs(node._f) else None
+            least = min(above, key=lambda x: abs(number_of(x)), default=None)
+            return least if least is not None and abs(number_of(least)) >= (1 - 1e-9) * abs(number_of(node)) else None
 
         def shrinks(node: Value, above: Value) -> bool:
-            return abs(above._f) > (1 + 1e-9) * abs(node._f)
+            return abs(number_of(above)) > (1 + 1e-9) * abs(number_of(node))
 
-        return _history(factor, source, shrinks, lambda x: abs(x._f) < self.small, self._shrinking)
+        return _history(factor, source, shrinks, lambda x: abs(number_of(x)) < self.small, self._shrinking)
 
     def growing(self, factor: Any) -> tuple[int, Value | None]:
         """(over how many steps a value grew to what it is, where it came over `large`)."""
 
         def source(node: Value) -> Any:
-            largest = max(graph.raw_operands(node), key=lambda x: abs(graph.data_of(x)), default=None)
-            size = inf if largest is None else abs(graph.data_of(largest))
-            return largest if size < abs(node._f) else None
+            largest = max(graph.raw_operands(node), key=lambda x: abs(number_of(x)), default=None)
+            size = inf if largest is None else abs(number_of(largest))
+            return largest if size < abs(number_of(node)) else None
 
-        return _history(factor, source, lambda node, above: True, lambda x: abs(x._f) > self.large, self._growing)
+        return _history(
+            factor, source, lambda node, above: True, lambda x: abs(number_of(x)) > self.large, self._growing
+        )
 
 
 def _watched(order: list[Value], parameters: Any) -> list[Value]:

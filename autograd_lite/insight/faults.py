@@ -17,6 +17,7 @@ from math import exp, isfinite, log
 from typing import Any, NamedTuple
 
 from autograd_lite.engine import graph
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Parameter, Value
 from autograd_lite.insight.anomaly import badness, hidden_slopes
 from autograd_lite.insight.facts import FLAT, Chain, Facts
@@ -214,7 +215,7 @@ def large_factor(facts: Facts, p: Value) -> Blame | None:
     factor = facts.factor(node, slot)
     steps, over = facts.growing(factor)
     at = node if over is None else over
-    size = factor._f if isinstance(factor, Value) else factor
+    size = number_of(factor)
     if steps >= LONG_CHAIN:
         what = f"a value that grew over {steps:,} steps to {size:.3g} multiplies it"
         advice = "smaller weights (Xavier or He initialisation), fewer steps, or clip the norm"
@@ -274,7 +275,7 @@ def small_factor(facts: Facts, p: Value) -> Blame | None:
     factor = facts.factor(node, slot)
     steps, shrunk = facts.shrinking(factor)
     if steps >= LONG_CHAIN:
-        what = f"a value that shrank over {steps:,} steps to {factor._f:.3g} multiplies it"
+        what = f"a value that shrank over {steps:,} steps to {number_of(factor):.3g} multiplies it"
         return Blame(shrunk, "vanishing chain", what, CHAIN_ADVICE, chain.length)
     return Blame(node, "small factor", f"it is multiplied by {local_gradient(node, slot):.3g}", SCALE_ADVICE)
 
@@ -325,14 +326,14 @@ def values_not_finite(facts: Facts) -> Found:
     spoiled = [p for p in reached if not isfinite(facts.adjoint[p])]
     firsts: dict[str, Blame] = {}
     for node in facts.order:
-        if isfinite(node._f) or (facts.adjoint[node] == 0.0 and isfinite(facts.loss._f)):
+        if isfinite(number_of(node)) or (facts.adjoint[node] == 0.0 and isfinite(number_of(facts.loss))):
             continue
         if node.is_leaf:
-            kind = f"{_bad(node._f)} leaf"
+            kind = f"{_bad(number_of(node))} leaf"
             advice = "check the data: drop or repair such entries before they come in"
             firsts.setdefault(kind, Blame(node, kind, "it was given so", advice))
-        elif badness(node._f) > max(map(badness, operand_numbers(node))):
-            kind = f"{_bad(node._f)} value"
+        elif badness(number_of(node)) > max(map(badness, operand_numbers(node))):
+            kind = f"{_bad(number_of(node))} value"
             firsts.setdefault(kind, Blame(node, kind, *of_value(node)))
     gradient = "gradient not finite" if spoiled else "the loss itself is not finite"
     yield from ((blame, spoiled or reached, gradient) for blame in firsts.values())
@@ -381,7 +382,7 @@ def symmetric(facts: Facts) -> Found:
     alike: dict[tuple[int, float], list[Value]] = {}
     for node in facts.order:
         if node.is_leaf:
-            form[node] = forms.setdefault((node._f if node in watched else node), len(forms))
+            form[node] = forms.setdefault((number_of(node) if node in watched else node), len(forms))
             own[node] = forms.setdefault(node, len(forms))
             continue
         operands = graph.raw_operands(node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import isfinite, isinf, isnan
 
 from autograd_lite.engine import graph
+from autograd_lite.engine.reading import number_of, numbers_of, slope_of
 from autograd_lite.engine.value import Value
 
 Words = tuple[str, str]
@@ -35,23 +36,22 @@ CHECK_DOMAIN = "check what goes in, or choose with ag.where(ag.greater(x, 0.0), 
 
 def operand_numbers(node: Value) -> list[float]:
     """The operands of a node as floats."""
-    return [graph.data_of(x) for x in graph.raw_operands(node)]
+    return numbers_of(graph.raw_operands(node))
 
 
 def number_at(node: Value, slot: int) -> float:
     """The operand in a slot as a float; of a sum of thousands, without a list of them all."""
-    x = graph.raw_operands(node)[slot]
-    return x if type(x) is float else x._f
+    return number_of(graph.raw_operands(node)[slot])
 
 
 def local_gradient(node: Value, slot: int) -> float:
     """The local gradient in a slot; of a sum of thousands, without a tuple of them all."""
-    return node._da[slot] if node._b is graph.MANY else node._db if slot else node._da  # type: ignore[no-any-return]
+    return slope_of(node, slot)
 
 
 def of_value(node: Value) -> Words:
     """Why the result of a node is not finite."""
-    op, row, xs, out = node.op, node._row, operand_numbers(node), node._f
+    op, row, xs, out = node.op, node._row, operand_numbers(node), number_of(node)
     assert row is not None
     if any(isnan(x) for x in xs):
         return "an operand is NaN", "look where that came from"

@@ -14,6 +14,7 @@ from autograd_lite.engine import functions, graph, value
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.graph import MANY
 from autograd_lite.engine.lowering import FLOATS
+from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.rules import Row
 
 __all__ = ["Value"]
@@ -81,6 +82,8 @@ class Value(value.Value):
 
         As in micrograd every node adds to its `.grad`, so set them to 0 before another pass.
         """
+        if tracing:
+            notify_read(self, "backward()")
         order = graph.toposort(self)
         self.grad = gradient
         for node in reversed(order):
@@ -120,6 +123,8 @@ class Value(value.Value):
         return other * self**-1  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
+        if mode.tracer is not None:
+            return super().__repr__()
         return f"Value(data={self._f}, grad={getattr(self, '_grad', 0.0)})"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autograd_lite.data import as_rows
 from autograd_lite.engine.checks import as_float, describe, sequence, whole
 from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.reading import numbers_of
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
@@ -259,8 +260,8 @@ def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
     if rows.shape[1] != layers[0].n_in:
         raise ValueError(f"predict: expected {layers[0].n_in} inputs, X has {rows.shape[1]} columns")
     for layer in layers:
-        weights = np.array([[p._f for p in neuron.w] for neuron in layer.neurons])
-        rows = rows @ weights.T + np.array([neuron.b._f for neuron in layer.neurons])
+        weights = np.array([numbers_of(neuron.w) for neuron in layer.neurons])
+        rows = rows @ weights.T + np.array(numbers_of(neuron.b for neuron in layer.neurons))
         with no_grad():
             for j, neuron in enumerate(layer.neurons):  # each its own: one of them may have been replaced
                 activate = neuron._activate

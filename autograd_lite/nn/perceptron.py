@@ -11,6 +11,7 @@ from autograd_lite.data import as_rows, drawn_seed, epoch_order
 from autograd_lite.engine import functions
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.checks import as_float, describe, sequence, setting, whole
+from autograd_lite.engine.reading import number_of, numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, SEPARATED, History
 from autograd_lite.nn.layers import Neuron
@@ -86,8 +87,10 @@ class Perceptron(Neuron):
             if not all(map(isfinite, row)):
                 raise ValueError(f"Perceptron: row {i} of X is not finite: {describe(row)}")
         wrong = self.misclassified(rows, labels)
-        numbers = [w._f + rate * sum(labels[i] * float(rows[i, j]) for i in wrong) for j, w in enumerate(self.w)]
-        self._set([*numbers, self.b._f + rate * sum(labels[i] for i in wrong)])
+        numbers = [
+            number_of(w) + rate * sum(labels[i] * float(rows[i, j]) for i in wrong) for j, w in enumerate(self.w)
+        ]
+        self._set([*numbers, number_of(self.b) + rate * sum(labels[i] for i in wrong)])
         return len(wrong)
 
     def fit(
@@ -177,7 +180,7 @@ class Perceptron(Neuron):
         if rows.shape[1] != self.n_in:
             raise ValueError(f"Perceptron: expected {self.n_in} inputs, X has {rows.shape[1]} columns")
         with np.errstate(over="ignore", invalid="ignore"):  # infinite or NaN: `fit` looks for it
-            return rows @ np.array([w._f for w in self.w]) + self.b._f  # type: ignore[no-any-return]
+            return rows @ np.array(numbers_of(self.w)) + number_of(self.b)  # type: ignore[no-any-return]
 
     def _examples(self, X: Any, y: Any) -> tuple[np.ndarray[Any, Any], list[float]]:
         rows = as_rows(X, "Perceptron")
@@ -201,7 +204,7 @@ def _epoch(unit: Perceptron, rows: Any, signs: Any, rate: float, order: Sequence
     # Weights change only at misclassified examples, so all scores up to the next one are one matrix product: an epoch
     # without mistakes is one product instead of n dot products.
     rows, signs = rows[order], signs[order]
-    w, b, met = np.array([p._f for p in unit.w]), unit.b._f, 0
+    w, b, met = np.array(numbers_of(unit.w)), number_of(unit.b), 0
     while True:
         # Of those misclassified with these weights only the first counts: it changes them. A NaN counts too.
         wrong = ~(signs[met:] * (rows[met:] @ w + b) > 0.0)

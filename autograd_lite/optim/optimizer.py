@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autograd_lite.engine.atomic import clear_grads, set_numbers
 from autograd_lite.engine.checks import as_float, describe, sequence, setting, whole
+from autograd_lite.engine.reading import grads_of, numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.transformations import RENAMED, State, Transform, initial_state
 
@@ -146,7 +147,7 @@ class Optimizer:
         """
         import numpy as np
 
-        w, g = np.array([p._f for p in self.params]), np.array([p._grad for p in self.params])
+        w, g = np.array(numbers_of(self.params)), np.array(grads_of(self.params))
         numbers, effect = self.stepped(w, g)
         # Parameters and state in one call: an interrupt between them would leave a step half taken.
         set_numbers(self.params, numbers.tolist(), effect)

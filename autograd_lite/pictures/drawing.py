@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
     FOLD_OVER,
@@ -164,7 +165,7 @@ def _if_unchanged(order: list[Value], make: Callable[[], Diagram], made: Diagram
     from autograd_lite.pictures.diagrams.diagram import backward_value
 
     def numbers() -> int:
-        return hash(tuple((node._f, backward_value(node)) for node in order if node._row is None))
+        return hash(tuple((number_of(node), backward_value(node)) for node in order if node._row is None))
 
     then = numbers()
     return lambda: make() if numbers() == then else made

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from autograd_lite.engine import graph
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import TOOLTIP_NAME, Labels, few, formula, mixed, number, printable
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import roots_of
 from autograd_lite.pictures.diagrams.diagram import backward_value, has_backward
@@ -69,7 +70,7 @@ def _cells(node: Value, labels: Labels, backward: bool) -> tuple[str, ...]:
     name = printable(node.name, TOOLTIP_NAME) if node.name else ""
     return (
         f"{labels[node]} = {formula(node, labels)}",
-        f"f={number(node._f)}",
+        f"f={number(number_of(node))}",
         "" if g is None else f"g={number(g)}",
         local,
         f"name={name!r}" if name and printable(node.name) != labels[node] else "",

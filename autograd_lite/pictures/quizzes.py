@@ -14,6 +14,7 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.notation import Labels, formula
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.rules import Row
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
@@ -165,7 +166,7 @@ def quiz_of(order: Sequence[Value], whole: Diagram, hide: str, count: int | None
 
 def _forward(order: Sequence[Value], labels: Labels, at: Indices, whole: Diagram) -> list[Question]:
     return [
-        (("box", at.box[node]), f"f({labels[node]})", node._f, f"{labels[node]} = {formula(node, labels)}")
+        (("box", at.box[node]), f"f({labels[node]})", number_of(node), f"{labels[node]} = {formula(node, labels)}")
         for node in order
         if node._row is not None
     ]

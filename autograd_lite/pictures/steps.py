@@ -14,6 +14,7 @@ from typing import Any
 from autograd_lite.engine.backward import contributions
 from autograd_lite.engine.graph import evaluate, raw_operands
 from autograd_lite.engine.notation import Labels, assignment, few, interval, number, printable
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, FoldedBox, ValueBox
 
@@ -107,11 +108,11 @@ def node_steps(order: Sequence[Value], optimizer: Any = None) -> list[Step]:
 
 def _forward(order: Sequence[Value], labels: Labels, at: Indices) -> list[Step]:
     leaves = [node for node in order if node._row is None]
-    given = few(leaves, lambda leaf: f"{labels[leaf]} = {number(leaf._f)}")
-    steps = [Step("forward", f"The leaves are given: {given}", "f", {at.box[leaf]: leaf._f for leaf in leaves})]
+    given = few(leaves, lambda leaf: f"{labels[leaf]} = {number(number_of(leaf))}")
+    steps = [Step("forward", f"The leaves are given: {given}", "f", {at.box[leaf]: number_of(leaf) for leaf in leaves})]
     for node in order:
         if node._row is not None:
-            steps.append(Step("forward", assignment(node, labels), "f", {at.box[node]: node._f}, at.box[node]))
+            steps.append(Step("forward", assignment(node, labels), "f", {at.box[node]: number_of(node)}, at.box[node]))
     return steps
 
 
@@ -160,19 +161,18 @@ def _update(order: Sequence[Value], labels: Labels, at: Indices, g: Mapping[int,
     for p, new in after.items():
         box, name = at.box[p], labels[p]
         if getattr(p, "frozen", False):
-            caption = f"{name} is frozen and stays {number(p._f)}"
-        elif abs(p._f - lr * g[box] - new) <= 1e-12 * max(abs(p._f), abs(lr * g[box])):
-            caption = (
-                f"{name} <- {name} - lr * g({name}) = {signed(p._f)} - {number(lr)} * {signed(g[box])} = {number(new)}"
-            )
+            caption = f"{name} is frozen and stays {number(number_of(p))}"
+        elif abs(number_of(p) - lr * g[box] - new) <= 1e-12 * max(abs(number_of(p)), abs(lr * g[box])):
+            was = signed(number_of(p))
+            caption = f"{name} <- {name} - lr * g({name}) = {was} - {number(lr)} * {signed(g[box])} = {number(new)}"
         else:
-            caption = f"{name} <- {number(new)}: {rule} (lr = {number(lr)}) moves it by {number(new - p._f)}"
-            caption += f" from {number(p._f)}; g({name}) = {number(g[box])}"
+            caption = f"{name} <- {number(new)}: {rule} (lr = {number(lr)}) moves it by {number(new - number_of(p))}"
+            caption += f" from {number(number_of(p))}; g({name}) = {number(g[box])}"
         steps.append(Step("update", caption, "new", {box: new}, box))
     if after:
         root = order[-1]
         loss = recomputed(order, after)[root]
-        caption = f"With the new parameters {labels[root]} = {number(loss)}; it was {number(root._f)}"
+        caption = f"With the new parameters {labels[root]} = {number(loss)}; it was {number(number_of(root))}"
         steps.append(Step("update", caption, "new", {at.box[root]: loss}, at.box[root]))
     else:
         steps.append(Step("update", f"{rule} changes nothing here: none of its parameters is in this graph", "new"))
@@ -183,7 +183,7 @@ def recomputed(order: Sequence[Value], leaves: Mapping[Value, float]) -> dict[Va
     """The value of every node with other numbers in some leaves; the graph is not touched."""
     f: dict[Any, float] = {}
     for node in order:
-        f[node] = leaves.get(node, node._f) if node._row is None else evaluate(node, f)
+        f[node] = leaves.get(node, number_of(node)) if node._row is None else evaluate(node, f)
     return f
 
 
@@ -259,7 +259,9 @@ def folded_update(order: Sequence[Value], adjoint: Mapping[Value, float], optimi
     if optimizer is None:
         return []
     after = {p: new for p, new in after_step(optimizer, lambda p: adjoint.get(p, 0.0)) if p in adjoint}
-    moved = sum(p._f != new for p, new in after.items())
+    moved = sum(number_of(p) != new for p, new in after.items())
     loss = recomputed(order, after)[order[-1]]
     caption = f"{type(optimizer).__name__} (lr = {number(optimizer.lr)}) moves {moved:,} of {len(after):,} parameters"
-    return [Step("update", f"{caption}; with them the root is {number(loss)}; it was {number(order[-1]._f)}", "new")]
+    return [
+        Step("update", f"{caption}; with them the root is {number(loss)}; it was {number(number_of(order[-1]))}", "new")
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 from autograd_lite import files
 from autograd_lite.atomic_write import check_writable, path_of
 from autograd_lite.engine.atomic import set_numbers
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.optim import transformations
 from autograd_lite.optim.transformations import RENAMED
@@ -36,7 +37,7 @@ class Checkpoints:
         return {
             "seed": run.history.seed,
             "told": self.settings,
-            "model": {name: p._f for name, p in self.names.items()},
+            "model": {name: number_of(p) for name, p in self.names.items()},
             "optimizer": run.optimizer.state_dict(),
             "history": run.history.rows,
             "best": None if run.best is None else {"epoch": run.best[0], "model": run.best[1]},

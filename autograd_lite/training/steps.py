@@ -14,6 +14,7 @@ from autograd_lite.engine.atomic import at_once, set_gradients, set_numbers
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
+from autograd_lite.engine.reading import grads_of, number_of, numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.nn.layers import MLP, Layer
 from autograd_lite.optim.optimizer import Optimizer
@@ -46,7 +47,7 @@ class TrainingStep:
 
     def _update(self, total: Any) -> None:
         """Take the step with this gradient; if it is refused, `.grad` stays that of the step before."""
-        before = [p._grad for p in self.optimizer.params]
+        before = grads_of(self.optimizer.params)
         set_gradients(self.optimizer.params, total.tolist())
         try:
             self.optimizer.step()
@@ -65,12 +66,12 @@ class TrainingStep:
             prediction = self.model(x)
             error = self.loss(prediction, target)
             total = _add(total, _gradient(error, share, parameters, "the loss"))
-            costs.append(error._f)
+            costs.append(number_of(error))
             predictions.append(_numbers(prediction))
         if self.penalty is not None:
             extra = self.penalty(self.model)
             total = _add(total, _gradient(extra, 1.0, parameters, "the penalty"))
-            cost = extra._f
+            cost = number_of(extra)
         return costs, cost, predictions, total
 
 
@@ -108,7 +109,7 @@ class CompiledStep(TrainingStep):
         import numpy as np
 
         params = self.optimizer.params
-        return np.fromiter((p._f for p in params), float, len(params)) if self.ahead is None else self.ahead[0]
+        return np.array(numbers_of(params)) if self.ahead is None else self.ahead[0]
 
     def _update(self, total: Any) -> None:
         if type(self.optimizer).step is not Optimizer.step:  # a user-defined step works on the Values
@@ -215,5 +216,5 @@ def validate(
 def _numbers(output: Any) -> Any:
     """A prediction as plain numbers."""
     if isinstance(output, (list, tuple)):
-        return [v._f if isinstance(v, Value) else float(v) for v in output]
-    return output._f if isinstance(output, Value) else as_float(output, "fit: the model's output")
+        return [number_of(v) if isinstance(v, Value) else float(v) for v in output]
+    return number_of(output) if isinstance(output, Value) else as_float(output, "fit: the model's output")

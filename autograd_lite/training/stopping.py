@@ -7,6 +7,7 @@ from math import inf
 from typing import Any, Protocol
 
 from autograd_lite.engine.checks import setting, whole
+from autograd_lite.engine.reading import numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
 from autograd_lite.training.run import Run
@@ -70,7 +71,7 @@ class EarlyStopping:
             return run.best
         lowest = min((x for x in run.history.watched if x == x), default=inf)  # the min() of a list with NaN may be NaN
         better = row.get("validation_loss", row["loss"]) < lowest
-        return (run.epoch + 1, [p._f for p in parameters]) if better else run.best
+        return (run.epoch + 1, numbers_of(parameters)) if better else run.best
 
 
 def stopping_conditions(early_stopping: EarlyStopping, error: Any, cost: Any) -> list[Condition]:

@@ -67,8 +67,10 @@ def test_comparisons_of_arrays_give_booleans():
     assert (values(numbers) <= numbers).tolist() == [True, True, True]
     assert (Value(3.0) >= numbers).tolist() == [True, True, False]
     v = Value(1.0)
-    assert v != 1.0  # identity, as with any object that can be a key
-    assert v in {v}
+    assert v == 1.0
+    assert (values(numbers) == numbers).all()
+    assert v in {v}  # by identity: an equal one is another key
+    assert Value(1.0) not in {v}
 
 
 # fmt: off

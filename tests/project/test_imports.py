@@ -40,7 +40,7 @@ BARE = {"engine"}
 """The engine needs nothing but Python's standard library."""
 ORDER = {
     "engine": "checks lowering rules graph atomic modes kernels scopes notation primitives backward copying value "
-    "trees functions custom lookup",
+    "reading trees functions custom lookup",
 }
 """The order in which the files of a folder are read: each imports only files that stand before it."""
 

@@ -54,6 +54,8 @@ def add_sum(arrays: Arrays, x: Sum, out: Array) -> None:
         else:
             _FormOfSum(arrays, part, form, out, fresh, batched).add()
         arrays.forget(count)
+    if x.zeroed:
+        arrays.do(np.add, out, 0.0, out)
 
 
 class _FormOfSum:

@@ -23,6 +23,7 @@ from autograd_lite.engine.notation import (
     printable,
     spelled,
 )
+from autograd_lite.engine.reading import grad_of, number_of
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Literal, Parameter, Value
 
@@ -300,7 +301,7 @@ class Frames:
 
 def backward_value(node: Value) -> float | None:
     """The `.grad` of a node, None if no backward pass has ever set it."""
-    return getattr(node, "_grad", None)
+    return grad_of(node)
 
 
 def has_backward(order: Sequence[Value], roots: Sequence[Value]) -> bool:
@@ -459,7 +460,7 @@ def _value_box(node: Value, g: float | None, frame: int | None, root: bool, top:
         kind(node),
         title(node, labels, frame),
         "" if node._row is None else printable(node._row.symbol, 16),
-        (node._f, node._f),
+        (number_of(node), number_of(node)),
         None if g is None else (g, g),
         root=root,
         frame=frame,
@@ -483,6 +484,6 @@ def title(node: Value, labels: Labels, frame: int | None) -> str:
 
 def summary(order: Sequence[Value], roots: Sequence[Value], labels: Labels, backward: bool) -> str:
     """The picture in a sentence, for screen readers."""
-    shown = ", ".join(f"{labels[root]} = {formula(root, labels)} = {number(root._f)}" for root in roots[:3])
+    shown = ", ".join(f"{labels[root]} = {formula(root, labels)} = {number(number_of(root))}" for root in roots[:3])
     what = "forward and backward values" if backward else "forward values"
     return f"Computation graph of {len(order):,} values with their {what}: {shown}"

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite.engine.notation import Labels, assignment, interval, printable, span
+from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Value
@@ -447,7 +448,7 @@ def _box(
     about = (
         assignment(node, labels)
         if graph.size[first] == 1
-        else f"{labels[node]} = {symbol} = {interval(*span([node._f]))}"
+        else f"{labels[node]} = {symbol} = {interval(*span([number_of(node)]))}"
     )
     # What a step of the stepper says must not show g, which at that step is not known yet.
     computed = about
