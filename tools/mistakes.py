@@ -750,9 +750,9 @@ MISTAKES = [
         "numbers = range(self.lanes)",
         "numbers = [lane - 1 for lane in range(self.lanes)]",
     ), (
-        "a loop that finds again what it computed inside",
-        "        self._open(done)\n        self.known = outside\n        return list(left)",
-        "        self._open(done)\n        return list(left)",
+        "what is rare finds again outside what it computed inside",
+        "        self._open(done)\n        self.known = outside\n        return [\n",
+        "        self._open(done)\n        return [\n",
     )),
     *_slips("folding/backends/native/jit.py", "native_functions", (
         "object code of another processor",
