@@ -303,6 +303,11 @@ class Value(Methods):
             "use .item() for the number, or ag.exp, ag.log, ... in place of math's"
         )
 
+    def __int__(self) -> int:  # without it Python takes __trunc__, which gives a Value
+        raise TypeError(
+            "int() would drop the gradient of this Value: use int(v.item()), or ag.trunc(v), which is a Value"
+        )
+
     def __pos__(self) -> Value:
         return self
 
