@@ -22,7 +22,7 @@ from autograd_lite.engine.checks import describe, setting, whole
 from autograd_lite.engine.value import Value
 from autograd_lite.nn.layers import MLP
 from autograd_lite.nn.perceptron import Perceptron
-from autograd_lite.optim.rules import RULES, rule_named
+from autograd_lite.optim.rules import rule_named
 from autograd_lite.training.fitting import fit
 from autograd_lite.training.loop import LAST
 from autograd_lite.training.run import Run
@@ -50,8 +50,6 @@ def __dir__() -> list[str]:
 Array = np.ndarray[Any, Any]
 
 ACTIVATIONS = {"identity": None, "logistic": "sigmoid"}  # scikit-learn's names where ours differ
-
-SOLVERS = tuple(RULES)
 
 RATES = ("constant", "invscaling", "adaptive")
 

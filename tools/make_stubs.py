@@ -103,12 +103,12 @@ def operators() -> str:
     """The operators as methods: Pyright looks for them on the class, and takes no attribute that holds a function."""
     names = [f"__{prefix}{python}__" for python in functions.OPERATORS.values() for prefix in ("", "r")]
     lines = [f"    def {name}(self, other: Any, /) -> Value: ...\n" for name in names]
-    unary = sorted(name for name in functions.METHODS if name.startswith("_"))
-    for name in unary:
-        row = TABLE[functions.METHODS[name]]
-        parameters = signature(row, ["float"] * len(row.operands)).partition(", ")[2]
-        lines.append(f"    def {name}({', '.join(filter(None, ['self', parameters]))}) -> Value: ...\n")
-    return "".join(lines)
+    lines += [
+        f"    def {name}(self, other: Any, /) -> tuple[Value, Value]: ...\n" for name in ("__divmod__", "__rdivmod__")
+    ]
+    unary = sorted(name for name in functions.METHODS if name.startswith("_") and name != "__round__")
+    lines += [f"    def {name}(self) -> Value: ...\n" for name in unary]
+    return "".join([*lines, "    def __round__(self, digits: int = 0, /) -> Value: ...\n"])
 
 
 def stub() -> str:

@@ -491,7 +491,7 @@ MISTAKES = [
         "set_numbers(names.values(), numbers, loaded)",
         "set_numbers(names.values(), numbers)",
     )),
-    *_slips("files.py", "files training", (
+    *_slips("files.py", "files crash_safety training", (
         "a checksum that nobody looks at",
         "if not isinstance(payload, dict) or _document(head) != text:",
         "if not isinstance(payload, dict):",
@@ -607,7 +607,7 @@ MISTAKES = [
         "    if not np.array_equal(expected, table):\n        return None\n",
         "",
     )),
-    *_slips("folding/backends/numpy_backend.py", "fold compile fit_compiled", (
+    *_slips("folding/backends/numpy_backend.py", "fold compile fit_compiled fold_limits", (
         "new constants that do not reach the buffer",
         "if leaves.constants is self.bound:",
         "if self.bound is not None:",
@@ -643,7 +643,7 @@ MISTAKES = [
         "add_gradients(program",
         "(lambda leaves, g: [setattr(p, 'grad', float(x)) for p, x in zip(leaves, g)])(program",
     )),
-    *_slips("folding/tracing.py", "compile fit_compiled", (
+    *_slips("folding/tracing.py", "compile fit_compiled faults_programs", (
         "a branch that nobody watches",
         "        self.guards.append((node, name, outcome))\n",
         "",
@@ -724,7 +724,7 @@ MISTAKES = [
         "return all(backward_value(root) is not None for root in roots) and any(backward_value(v) for v in order)",
         "return True",
     )),
-    *_slips("engine/notation.py", "pictures golden frames", (
+    *_slips("engine/notation.py", "pictures golden frames stepper", (
         "a wrong number: two digits",
         '    return f"{x:.4g}"\n',
         '    return f"{x:.2g}"\n',
@@ -782,9 +782,9 @@ MISTAKES = [
         "numbers = range(self.lanes)",
         "numbers = [lane - 1 for lane in range(self.lanes)]",
     ), (
-        "a loop that finds again what it computed inside",
-        "        self._open(done)\n        self.known = outside\n        return list(left)",
-        "        self._open(done)\n        return list(left)",
+        "what is rare finds again outside what it computed inside",
+        "        self._open(done)\n        self.known = outside\n        return [\n",
+        "        self._open(done)\n        return [\n",
     )),
     *_slips("folding/backends/native/jit.py", "native_functions", (
         "object code of another processor",

@@ -140,7 +140,6 @@ PAIRS = [
     "maximum",
     "minimum",
     "mod",
-    "remainder",
     "floor_divide",
     "heaviside",
     "xlogy",

@@ -784,7 +784,7 @@ PRIMITIVES = {
     "sum": _sum, "prod": _prod, "mean": _mean, "max": _extreme(max), "min": _extreme(min), "norm": _norm,
     "logsumexp": _logsumexp, "dot": _dot, "ndtr": _ndtr, "log_ndtr": _log_ndtr, "ndtri": _ndtri, "erfinv": _erfinv,
     "lgamma": _lgamma, "digamma": _polygamma(0), "sinc": _sinc, "logit": _logit, "exp2": _exp2,
-    "degrees": _scaled(lambda: 180 / mp.pi), "radians": _scaled(lambda: mp.pi / 180), "mod": _mod, "remainder": _mod,
+    "degrees": _scaled(lambda: 180 / mp.pi), "radians": _scaled(lambda: mp.pi / 180), "mod": _mod,
     "floor_divide": _floor_divide, "rint": _rint, "trunc": _trunc, "heaviside": _heaviside, "xlogy": _xlogy,
     "xlog1py": lambda a, b: _xlogy(a, b, ONE),
 }  # fmt: skip

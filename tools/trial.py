@@ -121,7 +121,9 @@ class Trial:
             raise
         if os.WIFSIGNALED(status):
             by_time = os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
-            return Outcome("hangs" if by_time else "crashes", seconds, f"no end within {cpu:.0f} s" if by_time else "")
+            if by_time:
+                return Outcome("hangs", seconds, f"no end within {cpu:.0f} s")
+            return Outcome("crashes", seconds, f"killed by signal {os.WTERMSIG(status)}")
         text = out.read_text(encoding="utf-8", errors="replace")
         found = re.search(r"^(?:FAILED|ERROR) (.*?)(?: - .*)?$", text, re.MULTILINE)
         test = found[1] if found else (text.strip().splitlines() or ["no test ran"])[-1]

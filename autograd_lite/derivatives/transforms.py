@@ -385,6 +385,26 @@ def _settings(what: str, argnum: Any, argnums: Any, create_graph: Any, **flags: 
     return {"argnums": positions, "single": single, "create_graph": create_graph, **flags}
 
 
+def _recorded(answer: Function, what: str, f: Function, settings: dict[str, Any]) -> Transformed:
+    """A transform that runs f once and reads its answer from the recording: `answer(run, single, has_aux, **rest)`."""
+    return Transformed(_answered, what, f, {"answer": answer, "what": what, **settings})
+
+
+def _answered(
+    f: Function,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    answer: Function,
+    what: str,
+    argnums: tuple[int, ...],
+    single: bool,
+    create_graph: bool | None,
+    has_aux: bool,
+    **rest: Any,
+) -> Any:
+    return answer(Recording(what, f, args, argnums, options, create_graph, has_aux), single, has_aux, **rest)
+
+
 # --- scalar functions ---------------------------------------------------------------------------------
 
 
@@ -442,7 +462,7 @@ def grad(
         float
     """
     settings = _settings("grad", argnum, argnums, create_graph, has_aux=has_aux)
-    return Transformed(_gradient, "grad", f, {"what": "grad", **settings})
+    return _recorded(_gradient, "grad", f, settings)
 
 
 def value_and_grad(
@@ -472,24 +492,14 @@ def value_and_grad(
         (3.0, 1.0)
     """
     settings = _settings("value_and_grad", argnum, argnums, create_graph, has_aux=has_aux)
-    return Transformed(_gradient, "value_and_grad", f, {"what": "value_and_grad", **settings})
+    return _recorded(_gradient, "value_and_grad", f, settings)
 
 
-def _gradient(
-    f: Function,
-    args: tuple[Any, ...],
-    options: dict[str, Any],
-    what: str,
-    argnums: tuple[int, ...],
-    single: bool,
-    create_graph: bool | None,
-    has_aux: bool,
-) -> Any:
-    run = Recording(what, f, args, argnums, options, create_graph, has_aux)
+def _gradient(run: Recording, single: bool, has_aux: bool) -> Any:
     y = run.scalar()
     found = run.like_input(run.gradient(y))
     gradient = found[0] if single else tuple(found)
-    if what == "grad":
+    if run.what == "grad":
         return (gradient, run.aux) if has_aux else gradient
     value = run.as_answer(y)
     return ((value, run.aux) if has_aux else value), gradient
@@ -532,20 +542,10 @@ def hessian(
                [2., 0.]])
     """
     settings = _settings("hessian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux)
-    return Transformed(_hessian, "hessian", f, settings)
+    return _recorded(_hessian, "hessian", f, settings)
 
 
-def _hessian(
-    f: Function,
-    args: tuple[Any, ...],
-    options: dict[str, Any],
-    argnums: tuple[int, ...],
-    single: bool,
-    create_graph: bool | None,
-    sparse: bool,
-    has_aux: bool,
-) -> Any:
-    run = Recording("hessian", f, args, argnums, options, create_graph, has_aux)
+def _hessian(run: Recording, single: bool, has_aux: bool, sparse: bool) -> Any:
     gradient = [g for some in run.gradient(run.scalar(), as_graph=True) for g in some]
     form = run.treedefs[0] if single else joined(run.treedefs)
     table = _table(run, gradient, sparse)
@@ -739,20 +739,10 @@ def jacobian(
                [ 1., -2.]])
     """
     settings = _settings("jacobian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux)
-    return Transformed(_jacobian, "jacobian", f, settings)
+    return _recorded(_jacobian, "jacobian", f, settings)
 
 
-def _jacobian(
-    f: Function,
-    args: tuple[Any, ...],
-    options: dict[str, Any],
-    argnums: tuple[int, ...],
-    single: bool,
-    create_graph: bool | None,
-    sparse: bool,
-    has_aux: bool,
-) -> Any:
-    run = Recording("jacobian", f, args, argnums, options, create_graph, has_aux)
+def _jacobian(run: Recording, single: bool, has_aux: bool, sparse: bool) -> Any:
     table, outer = _table(run, run.outputs, sparse), run.treedef
     if sparse:
         found = table

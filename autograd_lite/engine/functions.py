@@ -274,7 +274,9 @@ ALIASES = {"remainder": "mod"}
 """Functions of which there are two names, as in NumPy."""
 
 
-METHODS = {name: name for name in FUNCTIONS if len(TABLE[name].operands) - len(TABLE[name].defaults) == 1} | {
+METHODS = {
+    name: name for name in FUNCTIONS if name[0] != "_" and len(TABLE[name].operands) - len(TABLE[name].defaults) == 1
+} | {
     "arcsin": "asin",
     "arccos": "acos",
     "arctan": "atan",

@@ -318,6 +318,12 @@ class Value(Methods):
             "use .item() for the number, or ag.exp, ag.log, ... in place of math's"
         )
 
+    def __int__(self) -> int:  # without it int() would take what math.trunc gives, a Value
+        raise TypeError(
+            "int() would drop the gradient of this Value: use int(v.item()) for the number, or math.trunc(v), which is "
+            "a Value"
+        )
+
     def __pos__(self) -> Value:
         return self
 

@@ -208,6 +208,12 @@ def test_a_row_that_is_not_finite_follows_the_rules():
         table = [list(row) for _, _, row in walk(range(2))]
         assert table == [[0.0, 1.0], [math.inf, 1.0]]
     np.testing.assert_array_equal(ag.jacobian(f)(np.array([0.0, 2.0])), [[0.0, 1.0], [math.inf, 1.0]])
+    # More inputs, of which an output takes two: now each row is a walk by itself.
+    many = 2 * jacobians.FEW
+    point = np.array([0.0, *[2.0] * (many - 1)])
+    found = ag.jacobian(lambda v: [*f(v), *(v[k] * v[k - 1] for k in range(2, many))])(point)
+    np.testing.assert_array_equal(found[:2, :2], [[0.0, 1.0], [math.inf, 1.0]])
+    np.testing.assert_array_equal(found[2:], 2.0 * (np.eye(many) + np.eye(many, k=-1))[2:])
 
 
 # --- hessians ----------------------------------------------------------------------------------------

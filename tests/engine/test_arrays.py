@@ -301,20 +301,21 @@ def test_what_is_not_supported_is_refused_in_our_words(call, says):
 # --- functions of ag on arrays -----------------------------------------------------------------------------------
 
 
-ELEMENTWISE = [name for name in ag.engine.functions.FUNCTIONS if name[0] != "_" and not TABLE[name].setting]
+ELEMENTWISE = [name for name in ag.engine.functions.FUNCTIONS if name[0] != "_"]
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_a_function_works_on_the_elements_of_any_array(name):
     row, function = TABLE[name], getattr(ag, name)
     points = [[0.25, 0.75], [0.5, 0.125], [0.375, 0.625]][: len(row.operands)]
+    points = [[1, 1] if x == row.setting else p for x, p in zip(row.operands, points, strict=True)]
     expected = [function(*xs) for xs in zip(*points, strict=True)]
-    arrays = [np.array(p) for p in points]
+    arrays = [1 if x == row.setting else np.array(p) for x, p in zip(row.operands, points, strict=True)]
     found = function(*arrays)
     assert found.dtype == float
     np.testing.assert_array_equal(found, expected)
     for kind in (ag.array, lambda xs: np.array(xs, dtype=object)):
-        for k in range(len(arrays)):
+        for k in (k for k, x in enumerate(row.operands) if x != row.setting):
             given = list(arrays)
             x = ag.Value(points[k][0])
             given[k] = kind([x, points[k][1]])
@@ -323,5 +324,5 @@ def test_a_function_works_on_the_elements_of_any_array(name):
             assert [number(z) for z in y] == expected
             assert isinstance(y[0], ag.Value)
             assert type(y[1]) is float
-    if len(arrays) > 1:  # a Value beside an array
+    if len(arrays) > 1 and not row.setting:  # a Value beside an array
         assert isinstance(function(ag.Value(0.25), *arrays[1:])[0], ag.Value)

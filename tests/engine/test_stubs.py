@@ -24,7 +24,9 @@ def test_the_stub_is_that_of_the_table():
 def test_every_function_and_method_stands_in_the_stub_with_its_parameters():
     tree = ast.parse(make_stubs.PATH.read_text(encoding="utf-8"))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert set(functions) == {*ag.engine.functions.__all__, "primitive"} - set(ag.engine.functions.ALIASES)
+    aliases = {node.targets[0].id: node.value.id for node in tree.body if isinstance(node, ast.Assign)}
+    assert aliases == ag.engine.functions.ALIASES
+    assert functions.keys() | aliases.keys() == {*ag.engine.functions.__all__, "primitive"}
     for name, node in functions.items():
         assert [a.arg for a in [*node.args.args, *node.args.kwonlyargs]] == list(
             inspect.signature(getattr(ag, name)).parameters
@@ -32,6 +34,7 @@ def test_every_function_and_method_stands_in_the_stub_with_its_parameters():
     methods = next(node for node in tree.body if isinstance(node, ast.ClassDef)).body
     methods = {node.name: node for node in methods if isinstance(node, ast.FunctionDef)}
     operators = {f"__{r}{name}__" for name in ag.engine.functions.OPERATORS.values() for r in ("", "r")}
+    operators |= {"__divmod__", "__rdivmod__"}
     assert set(methods) == {*ag.engine.functions.METHODS, *operators}
     for name, node in methods.items():
         assert len(node.args.posonlyargs + node.args.args) == len(

@@ -62,7 +62,7 @@ def test_hypothesis_makes_a_program_that_fails_small(monkeypatch):
 # --- the truth is true: the hand-written derivatives against differences of the definitions in domains.py ------
 
 
-@pytest.mark.parametrize("name", sorted(oracle_truth.PRIMITIVES))
+@pytest.mark.parametrize("name", sorted(oracle_truth.PRIMITIVES.keys() - ag.engine.functions.ALIASES.keys()))
 def test_the_partials_written_by_hand(name):
     row = TABLE[name]
     for point in ordinary_points_of(row, 12):

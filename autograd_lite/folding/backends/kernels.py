@@ -166,7 +166,7 @@ erf, _any_erfc = _special("erf"), _special("erfc")
 
 
 def _by_element(name: str) -> Callable[..., None]:
-    """The float kernel, element by element: SciPy's functions of these names lose digits that the rows promise."""
+    """The float kernel, element by element: the same bits as eager without SciPy, at a call of Python an element."""
     each: list[Any] = []
 
     def kernel(*arguments: Any) -> None:
