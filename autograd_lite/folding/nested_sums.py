@@ -8,15 +8,14 @@ left to the epilogue: (sum over rows of a * x[row]) is a * (sum over rows of x[r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from typing import Literal as OneOf
 
 import numpy as np
 
 from autograd_lite.folding.contractions import Form
-from autograd_lite.folding.instructions import Leaf, Reduce, Ref, Sum
-from autograd_lite.folding.nests import PAD, Access, Fill, Pack, Product, PythonStep, Rows, Terms
+from autograd_lite.folding.instructions import Leaf, Part, Reduce, Ref, Sum
+from autograd_lite.folding.nests import PAD, Access, Fill, Pack, Product, PythonStep, Rows, Terms, Watch
 
 if TYPE_CHECKING:
     from autograd_lite.folding.nesting import Nesting, Straight
@@ -63,23 +62,25 @@ class Sums:
         to = self.to
         x = to.instructions[k]
         assert isinstance(x, Sum)
-        work = [
-            Work(form, part.factor, part.left.source, None if part.right is None else part.right.source)
-            for part in x.parts for form in part.forms
-        ]  # fmt: skip
         if to.reduces(k):
-            self._over_rows(k, work)
-            return
-        if x.batched:
-            same = [w for w in work if not self._rows(w.left) and not self._rows(w.right)]
+            self._over_rows(k, _works(x.parts))
+        else:
+            self.parts(k, x.parts, to.stage[k])
+            to.made(k)
+
+    def parts(self, k: int, parts: Sequence[Part], stage: int) -> None:
+        """Parts of a sum that is not over the rows too."""
+        to = self.to
+        work = _works(parts)
+        if to.batched[k]:
+            moving = [self._rows(w.left) or self._rows(w.right) for w in work]
+            same = [w for w, moves in zip(work, moving, strict=True) if not moves]
             if same:  # what is the same for every row is computed once
-                once = to.temporary(x.size, False, 0)
+                once, every = to.temporary(to.size[k], False, 0), np.arange(to.size[k])
                 self._all(once, same, 0)
-                every = np.arange(x.size)
-                work = [w for w in work if w not in same] if len(same) < len(work) else []
+                work = [w for w, moves in zip(work, moving, strict=True) if moves]
                 work.append(Work(Form("each", every, every, None), 1.0, once, None))
-        self._all(k, work, to.stage[k])
-        to.made(k)
+        self._all(k, work, stage)
 
     def _rows(self, k: int | None) -> bool:
         return k is not None and self.to.batched[k]
@@ -316,7 +317,7 @@ class Sums:
         large = stage != 1 and blocks * m * n * count > LARGE
         if large:
             to.add(stage, _by_numpy(blocks, m, n, count, a, b, place, w.factor, add and direct))
-            to.add(stage, _watch_all(place, (blocks, m, n)))
+            to.add(stage, Watch((blocks, m, n), place))
         else:
             b = self._across(b, blocks, n, count, stage)
             to.add(stage, Product(blocks, m, n, count, a, b, place, w.factor, add and direct, "", whole, direct))
@@ -366,7 +367,6 @@ class Sums:
     def _move(self, k: int, lanes: Array, source: int, strides: Sequence[int], turned: bool, stage: int,
               add: bool) -> None:  # fmt: skip
         """Results of a product from where they were made to the lanes of a sum."""
-        to = self.to
         blocks, h, wide = lanes.shape
         b, i, j = np.ogrid[:blocks, :h, :wide]
         p, q = (j, i) if turned else (i, j)
@@ -425,7 +425,7 @@ class Sums:
         to, form = self.to, w.form
         assert w.right is not None
         a, b = to.access(w.left, form.left, 2), to.access(w.right, form.right, 2)  # (b, i, row, t), (b, j, row, t)
-        a, b = _inserted(a, 2), _inserted(b, 1)
+        a, b = a.with_axis(2), b.with_axis(1)
         axes = (*form.to.shape, to.block)
         to.add(stage, Rows(axes, (form.left.shape[2],), a, b, to.access(k, form.to, 3), "lanes", w.factor, add,
                            watch=True))  # fmt: skip
@@ -514,7 +514,7 @@ class Sums:
         count = form.left.shape[2]
         if min(h, wide) <= 2:
             a, b = to.access(w.left, form.left, 3), to.access(w.right, form.right, 3)  # (b, i, t, row)
-            to.add(1, Rows(form.to.shape, (count, to.block), _inserted(a, 2), _inserted(b, 1), to.access(k, form.to),
+            to.add(1, Rows(form.to.shape, (count, to.block), a.with_axis(2), b.with_axis(1), to.access(k, form.to),
                            "terms", w.factor, True, rows=True))  # fmt: skip
             return
         out = to.access(k, form.to)
@@ -535,11 +535,11 @@ class Sums:
         # The blocks of a nest are those of the form, or, adding to one place, the terms of a row.
         for s in range(min(blocks, count)):
             if count <= blocks:
-                nest = Product(blocks, m, n, to.block, _picked(a, 2, s, (0, 1, 3)), _picked(b, 2, s, (0, 3, 1)), place,
+                nest = Product(blocks, m, n, to.block, a.at(2, s, (0, 1, 3)), b.at(2, s, (0, 3, 1)), place,
                                w.factor, True, "k", not direct)  # fmt: skip
             else:
                 into = Access(place.offset + s * place.strides[0], (0, *place.strides[1:]))
-                nest = Product(count, m, n, to.block, _picked(a, 0, s, (2, 1, 3)), _picked(b, 0, s, (2, 3, 1)), into,
+                nest = Product(count, m, n, to.block, a.at(0, s, (2, 1, 3)), b.at(0, s, (2, 3, 1)), into,
                                w.factor, True, "k", not direct)  # fmt: skip
             to.add(1, nest)
         if not direct:
@@ -604,7 +604,7 @@ class Sums:
         self._terms(k, out, counts, addresses, addresses if square else None, 1.0, stage, False, combine, (rows, rows))
 
     def _norm(self, k: int, ref: Ref, counts: Array, stage: int) -> None:
-        """The largest size, and that times the root of the sum of squares of what it divides: no overflow on the way."""
+        """The largest size, times the root of the sum of squares of the others divided by it: nothing overflows."""
         to = self.to
         batched, n, groups = to.batched[k], len(to.lanes(ref)), len(counts)
         size, top, scale, share, squares = (
@@ -628,6 +628,13 @@ class Sums:
              lambda code, x, y: code.step("mul", x, code.step("sqrt", y)))  # fmt: skip
 
 
+def _works(parts: Sequence[Part]) -> list[Work]:
+    return [
+        Work(form, part.factor, part.left.source, None if part.right is None else part.right.source)
+        for part in parts for form in part.forms
+    ]  # fmt: skip
+
+
 def _lane_of_each_term(form: Form) -> Array:
     """The lane that each term of a form is added to."""
     if form.what == "rows":
@@ -640,24 +647,6 @@ def _lane_of_each_term(form: Form) -> Array:
 def _whole(lanes: Array, size: int) -> Array | None:
     """Lanes of a Ref, None where they are all in order."""
     return None if len(lanes) == size and (lanes == np.arange(size)).all() else lanes
-
-
-def _inserted(access: Access, axis: int) -> Access:
-    from autograd_lite.folding.nesting import spread
-
-    return spread(access, axis)
-
-
-def _picked(access: Access, axis: int, at: int, order: Sequence[int]) -> Access:
-    """The access at one place of an axis, its other axes in another order."""
-    return replace(access, offset=access.offset + at * access.strides[axis],
-                   strides=tuple(access.strides[i] for i in order))  # fmt: skip
-
-
-def _watch_all(place: Access, axes: tuple[int, ...]) -> Any:
-    from autograd_lite.folding.nests import Watch
-
-    return Watch(axes, place)
 
 
 def _by_numpy(blocks: int, m: int, n: int, k: int, a: Access, b: Access, out: Access, factor: float,

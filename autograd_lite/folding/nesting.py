@@ -15,10 +15,13 @@ import numpy as np
 
 from autograd_lite.engine.lowering import Code, Step, lower
 from autograd_lite.engine.rules import TABLE
-from autograd_lite.folding.backends.strides import common, cut, pattern
-from autograd_lite.folding.instructions import Leaf, Literal, Map, Reduce, Ref, Sum
-from autograd_lite.folding.nests import PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Refused, Rows, Watch
+from autograd_lite.folding.backends import Refused
+from autograd_lite.folding.backends.strides import affine, common, cut, pattern
+from autograd_lite.folding.instructions import Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.nested_sums import Sums
+from autograd_lite.folding.nests import PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Rows, Watch
 from autograd_lite.folding.nests import Map as MapNest
+from autograd_lite.folding.nests_interpreter import python_step
 from autograd_lite.folding.plan import ZERO_RULE, Plan
 
 Array = Any
@@ -36,7 +39,8 @@ LEAST_RUN = 8
 """A run of lanes that is shorter than a vector is gathered with its neighbours."""
 
 CHEAP = frozenset(
-    "add sub mul div neg abs select gt ge lt le eq sqrt floor ceil fma max min exp log".split()
+    ["add", "sub", "mul", "div", "neg", "abs", "select", "gt", "ge", "lt", "le", "eq", "sqrt", "floor", "ceil", "fma"]
+    + ["max", "min", "exp", "log"]
 )
 """Steps that may be written out once a lane."""
 
@@ -83,9 +87,7 @@ class Straight:
         """A value times a number."""
         return x if factor == 1.0 else self.step("neg", x) if factor == -1.0 else self.step("mul", x, factor)
 
-    def added(
-        self, total: int | float | None, factor: float, a: int | float, b: int | float | None
-    ) -> int | float:
+    def added(self, total: int | float | None, factor: float, a: int | float, b: int | float | None) -> int | float:
         """total + factor * a * b, or that without total or b."""
         if total is None:
             return self.times(a if b is None else self.step("mul", a, b), factor)
@@ -297,7 +299,7 @@ class Nesting:
 
     def along_rows(self, k: int, access: Access, row_at: int | None) -> Access:
         """The same with the rows as one more axis."""
-        return access if row_at is None else spread(access, row_at, 1 if self.batched[k] else 0)
+        return access if row_at is None else access.with_axis(row_at, int(self.batched[k]))
 
     def addresses(self, ref: Ref) -> Array:
         """Where the lanes are in the arena (of batched ones the first row)."""
@@ -332,7 +334,8 @@ class Nesting:
         rows = (self.block,) if batched else ()
         if n == 1:
             single = [
-                Access(self.at(s) + (0 if lanes is None else int(lanes[0])) * self.step_of(s), (0,)) for s, lanes in refs
+                Access(self.at(s) + (0 if lanes is None else int(lanes[0])) * self.step_of(s), (0,))
+                for s, lanes in refs
             ]
             if not batched:
                 return (1,), single
@@ -370,17 +373,37 @@ class Nesting:
         assert isinstance(x, Sum)
         if self.reduces(k) or not x.parts:
             return None
-        terms = []
-        for part in x.parts:
-            if len(part.forms) != 1 or part.forms[0].what != "each" or len(part.forms[0].to) != x.size:
-                return None
-            form = part.forms[0]
-            order = None
-            if x.size > 1 and not np.array_equal(form.to, np.arange(x.size)):
-                order = np.argsort(form.to)
-            left = self._ref(part.left.source, form.left, order)
-            terms.append((part.factor, left, part.right and self._ref(part.right.source, form.right, order)))
-        return terms
+        return (
+            [self._term(part, x.size) for part in x.parts] if all(self._is_each(p, x.size) for p in x.parts) else None
+        )
+
+    def _rest_of_sum(self, k: int, sums: Sums) -> str | None:
+        """Let what is more than one term a lane be a sum of its own, if each lane has some of it, so that the rest
+        joins a loop: of a layer the bias, in one loop with the activation."""
+        x = self.instructions[k]
+        if not isinstance(x, Sum) or self.reduces(k):
+            return None
+        single = [part for part in x.parts if self._is_each(part, x.size)]
+        others = [part for part in x.parts if not self._is_each(part, x.size)]
+        if not single or len(np.unique(np.concatenate([part.to for part in others]))) < x.size:
+            return None
+        rest = self.temporary(x.size, x.batched, self.stage[k])
+        sums.parts(rest, others, self.stage[k])
+        self.made(rest)
+        self._each[k] = [(1.0, Ref(rest, None), None), *(self._term(part, x.size) for part in single)]
+        return "lanes"
+
+    def _is_each(self, part: Part, size: int) -> bool:
+        return len(part.forms) == 1 and part.forms[0].what == "each" and len(part.forms[0].to) == size
+
+    def _term(self, part: Part, size: int) -> tuple[float, Ref, Ref | None]:
+        """A part of which every lane of a sum has one term, lane by lane."""
+        form = part.forms[0]
+        order = None
+        if size > 1 and not np.array_equal(form.to, np.arange(size)):
+            order = np.argsort(form.to)
+        left = self._ref(part.left.source, form.left, order)
+        return part.factor, left, part.right and self._ref(part.right.source, form.right, order)
 
     def _ref(self, source: int, lanes: Array, order: Array | None) -> Ref:
         lanes = lanes if order is None else lanes[order]
@@ -612,7 +635,7 @@ class Nesting:
         for k, x in enumerate(self.instructions):
             if isinstance(x, (Leaf, Literal)) or not x.size:
                 continue
-            kind = self._kind(k)
+            kind = self._kind(k) or self._rest_of_sum(k, sums)
             if kind is not None:
                 self._join(k, kind)
             elif isinstance(x, Sum):
@@ -689,13 +712,12 @@ class Nesting:
             return Output(n, offset, False)
         total = self.in_sums(n)
         mean = Rows((n,), (self.block,), Access(offset, (self.block, 1)), None, Access(total, (1,)), "terms",
-                    add=True, rows=True)  # fmt: skip
+                    add=True, rows=True, watch=True)  # fmt: skip
+        self.names[total] = f"total of {self.names[self.place[k]]}"
         return Output(n, offset, True, mean, total)
 
     def _in_python(self, k: int, x: Map) -> None:
         """A map with a user-defined function in it."""
-        from autograd_lite.folding.nests_interpreter import python_step
-
         axes: list[tuple[int, ...]] = []
         views: list[Access] = []
         row_at = 1 if x.batched else None
@@ -706,33 +728,6 @@ class Nesting:
         assert x.code is not None
         self.add(self.stage[k], python_step(x.code, tuple(axes), tuple(views)))
         self.made(k)
-
-
-from autograd_lite.folding.nested_sums import Sums  # noqa: E402  (moved below)
-
-
-def affine(table: Array) -> tuple[int, tuple[int, ...]] | None:
-    """(offset, stride of each axis) of an index table that is affine in each of its axes, else None."""
-    origin = (0,) * table.ndim
-    offset = int(table[origin])
-    strides: list[int] = []
-    expected: Array = offset
-    for axis, n in enumerate(table.shape):
-        step = 0
-        if n > 1:
-            step = int(table[(*origin[:axis], 1, *origin[axis + 1 :])]) - offset
-            expected = expected + step * np.arange(n).reshape([-1 if i == axis else 1 for i in range(table.ndim)])
-        strides.append(step)
-    return (offset, tuple(strides)) if (table == expected).all() else None
-
-
-def spread(access: Access, axis: int, stride: int = 0) -> Access:
-    """The same with one more axis, along which it has this stride."""
-    strides = (*access.strides[:axis], stride, *access.strides[axis:])
-    further = access.table_strides
-    if access.table is not None:
-        further = (*further[:axis], 0, *further[axis:])
-    return Access(access.offset, strides, access.table, further, access.scale, access.base)
 
 
 def nests(plan: Plan, dtype: Any = float) -> Nests:
@@ -748,4 +743,3 @@ def nests(plan: Plan, dtype: Any = float) -> Nests:
     if plan.safe:
         raise Refused("the safe plan runs on the reference")
     return Nesting(plan, dtype).whole()
-

@@ -6,7 +6,7 @@ so that all of them agree to the last bit.
 
 The buffer is the arena. It starts as zeros and literals; an instruction has a place in it that nothing else uses:
 
-    unbatched    lanes side by side from a multiple of 16 on, padded to one, and a vector of 16 zeros behind them
+    unbatched    lanes side by side, from a multiple of 16 on and padded to one; single numbers stand close together
     batched      `block` rows of each lane side by side (64 doubles or 128 floats), lane after lane
 
 so a row of a lane is at offset + lane * block + row. A batch is worked through in blocks of that many rows; in the
@@ -25,12 +25,13 @@ depend on who does. The epilogue finds the total in `sums`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from typing import Literal as OneOf
 
 from autograd_lite.engine.lowering import ELEMENTARY, Step
+from autograd_lite.folding.backends import Refused as Refused
 from autograd_lite.folding.instructions import Kind
 
 Array = Any
@@ -74,6 +75,19 @@ class Access:
     table_strides: tuple[int, ...] = ()
     scale: int = 1
     base: int = ARENA
+
+    def with_axis(self, axis: int, stride: int = 0) -> Access:
+        """The same with one more axis, along which it has this stride."""
+        strides = (*self.strides[:axis], stride, *self.strides[axis:])
+        further = self.table_strides
+        if self.table is not None:
+            further = (*further[:axis], 0, *further[axis:])
+        return replace(self, strides=strides, table_strides=further)
+
+    def at(self, axis: int, place: int, order: Sequence[int]) -> Access:
+        """The same at one place of an axis, its other axes in this order."""
+        offset = self.offset + place * self.strides[axis]
+        return replace(self, offset=offset, strides=tuple(self.strides[i] for i in order))
 
 
 @dataclass(frozen=True)
@@ -338,6 +352,7 @@ class Nests:
     flag: int
     names: dict[int, str]
 
+    def __str__(self) -> str:
+        from autograd_lite.folding.nests_printing import listing
 
-class Refused(Exception):
-    """A plan that cannot be made into nests, and why."""
+        return listing(self)

@@ -84,13 +84,14 @@ class Interpreter:
         """The outputs."""
         nests, arena = self.nests, self.arena
         arena[nests.flag : nests.flag + PAD] = 0.0
-        self.inputs = [np.ascontiguousarray(np.asarray(x).T) for x in leaves.inputs]
+        self.inputs = [np.ascontiguousarray(x) for x in leaves.inputs]
         for x in nests.inputs:
             if not x.batched and x.size:
                 given = 1.0 if x.kind == "seed" else None
                 if given is None:
                     given = leaves.inputs[x.index] if x.kind == "input" else getattr(leaves, x.kind)
-                arena[x.offset : x.offset + x.size] = given
+                with np.errstate(all="ignore"):
+                    arena[x.offset : x.offset + x.size] = given
         self._all(nests.prologue)
         found: list[Array] = [None] * len(nests.outputs)
         if rows is not None:
@@ -153,7 +154,8 @@ class Interpreter:
         given = self.inputs[access.base]
         index = self._index(access, axes) + self.first * given.shape[1]
         lane, row = index % given.shape[1], np.minimum(index // given.shape[1], len(given) - 1)
-        return given[row, lane].astype(self.dtype)
+        with np.errstate(all="ignore"):
+            return given[row, lane].astype(self.dtype)
 
     def _write(self, access: Access, axes: Sequence[int], values: Any) -> None:
         self.arena[self._index(access, axes)] = values
@@ -182,6 +184,7 @@ class Interpreter:
         b, m, n, k = nest.blocks, nest.m, nest.n, nest.k
         k = min(k, self.rows) if nest.rows == "k" else k
         for block in range(b):  # one after the other: they may add to one place
+
             def at(access: Access, block: int = block) -> Access:
                 return Access(access.offset + block * access.strides[0], access.strides[1:], base=access.base)
 
@@ -209,7 +212,9 @@ class Interpreter:
 
             def at(access: Access, position: int) -> Access:
                 assert access.table is not None
-                return Access(access.offset, access.strides, access.table + position, access.table_strides, access.scale)
+                return Access(
+                    access.offset, access.strides, access.table + position, access.table_strides, access.scale
+                )
 
             found = self._read(at(nest.left, start), axes)
             if nest.right is not None:
