@@ -28,6 +28,12 @@ FIRST = {"matmul": 0, "rows": 1, "segments": 2, "each": 3}
 TINY = 32
 """Forms of so few terms are joined, where there are several, into one of absolute addresses."""
 
+SEVERAL = 3
+"""So many forms are worth being joined."""
+
+LEAST_STACKED = 8
+"""Forms of at least so many lanes, each of one term, are added up lane by lane where they stand."""
+
 LARGE = 300**3
 """Products of more multiplications than this are np.matmul's."""
 
@@ -53,7 +59,8 @@ class Sums:
     def __init__(self, to: Nesting) -> None:
         self.to = to
         self._row_sums: dict[int, int] = {}
-        self._turned: dict[Any, tuple[int, int]] = {}
+        self._turned: dict[Any, int] = {}
+        self._copies: dict[Any, int] = {}
 
     # -- sums
 
@@ -88,7 +95,9 @@ class Sums:
     def _all(self, k: int, work: Sequence[Work], stage: int, add: bool = False) -> None:
         """All forms of a sum: the first to reach a lane sets it (unless `add`), later ones add to it."""
         to = self.to
-        work = self._joined(work)
+        stacks, work = self._stacks(k, work)
+        work = [*(stack[0] for stack in stacks), *self._joined(work)]
+        stacked = {id(stack[0]): stack for stack in stacks}
         work.sort(key=lambda w: (FIRST[w.form.what], -w.form.to.size))
         plan: list[bool] = []
         written = np.full(to.size[k], add)
@@ -104,8 +113,50 @@ class Sums:
             axes = (to.size[k], to.block) if rows else (to.size[k],)
             to.add(stage, Fill(axes, Access(to.at(k), (to.block, 1) if rows else (1,))))
         for w, seen in zip(work, plan, strict=True):
+            if id(w) in stacked:
+                self._stacked(k, stacked[id(w)], stage, seen or zero)
+                continue
             form = {"each": self._each, "rows": self._of_rows, "segments": self._segments, "matmul": self._matmul}
             form[w.form.what](k, w, stage, seen or zero)
+
+    def _stacks(self, k: int, work: Sequence[Work]) -> tuple[list[list[Work]], list[Work]]:
+        """Forms that do the same to the same lanes of different instructions, as the steps of a recurrence do."""
+        alike: dict[Any, list[Work]] = {}
+        left = []
+        for w in work:
+            if w.form.what != "each" or len(w.form.to) < LEAST_STACKED:
+                left.append(w)
+                continue
+            tables = [x if x is None else x.tobytes() for x in (w.form.to, w.form.left, w.form.right)]
+            alike.setdefault((*tables, w.factor, self._rows(w.left), self._rows(w.right)), []).append(w)
+        stacks = []
+        for found in alike.values():
+            if len(found) >= SEVERAL and all(x.table is None for x in self._stack_of(k, found[0])[1][1:]):
+                stacks.append(found)
+            else:
+                left += found
+        return stacks, left
+
+    def _stack_of(self, k: int, w: Work) -> tuple[tuple[int, ...], list[Access]]:
+        refs = [Ref(k, _whole(w.form.to, self.to.size[k])), Ref(w.left, w.form.left)]
+        if w.right is not None:
+            refs.append(Ref(w.right, w.form.right))
+        return self.to.aligned(refs, len(w.form.to), self.to.batched[k])
+
+    def _stacked(self, k: int, stack: Sequence[Work], stage: int, add: bool) -> None:
+        """Such forms as one sum: its terms are in different places, of which there is a table."""
+        to = self.to
+        axes, (out, *operands) = self._stack_of(k, stack[0])
+        left = self._over_places(operands[0], [w.left for w in stack])
+        right = self._over_places(operands[1], [w.right for w in stack]) if len(operands) > 1 else None
+        to.add(stage, Rows(axes, (len(stack),), left, right, out, "lanes", stack[0].factor, add, watch=True))
+
+    def _over_places(self, access: Access, sources: Sequence[Any]) -> Access:
+        """An access to one instruction made one to each of several: one more axis, at the end."""
+        places = np.array([self.to.at(s) for s in sources])
+        zeros = (0,) * len(access.strides)
+        table = self.to.table(places - places[0])
+        return Access(access.offset, (*access.strides, 0), table, (*zeros, 1))
 
     def _joined(self, work: Sequence[Work]) -> list[Work]:
         """Many forms of few terms as one of absolute addresses: one a factor, and a kind of operands.
@@ -113,7 +164,7 @@ class Sums:
         A recurrence has a form for each of its steps; a nest for each would make compiling slow.
         """
         tiny = [w for w in work if w.form.what != "matmul" and w.form.left.size <= TINY]
-        if len(tiny) < 3:
+        if len(tiny) < SEVERAL:
             return list(work)
         chosen = set(map(id, tiny))
         left = [w for w in work if id(w) not in chosen]
@@ -184,8 +235,6 @@ class Sums:
             return
         tables = [left] if right is None else [left, right]
         accesses = [to.access(*table) for table in tables]
-        if any(a.table is not None for a in accesses) and n < PAD // 2 and count >= LONG:
-            accesses = [self._gathered(*table, stage) for table in tables]
         a, b = accesses[0], accesses[1] if right is not None else None
         along = None
         if all(x.table is None for x in accesses):
@@ -205,13 +254,16 @@ class Sums:
         to.add(stage, Rows((n,), (count,), a, b, out, along, factor, add, combine, padded=whole and along == "lanes",
                            watch=combine == "add"))  # fmt: skip
 
-    def _gathered(self, k: int, table: Array, stage: int) -> Access:
+    def _gathered(self, k: int, table: Array) -> Access:
         """The lanes of a table, gathered side by side."""
         to = self.to
         size = table.size
-        copy = to.temporary(size, False, stage)
-        to.add(stage, Pack((size,), to.access(k, table.ravel()), Access(to.at(copy), (1,)), padded=True))
-        return to.access(copy, np.arange(size).reshape(table.shape))
+        key = (k, table.tobytes())
+        if key not in self._copies:
+            copy = self._copies[key] = to.temporary(size, False, to.stage[k])
+            place = Access(to.at(copy), (1,))
+            to.add(to.stage[k], Pack((size,), to.access(k, table.ravel()), place, padded=True))
+        return to.access(self._copies[key], np.arange(size).reshape(table.shape))
 
     # -- any numbers of terms
 
@@ -238,6 +290,16 @@ class Sums:
             nest = Terms(n, heads, by_table(left, rows[0]), None if right is None else by_table(right, rows[1]), out,
                          factor, add, combine, True, combine == "add")  # fmt: skip
             to.add(stage, nest)
+            return
+        long = counts >= LONG
+        if 0 < np.count_nonzero(long) < PAD // 2:
+            for which in (long, ~long):
+                some = np.repeat(which, counts)
+                chosen = lanes[which], counts[which], left[some], None if right is None else right[some]
+                if which is long:
+                    self._few_long(k, *chosen, factor, stage, add, combine)
+                elif which.any():
+                    self._terms(k, *chosen, factor, stage, add, combine)
             return
         order = np.argsort(counts, kind="stable")
         starts = (np.cumsum(counts) - counts)[order]
@@ -266,6 +328,24 @@ class Sums:
                      watch=combine == "add")  # fmt: skip
         to.add(stage, nest)
 
+    def _few_long(self, k: int, lanes: Array, counts: Array, left: Array, right: Array | None, factor: float,
+                  stage: int, add: bool, combine: Combine) -> None:  # fmt: skip
+        """Few sums of many terms, by absolute addresses: gathered side by side, and summed along the terms."""
+        to = self.to
+
+        def gathered(addresses: Array) -> int:
+            copy = to.temporary(len(addresses), False, stage)
+            source = Access(0, (0,), to.table(addresses), (1,))
+            to.add(stage, Pack((len(addresses),), source, Access(to.at(copy), (1,)), padded=True))
+            return to.at(copy)
+
+        a, b = gathered(left), None if right is None else gathered(right)
+        starts = np.cumsum(counts) - counts
+        for start, count, lane in zip(starts.tolist(), counts.tolist(), lanes.tolist(), strict=True):
+            terms = Access(a + start, (0, 1)), None if b is None else Access(b + start, (0, 1))
+            out = Access(to.at(k) + lane, (0,))
+            to.add(stage, Rows((1,), (count,), *terms, out, "terms", factor, add, combine, watch=combine == "add"))
+
     # -- matrix products
 
     def _matmul(self, k: int, w: Work, stage: int, add: bool) -> None:
@@ -289,7 +369,7 @@ class Sums:
             right = np.broadcast_to(form.right[:, None], shape).reshape(-1, count)
             self._uniform(k, form.to.ravel(), (w.left, left), (w.right, right), w.factor, stage, add)
             return
-        a, b = self._operand(w.left, form.left, stage), self._operand(w.right, form.right, stage)
+        a, b = self._operand(w.left, form.left), self._operand(w.right, form.right)
         if self._by_vector(k, w, a, b, stage, add):
             return
         out = to.access(k, form.to)
@@ -319,16 +399,16 @@ class Sums:
             to.add(stage, _by_numpy(blocks, m, n, count, a, b, place, w.factor, add and direct))
             to.add(stage, Watch((blocks, m, n), place))
         else:
-            b = self._across(b, blocks, n, count, stage)
+            b = self._across(b, blocks, n, count, to.stage[w.left if turned else w.right])
             to.add(stage, Product(blocks, m, n, count, a, b, place, w.factor, add and direct, "", whole, direct))
         if not direct:
             self._move(k, form.to, target, place.strides, turned, stage, add)
 
-    def _operand(self, k: int, table: Array, stage: int) -> Access:
+    def _operand(self, k: int, table: Array) -> Access:
         """An access to a table (blocks, rows, terms), affine: gathered where it is not."""
         to = self.to
         access = to.access(k, table)
-        return access if access.table is None else self._gathered(k, table, stage)
+        return access if access.table is None else self._gathered(k, table)
 
     def _across(self, b: Access, blocks: int, n: int, count: int, stage: int) -> Access:
         """The right operand (b, j, t) as (b, t, j), j side by side: transposed where it does not lie so."""
@@ -338,13 +418,14 @@ class Sums:
         row = -(-n // PAD) * PAD
         if b.strides[0] == 0 and blocks > 1:
             blocks = 1
-        turned = to.raw(blocks * count * row)
+        key = (b, blocks, n, count)
         stride = count * row if blocks > 1 else 0
-        source = Access(b.offset, (b.strides[0], b.strides[2], b.strides[1]))
-        target = Access(turned, (stride, row, 1))
-        to.names[turned] = "turned"
-        to.add(stage, Pack((blocks, count, n), source, target, padded=True))
-        return target
+        if key not in self._turned:
+            offset = self._turned[key] = to.raw(blocks * count * row)
+            to.names[offset] = "turned"
+            source = Access(b.offset, (b.strides[0], b.strides[2], b.strides[1]))
+            to.add(stage, Pack((blocks, count, n), source, Access(offset, (stride, row, 1)), padded=True))
+        return Access(self._turned[key], (stride, row, 1))
 
     def _by_vector(self, k: int, w: Work, a: Access, b: Access, stage: int, add: bool) -> bool:
         """A matrix times a vector, by dot products, where the matrix lies so: not to be transposed for one product."""
@@ -382,7 +463,7 @@ class Sums:
             lanes, fixed, moving = lanes.transpose(0, 2, 1), moving, fixed
         blocks, m, many = lanes.shape  # out[b, i of fixed, p of moving, row]
         count = form.left.shape[2]
-        a = self._operand(*fixed, 0)
+        a = self._operand(*fixed)
         x = self._with_rows(*moving)
         target, out = k, to.access(k, lanes, 3)
         if out.table is not None:
@@ -562,7 +643,7 @@ class Sums:
         if key not in self._turned:
             offset = to.raw(blocks * count * to.block * row)
             to.names[offset] = "turned"
-            self._turned[key] = offset, len(to.items)
+            self._turned[key] = offset
             source = to.access(k, table.transpose(0, 2, 1), 3)
             lanes = source.strides if source.table is None else None
             if lanes is None:
@@ -572,7 +653,7 @@ class Sums:
             source = Access(source.offset, (source.strides[0], source.strides[1], 1, source.strides[2]))
             target = Access(offset, (count * to.block * row, to.block * row, row, 1))
             to.add(1, Pack((blocks, count, to.block, n), source, target, padded=True))
-        offset = self._turned[key][0]
+        offset = self._turned[key]
         return Access(offset, (count * to.block * row, 1, to.block * row, row))
 
     # -- reductions

@@ -19,7 +19,7 @@ from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.backends.strides import affine, common, cut, pattern
 from autograd_lite.folding.instructions import Leaf, Literal, Map, Part, Reduce, Ref, Sum
 from autograd_lite.folding.nested_sums import Sums
-from autograd_lite.folding.nests import PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Rows, Watch
+from autograd_lite.folding.nests import FURTHER, PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Rows, Watch
 from autograd_lite.folding.nests import Map as MapNest
 from autograd_lite.folding.nests_interpreter import python_step
 from autograd_lite.folding.plan import ZERO_RULE, Plan
@@ -28,6 +28,9 @@ Array = Any
 
 FEW = 16
 """Batched instructions of so few lanes are computed lane by lane, each in a register."""
+
+SINGLE = 4
+"""Instructions without a batch, of so few lanes: the state of a recurrence."""
 
 TERMS_OF_FEW = 64
 """Terms that such a sum may have."""
@@ -39,9 +42,8 @@ LEAST_RUN = 8
 """A run of lanes that is shorter than a vector is gathered with its neighbours."""
 
 CHEAP = frozenset(
-    ["add", "sub", "mul", "div", "neg", "abs", "select", "gt", "ge", "lt", "le", "eq", "sqrt", "floor", "ceil", "fma"]
-    + ["max", "min", "exp", "log"]
-)
+    ["add", "sub", "mul", "div", "neg", "abs", "select", "gt", "ge", "lt", "le", "eq", "sqrt", "floor", "ceil", "exp"]
+) | {"log", *FURTHER}
 """Steps that may be written out once a lane."""
 
 
@@ -454,9 +456,9 @@ class Nesting:
             assert x.code is not None
             if any(step.function for step in x.code.steps):
                 return None
-            if not batched:
-                return "one" if x.size == 1 else "lanes"
             costly = sum(step.name not in CHEAP for step in x.code.steps)
+            if not batched:
+                return "one" if x.size <= SINGLE and x.size * costly <= SINGLE else "lanes"
             return "few" if x.size <= FEW and x.size * costly <= FEW else "lanes"
         if isinstance(x, Sum):
             if self.reduces(k):
@@ -464,13 +466,13 @@ class Nesting:
             terms = sum(len(part.to) for part in x.parts)
             if batched and x.size <= FEW and terms <= TERMS_OF_FEW:
                 return "few"
-            if not batched and x.size == 1 and terms <= FEW:
+            if not batched and x.size <= SINGLE and terms <= FEW:
                 return "one"
             return None if self.each(k) is None else "lanes"
         if isinstance(x, Reduce) and x.row.name in ("max", "min"):
             if batched and x.size <= FEW and int(x.counts.sum()) <= TERMS_OF_FEW:
                 return "few"
-            if not batched and x.size == 1 and int(x.counts[0]) <= FEW:
+            if not batched and x.size <= SINGLE and int(x.counts.sum()) <= FEW:
                 return "one"
         return None
 
