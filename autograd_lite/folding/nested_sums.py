@@ -236,7 +236,7 @@ class Sums:
         tables = [left] if right is None else [left, right]
         accesses = [to.access(*table) for table in tables]
         a, b = accesses[0], accesses[1] if right is not None else None
-        along = None
+        along: OneOf["lanes", "terms"] | None = None
         if all(x.table is None for x in accesses):
             by_terms = all(x.strides[1] in (0, 1) for x in accesses)
             by_lanes = all(x.strides[0] in (0, 1) for x in accesses)
@@ -269,6 +269,7 @@ class Sums:
 
     def _segments(self, k: int, w: Work, stage: int, add: bool) -> None:
         form = w.form
+        assert form.starts is not None
         counts = np.diff(form.starts, append=len(form.left))
         right = None if w.right is None else self._addresses(w.right, form.right)
         rows = (self._of_address(w.left), self._of_address(w.right))
@@ -361,6 +362,7 @@ class Sums:
         """A product of what has no rows."""
         to, form = self.to, w.form
         assert w.right is not None
+        assert form.right is not None
         blocks, h, wide = form.to.shape
         count = form.left.shape[2]
         if (blocks == 1 and h == wide == 1) or (count >= 64 and h * wide <= 8):  # dot products
@@ -518,27 +520,25 @@ class Sums:
         to.place[k] = to.in_sums(to.size[k])
         to.names[to.place[k]] = f"%{k}"
         later: list[Work] = []
-        ragged: dict[float, list[tuple[Array, Array, Array | None, bool, bool]]] = {}
+        ragged: dict[tuple[float, bool], list[Work]] = {}
         for w in work:
             rows = self._rows(w.left), self._rows(w.right)
             if w.right is not None and rows[0] != rows[1]:
-                left, right = (self._row_sum(x) if self._rows(x) else x for x in (w.left, w.right))
+                left = self._row_sum(w.left) if rows[0] else w.left
+                right = self._row_sum(w.right) if rows[1] else w.right
                 later.append(w._replace(left=left, right=right))
             elif not rows[0]:
                 later.append(w)
             elif w.form.what == "matmul":
                 self._product_over_rows(k, w)
             else:
-                right = None if w.right is None else self._addresses(w.right, w.form.right)
-                terms = (_lane_of_each_term(w.form), self._addresses(w.left, w.form.left), right)
-                key = (w.factor, w.right is None)
                 # Affine ones keep their strides; the others are joined, by address.
                 if not self._rows_over_rows(k, w):
-                    ragged.setdefault(key, []).append(terms)
-        for (factor, _), found in ragged.items():
-            lanes = np.concatenate([t[0] for t in found])
-            lefts = np.concatenate([t[1] for t in found])
-            rights = None if found[0][2] is None else np.concatenate([t[2] for t in found])
+                    ragged.setdefault((w.factor, w.right is None), []).append(w)
+        for (factor, alone), found in ragged.items():
+            lanes = np.concatenate([_lane_of_each_term(w.form) for w in found])
+            lefts = np.concatenate([self._addresses(w.left, w.form.left) for w in found])
+            rights = None if alone else np.concatenate([self._rights(w) for w in found])
             self._by_address_over_rows(k, lanes, lefts, rights, factor)
         if later:
             self._all(k, later, 2, add=True)
@@ -559,11 +559,8 @@ class Sums:
         to, form = self.to, w.form
         if form.what not in ("each", "rows") or form.left.size <= 4:
             return False
-        tables = [form.left] if form.right is None else [form.left, form.right]
-        a, *rest = [
-            to.access(s, table.reshape(len(form.to), -1), 2)
-            for s, table in zip((w.left, w.right), tables, strict=False)
-        ]
+        tables = [(w.left, form.left)] if w.right is None else [(w.left, form.left), (w.right, form.right)]
+        a, *rest = [to.access(s, np.reshape(table, (len(form.to), -1)), 2) for s, table in tables]
         out = to.access(k, form.to)
         terms = (form.left.size // len(form.to), to.block)
         to.add(1, Rows((len(form.to),), terms, a, rest[0] if rest else None, out, "terms", w.factor, True, rows=True))
@@ -720,7 +717,7 @@ def _lane_of_each_term(form: Form) -> Array:
     """The lane that each term of a form is added to."""
     if form.what == "rows":
         return np.repeat(form.to, form.left.shape[1])
-    if form.what == "segments":
+    if form.starts is not None:
         return np.repeat(form.to, np.diff(form.starts, append=len(form.left)))
     return form.to
 

@@ -157,7 +157,7 @@ class Nesting:
         self._table_parts: list[Array] = []
         self._table_end = 0
         self._patterns: dict[int, tuple[Array, Any]] = {}
-        self._each: dict[int, Any] = {}
+        self._each: dict[int, list[tuple[float, Ref, Ref | None]] | None] = {}
         self._constants: dict[Any, float | None] = {}
         self.literals: list[tuple[int, Array]] = []
         self.flag = self.raw(PAD)
@@ -292,7 +292,8 @@ class Nesting:
         found = affine(table)
         if found is not None:
             return self.along_rows(k, Access(self.at(k) + found[0] * step, tuple(s * step for s in found[1])), row_at)
-        strides, run = [], 1
+        strides: list[int] = []
+        run = 1
         for n in reversed(table.shape):
             strides.insert(0, run)
             run *= n
@@ -483,14 +484,13 @@ class Nesting:
         refs = self._refs(k)
         place = self._last.get(key, -1)
         fits = place >= 0
-        if fits:
-            group = self.items[place][1]
-            assert isinstance(group, Group)
+        group = self.items[place][1] if fits else None
+        if isinstance(group, Group):
             fits = group.steps < MOST and all(
                 self.stage[s] < stage or self.done[s] < place
                 or (s in group.members and (kind != "lanes" or lanes is None)) for s, lanes in refs
             )  # fmt: skip
-        if not fits:
+        if not fits or not isinstance(group, Group):
             group = Group(kind, stage, self.size[k], self.batched[k])
             self.items.append((stage, group))
             place = self._last[key] = len(self.items) - 1

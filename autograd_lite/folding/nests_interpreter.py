@@ -228,7 +228,7 @@ class Interpreter:
         self._write(nest.target, nest.axes, self._read(nest.source, nest.axes))
 
     def _fill(self, nest: Fill) -> None:
-        value = nest.value
+        value: Any = nest.value
         if value == "seed":
             value = np.where(np.arange(nest.axes[-1]) < self.rows, self.seed, 0.0)
         self._write(nest.target, nest.axes, value)
