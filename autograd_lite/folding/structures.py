@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
-from autograd_lite.folding.backends import Leaves, Runner, backend
+from autograd_lite.folding.backends import REFERENCE, Choice, Leaves, Runner, backend, choose
 from autograd_lite.folding.build import build
 from autograd_lite.folding.instructions import Builder, Composite, Map, Reduce, Ref
 from autograd_lite.folding.plan import Plan, plan
@@ -21,6 +21,22 @@ from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.scan import Scan
 
 Array = Any
+
+
+class Use(NamedTuple):
+    """What of a structure is asked for, and how it runs.
+
+    Args:
+        wanted: the instruction whose gradient is an output too, or None.
+        dtype: what is computed in.
+        backend: "auto", or the name of one.
+        threads: see `backends.Backend`.
+    """
+
+    wanted: int | None
+    dtype: Any
+    backend: str
+    threads: int | None
 
 
 class Folded:
@@ -36,6 +52,7 @@ class Folded:
         """The user-defined primitives among its instructions."""
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
+        self.choices: dict[Any, Choice] = {}
         self.pool = Pool()
 
     def __getstate__(self) -> Any:
@@ -80,23 +97,34 @@ class Folded:
             found = builder.literal(np.zeros(builder.instructions[wanted].size))
         return [found]
 
-    def run(self, wanted: int | None, dtype: Any, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
-        """The outputs of a plan: of the fast one, or of the safe one if that cannot be trusted.
+    def choice(self, use: Use) -> Choice:
+        """What runs a plan. It is settled once, before the plan first runs: another backend has other last bits."""
+        known = self.choices.get(use)
+        if known is None:
+            known = self.choices.setdefault(use, choose(use.backend, self.plan(use.wanted, False), use.dtype))
+        return known
+
+    def run(self, use: Use, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
+        """The outputs of a plan: of the fast one, or of the safe one on the reference if that cannot be trusted.
 
         Args:
-            wanted, dtype: see `plan`, and what to compute in.
+            use: which plan, and how.
             leaves, rows, means: see `backends.Runner`.
         """
+        name = (self.choices.get(use) or self.choice(use)).name
 
-        def run(safe: bool) -> tuple[list[Array], bool]:
-            def make() -> Runner:
-                self._refuse_redefined()
-                return backend().prepare(self.plan(wanted, safe), dtype)
+        def make() -> Runner:
+            self._refuse_redefined()
+            return backend(name).prepare(self.plan(use.wanted, False), use.dtype, use.threads)
 
-            return self.pool.run((wanted, rows, dtype, safe), make, leaves, rows, means)
+        def make_safe() -> Runner:
+            self._refuse_redefined()
+            return backend().prepare(self.plan(use.wanted, True), use.dtype)
 
-        outputs, trusted = run(safe=False)
-        return outputs if trusted else run(safe=True)[0]
+        # A runner of the reference has buffers for one length of the batch.
+        key = (use, rows if name == REFERENCE else None, False)
+        outputs, trusted = self.pool.run(key, make, leaves, rows, means)
+        return outputs if trusted else self.pool.run((use, rows, True), make_safe, leaves, rows, means)[0]
 
 
 # --- fold -------------------------------------------------------------------------------------------------

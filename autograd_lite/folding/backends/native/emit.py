@@ -209,6 +209,14 @@ class Module:
                 whole.lines.append(f"  call void @{part}({parameters})")
             step(piece)
 
+    def close(self) -> str:
+        """The text, and the end of writing: blocks and module no longer refer to each other."""
+        text = self.text()
+        for block in self.functions.values():
+            block.returned.clear()
+        self.functions.clear()
+        return text
+
     def text(self) -> str:
         """The module."""
         functions = [block.text() for block in self.functions.values()]

@@ -109,9 +109,9 @@ def compile_text(text: str, target: Target | None = None) -> Code:
     code = _read(path)
     cached = code is not None
     if code is None:
-        module = llvm.parse_assembly(text)
-        module.triple, module.data_layout = llvm.get_process_triple(), str(machine.target_data)
-        code = machine.emit_object(module)
+        layout, triple = str(machine.target_data), llvm.get_process_triple()
+        head = f'target datalayout = "{layout}"\ntarget triple = "{triple}"\n'
+        code = machine.emit_object(llvm.parse_assembly(head + text))
         _write(path, code)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))

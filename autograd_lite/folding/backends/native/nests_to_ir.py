@@ -386,24 +386,24 @@ class _Emitter:
             block.address(start, (i, stride)), far, self.inside(i, n) if mask is None else mask
         )
 
-    def inside(self, i: Scalar, n: Scalar) -> Vector | None:
-        """The mask of the lanes below n, or None if all of them are."""
-        if isinstance(n, int) and n % self.lanes == 0:
+    def inside(self, i: Scalar, n: Scalar, step: int = 0) -> Vector | None:
+        """The mask of the lanes below n, or None if all of them are; i is below n rounded up to a multiple of step."""
+        if isinstance(n, int) and n % (step or self.lanes) == 0:
             return None
         if isinstance(n, int) and isinstance(i, int) and i + self.lanes <= n:
             return None
         return self.block.first_lanes(i, n)
 
     def write(
-        self, x: Vector | float, access: Access, indices: Indices, i: Scalar, n: int, padded: bool = False
+        self, x: Vector | float, access: Access, indices: Indices, i: Scalar, n: int, padded: bool = False, step: int = 0
     ) -> None:
-        """A vector to index i of the last axis, of n elements."""
+        """A vector to index i of the last axis, of n elements; for `step` see inside."""
         block, stride = self.block, access.strides[-1]
         gathers = access.table is not None and access.table_strides[-1] != 0
         if n == 1:
             self.write_one(x, self.pointer(access, [*indices, 0] if gathers else indices))
             return
-        mask = self.inside(i, n)
+        mask = self.inside(i, n, step)
         if gathers:
             affine = Access(access.offset, access.strides, base=access.base)
             index = block.load_index(self.entry(access, indices, i))
@@ -699,9 +699,9 @@ class _Emitter:
                 total = total * x.factor if x.factor != 1.0 else total
                 if x.add:
                     total = self.reader(x.out, indices, n)(at, None) + total
-                self.write(total, x.out, indices, at, n)
+                self.write(total, x.out, indices, at, n, step=step)
                 if x.watch:
-                    flags = self.watched(flags, total, None if n == 1 else self.inside(at, n))
+                    flags = self.watched(flags, total, None if n == 1 else self.inside(at, n, step))
             return flags
 
         def group(g: Scalar, flags: list[Vector]) -> Sequence[Vector]:

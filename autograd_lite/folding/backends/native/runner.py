@@ -74,11 +74,9 @@ class Compiled:
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
         program = Program(self.nests, number, tile, jit.llvm_version(), plan.doubt_nan)
         self.arena, self.parts, self.inputs = program.arena, program.parts, program.inputs
-        self.text = program.module.text()
-        self.code = jit.compile_text(self.text, target)
         self.whole = "run" in program.module.functions
         """Whether all of it is one function: there are no steps in Python."""
-        self.names = frozenset(program.module.functions)
+        self.code = jit.compile_text(program.module.close(), target)
         self.tables = np.ascontiguousarray(self.nests.tables, np.int32)
 
     def function(self, name: str, *parameters: Any) -> Callable[..., None]:
@@ -150,6 +148,7 @@ class Runner:
                 self._constants.append(view)
             else:
                 view[...] = 1.0
+        self._casts = code.dtype != np.float64
         self._addresses = _Addresses()
         self._outputs = code.nests.outputs
         self._batched = any(x.batched for x in self._outputs)
@@ -161,6 +160,12 @@ class Runner:
 
     def __call__(self, leaves: Leaves, rows: int | None, means: int = 0) -> list[Array]:
         """Run: see `backends.Runner`."""
+        if self._casts:
+            with np.errstate(all="ignore"):
+                return self._called(leaves, rows, means)
+        return self._called(leaves, rows, means)
+
+    def _called(self, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
         if self._theta is not None:
             self._theta[...] = leaves.theta
         if leaves.constants is not self._bound:
@@ -175,7 +180,7 @@ class Runner:
             self.trusted = not self.memory.flagged.value
             return [view.copy() for view in self._views]
         kept = self._bind_rows(leaves, rows, means)
-        if self.code.whole and rows <= RUN:
+        if self.code.whole and (rows <= RUN or not self.code.nests.body):
             self._run(self._at, rows)
             self.trusted = not self.memory.flagged.value
         elif self.code.whole:
@@ -195,7 +200,7 @@ class Runner:
         context, kept = self.memory.context, {}
         first = OUTS + len(self._outputs)
         for index in self._rows:
-            array = leaves.inputs[index].T
+            array = leaves.inputs[index]
             if array.dtype != self.code.dtype or not array.flags.c_contiguous:
                 array = kept[-1 - index] = np.ascontiguousarray(array, self.code.dtype)
             context[first + index] = self._addresses(index, array)
