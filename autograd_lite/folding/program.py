@@ -21,7 +21,7 @@ from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
 from autograd_lite.folding.backends import AUTO, Leaves, checked_backend
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.structures import Folded, Use, cache
+from autograd_lite.folding.structures import Folded, Ready, Use, cache
 
 Array = Any
 
@@ -156,17 +156,7 @@ class Executable(ABC):
         Raises:
             RuntimeError: the program has no parameters.
         """
-
-        def task(program: Program, args: Sequence[Any], theta: Any) -> tuple[float, Array]:
-            program._refuse_several("loss_and_grad")
-            if not program.params:
-                raise RuntimeError(
-                    "loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs"
-                )
-            value, *_, gradient = program._run(checked_theta(theta, len(program.params)), args, 0)
-            return float(value[0]), gradient
-
-        return self._with_program(task, args, theta)
+        return self._with_program(_loss_and_grad, args, theta)
 
     def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
         """Every result for every row of a batch, and the gradient of the mean of the first.
@@ -241,13 +231,17 @@ class Program(Executable):
     ) -> None:
         self._folded, self.params, self._constants = folded, list(params), constants
         self._shapes, self._single, self._batch = list(shapes), single, batch
-        self._dtype, self._backend, self._threads = dtype, backend, threads
+        self._how = dtype, backend, threads
+        self._ready: dict[int | None, Ready] = {}
         self.guards: list[tuple[str, bool]] = []
         """What the last roots must come out as for the trace to hold; see tracing.py."""
         self.captured: list[Value] = []
         """Values among the constants whose numbers are read anew at each call: the last of them."""
         self.watched: list[tuple[Value, float]] = []
         """Values of which Python has seen the number while it traced: the program holds for that number."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_ready": {}}
 
     def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
         return task(self, args, theta)
@@ -266,16 +260,18 @@ class Program(Executable):
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if now.tobytes() != self._constants[-len(now) :].tobytes():
                 self._constants = np.concatenate([self._constants[: -len(now)], now])
+        if not args:
+            return Leaves(theta, self._constants), None
         inputs = []
         rows: int | None = None
         for k, (arg, shape) in enumerate(zip(args, self._shapes, strict=True)):
-            array = arguments.numbers(arg, f"program: argument {k}")
+            array = arguments.numbers(arg, "program: argument", k)
             got = array.shape
             if self._batch:
                 if rows is not None and rows != got[0]:
                     raise ValueError(f"program: argument {k} has {got[0]} rows, the arguments before it {rows}")
                 rows = got[0]
-                inputs.append(array if array.ndim == 2 else array.reshape(rows, -1))
+                inputs.append(array)
             else:
                 if got != shape:
                     raise ValueError(f"program: argument {k} must have shape {shape}, got {got}")
@@ -285,8 +281,8 @@ class Program(Executable):
     def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
         """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
         leaves, rows = self._leaves(theta, args)
-        use = Use(wanted, self._dtype, self._backend, self._threads)
-        found = self._folded.run(use, leaves, rows, 0 if each else self.results)
+        ready = self._ready.get(wanted) or self._made_ready(wanted)
+        found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else self.results)
         if self.guards:
             self._check_guards(found)
         if each and rows is not None:  # a result that is the same for every row has no batch axis
@@ -333,7 +329,11 @@ class Program(Executable):
     @property
     def backend(self) -> str:
         """What runs it: "native" or "numpy"; and, where it is NumPy for want of native code, why."""
-        return str(self._folded.choice(Use(self._gradient_in(), self._dtype, self._backend, self._threads)))
+        return str(self._made_ready(self._gradient_in()).choice)
+
+    def _made_ready(self, wanted: int | None) -> Ready:
+        self._ready[wanted] = self._folded.ready(Use(wanted, *self._how))
+        return self._ready[wanted]
 
     def __str__(self) -> str:
         from autograd_lite.folding.printing import listing
@@ -346,6 +346,15 @@ class Program(Executable):
             f"Program({len(self.plan().instructions)} instructions, {len(self.params)} parameters, inputs [{inputs}]"
             f"{', batch' if self._batch else ''})"
         )
+
+
+def _loss_and_grad(program: Program, args: Sequence[Any], theta: Any) -> tuple[float, Array]:
+    if not program._single:
+        program._refuse_several("loss_and_grad")
+    if not program.params:
+        raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
+    found = program._run(checked_theta(theta, len(program.params)), args, 0)
+    return found[0].item(), found[-1]
 
 
 def _look_at_all(xs: Iterable[Value], what: str) -> None:

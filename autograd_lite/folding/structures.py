@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.rules import TABLE, Row
 from autograd_lite.engine.value import Value
 from autograd_lite.folding.backends import REFERENCE, Choice, Leaves, Runner, backend, choose
 from autograd_lite.folding.build import build
@@ -39,6 +39,33 @@ class Use(NamedTuple):
     threads: int | None
 
 
+class Ready:
+    """A plan, and what runs it; its runners are in the pool of its structure.
+
+    Args:
+        plan: the fast plan.
+        use: what was asked for.
+        choice: the backend, and why that one.
+        own: the user-defined primitives in it.
+    """
+
+    __slots__ = ("by_rows", "choice", "own", "plan", "use")
+
+    def __init__(self, plan: Plan, use: Use, choice: Choice, own: Iterable[Row]) -> None:
+        self.plan, self.use, self.choice, self.own = plan, use, choice, own
+        self.by_rows = choice.name == REFERENCE
+        """Whether a runner has buffers for one length of the batch."""
+
+    def key(self, rows: int | None) -> Any:
+        """What its runners for batches of this length have in common."""
+        return (self, rows) if self.by_rows else self
+
+    def prepare(self) -> Runner:
+        """A new runner."""
+        _refuse_redefined(self.own)
+        return backend(self.choice.name).prepare(self.plan, self.use.dtype, self.use.threads)
+
+
 class Folded:
     """A structure, and what has been made to run it. Threads share it: each runs a runner of its own."""
 
@@ -52,7 +79,7 @@ class Folded:
         """The user-defined primitives among its instructions."""
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
-        self.choices: dict[Any, Choice] = {}
+        self.known: dict[Use, Ready] = {}
         self.pool = Pool()
 
     def __getstate__(self) -> Any:
@@ -69,7 +96,7 @@ class Folded:
         known = self.plans.get(key)
         if known is not None:
             return known
-        self._refuse_redefined()
+        _refuse_redefined(self.own)
         with self.lock:
             if key not in self.plans:
                 outputs = list(self.roots)
@@ -80,15 +107,6 @@ class Folded:
                 self.plans[key] = made
             return self.plans[key]
 
-    def _refuse_redefined(self) -> None:
-        """Derivatives look their primitives up by name: what is made from them must not mix two definitions."""
-        for row in self.own:
-            if TABLE[row.name] is not row:
-                raise RuntimeError(
-                    f"program: the primitive {row.name!r} has been defined anew since the program was made; "
-                    "make it again with ag.fold or ag.compile, from a function or a graph of the new one"
-                )
-
     def _gradient(self, wanted: int, safe: bool) -> list[Ref]:
         builder, root = self.builder, self.roots[0]
         seed = builder.leaf("seed", 1, True) if builder.batched(root) else builder.literal(np.ones(1))
@@ -97,34 +115,41 @@ class Folded:
             found = builder.literal(np.zeros(builder.instructions[wanted].size))
         return [found]
 
-    def choice(self, use: Use) -> Choice:
-        """What runs a plan. It is settled once, before the plan first runs: another backend has other last bits."""
-        known = self.choices.get(use)
+    def ready(self, use: Use) -> Ready:
+        """A plan with what runs it. That is settled once, before it first runs: other code has other last bits."""
+        known = self.known.get(use)
         if known is None:
-            known = self.choices.setdefault(use, choose(use.backend, self.plan(use.wanted, False), use.dtype))
+            plan = self.plan(use.wanted, False)
+            made = Ready(plan, use, choose(use.backend, plan, use.dtype), self.own)
+            known = self.known.setdefault(use, made)
         return known
 
-    def run(self, use: Use, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
+    def run(self, ready: Ready, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
         """The outputs of a plan: of the fast one, or of the safe one on the reference if that cannot be trusted.
 
         Args:
-            use: which plan, and how.
+            ready: which plan, and how.
             leaves, rows, means: see `backends.Runner`.
         """
-        name = (self.choices.get(use) or self.choice(use)).name
+        outputs, trusted = self.pool.run(ready.key(rows), ready.prepare, leaves, rows, means)
+        if trusted:
+            return outputs
+        use = ready.use
 
-        def make() -> Runner:
-            self._refuse_redefined()
-            return backend(name).prepare(self.plan(use.wanted, False), use.dtype, use.threads)
-
-        def make_safe() -> Runner:
-            self._refuse_redefined()
+        def prepare() -> Runner:
             return backend().prepare(self.plan(use.wanted, True), use.dtype)
 
-        # A runner of the reference has buffers for one length of the batch.
-        key = (use, rows if name == REFERENCE else None, False)
-        outputs, trusted = self.pool.run(key, make, leaves, rows, means)
-        return outputs if trusted else self.pool.run((use, rows, True), make_safe, leaves, rows, means)[0]
+        return self.pool.run((use.wanted, use.dtype, rows), prepare, leaves, rows, means)[0]
+
+
+def _refuse_redefined(own: Iterable[Row]) -> None:
+    """Derivatives look their primitives up by name: what is made from them must not mix two definitions."""
+    for row in own:
+        if TABLE[row.name] is not row:
+            raise RuntimeError(
+                f"program: the primitive {row.name!r} has been defined anew since the program was made; "
+                "make it again with ag.fold or ag.compile, from a function or a graph of the new one"
+            )
 
 
 # --- fold -------------------------------------------------------------------------------------------------

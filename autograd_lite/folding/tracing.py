@@ -177,7 +177,7 @@ class Compiled(Executable):
     def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
         """Use the program that fits the arguments; trace one if there is none."""
         self._notice()
-        arrays = [numbers(x, f"compile: argument {k}") for k, x in enumerate(args)]
+        arrays = [numbers(x, "compile: argument", k) for k, x in enumerate(args)]
         theta = None if theta is None else numbers(theta, "theta")
         shapes = tuple(x.shape[1:] if self._batch else x.shape for x in arrays)
         if self._batch and any(not x.ndim or not len(x) for x in arrays):

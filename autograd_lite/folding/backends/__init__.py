@@ -27,7 +27,7 @@ class Leaves(NamedTuple):
 
     Args:
         theta, constants: vectors. The same array object holds the same constants as before.
-        inputs: for each argument its lanes: (n,), or (rows, n) if it has a batch axis.
+        inputs: for each argument its lanes, (n,); if it has a batch axis an array of any shape, whose first axis is that.
     """
 
     theta: Array

@@ -130,7 +130,8 @@ class _Chunk:
                     buffer[...] = leaves.constants
                     self.bound = leaves.constants
                 else:
-                    buffer[...] = leaves.of(leaf).T
+                    given = leaves.of(leaf)
+                    buffer[...] = given.reshape(len(given), -1).T if leaf.batched else given
             for function, arguments in self.arrays.steps:
                 function(*arguments)
 

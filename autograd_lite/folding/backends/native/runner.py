@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any, cast
+from typing import Any
 from weakref import ref
 
 import numpy as np
@@ -149,45 +149,50 @@ class Runner:
             else:
                 view[...] = 1.0
         self._casts = code.dtype != np.float64
-        self._addresses = _Addresses()
+        self._arrays: list[Callable[[], Any]] = [_gone] * code.inputs
+        """Weak references to the arrays whose addresses are in the context: asking for one takes a microsecond."""
         self._outputs = code.nests.outputs
-        self._batched = any(x.batched for x in self._outputs)
-        self._means = -1
+        self._means, self._by_rows = -1, False
+        self._totals = [arena[x.total : x.total + x.size] for x in self._outputs]
         self._views = [arena[x.offset : x.offset + x.size] for x in self._outputs]
-        if code.whole:
-            self._run = code.function("run", _POINTER, _WHOLE)
-            self._at = _POINTER(self.memory.address)
+        self._run = code.function("run", _POINTER, _WHOLE) if code.whole else None
+        self._at, self._flagged = _POINTER(self.memory.address), self.memory.flagged
 
     def __call__(self, leaves: Leaves, rows: int | None, means: int = 0) -> list[Array]:
         """Run: see `backends.Runner`."""
         if self._casts:
-            with np.errstate(all="ignore"):
-                return self._called(leaves, rows, means)
-        return self._called(leaves, rows, means)
-
-    def _called(self, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
+            with np.errstate(all="ignore"):  # a number may be beyond the range of a float32
+                leaves = self._cast(leaves)
+        theta, constants, inputs = leaves
         if self._theta is not None:
-            self._theta[...] = leaves.theta
-        if leaves.constants is not self._bound:
-            self._bind_constants(leaves.constants)
+            self._theta[:] = theta
+        if constants is not self._bound:
+            self._bind_constants(constants)
         for index, view in self._inputs:
-            view[...] = leaves.inputs[index]
+            view[:] = inputs[index]
         if rows is None:
-            if self.code.whole:
+            if self._run is not None:
                 self._run(self._at, 0)
             else:
                 self._in_pieces(1)
-            self.trusted = not self.memory.flagged.value
+            self.trusted = not self._flagged.value
             return [view.copy() for view in self._views]
         kept = self._bind_rows(leaves, rows, means)
-        if self.code.whole and (rows <= RUN or not self.code.nests.body):
+        if self._run is not None and (rows <= RUN or not self.code.nests.body):
             self._run(self._at, rows)
-            self.trusted = not self.memory.flagged.value
-        elif self.code.whole:
+            self.trusted = not self._flagged.value
+        elif self._run is not None:
             self._in_runs(rows)
         else:
             self._in_pieces(rows)
         return [self._found(k, kept, rows) for k in range(len(self._outputs))]
+
+    def _cast(self, leaves: Leaves) -> Leaves:
+        """The leaves in the type of the arena; constants, which are mostly bound already, as they are."""
+        if leaves.constants is not self._bound:
+            self._bind_constants(leaves.constants)
+        inputs = tuple(np.asarray(x, self.code.dtype) for x in leaves.inputs)
+        return leaves._replace(theta=np.asarray(leaves.theta, self.code.dtype), inputs=inputs)
 
     def _bind_constants(self, constants: Array) -> None:
         self._bound = None  # an interrupt may come while they are copied
@@ -197,20 +202,25 @@ class Runner:
 
     def _bind_rows(self, leaves: Leaves, rows: int, means: int) -> dict[int, Array]:
         """Write the addresses of the inputs and of the outputs with rows into the context; what must be kept."""
-        context, kept = self.memory.context, {}
-        first = OUTS + len(self._outputs)
+        context, kept, bound = self.memory.context, {}, self._arrays
         for index in self._rows:
             array = leaves.inputs[index]
-            if array.dtype != self.code.dtype or not array.flags.c_contiguous:
-                array = kept[-1 - index] = np.ascontiguousarray(array, self.code.dtype)
-            context[first + index] = self._addresses(index, array)
-        for k, output in enumerate(self._outputs):
-            if output.batched and k >= means:
-                out = kept[k] = np.empty((rows, output.size), self.code.dtype)
-                context[OUTS + k] = out.ctypes.data
-            elif means != self._means:
+            if bound[index]() is array:  # NumPy does not resize an array that has a weak reference
+                continue
+            bound[index] = _gone
+            if not (array.flags.c_contiguous and array.flags.aligned):
+                array = kept[-1 - index] = np.array(array, order="C")
+            context[OUTS + len(self._outputs) + index] = array.ctypes.data
+            if -1 - index not in kept:
+                bound[index] = ref(array)
+        if means != self._means or self._by_rows:
+            self._means = -1  # an interrupt may come while they are written
+            for k, output in enumerate(self._outputs):
                 context[OUTS + k] = 0
-        self._means = means
+                if output.batched and k >= means:
+                    out = kept[k] = np.empty((rows, output.size), self.code.dtype)
+                    context[OUTS + k] = out.ctypes.data
+            self._means, self._by_rows = means, any(k >= 0 for k in kept)
         return kept
 
     def _found(self, k: int, kept: dict[int, Array], rows: int) -> Array:
@@ -220,7 +230,7 @@ class Runner:
             return kept[k].T
         if not output.batched:
             return self._views[k].copy()
-        return self.memory.arena[output.total : output.total + output.size] / rows
+        return self._totals[k] / rows
 
     # -- batches of several runs
 
@@ -300,19 +310,9 @@ class Runner:
         return arena[place + access.scale * self.code.tables[entry].astype(np.int64)]
 
 
-class _Addresses:
-    """Where the arrays are that an argument was last given: asking NumPy takes longer than a small program."""
-
-    def __init__(self) -> None:
-        self.known: dict[int, tuple[Any, int]] = {}
-
-    def __call__(self, index: int, array: Array) -> int:
-        known = self.known.get(index)
-        if known is not None and known[0]() is array:  # NumPy does not resize an array that has a weak reference
-            return known[1]
-        address = cast("int", array.ctypes.data)
-        self.known[index] = ref(array), address
-        return address
+def _gone() -> Any:
+    """A weak reference to nothing."""
+    return None
 
 
 def _power_below(n: int) -> int:
