@@ -79,7 +79,7 @@ PROGRAMS = {
 
 @pytest.mark.parametrize("what", PROGRAMS)
 def test_nests_compute_what_the_reference_does(shadowed, what):
-    program = ag.fold(PROGRAMS[what](), params=W)
+    program = ag.fold(PROGRAMS[what](), params=W, backend="numpy")
     program()
     program.loss_and_grad(program.theta)
     assert len(shadowed) == 2
@@ -104,7 +104,7 @@ def rows_of(kind):
 @pytest.mark.parametrize("rows", [1, 64, 130, 4500])
 @pytest.mark.parametrize("kind", ["layer", "wide", "softmax", "ragged", "products in rows", "norm", "max"])
 def test_and_in_a_batch(shadowed, kind, rows):
-    program = ag.compile(rows_of(kind), params=W, batch=True)
+    program = ag.compile(rows_of(kind), params=W, batch=True, backend="numpy")
     data = np.random.default_rng(1).uniform(-1.0, 1.0, (rows, 12))
     program(data)
     program.loss_and_grad(program.theta, data)
@@ -115,7 +115,7 @@ def test_and_in_a_batch(shadowed, kind, rows):
 
 def test_each_kind_of_nest_is_made(shadowed):
     for what in PROGRAMS:
-        program = ag.fold(PROGRAMS[what](), params=W)
+        program = ag.fold(PROGRAMS[what](), params=W, backend="numpy")
         program.loss_and_grad(program.theta)
     assert set().union(*kinds(shadowed)) >= {Map, Product, Rows, Terms, Pack}
 
@@ -124,7 +124,7 @@ def test_a_large_product_is_a_step_in_python(monkeypatch, shadowed):
     from autograd_lite.folding import nested_sums
 
     monkeypatch.setattr(nested_sums, "LARGE", 100)
-    program = ag.fold(PROGRAMS["matrix product"](), params=W)
+    program = ag.fold(PROGRAMS["matrix product"](), params=W, backend="numpy")
     program.loss_and_grad(program.theta)
     assert PythonStep in set().union(*kinds(shadowed))
 

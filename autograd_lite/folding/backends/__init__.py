@@ -27,7 +27,7 @@ class Leaves(NamedTuple):
 
     Args:
         theta, constants: vectors. The same array object holds the same constants as before.
-        inputs: for each argument its lanes, (n,); if it has a batch axis an array of any shape, whose first axis is that.
+        inputs: for each argument its lanes, (n,); with a batch axis an array of any shape, whose first axis is that.
     """
 
     theta: Array
@@ -98,6 +98,9 @@ BACKENDS = {
 AUTO = "auto"
 """Native code where it can run, NumPy where it cannot."""
 
+AUTOMATIC = "native"
+"""What "auto" takes if it can."""
+
 
 def backend(name: str = REFERENCE) -> Backend:
     """A backend by name."""
@@ -145,7 +148,9 @@ def choose(wanted: str, plan: Plan, dtype: Any) -> Choice:
     Raises:
         RuntimeError: the backend that is wanted by name does not run this plan.
     """
-    name = "native" if wanted == AUTO else wanted
+    name = AUTOMATIC if wanted == AUTO else wanted
+    if name == REFERENCE:
+        return Choice(name)
     why = why_not(name)
     if not why:
         try:

@@ -1,27 +1,21 @@
 """Nests as LLVM IR: one emitter a kind, each the loop of that nest on vectors.
 
-    program = Program(nests, DOUBLE, tile=24, version=22)
-    program.module.text()       # functions run, runs, before, after, or the pieces between steps in Python
-
 What is added up in which order stands in the nests; here is decided what is free: how many vectors and rows of a
-product are in registers at a time, what is loaded before a loop, and where the code is cut into functions.
-
-All functions of a section take the arena, the tables, a table of pointers to the inputs, the first row of the block and
-the number of rows. `run` takes a context, a table of 64 bits an entry: see CONTEXT.
+product are in registers at a time, and what is loaded before a loop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from autograd_lite.engine.lowering import Step
-from autograd_lite.folding.backends.native.emit import Block, Module, Number, Scalar, Vector
+from autograd_lite.folding.backends.native.emit import Block, Scalar, Vector
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
 from autograd_lite.folding.nests import (
     ARENA,
     PAD,
-    RUN,
     Access,
     Fill,
     Map,
@@ -30,22 +24,16 @@ from autograd_lite.folding.nests import (
     Output,
     Pack,
     Product,
-    PythonStep,
     Rows,
     Terms,
     Watch,
 )
 
-SECTION = "ptr %arena, ptr %tables, ptr %bases, i64 %first, i64 %rows"
-
-CONTEXT = ("arena", "tables", "partials", "flagged")
-"""The first entries of a context: three pointers, and whether a number that was watched was not finite. Then for each
-output a pointer to where its rows go, or 0 if it has none or their mean is wanted; then for each input its array."""
-
 PLAIN = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "floor", "ceil", "gt", "ge", "lt", "le", "eq", "select"}
 """Steps that are one operation or two: the others are called, not written in place, where they run for few vectors."""
 
 FEW = 4
+"""A function that is called takes a few nanoseconds more, and is compiled once for all its uses."""
 
 CHAINS = 4
 """Vectors of sums in registers at a time, where each is one chain of additions: an addition takes four cycles."""
@@ -59,194 +47,36 @@ Reader = Callable[[Scalar, Vector | None], Vector]
 """The vector at an index of the last axis; with a mask, 0 where it does not hold."""
 
 
-class Program:
-    """The text of Nests.
+@dataclass
+class Frame:
+    """What the functions of one program share.
 
     Args:
         nests: the loops.
-        number: what the arena consists of.
         tile: how many accumulators of a product fit into the registers.
-        version: of LLVM.
         doubts: whether a NaN in an output is a reason not to trust it.
+        arena: how many numbers the arena has, with what is needed here in addition.
     """
 
-    def __init__(self, nests: Nests, number: Number, tile: int, version: int, doubts: bool = False) -> None:
-        self.nests, self.tile, self.doubts = nests, tile, doubts
-        self.module = Module(number, version=version)
-        self.arena = nests.arena
-        """How many numbers the arena has with what is needed here in addition."""
-        self.sizes = {x.index: x.size for x in nests.inputs if x.kind == "input"}
-        self.inputs = 1 + max(self.sizes, default=-1)
-        self.parts = {name: self._section(name) for name in ("prologue", "body", "epilogue")}
-        """The sections: names of functions, and the steps in Python between them."""
-        for k, output in enumerate(nests.outputs):
-            if output.batched:
-                self._of_rows(k, output)
-        self._drivers()
+    nests: Nests
+    tile: int
+    doubts: bool
+    arena: int
 
-    def _section(self, name: str) -> list[str | PythonStep]:
-        parts: list[str | PythonStep] = []
-        steps: list[Callable[[Block], None]] = []
-
-        def close() -> None:
-            if steps:
-                parts.append(f"{name}{len(parts)}")
-                self.module.sequence(f"{name}{len(parts) - 1}", SECTION, steps)
-                steps.clear()
-
-        for nest in getattr(self.nests, name):
-            if isinstance(nest, PythonStep):
-                close()
-                parts.append(nest)
-            else:
-                steps.append(lambda block, nest=nest: _Emitter(self, block).emit(nest))  # type: ignore[misc]
-        close()
-        return parts
-
-    # -- what calls the sections
-
-    def _of_rows(self, k: int, output: Output) -> None:
-        """The functions for the end of the body: rows of an output to where they are wanted, or to their sums."""
-        block = self.module.function(f"rows{k}", f"{SECTION}, ptr %out", internal=True)
-        _Emitter(self, block).doubt([output])
-        _Emitter(self, block).rows_out(output)
-        if output.mean is not None:
-            block = self.module.function(f"mean{k}", SECTION, internal=True)
-            _Emitter(self, block).doubt([output])
-            _Emitter(self, block).emit(output.mean)
-
-    def _context(self, block: Block) -> None:
-        """The names of a section's parameters, taken from a context."""
-        for k, name in enumerate(CONTEXT):
-            block.lines.append(f"  %at.{name} = getelementptr i64, ptr %context, i64 {k}")
-            if name != "flagged":
-                block.lines.append(f"  %{name} = load ptr, ptr %at.{name}, align 8")
-        outs = len(CONTEXT)
-        block.lines += [
-            f"  %outs = getelementptr i64, ptr %context, i64 {outs}",
-            f"  %bases = getelementptr i64, ptr %context, i64 {outs + len(self.nests.outputs)}",
-        ]
-
-    def _call(self, block: Block, section: str, first: Scalar) -> None:
-        for part in self.parts[section]:
-            assert isinstance(part, str)
-            block.lines.append(f"  call void @{part}({SECTION.replace('%first', str(first))})")
-
-    def _drivers(self) -> None:
-        """One function for each piece that is called from Python.
-
-        before(context, rows), runs(context, start, stop, rows), after(context, rows), and run(context, rows), which is
-        all three for a batch of one run; or, with steps in Python, each part on its own and `ends` for a block's end.
-        """
-        plain = {name: all(isinstance(part, str) for part in parts) for name, parts in self.parts.items()}
-        emitted = {"before": plain["prologue"], "runs": plain["body"], "after": plain["epilogue"]}
-        for name, whole in emitted.items():
-            if not self.nests.body:
-                break
-            parameters = "ptr %context, i64 %start, i64 %stop, i64 %rows"
-            block = self.module.function(name, parameters)
-            self._context(block)
-            emitter = _Emitter(self, block)
-            if name == "before":
-                emitter.clear_flag()
-            if name == "runs" and whole:
-                self._loop_of_runs(block)
-            elif name != "runs" and whole:
-                self._call(block, "prologue" if name == "before" else "epilogue", 0)
-            if name == "after":
-                emitter.doubt([x for x in self.nests.outputs if not x.batched])
-            emitter.report_flag()
-        for section, parts in self.parts.items():
-            for part in parts:
-                if isinstance(part, str) and not plain[section]:
-                    block = self.module.function(f"{part}.alone", "ptr %context, i64 %first, i64 %rows")
-                    self._context(block)
-                    block.lines.append(f"  call void @{part}({SECTION})")
-                    _Emitter(self, block).report_flag()
-        if not all(plain.values()):
-            block = self.module.function("last", "ptr %context")
-            self._context(block)
-            emitter = _Emitter(self, block)
-            emitter.doubt([x for x in self.nests.outputs if not x.batched])
-            emitter.report_flag()
-            block = self.module.function("ends", "ptr %context, i64 %first, i64 %rows")
-            self._context(block)
-            self._end_of_block(block, "%first")
-        if all(plain.values()):
-            block = self.module.function("run", "ptr %context, i64 %rows")
-            self._context(block)
-            emitter = _Emitter(self, block)
-            emitter.clear_flag()
-            self._call(block, "prologue", 0)
-            if self.nests.body:
-                emitter.clear_sums()
-                self._loop_of_blocks(block, 0, "%rows")
-            self._call(block, "epilogue", 0)
-            emitter.doubt([x for x in self.nests.outputs if not x.batched])
-            emitter.report_flag()
-
-    def _loop_of_blocks(self, block: Block, start: Scalar, stop: Scalar) -> None:
-        """The body for the blocks between two rows, of which there is at least one."""
-        rows = block.operation(f"sub i64 {stop}, {start}")
-
-        def one(i: Scalar, _: list[Vector]) -> Sequence[Vector]:
-            first = block.operation(f"add i64 {start}, {i}")
-            self._call(block, "body", first)
-            self._end_of_block(block, first)
-            return ()
-
-        block.loop(rows, self.nests.block, one)
-
-    def _end_of_block(self, block: Block, first: Scalar) -> None:
-        """The rows of each output to where they are wanted, or to their sums."""
-        section = SECTION.replace("%first", str(first))
-        for k, output in enumerate(self.nests.outputs):
-            if not output.batched:
-                continue
-            at = block.operation(f"getelementptr i64, ptr %outs, i64 {k}")
-            out = block.operation(f"load ptr, ptr {at}, align 8", pure=False)
-            wanted = block.operation(f"icmp ne ptr {out}, null")
-            block.when(wanted, lambda k=k, out=out: block.lines.append(  # type: ignore[misc]
-                f"  call void @rows{k}({section}, ptr {out})"
-            ))  # fmt: skip
-            if output.mean is not None:
-                averaged = block.operation(f"icmp eq ptr {out}, null")
-                block.when(averaged, lambda k=k: block.lines.append(  # type: ignore[misc]
-                    f"  call void @mean{k}({section})"
-                ))  # fmt: skip
-
-    def _loop_of_runs(self, block: Block) -> None:
-        """The runs %start to %stop, each with its sums in `partials`."""
-        start, stop = self.nests.sums
-        emitter = _Emitter(self, block)
-        count = block.operation("sub i64 %stop, %start")
-
-        def one(i: Scalar, _: list[Vector]) -> Sequence[Vector]:
-            emitter.clear_sums()
-            first = block.operation(f"mul i64 {block.operation(f'add i64 %start, {i}')}, {RUN}")
-            end = emitter.least(block.operation(f"add i64 {first}, {RUN}"), "%rows")
-            self._loop_of_blocks(block, first, end)
-
-            def copy(j: Scalar, _: list[Vector]) -> Sequence[Vector]:
-                x = block.load(block.address("%arena", (start, 1), (j, 1)))
-                block.store(x, block.address("%partials", (i, stop - start), (j, 1)))
-                return ()
-
-            block.loop(stop - start, block.lanes, copy)
-            return ()
-
-        block.loop(count, 1, one)
+    def size(self, index: int) -> int:
+        """How many lanes an input has."""
+        return next(x.size for x in self.nests.inputs if x.kind == "input" and x.index == index)
 
 
-class _Emitter:
+class Emitter:
     """Writes nests into one function."""
 
-    def __init__(self, program: Program, block: Block) -> None:
-        self.program, self.nests, self.block = program, program.nests, block
+    def __init__(self, frame: Frame, block: Block) -> None:
+        self.frame, self.nests, self.block = frame, frame.nests, block
         self.lanes = block.lanes
 
     def emit(self, nest: Nest) -> None:
-        """Write one nest."""
+        """Write one nest. The emitter of a kind gets the flag if it watches, and gives it back."""
         watches = bool(getattr(nest, "watch", ())) or isinstance(nest, Watch)
         flags = [self.block.constant(0.0)] if watches else []
         match nest:
@@ -297,8 +127,10 @@ class _Emitter:
         for lane in range(0, PAD, self.lanes):
             self.block.store(0.0, self.block.address("%arena", (self.nests.flag + lane, 1)))
 
-    def report_flag(self) -> None:
-        """Whether the flag is NaN, to the context."""
+    def report_flag(self, last: bool = False) -> None:
+        """Whether the flag is NaN, to the context; at last with what there is one of in the outputs."""
+        if last:
+            self.doubt([x for x in self.nests.outputs if not x.batched])
         block, total = self.block, self.block.constant(0.0)
         for lane in range(0, PAD, self.lanes):
             total = total + block.load(block.address("%arena", (self.nests.flag + lane, 1)))
@@ -308,7 +140,7 @@ class _Emitter:
     def doubt(self, outputs: Sequence[Output]) -> None:
         """The flag is NaN if one of these is, where that is a reason to doubt the plan."""
         block = self.block
-        for output in outputs if self.program.doubts else ():
+        for output in outputs if self.frame.doubts else ():
             n = output.size * (self.nests.block if output.batched else 1)
 
             def body(i: Scalar, flags: list[Vector], output: Output = output, n: int = n) -> Sequence[Vector]:
@@ -351,7 +183,7 @@ class _Emitter:
         block = self.block
         at = block.operation(f"getelementptr ptr, ptr %bases, i64 {access.base}")
         start = block.operation(f"load ptr, ptr {at}, align 8")  # nothing writes there while this runs
-        return block.address(start, ("%first", self.program.sizes[access.base]))
+        return block.address(start, ("%first", self.frame.size(access.base)))
 
     def steps_of(self, stride: int) -> Vector:
         """An index vector: 0, stride, 2 stride ..."""
@@ -395,7 +227,14 @@ class _Emitter:
         return self.block.first_lanes(i, n)
 
     def write(
-        self, x: Vector | float, access: Access, indices: Indices, i: Scalar, n: int, padded: bool = False, step: int = 0
+        self,
+        x: Vector | float,
+        access: Access,
+        indices: Indices,
+        i: Scalar,
+        n: int,
+        padded: bool = False,
+        step: int = 0,
     ) -> None:
         """A vector to index i of the last axis, of n elements; for `step` see inside."""
         block, stride = self.block, access.strides[-1]
@@ -449,6 +288,7 @@ class _Emitter:
     # -- kinds of nests
 
     def map(self, x: Map, flags: list[Vector]) -> list[Vector]:
+        """Read, compute and write vector by vector; what does not move along the last axis is read before it."""
         block, n = self.block, x.axes[-1]
         few = prod(x.axes[:-1]) * -(-n // self.lanes) < FEW
 
@@ -491,9 +331,10 @@ class _Emitter:
         return block.select(mask, a, b)
 
     def product(self, x: Product, flags: list[Vector]) -> list[Vector]:
+        """Tiles of some rows by some vectors of columns, whose sums stay in registers over all terms."""
         block, lanes = self.block, self.lanes
         vectors = -(-x.n // lanes)
-        height, width = _tile(x.m, vectors, self.program.tile)
+        height, width = _tile(x.m, vectors, self.frame.tile)
         k: Scalar = self.valid() if x.rows == "k" else x.k
         row_bytes = x.right.strides[1] * block.number.bits // 8
         panel = None
@@ -510,7 +351,10 @@ class _Emitter:
             """`wide` vectors of columns from j on, for all rows."""
             masks = [mask_of(j, q, wide) for q in range(wide)]
             outside = [mask if x.right.base != ARENA else None for mask in masks]  # an array may end there
-            right, start = x.right, block.address(self.base(x.right), (x.right.offset, 1), (b, x.right.strides[0]), (j, 1))
+            right, start = (
+                x.right,
+                block.address(self.base(x.right), (x.right.offset, 1), (b, x.right.strides[0]), (j, 1)),
+            )
             stride = right.strides[1]
             if panel is not None:
                 to = block.address("%arena", (panel.offset, 1))
@@ -525,8 +369,16 @@ class _Emitter:
                 start, stride, outside = to, width * lanes, [None] * wide
 
             def tile(i: Scalar, high: int, flags: list[Vector]) -> list[Vector]:
-                lefts = [block.address(self.base(x.left), (x.left.offset, 1), (b, x.left.strides[0]),
-                                       (i, x.left.strides[1]), (r, x.left.strides[1])) for r in range(high)]  # fmt: skip
+                lefts = [
+                    block.address(
+                        self.base(x.left),
+                        (x.left.offset, 1),
+                        (b, x.left.strides[0]),
+                        (i, x.left.strides[1]),
+                        (r, x.left.strides[1]),
+                    )
+                    for r in range(high)
+                ]
 
                 def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
                     columns = [
@@ -557,9 +409,7 @@ class _Emitter:
 
         return block.loop(x.blocks, 1, one, flags)
 
-    def finish(
-        self, x: Product, total: Vector, to: str, mask: Vector | None, flags: list[Vector]
-    ) -> list[Vector]:
+    def finish(self, x: Product, total: Vector, to: str, mask: Vector | None, flags: list[Vector]) -> list[Vector]:
         """A vector of sums to where it goes."""
         if x.factor != 1.0:
             total = total * x.factor
@@ -571,7 +421,7 @@ class _Emitter:
 
     def scratch(self, size: int) -> int:
         """The offset of numbers behind the arena that a nest may use while it runs; all nests use the same."""
-        self.program.arena = max(self.program.arena, self.nests.arena + size + PAD)
+        self.frame.arena = max(self.frame.arena, self.nests.arena + size + PAD)
         return self.nests.arena
 
     def combined(self, x: Rows | Terms, total: Vector, left: Vector, right: Vector | None) -> Vector:
@@ -581,6 +431,7 @@ class _Emitter:
         return total + left if right is None else self.block.fma(left, right, total)
 
     def rows(self, x: Rows, flags: list[Vector]) -> list[Vector]:
+        """Sums, maxima or minima of terms that lie regularly."""
         return self.along_lanes(x, flags) if x.along == "lanes" else self.along_terms(x, flags)
 
     def along_lanes(self, x: Rows, flags: list[Vector]) -> list[Vector]:
@@ -668,6 +519,7 @@ class _Emitter:
         return self.over(x.lanes, one, flags)
 
     def terms(self, x: Terms, flags: list[Vector]) -> list[Vector]:
+        """Sums of different lengths by tables: sixteen lanes, or the rows of one lane, at a time."""
         block, lanes = self.block, self.lanes
         groups = x.lanes if x.rows else -(-x.lanes // PAD)
         width = self.nests.block if x.rows else PAD
@@ -712,6 +564,7 @@ class _Emitter:
         return block.loop(groups, 1, group, flags)
 
     def watch(self, x: Watch, flags: list[Vector]) -> list[Vector]:
+        """Numbers into the flag."""
         n = x.axes[-1]
 
         def along(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
@@ -726,6 +579,7 @@ class _Emitter:
         return self.over(x.axes[:-1], along, flags)
 
     def fill(self, x: Fill, flags: list[Vector]) -> list[Vector]:
+        """One number to many places."""
         block, n = self.block, x.axes[-1]
 
         def along(indices: Indices, _: list[Vector]) -> Sequence[Vector]:
@@ -744,6 +598,7 @@ class _Emitter:
         return flags
 
     def pack(self, x: Pack, flags: list[Vector]) -> list[Vector]:
+        """A copy; a transposition square by square."""
         axes, source, target, padded = x.axes, x.source, x.target, x.padded
         plain = source.table is None and target.table is None
         if len(axes) > 1 and plain and source.strides[-1] == 1 and target.strides[-2] == 1 and target.strides[-1] != 1:
@@ -827,7 +682,9 @@ class _Emitter:
 
             def square(lane: Scalar, count: int) -> None:
                 places = [block.offset((lane, step), (min(c, count - 1) * step, 1)) for c in range(lanes)]
-                columns = [block.load(block.address("%arena", (output.offset, 1), (place, 1), (i, 1))) for place in places]
+                columns = [
+                    block.load(block.address("%arena", (output.offset, 1), (place, 1), (i, 1))) for place in places
+                ]
                 for r, x in enumerate(block.transpose(columns)):
                     at = block.offset((i, 1), (r, 1))
                     inside = block.operation(f"icmp slt i64 {at}, {valid}")

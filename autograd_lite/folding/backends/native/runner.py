@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import NUMBERS
-from autograd_lite.folding.backends.native.nests_to_ir import CONTEXT, Program
+from autograd_lite.folding.backends.native.text import CONTEXT, Program
 from autograd_lite.folding.nesting import nests
 from autograd_lite.folding.nests import PAD, RUN, Access, Nests, PythonStep
 from autograd_lite.folding.plan import Plan
@@ -33,8 +33,6 @@ RUNS_AT_A_TIME = 16
 """A thread takes this many runs: a power of two, so that their sums are a branch of the tree."""
 
 PARTIALS, FLAGGED, OUTS = CONTEXT.index("partials"), CONTEXT.index("flagged"), len(CONTEXT)
-
-_POINTER, _WHOLE = ctypes.c_void_p, ctypes.c_int64
 
 
 def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runner:
@@ -73,15 +71,19 @@ class Compiled:
         tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
         program = Program(self.nests, number, tile, jit.llvm_version(), plan.doubt_nan)
-        self.arena, self.parts, self.inputs = program.arena, program.parts, program.inputs
+        self.arena, self.parts = program.frame.arena, program.parts
+        self.inputs = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
         self.whole = "run" in program.module.functions
         """Whether all of it is one function: there are no steps in Python."""
         self.code = jit.compile_text(program.module.close(), target)
+        self._functions: dict[str, Callable[..., None]] = {}
         self.tables = np.ascontiguousarray(self.nests.tables, np.int32)
 
-    def function(self, name: str, *parameters: Any) -> Callable[..., None]:
-        """A function of the code."""
-        return self.code.function(name, *parameters)
+    def function(self, name: str, numbers: int) -> Callable[..., None]:
+        """A function of the code, which takes a context and some whole numbers."""
+        if name not in self._functions:
+            self._functions[name] = self.code.function(name, ctypes.c_void_p, *[ctypes.c_int64] * numbers)
+        return self._functions[name]
 
 
 class Memory:
@@ -155,8 +157,8 @@ class Runner:
         self._means, self._by_rows = -1, False
         self._totals = [arena[x.total : x.total + x.size] for x in self._outputs]
         self._views = [arena[x.offset : x.offset + x.size] for x in self._outputs]
-        self._run = code.function("run", _POINTER, _WHOLE) if code.whole else None
-        self._at, self._flagged = _POINTER(self.memory.address), self.memory.flagged
+        self._run = code.function("run", 1) if code.whole else None
+        self._at, self._flagged = ctypes.c_void_p(self.memory.address), self.memory.flagged
 
     def __call__(self, leaves: Leaves, rows: int | None, means: int = 0) -> list[Array]:
         """Run: see `backends.Runner`."""
@@ -237,9 +239,9 @@ class Runner:
     def _in_runs(self, rows: int) -> None:
         """The prologue, the runs (in threads if there are several pieces), and the epilogue."""
         code, memory = self.code, self.memory
-        parameters = (_POINTER, _WHOLE, _WHOLE, _WHOLE)
-        before, runs, after = (code.function(name, *parameters) for name in ("before", "runs", "after"))
-        before(memory.address, 0, 0, rows)
+        before, after = (code.function(name, 1) for name in ("before", "after"))
+        runs = code.function("runs", 3)
+        before(memory.address, rows)
         count = -(-rows // RUN)
         at_a_time = min(RUNS_AT_A_TIME, _power_below(max(count // self.threads, 1)))
         pieces = range(0, count, at_a_time)
@@ -264,7 +266,7 @@ class Runner:
         found.sort(key=lambda piece: piece[0])
         total = _tree([piece for _, piece in found])
         memory.sums[...] = total
-        after(memory.address, 0, 0, rows)
+        after(memory.address, rows)
         flagged = any(worker.flagged.value for worker in self._workers[:threads])
         self.trusted = not flagged and bool(np.isfinite(total).all())
 
@@ -279,7 +281,7 @@ class Runner:
         with _one_blas_thread(self.code.parts):
             self._section("prologue", 0, rows)
             if nests.body:
-                ends = self.code.function("ends", _POINTER, _WHOLE, _WHOLE)
+                ends = self.code.function("ends", 2)
                 for run in range(0, rows, RUN):
                     memory.sums[...] = 0.0
                     for first in range(run, min(run + RUN, rows), nests.block):
@@ -288,7 +290,7 @@ class Runner:
                     totals.append(memory.sums.copy())
                 memory.sums[...] = _tree(totals)
             self._section("epilogue", 0, rows)
-        self.code.function("last", _POINTER)(memory.address)
+        self.code.function("last", 2)(memory.address, 0, rows)
         self.trusted = not memory.flagged.value and bool(np.isfinite(memory.sums).all())
 
     def _section(self, name: str, first: int, rows: int) -> None:
@@ -297,7 +299,7 @@ class Runner:
                 with np.errstate(all="ignore"):
                     part.function(*map(self._view, part.axes, part.views))
             else:
-                self.code.function(f"{part}.alone", _POINTER, _WHOLE, _WHOLE)(self.memory.address, first, rows)
+                self.code.function(f"{part}.alone", 2)(self.memory.address, first, rows)
 
     def _view(self, axes: tuple[int, ...], access: Access) -> Array:
         """The numbers of an access: a view of the arena, or a copy where a table says where they are."""
