@@ -35,6 +35,9 @@ PLAIN = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "floor", "ceil", "gt"
 FEW = 4
 """A function that is called takes a few nanoseconds more, and is compiled once for all its uses."""
 
+UNROLLED = 16
+"""A loop of this many operations in all is written out."""
+
 CHAINS = 4
 """Vectors of sums in registers at a time, where each is one chain of additions: an addition takes four cycles."""
 
@@ -73,6 +76,7 @@ class Emitter:
 
     def __init__(self, frame: Frame, block: Block) -> None:
         self.frame, self.nests, self.block = frame, frame.nests, block
+        self.used = 0
         self.lanes = block.lanes
 
     def emit(self, nest: Nest) -> None:
@@ -114,11 +118,21 @@ class Emitter:
 
     def seed(self) -> Vector:
         """1 / rows in every lane."""
+        return 1.0 / self.block.spread(self.block.operation(f"sitofp i64 %rows to {self.block.number.name}"))
+
+    def means(self) -> None:
+        """The sums over rows of outputs, divided by the rows."""
         block = self.block
-        name = block.operation(f"fdiv double 1.0, {block.operation('sitofp i64 %rows to double')}")
-        if block.number.name != "double":
-            name = block.operation(f"fptrunc double {name} to {block.number.name}")
-        return block.spread(name)
+        rows = block.spread(block.operation(f"sitofp i64 %rows to {block.number.name}"))
+        for output in self.nests.outputs:
+            if output.mean is not None:
+
+                def body(i: Scalar, _: list[Vector], output: Output = output) -> Sequence[Vector]:
+                    place = block.address("%arena", (output.total, 1), (i, 1))
+                    block.store(block.load(place) / rows, place, self.inside(i, output.size))
+                    return ()
+
+                block.loop(output.size, self.lanes, body)
 
     # -- the flag and the sums
 
@@ -280,10 +294,16 @@ class Emitter:
         )
 
     def watched(self, flags: list[Vector], x: Vector | float, mask: Vector | None) -> list[Vector]:
-        """The flag with one more vector in it."""
-        if isinstance(x, Vector):
-            return [self.block.fma(x if mask is None else self.block.select(mask, x, 0.0), 0.0, flags[0])]
-        return flags
+        """The flag with one more vector in it.
+
+        x * 0 is a zero or NaN. They are combined by their bits, which takes one cycle where an addition takes four.
+        """
+        if not isinstance(x, Vector):
+            return flags
+        block, nothing = self.block, x * 0.0
+        if mask is not None:
+            nothing = block.select(mask, nothing, 0.0)
+        return [block.real(block.bits(flags[0]) | block.bits(nothing))]
 
     # -- kinds of nests
 
@@ -292,8 +312,11 @@ class Emitter:
         block, n = self.block, x.axes[-1]
         few = prod(x.axes[:-1]) * -(-n // self.lanes) < FEW
 
+        inputs = [self.side_by_side(access, x.axes) for access in x.inputs]
+        unrolled = -(-n // self.lanes) * (len(x.code) + len(inputs)) <= UNROLLED
+
         def along(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
-            readers = [self.reader(access, indices, n) for access in x.inputs]
+            readers = [self.reader(access, indices, n) for access in inputs]
 
             def body(i: Scalar, flags: list[Vector]) -> Sequence[Vector]:
                 values: list[Vector | float] = [read(i, None) for read in readers]
@@ -305,9 +328,31 @@ class Emitter:
                     flags = self.watched(flags, values[k], None if n == 1 else self.inside(i, n))
                 return flags
 
-            return block.loop(n, self.lanes, body, flags)
+            if not unrolled:
+                return block.loop(n, self.lanes, body, flags)
+            for i in range(0, n, self.lanes):
+                flags = list(body(i, flags))
+            return flags
 
         return self.over(x.axes[:-1], along, flags)
+
+    def side_by_side(self, access: Access, axes: tuple[int, ...]) -> Access:
+        """An input that is the same for each index of the outer axes, but gathered, copied to where it is loaded."""
+        n = axes[-1]
+        far = access.strides[-1] not in (0, 1) or (access.table is not None and access.table_strides[-1] != 0)
+        again = not any(access.strides[:-1]) and not any(access.table_strides[:-1]) and prod(axes[:-1]) > 2
+        if not far or not again or n == 1:
+            return access
+        block, outer = self.block, [0] * (len(axes) - 1)
+        copy = Access(self.scratch(n), (*outer, 1))
+        read = self.reader(access, list(outer), n)
+
+        def body(i: Scalar, _: list[Vector]) -> Sequence[Vector]:
+            self.write(read(i, None), copy, list(outer), i, n, padded=True)
+            return ()
+
+        block.loop(n, self.lanes, body)
+        return copy
 
     def step(self, step: Step, args: list[Vector | float], few: bool) -> Vector | float:
         """One step of a code."""
@@ -421,8 +466,10 @@ class Emitter:
 
     def scratch(self, size: int) -> int:
         """The offset of numbers behind the arena that a nest may use while it runs; all nests use the same."""
-        self.frame.arena = max(self.frame.arena, self.nests.arena + size + PAD)
-        return self.nests.arena
+        start = self.nests.arena + self.used
+        self.used += -(-size // PAD) * PAD + PAD
+        self.frame.arena = max(self.frame.arena, self.nests.arena + self.used)
+        return start
 
     def combined(self, x: Rows | Terms, total: Vector, left: Vector, right: Vector | None) -> Vector:
         """A sum, a maximum or a minimum with one more term."""

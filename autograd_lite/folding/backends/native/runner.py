@@ -187,7 +187,7 @@ class Runner:
             self._in_runs(rows)
         else:
             self._in_pieces(rows)
-        return [self._found(k, kept, rows) for k in range(len(self._outputs))]
+        return [self._found(k, kept) for k in range(len(self._outputs))]
 
     def _cast(self, leaves: Leaves) -> Leaves:
         """The leaves in the type of the arena; constants, which are mostly bound already, as they are."""
@@ -225,14 +225,14 @@ class Runner:
             self._means, self._by_rows = means, any(k >= 0 for k in kept)
         return kept
 
-    def _found(self, k: int, kept: dict[int, Array], rows: int) -> Array:
+    def _found(self, k: int, kept: dict[int, Array]) -> Array:
         """An output: its rows, their mean, or what there is one of."""
         output = self._outputs[k]
         if k in kept:
             return kept[k].T
         if not output.batched:
             return self._views[k].copy()
-        return self._totals[k] / rows
+        return self._totals[k].copy()
 
     # -- batches of several runs
 
@@ -277,7 +277,7 @@ class Runner:
         memory, nests = self.memory, self.code.nests
         memory.arena[nests.flag : nests.flag + PAD] = 0.0
         memory.flagged.value = 0
-        totals = []
+        self.trusted, totals = True, []
         with _one_blas_thread(self.code.parts):
             self._section("prologue", 0, rows)
             if nests.body:
@@ -289,9 +289,11 @@ class Runner:
                         ends(memory.address, first, rows)
                     totals.append(memory.sums.copy())
                 memory.sums[...] = _tree(totals)
+                self.trusted = bool(np.isfinite(memory.sums).all())
+                self.code.function("means", 2)(memory.address, 0, rows)
             self._section("epilogue", 0, rows)
         self.code.function("last", 2)(memory.address, 0, rows)
-        self.trusted = not memory.flagged.value and bool(np.isfinite(memory.sums).all())
+        self.trusted = self.trusted and not memory.flagged.value
 
     def _section(self, name: str, first: int, rows: int) -> None:
         for part in self.code.parts[name]:

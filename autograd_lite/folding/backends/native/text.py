@@ -109,6 +109,7 @@ class Program:
         if self.nests.body:
             emitter.clear_sums()
             self._loop_of_blocks(block, 0, "%rows")
+            emitter.means()
         self._call(block, "epilogue", 0)
         emitter.report_flag(last=True)
         if self.nests.body:
@@ -119,6 +120,7 @@ class Program:
             self._loop_of_runs(block)
             Emitter(self.frame, block).report_flag()
             block = self._driver("after", "i64 %rows")
+            Emitter(self.frame, block).means()
             self._call(block, "epilogue", 0)
             Emitter(self.frame, block).report_flag(last=True)
 
@@ -129,6 +131,7 @@ class Program:
                     block = self._driver(f"{part}.alone", "i64 %first, i64 %rows")
                     block.lines.append(f"  call void @{part}({SECTION})")
         self._end_of_block(self._driver("ends", "i64 %first, i64 %rows"), "%first")
+        Emitter(self.frame, self._driver("means", "i64 %first, i64 %rows")).means()
         Emitter(self.frame, self._driver("last", "i64 %first, i64 %rows")).report_flag(last=True)
 
     def _driver(self, name: str, parameters: str) -> Block:
