@@ -71,7 +71,9 @@ class Step:
 class CompiledStep(Step):
     """A step by one program for all batches, on arrays; the Values get their numbers after each epoch."""
 
-    def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
+    def __init__(
+        self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any], backend: str = "auto"
+    ) -> None:
         from autograd_lite.folding.tracing import compile
 
         super().__init__(model, optimizer, loss, penalty, groups)
@@ -83,8 +85,10 @@ class CompiledStep(Step):
 
         # Set when the model is traced. A list, since `example` must not hold self: that would be a reference cycle.
         self.several = several = [False]
-        self.program = compile(example, params=optimizer.params, batch=True)
-        self.extra = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
+        self.program = compile(example, params=optimizer.params, batch=True, backend=backend)
+        self.extra = (
+            None if penalty is None else compile(lambda: penalty(model), params=optimizer.params, backend=backend)
+        )
         self.ahead: tuple[Any, Any] | None = None
         """Parameters and gradients that the Values do not have yet."""
 

@@ -40,9 +40,9 @@ def near(a, b, tolerance=1e-13):
 
 def test_a_backend_by_name():
     assert ag.fold(W[0] * W[1], backend="numpy").backend == "numpy"
-    with pytest.raises(ValueError, match=r"fold: backend must be one of 'auto', 'numpy', 'native', got 'fortran'"):
+    with pytest.raises(ValueError, match=r"fold: the backend must be one of 'auto', 'numpy', 'native', got 'fortran'"):
         ag.fold(W[0] * W[1], backend="fortran")
-    with pytest.raises(ValueError, match="compile: backend must be one of"):
+    with pytest.raises(ValueError, match="compile: the backend must be one of"):
         ag.compile(lambda x: x, backend=None)
     with pytest.raises(ValueError, match="compile: threads must be at least 1, got 0"):
         ag.compile(lambda x: x, threads=0)

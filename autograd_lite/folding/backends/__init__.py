@@ -126,7 +126,7 @@ def checked_backend(name: Any, who: str) -> str:
     """
     if name != AUTO and name not in BACKENDS:
         known = ", ".join(map(repr, (AUTO, *BACKENDS)))
-        raise ValueError(f"{who}: backend must be one of {known}, got {name!r}")
+        raise ValueError(f"{who}: the backend must be one of {known}, got {name!r}")
     if name != AUTO and why_not(name):
         raise RuntimeError(f'{who}: backend "{name}" cannot run here: {why_not(name)}; "auto" takes NumPy then')
     return str(name)

@@ -26,6 +26,9 @@ from typing import Any
 OLDEST = (0, 45)
 """llvmlite's oldest version with LLVM 20; 0.44 carries LLVM 15, whose text is another one."""
 
+MOST_FILES = 2000
+"""Of 10 to 60 kB, about."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -178,8 +181,17 @@ def _write(path: Path | None, code: bytes) -> None:
             os.replace(name, path)
         except OSError:
             os.unlink(name)
+        if path.name.startswith("00"):  # once in 256 times
+            _prune(path.parent)
     except OSError:
         return
+
+
+def _prune(directory: Path) -> None:
+    """Keep the files made last, so that a program that is made anew each day does not fill the disk."""
+    files = sorted(directory.glob("*.o"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-MOST_FILES]:
+        file.unlink(missing_ok=True)
 
 
 def _is_ours(directory: Path) -> bool:
