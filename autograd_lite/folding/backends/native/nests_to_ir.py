@@ -44,6 +44,9 @@ CHAINS = 4
 PANEL_BYTES, PANEL_STRIDE = 1 << 14, 2048
 """Columns of the right operand that take more, or whose rows are that far apart, are copied side by side first."""
 
+STREAMED_BYTES = 1 << 18
+"""A left operand that takes more is read once; the right one, the rows of a block, stays in the second cache."""
+
 Indices = list[Scalar]
 
 Reader = Callable[[Scalar, Vector | None], Vector]
@@ -383,7 +386,8 @@ class Emitter:
         k: Scalar = self.valid() if x.rows == "k" else x.k
         row_bytes = x.right.strides[1] * block.number.bits // 8
         panel = None
-        if x.m >= 4 * height and (x.k * width * 64 > PANEL_BYTES or row_bytes >= PANEL_STRIDE):
+        streamed = x.rows == "n" and x.m * x.k * block.number.bits // 8 > STREAMED_BYTES
+        if not streamed and x.m >= 4 * height and (x.k * width * 64 > PANEL_BYTES or row_bytes >= PANEL_STRIDE):
             panel = Access(self.scratch(x.k * width * lanes), (0, width * lanes, 1))
 
         def mask_of(j: Scalar, q: int, wide: int) -> Vector | None:
@@ -392,8 +396,8 @@ class Emitter:
                 return None
             return self.inside(block.offset((j, 1), (q * lanes, 1)), x.n)
 
-        def columns(b: Scalar, j: Scalar, wide: int, flags: list[Vector]) -> list[Vector]:
-            """`wide` vectors of columns from j on, for all rows."""
+        def columns(b: Scalar, j: Scalar, wide: int, rows: tuple[Scalar, int], flags: list[Vector]) -> list[Vector]:
+            """`wide` vectors of columns from j on, for some rows: from one on, that many."""
             masks = [mask_of(j, q, wide) for q in range(wide)]
             outside = [mask if x.right.base != ARENA else None for mask in masks]  # an array may end there
             right, start = (
@@ -443,16 +447,26 @@ class Emitter:
                         flags = self.finish(x, sums[r * wide + q], block.address(to, (q * lanes, 1)), masks[q], flags)
                 return flags
 
-            full = x.m // height * height
+            start_row, count = rows
+            if count <= height:
+                return tile(start_row, count, flags)
+            full = count // height * height
             flags = block.loop(full, height, lambda i, flags: tile(i, height, flags), flags)
-            return tile(full, x.m - full, flags) if full < x.m else flags
+            return tile(full, count - full, flags) if full < count else flags
 
-        def one(b: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+        def one(b: Scalar, rows: tuple[Scalar, int], flags: list[Vector]) -> list[Vector]:
             full = vectors // width * width
-            flags = block.loop(full * lanes, width * lanes, lambda j, flags: columns(b, j, width, flags), flags)
-            return columns(b, full * lanes, vectors - full, flags) if full < vectors else flags
+            flags = block.loop(full * lanes, width * lanes, lambda j, flags: columns(b, j, width, rows, flags), flags)
+            return columns(b, full * lanes, vectors - full, rows, flags) if full < vectors else flags
 
-        return block.loop(x.blocks, 1, one, flags)
+        def each(b: Scalar, flags: list[Vector]) -> list[Vector]:
+            if not streamed:
+                return one(b, (0, x.m), flags)
+            full = x.m // height * height
+            flags = block.loop(full, height, lambda i, flags: one(b, (i, height), flags), flags)
+            return one(b, (full, x.m - full), flags) if full < x.m else flags
+
+        return block.loop(x.blocks, 1, each, flags)
 
     def finish(self, x: Product, total: Vector, to: str, mask: Vector | None, flags: list[Vector]) -> list[Vector]:
         """A vector of sums to where it goes."""

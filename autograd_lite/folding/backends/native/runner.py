@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from time import perf_counter
 from typing import Any
 from weakref import ref
 
@@ -31,6 +32,9 @@ Array = Any
 
 RUNS_AT_A_TIME = 16
 """A thread takes this many runs: a power of two, so that their sums are a branch of the tree."""
+
+PAYS = 3e-4
+"""Seconds of work from which on threads are worth waking."""
 
 PARTIALS, FLAGGED, OUTS = CONTEXT.index("partials"), CONTEXT.index("flagged"), len(CONTEXT)
 
@@ -150,6 +154,8 @@ class Runner:
                 self._constants.append(view)
             else:
                 view[...] = 1.0
+        self._seconds_a_row = 0.0
+        """What a row took the last time."""
         self._casts = code.dtype != np.float64
         self._arrays: list[Callable[[], Any]] = [_gone] * code.inputs
         """Weak references to the arrays whose addresses are in the context: asking for one takes a microsecond."""
@@ -257,12 +263,14 @@ class Runner:
                 found.append((start, _tree(partials[: stop - start])))
             return found
 
-        threads = min(self.threads, len(pieces))
+        threads = min(self.threads, len(pieces)) if self._seconds_a_row * rows > PAYS else 1
+        start_time = perf_counter()
         while len(self._workers) < threads:
             self._workers.append(Memory(code))
             self.nbytes += self._workers[-1].arena.nbytes
         left = iter(pieces)  # a thread takes the next piece when it is done with one
         found = _together([lambda worker=worker: work(worker, left) for worker in self._workers[:threads]])  # type: ignore[misc]
+        self._seconds_a_row = (perf_counter() - start_time) * threads / rows
         found.sort(key=lambda piece: piece[0])
         total = _tree([piece for _, piece in found])
         memory.sums[...] = total
