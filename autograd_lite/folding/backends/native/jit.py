@@ -116,7 +116,9 @@ def compile_text(text: str, target: Target | None = None) -> Code:
         head = f'target datalayout = "{layout}"\ntarget triple = "{triple}"\n'
         code = machine.emit_object(llvm.parse_assembly(head + text))
         _write(path, code)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    empty = llvm.parse_assembly("")
+    engine = llvm.create_mcjit_compiler(empty, machine)
+    empty._ptr._objects.clear()  # the engine has hashed it by ctypes.cast, which leaves a pointer that refers to itself
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine, len(code), cached)

@@ -218,7 +218,7 @@ class Runner:
             bound[index] = _gone
             if not (array.flags.c_contiguous and array.flags.aligned):
                 array = kept[-1 - index] = np.array(array, order="C")
-            context[OUTS + len(self._outputs) + index] = array.ctypes.data
+            context[OUTS + len(self._outputs) + index] = _address(array)
             if -1 - index not in kept:
                 bound[index] = ref(array)
         if means != self._means or self._by_rows:
@@ -227,7 +227,7 @@ class Runner:
                 context[OUTS + k] = 0
                 if output.batched and k >= means:
                     out = kept[k] = np.empty((rows, output.size), self.code.dtype)
-                    context[OUTS + k] = out.ctypes.data
+                    context[OUTS + k] = _address(out)
             self._means, self._by_rows = means, any(k >= 0 for k in kept)
         return kept
 
@@ -320,6 +320,11 @@ class Runner:
         place = access.offset + sum(c * s for c, s in zip(counters, access.strides, strict=True))
         entry = access.table + sum(c * s for c, s in zip(counters, access.table_strides, strict=True))
         return arena[place + access.scale * self.code.tables[entry].astype(np.int64)]
+
+
+def _address(array: Array) -> int:
+    """Where an array is. (`array.ctypes` leaves small objects behind until ctypes clears them.)"""
+    return array.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def _gone() -> Any:
