@@ -46,6 +46,7 @@ try:
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # its best case: 20 to 60 us less a call
 except ImportError:
     jax = None
 try:
@@ -157,6 +158,7 @@ def ours_at(program: Any, *args: Any, order: Any = None) -> Run:
         return program.loss_and_grad(theta, *args)  # type: ignore[no-any-return]
 
     run.order = None if order is None else np.argsort(order)  # type: ignore[attr-defined]
+    run.program, run.args = program, args  # type: ignore[attr-defined]
     return run
 
 
@@ -353,7 +355,11 @@ def black_scholes_line(rows: int = 1_000_000) -> tuple[str, dict[str, Run]]:
 
         return (spot * below(d1) - strike * np_.exp(-rate * time_left) * below(d1 - spread)).mean()
 
-    runs = {"ours": lambda: program.value_and_grad(X)}
+    def ours() -> tuple[float, Any]:
+        return program.value_and_grad(X)
+
+    ours.program, ours.args = program, (X,)  # type: ignore[attr-defined]
+    runs: dict[str, Run] = {"ours": ours}
     if torch:
         runs["PyTorch eager"] = torch_run(loss, [X])
     if jax:

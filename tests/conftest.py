@@ -1,11 +1,15 @@
 """The golden numbers, for every test."""
 
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+# Object code of the tests is kept among the files of pytest, not in the user's cache.
+os.environ.setdefault("AUTOGRAD_LITE_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "native"))
 
 
 def pytest_addoption(parser):

@@ -604,7 +604,7 @@ MISTAKES = [
         "if False:",
     ), (
         "a table that is not affine read as a view",
-        "    if not np.array_equal(expected, table):\n        return None\n",
+        "if np.array_equal(expected, table) else None",
         "",
     )),
     *_slips("folding/backends/numpy_backend.py", "fold compile fit_compiled fold_limits", (

@@ -15,12 +15,12 @@ Array = Any
 _FLOAT = np.dtype(float)
 
 
-def numbers(x: Any, what: str) -> Array:
+def numbers(x: Any, what: str, k: int | None = None) -> Array:
     """A number or a regular array of numbers of any kind, as an array of float64.
 
     Args:
         x: what came.
-        what: what an error message calls it: "program: argument 0".
+        what, k: what an error message calls it: "program: argument" 0.
 
     Raises:
         TypeError: it holds something that is not a real number, or it is ragged.
@@ -28,6 +28,8 @@ def numbers(x: Any, what: str) -> Array:
     """
     if x.__class__ is np.ndarray and x.dtype is _FLOAT:
         return x
+    if k is not None:
+        what = f"{what} {k}"
     array: Any = None
     if not isinstance(x, np.ma.MaskedArray):
         try:

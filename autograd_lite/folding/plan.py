@@ -13,7 +13,7 @@ sum overflows only if its result does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,14 @@ class Plan:
         outputs: the results.
         safe: whether this is the plan that is run again where the fast one cannot be trusted.
         doubt_nan: whether a NaN in an output may come from the plan being the fast one.
+        kept: what backends have made for it.
     """
 
     instructions: list[Instruction]
     outputs: list[Ref]
     safe: bool = False
     doubt_nan: bool = False
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def plan(instructions: Sequence[Instruction], outputs: Sequence[Ref], safe: bool = False) -> Plan:

@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from autograd_lite.engine.atomic import add_gradients, set_numbers
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, whole
 from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
-from autograd_lite.folding.backends import Leaves
+from autograd_lite.folding.backends import AUTO, Leaves, checked_backend
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.structures import Folded, cache
+from autograd_lite.folding.structures import Folded, Ready, Use, cache
 
 Array = Any
 
@@ -39,6 +39,11 @@ def checked_dtype(dtype: Any, what: str) -> Any:
     if found not in (np.float64, np.float32):
         raise TypeError(f"{what}: dtype must be float64 or float32, got {describe(dtype)}")
     return found
+
+
+def checked_threads(threads: Any, who: str) -> int | None:
+    """How many threads a program may use; None for as many as there are cores."""
+    return None if threads is None else whole(threads, f"{who}: threads")
 
 
 def checked_theta(theta: Any, count: int) -> Array:
@@ -65,7 +70,7 @@ def _checked_argnum(argnum: Any, count: int) -> int:
 
 T = TypeVar("T")
 
-Use = Callable[["Program", Sequence[Any], Any], T]
+Task = Callable[["Program", Sequence[Any], Any], T]
 """What a method does with a program: (program, arguments, theta)."""
 
 
@@ -75,8 +80,8 @@ class Executable(ABC):
     params: Any
 
     @abstractmethod
-    def _with_program(self, use: Use[T], args: Sequence[Any], theta: Any = None) -> T:
-        """What `use` gives, of the program that fits the arguments."""
+    def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
+        """What `task` gives, of the program that fits the arguments."""
 
     @property
     def theta(self) -> Array:
@@ -103,11 +108,11 @@ class Executable(ABC):
             TypeError, ValueError: the number of arguments or a shape is wrong.
         """
 
-        def use(program: Program, args: Sequence[Any], _: Any) -> Any:
+        def task(program: Program, args: Sequence[Any], _: Any) -> Any:
             values = [float(out[0]) for out in program._run(program.theta, args, None)[: program.results]]
             return values[0] if program._single else values
 
-        return self._with_program(use, args)
+        return self._with_program(task, args)
 
     def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
         """The value and its derivative in one argument.
@@ -124,7 +129,7 @@ class Executable(ABC):
             IndexError: there is no such argument.
         """
 
-        def use(program: Program, args: Sequence[Any], _: Any) -> tuple[float, Any]:
+        def task(program: Program, args: Sequence[Any], _: Any) -> tuple[float, Any]:
             program._refuse_several("value_and_grad")
             place = _checked_argnum(argnum, len(program._shapes))
             value, *_, gradient = program._run(program.theta, args, place + 1)
@@ -136,7 +141,7 @@ class Executable(ABC):
                 return float(value[0]), gradient.T.reshape(rows, *shape)
             return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
 
-        return self._with_program(use, args)
+        return self._with_program(task, args)
 
     def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
         """The value and its gradient at parameters given as a vector; no Value is read or changed.
@@ -151,17 +156,7 @@ class Executable(ABC):
         Raises:
             RuntimeError: the program has no parameters.
         """
-
-        def use(program: Program, args: Sequence[Any], theta: Any) -> tuple[float, Array]:
-            program._refuse_several("loss_and_grad")
-            if not program.params:
-                raise RuntimeError(
-                    "loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs"
-                )
-            value, *_, gradient = program._run(checked_theta(theta, len(program.params)), args, 0)
-            return float(value[0]), gradient
-
-        return self._with_program(use, args, theta)
+        return self._with_program(_loss_and_grad, args, theta)
 
     def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
         """Every result for every row of a batch, and the gradient of the mean of the first.
@@ -177,13 +172,13 @@ class Executable(ABC):
             RuntimeError: the program has no batch axis, or no parameters.
         """
 
-        def use(program: Program, args: Sequence[Any], theta: Any) -> tuple[list[Array], Array]:
+        def task(program: Program, args: Sequence[Any], theta: Any) -> tuple[list[Array], Array]:
             if not program._batch or not program.params:
                 raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
             found = program._run(checked_theta(theta, len(program.params)), args, 0, each=True)
             return found[: program.results], found[-1]
 
-        return self._with_program(use, args, theta)
+        return self._with_program(task, args, theta)
 
     def backward(self, *args: Any) -> float:
         """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.
@@ -198,7 +193,7 @@ class Executable(ABC):
             RuntimeError: the program has no parameters.
         """
 
-        def use(program: Program, args: Sequence[Any], _: Any) -> float:
+        def task(program: Program, args: Sequence[Any], _: Any) -> float:
             if not program.params:
                 raise RuntimeError("backward: the program has no parameters to put gradients into")
             program._refuse_several("backward")
@@ -206,7 +201,7 @@ class Executable(ABC):
             add_gradients(program.params, gradient.tolist())
             return float(value[0])
 
-        return self._with_program(use, args)
+        return self._with_program(task, args)
 
 
 class Program(Executable):
@@ -231,9 +226,13 @@ class Program(Executable):
         single: bool,
         batch: bool = False,
         dtype: Any = float,
+        backend: str = AUTO,
+        threads: int | None = None,
     ) -> None:
         self._folded, self.params, self._constants = folded, list(params), constants
-        self._shapes, self._single, self._batch, self._dtype = list(shapes), single, batch, dtype
+        self._shapes, self._single, self._batch = list(shapes), single, batch
+        self._how = dtype, backend, threads
+        self._ready: dict[int | None, Ready] = {}
         self.guards: list[tuple[str, bool]] = []
         """What the last roots must come out as for the trace to hold; see tracing.py."""
         self.captured: list[Value] = []
@@ -241,8 +240,11 @@ class Program(Executable):
         self.watched: list[tuple[Value, float]] = []
         """Values of which Python has seen the number while it traced: the program holds for that number."""
 
-    def _with_program(self, use: Use[T], args: Sequence[Any], theta: Any = None) -> T:
-        return use(self, args, theta)
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_ready": {}}
+
+    def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
+        return task(self, args, theta)
 
     # -- binding
 
@@ -258,16 +260,18 @@ class Program(Executable):
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if now.tobytes() != self._constants[-len(now) :].tobytes():
                 self._constants = np.concatenate([self._constants[: -len(now)], now])
+        if not args:
+            return Leaves(theta, self._constants), None
         inputs = []
         rows: int | None = None
         for k, (arg, shape) in enumerate(zip(args, self._shapes, strict=True)):
-            array = arguments.numbers(arg, f"program: argument {k}")
+            array = arguments.numbers(arg, "program: argument", k)
             got = array.shape
             if self._batch:
                 if rows is not None and rows != got[0]:
                     raise ValueError(f"program: argument {k} has {got[0]} rows, the arguments before it {rows}")
                 rows = got[0]
-                inputs.append(array.reshape(rows, -1).T)
+                inputs.append(array)
             else:
                 if got != shape:
                     raise ValueError(f"program: argument {k} must have shape {shape}, got {got}")
@@ -277,7 +281,8 @@ class Program(Executable):
     def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
         """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
         leaves, rows = self._leaves(theta, args)
-        found = self._folded.run(wanted, self._dtype, leaves, rows, 0 if each else self.results)
+        ready = self._ready.get(wanted) or self._made_ready(wanted)
+        found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else self.results)
         if self.guards:
             self._check_guards(found)
         if each and rows is not None:  # a result that is the same for every row has no batch axis
@@ -313,10 +318,22 @@ class Program(Executable):
 
     def plan(self, gradient: bool = True) -> Plan:
         """The instructions, with those of the gradient in the parameters (without any, in the first input)."""
-        wanted = None
-        if gradient and self._single and (self.params or self._shapes):
-            wanted = 0 if self.params else 1
-        return self._folded.plan(wanted, False)
+        return self._folded.plan(self._gradient_in() if gradient else None, False)
+
+    def _gradient_in(self) -> int | None:
+        """The instruction in whose lanes the gradient is asked for, if there is one to ask for."""
+        if self._single and (self.params or self._shapes):
+            return 0 if self.params else 1
+        return None
+
+    @property
+    def backend(self) -> str:
+        """What runs it: "native" or "numpy"; and, where it is NumPy for want of native code, why."""
+        return str(self._made_ready(self._gradient_in()).choice)
+
+    def _made_ready(self, wanted: int | None) -> Ready:
+        self._ready[wanted] = self._folded.ready(Use(wanted, *self._how))
+        return self._ready[wanted]
 
     def __str__(self) -> str:
         from autograd_lite.folding.printing import listing
@@ -329,6 +346,15 @@ class Program(Executable):
             f"Program({len(self.plan().instructions)} instructions, {len(self.params)} parameters, inputs [{inputs}]"
             f"{', batch' if self._batch else ''})"
         )
+
+
+def _loss_and_grad(program: Program, args: Sequence[Any], theta: Any) -> tuple[float, Array]:
+    if not program._single:
+        program._refuse_several("loss_and_grad")
+    if not program.params:
+        raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
+    found = program._run(checked_theta(theta, len(program.params)), args, 0)
+    return found[0].item(), found[-1]
 
 
 def _look_at_all(xs: Iterable[Value], what: str) -> None:
@@ -352,8 +378,8 @@ def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
         )
 
 
-def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
-         dtype: Any = float) -> Program:  # fmt: skip
+def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *, dtype: Any = float,
+         backend: str = AUTO, threads: int | None = None) -> Program:  # fmt: skip
     """A graph as a Program: scalars that do the same thing become lanes of one array instruction.
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an
@@ -374,13 +400,19 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         inputs: leaves to feed, one argument each: a Value, or a nested sequence or array of Values for an argument
             of that shape.
         dtype: what the program computes in, float64, or float32 on request.
+        backend: "native" for machine code, "numpy", or "auto": native where llvmlite is installed (the extra `fast`)
+            and the program is one for it. They agree up to rounding; `program.backend` says which one runs.
+        threads: how many native code may use for a long batch; by default as many as there are cores. Results are the
+            same to the last bit for any number.
 
     Returns:
         A Program; without inputs it takes no arguments.
 
     Raises:
         TypeError: value or a leaf is not a Value.
-        ValueError: there is no value, or a leaf is the result of an operation or given twice.
+        ValueError: there is no value, or a leaf is the result of an operation or given twice, or there is no such
+            backend.
+        RuntimeError: the backend "native" cannot run here.
 
     Example:
         >>> w = [ag.Parameter(0.5), ag.Parameter(-1.0)]
@@ -389,7 +421,8 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         >>> f"{program([1.0, 2.0]):.4f} {program([4.0, 0.5]):.4f}"
         '-0.9051 0.9051'
     """
-    dtype = checked_dtype(dtype, "fold")
+    dtype, backend = checked_dtype(dtype, "fold"), checked_backend(backend, "fold")
+    threads = checked_threads(threads, "fold")
     single = isinstance(value, Value)
     if not single and (
         isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0
@@ -409,16 +442,17 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         met: set[Value] = set()
         twice = next(x for x in every if x in met or met.add(x))  # type: ignore[func-returns-value]
         raise ValueError(f"fold: {twice!r} is given twice among the parameters and inputs")
-    return make(roots, chosen, leaves, shapes, single, False, dtype)
+    return make(roots, chosen, leaves, shapes, single, False, dtype, backend, threads)
 
 
 def make(
     roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]],
-    shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any, live: bool = False,
+    shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any, backend: str, threads: int | None,
+    live: bool = False,
 ) -> Program:  # fmt: skip
     """A Program of checked arguments; `live` reads the Values among its constants anew at each call."""
     folded, binding = cache.folded(roots, params, leaves, batch)
-    program = Program(folded, binding.params, binding.constants, shapes, single, batch, dtype)
+    program = Program(folded, binding.params, binding.constants, shapes, single, batch, dtype, backend, threads)
     if live:
         program.captured = binding.captured
     return program

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autograd_lite.engine.value import Value
-from autograd_lite.folding.backends import Leaves, Runner, backend
+from autograd_lite.folding.backends import REFERENCE, Choice, Leaves, Runner, backend, choose
 from autograd_lite.folding.build import build
 from autograd_lite.folding.instructions import Builder, Ref
 from autograd_lite.folding.plan import Plan, plan
@@ -20,6 +20,47 @@ from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.scan import Scan
 
 Array = Any
+
+
+class Use(NamedTuple):
+    """What of a structure is asked for, and how it runs.
+
+    Args:
+        wanted: the instruction whose gradient is an output too, or None.
+        dtype: what is computed in.
+        backend: "auto", or the name of one.
+        threads: see `backends.Backend`.
+    """
+
+    wanted: int | None
+    dtype: Any
+    backend: str
+    threads: int | None
+
+
+class Ready:
+    """A plan, and what runs it; its runners are in the pool of its structure.
+
+    Args:
+        plan: the fast plan.
+        use: what was asked for.
+        choice: the backend, and why that one.
+    """
+
+    __slots__ = ("by_rows", "choice", "plan", "use")
+
+    def __init__(self, plan: Plan, use: Use, choice: Choice) -> None:
+        self.plan, self.use, self.choice = plan, use, choice
+        self.by_rows = choice.name == REFERENCE
+        """Whether a runner has buffers for one length of the batch."""
+
+    def key(self, rows: int | None) -> Any:
+        """What its runners for batches of this length have in common."""
+        return (self, rows) if self.by_rows else self
+
+    def prepare(self) -> Runner:
+        """A new runner."""
+        return backend(self.choice.name).prepare(self.plan, self.use.dtype, self.use.threads)
 
 
 class Folded:
@@ -32,6 +73,7 @@ class Folded:
     def _start(self) -> None:
         self.lock = threading.Lock()
         self.plans: dict[Any, Plan] = {}
+        self.known: dict[Use, Ready] = {}
         self.pool = Pool()
 
     def __getstate__(self) -> Any:
@@ -66,22 +108,31 @@ class Folded:
             found = builder.literal(np.zeros(builder.instructions[wanted].size))
         return [found]
 
-    def run(self, wanted: int | None, dtype: Any, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
-        """The outputs of a plan: of the fast one, or of the safe one if that cannot be trusted.
+    def ready(self, use: Use) -> Ready:
+        """A plan with what runs it. That is settled once, before it first runs: other code has other last bits."""
+        known = self.known.get(use)
+        if known is None:
+            plan = self.plan(use.wanted, False)
+            made = Ready(plan, use, choose(use.backend, plan, use.dtype))
+            known = self.known.setdefault(use, made)
+        return known
+
+    def run(self, ready: Ready, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
+        """The outputs of a plan: of the fast one, or of the safe one on the reference if that cannot be trusted.
 
         Args:
-            wanted, dtype: see `plan`, and what to compute in.
+            ready: which plan, and how.
             leaves, rows, means: see `backends.Runner`.
         """
+        outputs, trusted = self.pool.run(ready.key(rows), ready.prepare, leaves, rows, means)
+        if trusted:
+            return outputs
+        use = ready.use
 
-        def run(safe: bool) -> tuple[list[Array], bool]:
-            def make() -> Runner:
-                return backend().prepare(self.plan(wanted, safe), dtype)
+        def prepare() -> Runner:
+            return backend().prepare(self.plan(use.wanted, True), use.dtype)
 
-            return self.pool.run((wanted, rows, dtype, safe), make, leaves, rows, means)
-
-        outputs, trusted = run(safe=False)
-        return outputs if trusted else run(safe=True)[0]
+        return self.pool.run((use.wanted, use.dtype, rows), prepare, leaves, rows, means)[0]
 
 
 # --- fold -------------------------------------------------------------------------------------------------

@@ -28,8 +28,18 @@ from autograd_lite.engine.modes import changed_mode, following, traced
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
+from autograd_lite.folding.backends import AUTO, checked_backend
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.program import Executable, GuardChanged, Program, T, Use, checked_dtype, make
+from autograd_lite.folding.program import (
+    Executable,
+    GuardChanged,
+    Program,
+    T,
+    Task,
+    checked_dtype,
+    checked_threads,
+    make,
+)
 
 Array = Any
 
@@ -141,8 +151,11 @@ class Compiled(Executable):
         (9.0, 2.0, (16.0, 8.0))
     """
 
-    def __init__(self, f: Callable[..., Any], params: Any, batch: bool, dtype: Any) -> None:
-        self._f, self._source, self._batch, self._dtype = f, params, batch, dtype
+    def __init__(
+        self, f: Callable[..., Any], params: Any, batch: bool, dtype: Any, backend: str, threads: int | None
+    ) -> None:
+        self._f, self._source, self._batch = f, params, batch
+        self._how = dtype, backend, threads
         self._programs: dict[Any, list[Program]] = {}
         self._latest: Program | None = None
         self._known = None if params is None else _parameters(params)
@@ -178,10 +191,10 @@ class Compiled(Executable):
 
     # -- use
 
-    def _with_program(self, use: Use[T], args: Sequence[Any], theta: Any = None) -> T:
+    def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
         """Use the program that fits the arguments; trace one if there is none."""
         self._notice()
-        arrays = [numbers(x, f"compile: argument {k}") for k, x in enumerate(args)]
+        arrays = [numbers(x, "compile: argument", k) for k, x in enumerate(args)]
         theta = None if theta is None else numbers(theta, "theta")
         shapes = tuple(x.shape[1:] if self._batch else x.shape for x in arrays)
         if self._batch and any(not x.ndim or not len(x) for x in arrays):
@@ -189,20 +202,20 @@ class Compiled(Executable):
         kinds = tuple(bool(shape) and hasattr(x, "ndim") for x, shape in zip(args, shapes, strict=True))
         for program in tuple(self._programs.get((shapes, kinds), ())):
             try:
-                return use(program, arrays, theta)
+                return task(program, arrays, theta)
             except GuardChanged:
                 continue
         known = self._known
         program = self._traced_anew(arrays, shapes, kinds, theta)
         try:
-            return use(program, arrays, theta)
+            return task(program, arrays, theta)
         except GuardChanged as changed:
             failed = changed
         if theta is not None and not known and self._known:
             # It was traced at the numbers that its parameters have: which they are is known only now.
             program = self._traced_anew(arrays, shapes, kinds, theta)
             try:
-                return use(program, arrays, theta)
+                return task(program, arrays, theta)
             except GuardChanged as changed:
                 failed = changed
         reason = (
@@ -253,7 +266,7 @@ class Compiled(Executable):
             if new and known:
                 self._programs.clear()
             self._known = known + new
-        program = make([*roots, *guards], self._known, leaves, shapes, single, self._batch, self._dtype, live=True)
+        program = make([*roots, *guards], self._known, leaves, shapes, single, self._batch, *self._how, live=True)
         program.guards = [(name, outcome) for _, name, outcome in tracer.guards]
         program.watched = list(tracer.watched.items())
         self._latest = program
@@ -275,6 +288,11 @@ class Compiled(Executable):
         """The constants of the program used last."""
         return self._traced("constants").constants
 
+    @property
+    def backend(self) -> str:
+        """What runs the program used last. See `Program.backend`."""
+        return self._traced("backend").backend
+
     def _traced(self, what: str) -> Program:
         if self._latest is None:
             raise RuntimeError(f"{what}: the function is traced at its first call; call it once")
@@ -289,7 +307,8 @@ class Compiled(Executable):
         return f"Compiled({name}, {count} program{'s' if count != 1 else ''})"
 
 
-def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, dtype: Any = float) -> Compiled:
+def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, dtype: Any = float,
+            backend: str = AUTO, threads: int | None = None) -> Compiled:  # fmt: skip
     """A function of numbers as a Program: traced on Values at its first call, then run as array instructions.
 
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an
@@ -305,12 +324,14 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
             of a Module is it noticed that a parameter has been replaced by another.
         batch: f is one example; every argument gets a leading batch axis, and results and gradients are means.
         dtype: what the program computes in, float64, or float32 on request.
+        backend, threads: what runs it; see `ag.fold`.
 
     Returns:
         A Compiled, with the methods of a Program.
 
     Raises:
         TypeError: f is not a function, or a parameter is not a Value.
+        ValueError, RuntimeError: there is no such backend, or the one that is asked for cannot run here.
 
     Example:
         >>> model = ag.MLP(2, [4, 1], activation="tanh", seed=0)
@@ -321,7 +342,8 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     """
     if not callable(f):
         raise TypeError(f"compile: f must be a function, got {describe(f)}")
-    return Compiled(f, params, batch, checked_dtype(dtype, "compile"))
+    backend, threads = checked_backend(backend, "compile"), checked_threads(threads, "compile")
+    return Compiled(f, params, batch, checked_dtype(dtype, "compile"), backend, threads)
 
 
 def _parameters(params: Any) -> list[Value]:

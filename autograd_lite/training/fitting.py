@@ -38,7 +38,7 @@ def fit(
     parameters: Iterable[Value] | None = None, penalty: Callable[[Any], Any] | None = None,
     schedule: Callable[..., float] | None = None, shuffle: bool = True, error_tolerance: float | None = None,
     cost_tolerance: float | None = None, patience: int | None = None, min_delta: float = 0.0,
-    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool = False,
+    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | str = False,
 ) -> History:  # fmt: skip
     """Train a model: epochs of mini-batches in random order, one step of the optimizer for each mini-batch.
 
@@ -75,6 +75,7 @@ def fit(
             rounding, many times as fast. Every example must take the same branches of the model. The model runs once
             for all steps, so what it draws at random (dropout) or keeps in Python is fixed: train such a model
             uncompiled. Parameters are updated after each epoch, before callbacks are called, and at the end.
+            "native" or "numpy" chooses the backend (see `ag.fold`); True is "auto".
 
     Returns:
         A History. Ctrl-C ends the training and returns the history so far; parameters are those after a whole step.
@@ -83,9 +84,9 @@ def fit(
         TypeError: an argument has the wrong type, the loss or penalty is not a Value, the model has no parameters, or
             (after an epoch) a metric does not return a number.
         ValueError: there is no data, lengths differ, a number of X or y is NaN or infinite (with the row), a setting is
-            out of its range, the optimizer has none of the model's parameters, two metrics have the same name, a
-            checkpoint belongs to another training or is damaged; or, at a step, a gradient or the new value of a
-            parameter is not finite.
+            out of its range, the optimizer has none of the model's parameters, two metrics have the same name, there is
+            no such backend, a checkpoint belongs to another training or is damaged; or, at a step, a gradient or the
+            new value of a parameter is not finite.
         OSError: the directory of `checkpoint` or the file to resume from does not exist, or is not a regular file.
         RuntimeError: with `compiled`, a batch whose examples take different branches of the model.
 
@@ -124,7 +125,10 @@ def fit(
     if saved:
         resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
     checkpoints = None if checkpoint is None else Checkpoints(checkpoint, run, names, settings)
-    step = (CompiledStep if compiled else TrainingStep)(model, optimizer, loss, penalty, _layers(optimizer, names))
+    layers = _layers(optimizer, names)
+    step = TrainingStep(model, optimizer, loss, penalty, layers)
+    if compiled:
+        step = CompiledStep(model, optimizer, loss, penalty, layers, _backend(compiled))
     training = Training(
         run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
         early_stopping, callbacks, checkpoints,
@@ -155,6 +159,12 @@ def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
         if not callable(callback):
             raise TypeError(f"fit: callbacks[{i}] must be a function of a Run, got {describe(callback)}")
     return found
+
+
+def _backend(compiled: Any) -> str:
+    from autograd_lite.folding.backends import AUTO, checked_backend
+
+    return checked_backend(AUTO if compiled is True else compiled, "fit: compiled")
 
 
 def _check_function(name: str, function: Any, of: str) -> None:

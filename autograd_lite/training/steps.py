@@ -80,7 +80,9 @@ class CompiledStep(TrainingStep):
 
     several: list[bool]
 
-    def __init__(self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any]) -> None:
+    def __init__(
+        self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any], backend: str = "auto"
+    ) -> None:
         from autograd_lite.folding.tracing import compile
 
         super().__init__(model, optimizer, loss, penalty, groups)
@@ -92,8 +94,10 @@ class CompiledStep(TrainingStep):
 
         # Set when the model is traced. A list, since `example` must not hold self: that would be a reference cycle.
         self.several = several = [False]
-        self.program: Any = compile(example, params=optimizer.params, batch=True)
-        self.extra: Any = None if penalty is None else compile(lambda: penalty(model), params=optimizer.params)
+        self.program: Any = compile(example, params=optimizer.params, batch=True, backend=backend)
+        self.extra: Any = (
+            None if penalty is None else compile(lambda: penalty(model), params=optimizer.params, backend=backend)
+        )
         self.ahead: tuple[Any, Any] | None = None
         """Parameters and gradients that the Values do not have yet."""
 

@@ -8,7 +8,8 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.engine.lowering import ELEMENTARY, Code, Step
-from autograd_lite.folding.backends import BACKENDS, Leaves, backend
+from autograd_lite.folding import structures
+from autograd_lite.folding.backends import BACKENDS, Leaves, backend, why_not
 from autograd_lite.folding.backends.kernels import KERNELS
 from autograd_lite.folding.instructions import Leaf, Literal, Map, Reduce, Ref, Sum
 from autograd_lite.folding.verify import verify
@@ -78,6 +79,8 @@ def test_numpy_knows_every_elementary_function():
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_runner_keeps_the_contract(name):
+    if why_not(name):
+        pytest.skip(why_not(name))
     plan = made()
     runner = backend(name).prepare(plan, float)
     theta = np.arange(6) * 0.1
@@ -97,6 +100,7 @@ def _constants(plan):
 @pytest.mark.parametrize("f", [lambda p: p**2.5, ag.elu, ag.leaky_relu, ag.softplus, lambda p: ag.clamp(p, 0.0, 1.0)])
 def test_folding_leaves_no_reference_cycles(f):
     p = ag.Parameter(0.7)
+    structures.cache.known.clear()  # a program that is given up leaves two objects of llvmlite's in a cycle
     ag.fold(f(p) + f(p * 2.0) * 0.5).backward()  # code of rows is made
     gc.collect()
     gc.disable()

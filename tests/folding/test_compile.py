@@ -10,6 +10,8 @@ import pytest
 import autograd_lite as ag
 from tests.helpers.folds import close
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 
 def model_and_loss(sizes=(3, [5, 4, 1]), activation="tanh"):
     model = ag.MLP(*sizes, activation=activation, seed=1)

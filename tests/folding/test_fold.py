@@ -21,6 +21,8 @@ from autograd_lite.folding.program import fold
 from tests.helpers.folds import close, eager, same
 from tests.helpers.threads import in_threads
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, 5e-324, -1e-310, 1e-8, 20.0, -20.0, 40.0, 710.0, -710.0,
          800.0, -800.0, 1e200, -1e200, math.inf, -math.inf, math.nan]  # fmt: skip
 FIXED = [row for row in TABLE.values() if not row.variadic and row.builtin]

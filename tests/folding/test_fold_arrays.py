@@ -10,6 +10,8 @@ import autograd_lite as ag
 from autograd_lite.folding.backends.numpy_arrays import Arrays
 from tests.helpers.folds import close
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 UNARY = [ag.tanh, ag.sin, ag.softplus, ag.sigmoid, ag.atan, lambda x: x * 0.5, lambda x: -x, lambda x: x * x, abs]
 SPECIAL = [math.inf, -math.inf, math.nan, 0.0, -0.0]
 FACTORS = [1.0, -1.0, 0.5, 2.0]

@@ -10,8 +10,10 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.folding import pool
-from autograd_lite.folding.backends import numpy_backend, overflow
+from autograd_lite.folding.backends import backend, overflow
 from tests.helpers.folds import close
+
+pytestmark = pytest.mark.usefixtures("each_backend")
 
 HUGE = [1e308, 1e308, -1e308]
 
@@ -110,12 +112,13 @@ def test_no_warning_leaves_a_run():
 # --- threads, interrupts, memory -----------------------------------------------------------------------------
 
 
-def test_another_thread_in_the_middle_of_the_first_run(monkeypatch):
+def test_another_thread_in_the_middle_of_the_first_run(each_backend, monkeypatch):
     """Neither finds what the other has only half made."""
     program = ag.compile(lambda x: x * x, batch=True)
     program([1.0, 2.0])
     program._latest._folded._start()  # nothing is made yet
-    prepare = numpy_backend.prepare
+    module = backend(each_backend)
+    prepare = module.prepare
     found = []
 
     def interrupted(*args):
@@ -126,7 +129,7 @@ def test_another_thread_in_the_middle_of_the_first_run(monkeypatch):
             thread.join()
         return prepare(*args)
 
-    monkeypatch.setattr(numpy_backend, "prepare", interrupted)
+    monkeypatch.setattr(module, "prepare", interrupted)
     assert program([1.0, 3.0]) == 5.0
     assert found == [None, 2.5]
 
@@ -153,7 +156,7 @@ def test_buffers_of_many_lengths_stay_within_a_limit(monkeypatch):
 
     gc.collect()
     net = ag.MLP(10, [64, 64, 1], seed=0)
-    program = ag.compile(net, params=net, batch=True)
+    program = ag.compile(net, params=net, batch=True, backend="numpy")
     program.loss_and_grad(program.theta, np.ones((200, 10)))
     each = max(shelf.nbytes for shelf in program._latest._folded.pool.shelves.values())
     assert each > 200 * 128 * 8

@@ -6,6 +6,7 @@ Rows of the table are tried here too, their text on vectors: each within its own
 import ctypes
 import math
 import operator
+import os
 import random
 import re
 import struct
@@ -468,3 +469,13 @@ def test_without_llvmlite_there_is_a_reason():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.stdout.strip() == "llvmlite is not installed (pip install autograd_lite[fast])"
     assert "RuntimeError: native code is not available: llvmlite is not installed" in done.stderr
+
+
+def test_the_files_made_last_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "MOST_FILES", 3)
+    for k in range(6):
+        path = tmp_path / f"{k}.o"
+        path.write_bytes(b"")
+        os.utime(path, (k, k))
+    jit._prune(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3.o", "4.o", "5.o"]

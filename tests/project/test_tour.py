@@ -72,7 +72,7 @@ def test_readme_commands_are_what_ci_runs():
     readme = (ROOT / "README.md").read_text()
     block = re.search(r"```sh install\n(.*?)```", readme, re.S).group(1).splitlines()
     assert block == [
-        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[all]' && .venv/bin/python -m autograd_lite",
+        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[all,test]' && .venv/bin/python -m autograd_lite",
         ".venv/bin/python -m pytest",
     ]
     assert "sh install" in (ROOT / ".ci" / "run").read_text()

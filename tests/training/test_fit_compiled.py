@@ -34,6 +34,15 @@ def test_fifty_steps_of_every_rule(rule):
     assert np.abs(w - v).max() < 1e-9
 
 
+def test_a_backend_by_name():
+    w = trained(False, "SGD")[1]
+    assert np.abs(trained("numpy", "SGD")[1] - w).max() < 1e-9
+    with pytest.raises(
+        ValueError, match="fit: compiled: the backend must be one of 'auto', 'numpy', 'native', got 'c'"
+    ):
+        trained("c", "SGD")
+
+
 def test_classes_metrics_validation_and_a_penalty():
     options = {
         "outputs": 3, "loss": "cross_entropy", "metrics": ["accuracy"], "validation": 0.25,

@@ -5,11 +5,13 @@ to compute are five types of instruction (instructions.py) over the elementary f
 (engine/lowering.py, ELEMENTARY); how a sum may be computed stands in the forms of its parts (contractions.py).
 
 NumPy is the reference: it runs every plan. Another backend needs the fast plan alone: where its runner cannot be
-trusted, the caller runs the safe plan on the reference.
+trusted, the caller runs the safe plan on the reference. It may refuse a plan, and may be missing: `Choice` says what
+runs then.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
@@ -25,7 +27,7 @@ class Leaves(NamedTuple):
 
     Args:
         theta, constants: vectors. The same array object holds the same constants as before.
-        inputs: for each argument its lanes: (n,), or (n, rows) if it has a batch axis.
+        inputs: for each argument its lanes, (n,); with a batch axis an array of any shape, whose first axis is that.
     """
 
     theta: Array
@@ -67,17 +69,95 @@ class Runner(Protocol):
 class Backend(Protocol):
     """A module that prepares plans."""
 
-    def prepare(self, plan: Plan, dtype: Any = float) -> Runner:
-        """A runner of a plan that computes in `dtype`, float64 or float32."""
+    def prepare(self, plan: Plan, dtype: Any = float, threads: int | None = None) -> Runner:
+        """A runner of a plan.
+
+        Args:
+            plan: what it computes.
+            dtype: in which type, float64 or float32.
+            threads: how many it may use; None for as many as there are cores. Results do not depend on it.
+
+        Raises:
+            Refused: the plan is not one that this backend runs.
+        """
         ...
+
+
+class Refused(Exception):
+    """A backend does not run this plan; the message says why."""
 
 
 REFERENCE = "numpy"
 
-BACKENDS = {"numpy": "autograd_lite.folding.backends.numpy_backend"}
+BACKENDS = {
+    "numpy": "autograd_lite.folding.backends.numpy_backend",
+    "native": "autograd_lite.folding.backends.native.runner",
+}
 """The module of each backend, loaded when it is first asked for."""
+
+AUTO = "auto"
+"""Native code where it can run, NumPy where it cannot."""
+
+AUTOMATIC = "native"
+"""What "auto" takes if it can."""
 
 
 def backend(name: str = REFERENCE) -> Backend:
     """A backend by name."""
     return cast("Backend", import_module(BACKENDS[name]))
+
+
+@cache
+def why_not(name: str) -> str:
+    """Why a backend cannot run here; "" where it can."""
+    if name == "native":
+        from autograd_lite.folding.backends.native.jit import why_not
+
+        return why_not()
+    return ""
+
+
+def checked_backend(name: Any, who: str) -> str:
+    """The name of a backend, or "auto".
+
+    Raises:
+        ValueError: there is no backend of this name.
+        RuntimeError: it cannot run here.
+    """
+    if name != AUTO and name not in BACKENDS:
+        known = ", ".join(map(repr, (AUTO, *BACKENDS)))
+        raise ValueError(f"{who}: the backend must be one of {known}, got {name!r}")
+    if name != AUTO and why_not(name):
+        raise RuntimeError(f'{who}: backend "{name}" cannot run here: {why_not(name)}; "auto" takes NumPy then')
+    return str(name)
+
+
+class Choice(NamedTuple):
+    """The backend that runs a plan, and why it is not the native one where it was free to be."""
+
+    name: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}" if self.why else self.name
+
+
+def choose(wanted: str, plan: Plan, dtype: Any) -> Choice:
+    """What runs a plan: the backend that is wanted, or for "auto" native code if there is some.
+
+    Raises:
+        RuntimeError: the backend that is wanted by name does not run this plan.
+    """
+    name = AUTOMATIC if wanted == AUTO else wanted
+    if name == REFERENCE:
+        return Choice(name)
+    why = why_not(name)
+    if not why:
+        try:
+            backend(name).prepare(plan, dtype)
+            return Choice(name)
+        except (Refused, OSError, RuntimeError) as error:  # LLVM may not get memory that can be executed
+            why = str(error)
+    if wanted != AUTO:
+        raise RuntimeError(f'backend "{wanted}" does not run this program: {why}; "auto" takes NumPy then')
+    return Choice(REFERENCE, why)

@@ -36,8 +36,8 @@ WIDE = 32
 """Examples of this many numbers stay row by row in their buffer, as they come."""
 
 
-def prepare(plan: Plan, dtype: Any = float) -> Runner:
-    """A runner of a plan."""
+def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runner:
+    """A runner of a plan; it has one thread, and BLAS its own."""
     return Runner(plan, dtype)
 
 
@@ -71,7 +71,7 @@ class Runner:
         pieces = []
         for start in range(0, rows, most):
             stop = min(start + most, rows)
-            some = leaves if most == rows else leaves._replace(inputs=tuple(x[:, start:stop] for x in leaves.inputs))
+            some = leaves if most == rows else leaves._replace(inputs=tuple(x[start:stop] for x in leaves.inputs))
             pieces.append(self._run(some, stop - start, 1.0 / rows))
         with np.errstate(all="ignore"):
             return [self._joined(k, parts, rows, k < means) for k, parts in enumerate(zip(*pieces, strict=True))]
@@ -130,7 +130,8 @@ class _Chunk:
                     buffer[...] = leaves.constants
                     self.bound = leaves.constants
                 else:
-                    buffer[...] = leaves.of(leaf)
+                    given = leaves.of(leaf)
+                    buffer[...] = given.reshape(len(given), -1).T if leaf.batched else given
             for function, arguments in self.arrays.steps:
                 function(*arguments)
 

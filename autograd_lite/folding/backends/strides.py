@@ -91,14 +91,13 @@ def cut(dims: Dims, shape: Sequence[int]) -> list[int]:
     return strides
 
 
-def table_view(array: Array, table: Array) -> Array | None:
-    """array[table] as a view if the table is affine in each axis, else None. A batch axis of the array stays last."""
-    if not table.size:
-        return None
+def affine(table: Array) -> tuple[int, tuple[int, ...]] | None:
+    """(offset, stride of each axis) of an index table that is affine in each of its axes, else None."""
     origin = (0,) * table.ndim
     offset = int(table[origin])
     # The first step along each axis says what the whole table would be if it were affine; then that is compared.
-    strides, expected = [], np.full(table.shape, offset)
+    strides: list[int] = []
+    expected = np.full(table.shape, offset)
     for axis, n in enumerate(table.shape):
         step = 0
         if n > 1:
@@ -107,9 +106,13 @@ def table_view(array: Array, table: Array) -> Array | None:
             counter = np.arange(n).reshape([-1 if k == axis else 1 for k in range(table.ndim)])
             expected = expected + step * counter
         strides.append(step)
-    if not np.array_equal(expected, table):
-        return None
-    return strided(array, offset, table.shape, strides)
+    return (offset, tuple(strides)) if np.array_equal(expected, table) else None
+
+
+def table_view(array: Array, table: Array) -> Array | None:
+    """array[table] as a view if the table is affine in each axis, else None. A batch axis of the array stays last."""
+    found = affine(table) if table.size else None
+    return None if found is None else strided(array, found[0], table.shape, found[1])
 
 
 def strided(array: Array, offset: int, shape: Sequence[int], strides: Sequence[int]) -> Array:

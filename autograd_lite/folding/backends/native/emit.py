@@ -209,6 +209,14 @@ class Module:
                 whole.lines.append(f"  call void @{part}({parameters})")
             step(piece)
 
+    def close(self) -> str:
+        """The text, and the end of writing: blocks and module no longer refer to each other."""
+        text = self.text()
+        for block in self.functions.values():
+            block.returned.clear()
+        self.functions.clear()
+        return text
+
     def text(self) -> str:
         """The module."""
         functions = [block.text() for block in self.functions.values()]
@@ -535,6 +543,16 @@ class Block:
         self._open(done)
         self.known = outside
         return list(left)
+
+    def when(self, condition: str, body: Callable[[], object]) -> None:
+        """What body writes, done if an i1 holds: code that leaves its results in memory."""
+        outside, then, done = dict(self.known), self.fresh()[1:], self.fresh()[1:]
+        self.lines.append(f"  br i1 {condition}, label %{then}, label %{done}")
+        self._open(then)
+        body()
+        self.lines.append(f"  br label %{done}")
+        self._open(done)
+        self.known = outside
 
     def rarely(self, mask: Vector, body: Callable[[], Sequence[Vector]], otherwise: Sequence[Vector]) -> list[Vector]:
         """What body gives if the mask holds in any lane, else `otherwise`: code that is skipped as a whole."""

@@ -26,6 +26,9 @@ from typing import Any
 OLDEST = (0, 45)
 """llvmlite's oldest version with LLVM 20; 0.44 carries LLVM 15, whose text is another one."""
 
+MOST_FILES = 2000
+"""Of 10 to 60 kB, about."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -109,11 +112,13 @@ def compile_text(text: str, target: Target | None = None) -> Code:
     code = _read(path)
     cached = code is not None
     if code is None:
-        module = llvm.parse_assembly(text)
-        module.triple, module.data_layout = llvm.get_process_triple(), str(machine.target_data)
-        code = machine.emit_object(module)
+        layout, triple = str(machine.target_data), llvm.get_process_triple()
+        head = f'target datalayout = "{layout}"\ntarget triple = "{triple}"\n'
+        code = machine.emit_object(llvm.parse_assembly(head + text))
         _write(path, code)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    empty = llvm.parse_assembly("")
+    engine = llvm.create_mcjit_compiler(empty, machine)
+    empty._ptr._objects.clear()  # the engine has hashed it by ctypes.cast, which leaves a pointer that refers to itself
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return Code(engine, len(code), cached)
@@ -178,8 +183,17 @@ def _write(path: Path | None, code: bytes) -> None:
             os.replace(name, path)
         except OSError:
             os.unlink(name)
+        if path.name.startswith("00"):  # once in 256 times
+            _prune(path.parent)
     except OSError:
         return
+
+
+def _prune(directory: Path) -> None:
+    """Keep the files made last, so that a program that is made anew each day does not fill the disk."""
+    files = sorted(directory.glob("*.o"), key=lambda file: file.stat().st_mtime)
+    for file in files[:-MOST_FILES]:
+        file.unlink(missing_ok=True)
 
 
 def _is_ours(directory: Path) -> bool:

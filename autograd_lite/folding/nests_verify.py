@@ -1,0 +1,214 @@
+"""verify: what every Nests promises those who emit code from it, checked: no address outside, nothing overwritten.
+
+Code does not raise: an address that is wrong is a wrong number, or the end of the process.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd_lite.folding.nests import (
+    ARENA,
+    PAD,
+    STEPS,
+    Access,
+    Fill,
+    Map,
+    Nest,
+    Nests,
+    Pack,
+    Product,
+    PythonStep,
+    Rows,
+    Terms,
+    Watch,
+)
+
+Array = Any
+
+Use = tuple[Access, tuple[int, ...], bool, bool]
+"""(access, its axes, whether it is written to, whether that may go on to a multiple of PAD)."""
+
+
+def verify(nests: Nests) -> None:
+    """AssertionError, which names the nest, if nests are not as an emitter may take them to be."""
+    _Verified(nests).all()
+
+
+class _Verified:
+    def __init__(self, nests: Nests) -> None:
+        self.nests = nests
+        self.starts = sorted(nests.names)
+        self.fixed = np.zeros(nests.arena, bool)
+        """What is there before the nests run: they do not write to it."""
+        for offset, values in nests.literals:
+            self.fixed[offset : offset + len(values)] = True
+        for x in nests.inputs:
+            if not x.batched:
+                self.fixed[x.offset : x.offset + x.size] = True
+        self.fixed[nests.flag : nests.flag + PAD] = True
+
+    def all(self) -> None:
+        """Every nest, every input and output."""
+        nests = self.nests
+        assert nests.tables.dtype == np.int32, "tables"
+        assert nests.block % PAD == 0, "block"
+        start, stop = nests.sums
+        assert 0 <= start <= stop <= nests.arena - PAD, "sums"
+        for part in ("prologue", "body", "epilogue"):
+            for k, nest in enumerate(getattr(nests, part)):
+                self.nest(nest, f"{part} {k}, {type(nest).__name__}")
+        for x in nests.inputs:
+            assert 0 <= x.offset <= nests.arena - PAD - x.size * (nests.block if x.batched else 1), "an input"
+        for out in nests.outputs:
+            assert 0 <= out.offset <= nests.arena - PAD - out.size * (nests.block if out.batched else 1), "an output"
+            if out.mean is not None:
+                self.nest(out.mean, "a mean")
+                assert start <= out.total <= stop - out.size, "the total of an output"
+
+    def nest(self, nest: Nest, where: str) -> None:
+        """One nest: its accesses, and what its kind promises."""
+        for access, axes, written, padded in _uses(nest, self.nests):
+            self.access(access, axes, written, padded, where)
+        getattr(self, "_" + type(nest).__name__.lower())(nest, where)
+
+    def access(self, access: Access, axes: Sequence[int], written: bool, padded: bool, where: str) -> None:
+        """That an access stays inside the arena and the tables, and writes only to what a nest may write to."""
+        assert len(access.strides) == len(axes), f"{where}: strides for other axes"
+        if access.base != ARENA:
+            assert not written, f"{where}: writes to an input"
+            return
+        low = access.offset + sum(min(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
+        high = access.offset + sum(max(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
+        if access.table is not None:
+            assert len(access.table_strides) == len(axes), f"{where}: strides of a table for other axes"
+            last = access.table + sum(s * (n - 1) for s, n in zip(access.table_strides, axes, strict=True))
+            assert 0 <= access.table <= last < len(self.nests.tables) - PAD, f"{where}: outside the tables"
+            entries = self.nests.tables[self._entries(access, axes)] * access.scale
+            low, high = low + int(entries.min()), high + int(entries.max())
+        assert 0 <= low <= high < self.nests.arena - PAD, f"{where}: {low} to {high} in an arena of {self.nests.arena}"
+        if written:
+            index = self._entries(Access(access.offset, access.strides), axes)
+            if access.table is not None:
+                index = index + self.nests.tables[self._entries(access, axes)].astype(np.int64) * access.scale
+            assert not self.fixed[index].any(), f"{where}: overwrites a literal or an input"
+        if padded and axes[-1] % PAD:
+            assert access.table is None, f"{where}: padded, by table"
+            assert access.strides[-1] == 1, f"{where}: padded, with gaps"
+            place = bisect_right(self.starts, access.offset)
+            end = self.starts[place] if place < len(self.starts) else self.nests.arena
+            assert high - axes[-1] + 1 + -(-axes[-1] // PAD) * PAD <= end, f"{where}: padded, into another place"
+
+    def _entries(self, access: Access, axes: Sequence[int]) -> Array:
+        """The addresses of an affine access; of one by table, where it looks them up."""
+        start, strides = access.offset, access.strides
+        if access.table is not None:
+            start, strides = access.table, access.table_strides
+        counters = np.ogrid[tuple(slice(n) for n in axes)]
+        index: Array = start + sum(i * s for i, s in zip(counters, strides, strict=True))
+        return index
+
+    def _vector(self, access: Access | None, where: str, *allowed: int) -> None:
+        """That the last axis is one that a vector can be loaded along."""
+        if access is not None:
+            assert access.strides[-1] in allowed, f"{where}: stride {access.strides[-1]} along a vector"
+
+    def _map(self, nest: Map, where: str) -> None:
+        count = len(nest.inputs)
+        for k, step in enumerate(nest.code, count):
+            assert step.name in STEPS, f"{where}: a step {step.name}"
+            assert step.function is None, f"{where}: a function"
+            assert all(isinstance(x, float) or 0 <= x < k for x in step.args), f"{where}: a step that takes a later one"
+        values = [x for x, _ in nest.outputs if not isinstance(x, float)] + list(nest.watch)
+        assert all(0 <= x < count + len(nest.code) for x in values), f"{where}: a value that is not there"
+        assert not nest.rows or nest.axes[-1] == self.nests.block, f"{where}: other rows"
+        if nest.rows:
+            for access in [*nest.inputs, *(access for _, access in nest.outputs)]:
+                self._vector(access, where, 0, 1)
+                assert access.table is None or access.table_strides[-1] == 0, f"{where}: a table along the rows"
+
+    def _product(self, nest: Product, where: str) -> None:
+        for access in (nest.left, nest.right, nest.out):
+            assert access.table is None, f"{where}: by table"
+        self._vector(nest.right, where, 1)
+        self._vector(nest.out, where, 1)
+        assert nest.left.base == ARENA, f"{where}: the left operand is an input"
+        assert nest.right.base == ARENA or nest.rows == "k", f"{where}: an input without rows"
+        assert nest.rows != "n" or nest.n == self.nests.block, f"{where}: other rows"
+        assert nest.rows != "k" or nest.k == self.nests.block, f"{where}: other rows"
+
+    def _rows(self, nest: Rows, where: str) -> None:
+        if nest.along == "terms":
+            for access in (nest.left, nest.right):
+                self._vector(access, where, 0, 1)
+                assert access is None or access.table is None or access.table_strides[-1] == 0, f"{where}: by table"
+        assert not nest.rows or nest.terms[-1] == self.nests.block, f"{where}: other rows"
+        assert not nest.rows or (nest.add and nest.combine == "add"), f"{where}: a sum over rows that is not added"
+        if nest.combine != "add":
+            assert nest.right is None, f"{where}: {nest.combine} of products"
+            assert nest.factor == 1.0, f"{where}: {nest.combine} with a factor"
+            assert not nest.add, f"{where}: {nest.combine} that is added"
+
+    def _terms(self, nest: Terms, where: str) -> None:
+        heads = _heads(nest, self.nests)
+        assert (heads[:, 1] > 0).all(), f"{where}: a lane without terms"
+        for access in (nest.left, nest.right, nest.out):
+            assert access is None or access.table is not None, f"{where}: not by table"
+
+    def _pack(self, nest: Pack, where: str) -> None:
+        assert nest.source.base == ARENA or nest.axes[-1] == self.nests.block, f"{where}: an input without rows"
+
+    def _fill(self, nest: Fill, where: str) -> None:
+        assert nest.value == "seed" or isinstance(nest.value, float), f"{where}: filled with {nest.value}"
+
+    def _watch(self, nest: Watch, where: str) -> None:
+        assert nest.place.table is None, f"{where}: by table"
+
+    def _pythonstep(self, nest: PythonStep, where: str) -> None:
+        assert nest.views[-1].table is None, f"{where}: writes by table"
+        assert all(access.base == ARENA for access in nest.views), f"{where}: reads an input"
+
+
+def _heads(nest: Terms, nests: Nests) -> Array:
+    groups = nest.lanes if nest.rows else -(-nest.lanes // PAD)
+    return nests.tables[nest.heads : nest.heads + 2 * groups].reshape(-1, 2)
+
+
+def _uses(nest: Nest, nests: Nests) -> Iterator[Use]:
+    """Every access of a nest."""
+    match nest:
+        case Map():
+            yield from ((x, nest.axes, False, False) for x in nest.inputs)
+            yield from ((x, nest.axes, True, nest.padded) for _, x in nest.outputs)
+        case Product(blocks=b, m=m, n=n, k=k):
+            yield nest.left, (b, m, k), False, False
+            yield nest.right, (b, k, n), False, False
+            yield nest.out, (b, m, n), True, nest.padded
+        case Rows():
+            for x in (nest.left, nest.right):
+                if x is not None:
+                    yield x, (*nest.lanes, *nest.terms), False, False
+            yield nest.out, nest.lanes, True, nest.padded
+        case Terms():
+            heads = _heads(nest, nests)
+            wide, tail = (1, (nests.block,)) if nest.rows else (PAD, ())
+            terms = int((heads[:, 0] + heads[:, 1] * wide).max())
+            for x in (nest.left, nest.right):
+                if x is not None:
+                    yield x, (terms, *tail), False, False
+            yield nest.out, (nest.lanes, *tail), True, False
+        case Pack():
+            yield nest.source, nest.axes, False, False
+            yield nest.target, nest.axes, True, nest.padded
+        case Fill():
+            yield nest.target, nest.axes, True, False
+        case Watch():
+            yield nest.place, nest.axes, False, False
+        case PythonStep():
+            for access, axes in zip(nest.views[:-1], nest.axes[:-1], strict=True):
+                yield access, axes, False, False
+            yield nest.views[-1], nest.axes[-1], True, False

@@ -1,0 +1,253 @@
+"""The native backend: what runs natively and what does not, threads and targets to the last bit, how arrays come in."""
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.engine.rules import TABLE
+from autograd_lite.folding import backends, nested_sums
+from autograd_lite.folding.backends import numpy_backend
+from autograd_lite.folding.backends.native import jit, runner
+from autograd_lite.folding.backends.native.runner import Compiled, Runner
+from autograd_lite.folding.nests import RUN, PythonStep
+
+W = [ag.Parameter(float(x)) for x in np.random.default_rng(3).uniform(-1.0, 1.0, 60)]
+
+native = pytest.mark.skipif(bool(jit.why_not()), reason=jit.why_not())
+
+
+def net(x):
+    """A function of a row of 12 numbers, and of W, with sums over rows, in rows, and a reduction."""
+    hidden = [ag.tanh(ag.dot(W[12 * i : 12 * i + 12], x)) for i in range(4)]
+    return ag.logsumexp(hidden) + ag.max(hidden) * W[50] + ag.norm(x) * W[0]
+
+
+def rows(n, seed=1):
+    return np.random.default_rng(seed).uniform(-1.0, 1.0, (n, 12))
+
+
+def near(a, b, tolerance=1e-13):
+    a, b = np.asarray(a), np.asarray(b)
+    return a.shape == b.shape and np.abs(a - b).max() <= tolerance * max(np.abs(b).max(), 1e-300)
+
+
+# --- which backend runs ----------------------------------------------------------------------------------
+
+
+def test_a_backend_by_name():
+    assert ag.fold(W[0] * W[1], backend="numpy").backend == "numpy"
+    with pytest.raises(ValueError, match=r"fold: the backend must be one of 'auto', 'numpy', 'native', got 'fortran'"):
+        ag.fold(W[0] * W[1], backend="fortran")
+    with pytest.raises(ValueError, match="compile: the backend must be one of"):
+        ag.compile(lambda x: x, backend=None)
+    with pytest.raises(ValueError, match="compile: threads must be at least 1, got 0"):
+        ag.compile(lambda x: x, threads=0)
+
+
+@native
+def test_native_is_what_runs_where_it_can():
+    program = ag.compile(net, params=W, batch=True)
+    program(rows(3))
+    assert program.backend == "native"
+    assert ag.fold(W[0] * W[1], backend="native").backend == "native"
+
+
+def test_a_pickle_keeps_the_name_of_the_backend_and_no_code():
+    for name in ("numpy", "auto"):
+        program = ag.fold(ag.tanh(W[0] * W[1]), params=W, backend=name)
+        expected = program.loss_and_grad(program.theta)
+        again = pickle.loads(pickle.dumps(program))
+        found = again.loss_and_grad(again.theta)
+        assert again.backend == program.backend
+        assert found[0] == expected[0]
+        assert np.array_equal(found[1], expected[1])
+
+
+WITHOUT = """
+import sys
+sys.modules["llvmlite"] = None
+import autograd_lite as ag
+w = ag.Parameter(2.0)
+program = ag.fold(w * w)
+assert program.loss_and_grad([3.0])[0] == 9.0
+assert program.backend == "numpy: llvmlite is not installed (pip install autograd_lite[fast])", program.backend
+try:
+    ag.fold(w * w, backend="native")
+except RuntimeError as error:
+    assert "llvmlite is not installed" in str(error) and '"auto" takes NumPy then' in str(error), error
+else:
+    raise AssertionError("not refused")
+"""
+
+
+def test_without_llvmlite_numpy_runs_and_says_why():
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@native
+def test_a_plan_that_is_refused_runs_on_numpy(monkeypatch):
+    def prepare(*args):
+        raise backends.Refused("too large")
+
+    monkeypatch.setattr(runner, "prepare", prepare)
+    program = ag.fold(ag.tanh(W[3] * W[1] * 0.25), params=W)
+    assert program.backend == "numpy: too large"
+    assert program.loss_and_grad(program.theta)[0] == program()
+    with pytest.raises(RuntimeError, match=r'backend "native" does not run this program: too large'):
+        ag.fold(ag.tanh(W[3] * W[1] * 0.25), params=W, backend="native")()
+
+
+# --- batches -------------------------------------------------------------------------------------------------
+
+
+@native
+@pytest.mark.parametrize("n", [1, 7, 63, 64, 65, RUN, RUN + 1, 5000])
+@pytest.mark.parametrize("dtype", [float, np.float32])
+def test_one_compiled_program_for_every_length(n, dtype, monkeypatch):
+    reference = ag.compile(net, params=W, batch=True, dtype=dtype, backend="numpy")
+    program = ag.compile(net, params=W, batch=True, dtype=dtype, backend="native")
+    theta, X, tolerance = [w.item() for w in W], rows(n), 1e-13 if dtype is float else 1e-5
+    program.loss_and_grad(theta, rows(2)), program.value_and_grad(rows(2))
+    monkeypatch.setattr(jit, "compile_text", None)  # nothing more is compiled
+    for call in ("loss_and_grad", "rows_and_grad"):
+        found, expected = (getattr(p, call)(theta, X) for p in (program, reference))
+        assert near(np.ravel(found[0]), np.ravel(expected[0]), tolerance)
+        assert near(found[1], expected[1], tolerance)
+    found, expected = program.value_and_grad(X), reference.value_and_grad(X)
+    assert near(found[0], expected[0], tolerance)
+    assert near(found[1], expected[1], tolerance)
+
+
+@native
+@pytest.mark.parametrize("n", [RUN, RUN + 1, 3 * RUN, 40 * RUN + 5])
+def test_the_same_bits_for_any_number_of_threads(n, monkeypatch):
+    monkeypatch.setattr(runner, "PAYS", -1.0)
+    programs = [ag.compile(net, params=W, batch=True, threads=threads) for threads in (1, 2, 3)]
+    X = rows(n)
+    theta = [w.item() for w in W]
+    (loss, slope), *others = [program.loss_and_grad(theta, X) for program in programs]
+    assert all(other[0] == loss and np.array_equal(other[1], slope) for other in others)
+    (_, slope), *others = [program.value_and_grad(X) for program in programs]
+    assert all(np.array_equal(other[1], slope) for other in others)
+
+
+@native
+def test_arrays_come_as_they_are():
+    """What is known of an array is its address: its numbers may change, and others may follow it."""
+    program, reference = (ag.compile(net, params=W, batch=True, backend=x) for x in ("native", "numpy"))
+    theta = [w.item() for w in W]
+    X = rows(70)
+
+    def same(X):
+        return near(program.loss_and_grad(theta, X)[1], reference.loss_and_grad(theta, np.array(X, float))[1])
+
+    assert same(X)
+    X[3] = 0.5
+    assert same(X)
+    assert all(same(rows(70, seed)) for seed in range(20))  # each may lie where the last one did
+    X.flags.writeable = False
+    assert same(X)
+    assert same(np.asfortranarray(X))
+    assert same(rows(140)[::2])
+    assert same(X.astype(np.float32))
+    assert same(np.frombuffer(b"." + X.tobytes(), float, offset=1).reshape(X.shape))  # between two words
+    assert same(X.tolist())
+
+
+# --- bits ------------------------------------------------------------------------------------------------------
+
+
+@native
+@pytest.mark.skipif("avx512f" not in jit.Target.host().features if not jit.why_not() else True, reason="AVX-512")
+@pytest.mark.parametrize("batched", [False, True])
+def test_the_same_bits_on_avx2(batched):
+    if batched:
+        program = ag.compile(net, params=W, batch=True)
+        program.loss_and_grad([w.item() for w in W], rows(2))
+        program = program._latest
+        leaves, n = program._leaves(program.theta, [rows(300)])
+    else:
+        program = ag.fold(ag.sum([net(W[i : i + 12]) for i in range(8)]), params=W)
+        leaves, n = program._leaves(program.theta, ())
+    plan, means = program.plan(), 0 if n is None else 1
+    targets = [jit.Target.host(), jit.Target("haswell", "+avx2,+fma")]
+    first, second = (Runner(Compiled(plan, float, target), 1)(leaves, n, means) for target in targets)
+    assert all(map(np.array_equal, first, second))
+
+
+# --- steps in Python -----------------------------------------------------------------------------------------
+
+
+def cube(a):
+    if a > 100.0:
+        raise ArithmeticError("too large")
+    return a * a * a
+
+
+@native
+def test_a_user_defined_function_runs_between_pieces_of_code():
+    own = ag.primitive("cube_native", cube, lambda a: 3.0 * a * a)
+    try:
+        for batch in (False, True):
+            f = lambda x: ag.sum([own(a * b) + ag.tanh(a) for a, b in zip(W, x, strict=False)])  # noqa: E731
+            made = [ag.compile(f, params=W, batch=batch, backend=x) for x in ("native", "numpy")]
+            theta, X = [w.item() for w in W], rows(5000) if batch else rows(1)[0]
+            found, expected = (program.loss_and_grad(theta, X) for program in made)
+            assert near(found[0], expected[0])
+            assert near(found[1], expected[1])
+            with pytest.raises(ArithmeticError, match="too large"):
+                made[0].loss_and_grad(theta, X + 1000.0)
+            assert near(made[0].loss_and_grad(theta, X)[1], expected[1])
+    finally:
+        del TABLE["cube_native"]
+
+
+@native
+def test_large_products_are_numpys(monkeypatch):
+    monkeypatch.setattr(nested_sums, "LARGE", 100)
+    matrix = lambda k: [W[k + 5 * i : k + 5 * i + 5] for i in range(5)]  # noqa: E731
+    A, B = matrix(0), matrix(25)
+    product = [ag.tanh(ag.dot(a, b)) for a in A for b in B]
+    program = ag.fold(ag.sum(product), params=W)
+    plan = program.plan()
+    code = Compiled(plan, float)
+    assert any(isinstance(part, PythonStep) for parts in code.parts.values() for part in parts)
+    leaves, _ = program._leaves(program.theta, ())
+    found, expected = Runner(code, 1)(leaves, None), numpy_backend.prepare(plan)(leaves, None)
+    assert all(map(near, found, expected))
+
+
+# --- what is not finite ---------------------------------------------------------------------------------------
+
+
+@native
+def test_what_is_not_finite_is_left_to_the_reference():
+    x = ag.Parameter(1.0)
+    program = ag.fold(ag.relu(-ag.sqrt(x)) + x * 1e300 * x, params=[x])
+    for theta in ([1.0], [0.0], [1e10], [np.inf], [np.nan]):
+        found, expected = (p.loss_and_grad(theta) for p in (program, ag.fold(program_root(x), [x], backend="numpy")))
+        assert np.array_equal(found[0], expected[0], equal_nan=True)
+        assert np.array_equal(found[1], expected[1], equal_nan=True)
+
+
+def program_root(x):
+    return ag.relu(-ag.sqrt(x)) + x * 1e300 * x
+
+
+@native
+def test_compile_time_grows_as_programs_do():
+    """Cut into functions: in one, 1,500 steps take 25 s."""
+    import time
+
+    y, w = W[0], W[1]
+    for _ in range(400):
+        y = ag.tanh(w * y)
+    plan = ag.fold(y, params=W).plan()
+    start = time.process_time()
+    Compiled(plan, float)
+    assert time.process_time() - start < 5.0
