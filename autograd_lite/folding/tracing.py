@@ -346,6 +346,14 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
     return Compiled(f, params, batch, checked_dtype(dtype, "compile"), backend, threads)
 
 
+def repeats(compiled: Compiled, program: Program, args: Sequence[Any]) -> bool:
+    """Whether the function, traced once more, is the same program: it draws nothing at random and counts nothing."""
+    arrays = [numbers(x, "compile: argument", k) for k, x in enumerate(args)]
+    shapes = tuple(x.shape[1:] for x in arrays)
+    again = compiled._trace(arrays, shapes, tuple(map(bool, shapes)), program.theta)
+    return again._folded is program._folded and again._constants.tobytes() == program._constants.tobytes()
+
+
 def _parameters(params: Any) -> list[Value]:
     return list(dict.fromkeys(parameters(params, "compile")))
 

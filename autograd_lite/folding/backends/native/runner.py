@@ -20,7 +20,7 @@ from weakref import ref
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from autograd_lite.folding.backends import Leaves
+from autograd_lite.folding.backends import Leaves, default_threads
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import NUMBERS
 from autograd_lite.folding.backends.native.text import CONTEXT, Program
@@ -50,13 +50,6 @@ def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runne
     if code is None:
         code = plan.kept[("native", dtype)] = Compiled(plan, dtype)
     return Runner(code, threads or default_threads())
-
-
-@cache
-def default_threads() -> int:
-    """As many as there are cores for this process."""
-    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return len(found)
 
 
 def stepper(runners: Sequence[Runner], updates: Sequence[Any], live: Array | None, ranges: Sequence[tuple[int, int]],
