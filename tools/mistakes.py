@@ -546,8 +546,8 @@ MISTAKES = [
         'self.code[i] = codes.setdefault(("pow", 2.0), len(codes))',
     ), (
         "terms left out that are not 0",
-        "self.zero = is_zero(np.array(values, float))",
-        "self.zero = np.array([v <= 0.5 for v in values], bool)",
+        "self.zero: Array = is_zero(np.array(values, float))",
+        "self.zero: Array = np.array([v <= 0.5 for v in values], bool)",
     )),
     *_slips("folding/contractions.py", "fold_parts fold compile", (
         "a matrix product whose left rows come in reverse",

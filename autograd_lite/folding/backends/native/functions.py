@@ -17,7 +17,8 @@ from typing import NamedTuple
 from autograd_lite.folding.backends.native import coefficients
 from autograd_lite.folding.backends.native.emit import DOUBLE, Block, Vector
 
-inf, nan = math.inf, math.nan
+inf: float = math.inf
+nan: float = math.nan
 
 Pair = tuple[Vector, Vector]
 """A number as hi + low. A quotient wants low at most some units in hi's last place; a product may have it larger."""
