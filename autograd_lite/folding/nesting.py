@@ -19,7 +19,20 @@ from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.backends.strides import affine, common, cut, pattern
 from autograd_lite.folding.instructions import Leaf, Literal, Map, Part, Reduce, Ref, Sum
 from autograd_lite.folding.nested_sums import Sums
-from autograd_lite.folding.nests import FURTHER, PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Rows, Watch
+from autograd_lite.folding.nests import (
+    FURTHER,
+    IN_PYTHON,
+    PAD,
+    Access,
+    Fill,
+    Input,
+    Nest,
+    Nests,
+    Output,
+    Pack,
+    Rows,
+    Watch,
+)
 from autograd_lite.folding.nests import Map as MapNest
 from autograd_lite.folding.nests_interpreter import python_step
 from autograd_lite.folding.plan import ZERO_RULE, Plan
@@ -455,7 +468,7 @@ class Nesting:
         x, batched = self.instructions[k], self.batched[k]
         if isinstance(x, Map):
             assert x.code is not None
-            if any(step.function for step in x.code.steps):
+            if any(step.function or step.name in IN_PYTHON for step in x.code.steps):
                 return None
             costly = sum(step.name not in CHEAP for step in x.code.steps)
             if not batched:
@@ -720,7 +733,7 @@ class Nesting:
         return Output(n, offset, True, mean, total)
 
     def _in_python(self, k: int, x: Map) -> None:
-        """A map with a user-defined function in it."""
+        """A map with a user-defined function in it, or a name that no loop computes."""
         axes: list[tuple[int, ...]] = []
         views: list[Access] = []
         row_at = 1 if x.batched else None
