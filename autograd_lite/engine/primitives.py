@@ -271,7 +271,9 @@ _ROWS = (
         infix=True, commutes=True, role="product"),
     Row("_stop",         "stop",  "a",     "a",                            "zero_gradient(out)",
         "a as a constant.", zero_gradient=True),
-    Row("_lasting",      "NaN",   "a x",   "a",                            "where(a == a, 1, a), where(a == a, 0, a)",
+    # (not a == a: a fast plan takes that for true)
+    Row("_lasting",      "NaN",   "a x",   "a",                            "where(a < 0, 1, where(a >= 0, 1, a)), "
+                                                                           "where(a < 0, 0, where(a >= 0, 0, a))",
         "a, a derivative in x: where it is NaN, so are its own derivatives, whatever a branch drops on the way.",
         branch=True),
     Row("_lowered",      "**",    "a b c",
