@@ -31,7 +31,7 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
-    '"where(b == floor(b), b * a ** (b - 1), b * _lowered(a, b, 1)))'
+    f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, b * _lowered(a, b, 1))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -205,8 +205,8 @@ MISTAKES = [
         f'"{_IN_EXPONENT}, " {_IN_BASE}"',
     ), (
         "the factor b forgotten in the derivative of a whole power",
-        "where(b == floor(b), b * a ** (b - 1), b * _low",
-        "where(b == floor(b), a ** (b - 1), b * _low",
+        "where(b == floor(b), b * a ** (b - 1), \"",
+        "where(b == floor(b), a ** (b - 1), \"",
     ), (
         "0 ** 0 has the derivative NaN",
         "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), ",

@@ -57,7 +57,7 @@ def evaluated(steps: Sequence[Step], values: list[Any], shape: tuple[int, ...], 
 
 
 def python_step(code: Code, axes: tuple[tuple[int, ...], ...], views: tuple[Access, ...]) -> PythonStep:
-    """A code that has a function in it which the backend does not compute, as a step in Python."""
+    """A code that has a user-defined function in it, or a name that no loop computes, as a step in Python."""
 
     def run(*arrays: Array) -> None:
         *operands, out = arrays

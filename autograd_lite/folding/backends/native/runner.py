@@ -23,7 +23,6 @@ from numpy.lib.stride_tricks import as_strided
 from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import NUMBERS
-from autograd_lite.folding.backends.native.functions import ELEMENTARY
 from autograd_lite.folding.backends.native.text import CONTEXT, Program
 from autograd_lite.folding.nesting import nests
 from autograd_lite.folding.nests import PAD, RUN, Access, Nests, PythonStep
@@ -74,7 +73,7 @@ class Compiled:
 
     def __init__(self, plan: Plan, dtype: Any, target: jit.Target | None = None) -> None:
         target = target or jit.Target.host()
-        self.nests: Nests = nests(plan, dtype, ELEMENTARY)
+        self.nests: Nests = nests(plan, dtype)
         self.dtype: Any = np.dtype(dtype)
         tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
