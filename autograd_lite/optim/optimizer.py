@@ -90,9 +90,7 @@ class Optimizer:
     @property
     def lr(self) -> float:
         """The learning rate of the next step; set it to a number or a schedule."""
-        if callable(self._lr):
-            return setting(self._lr(self.steps), f"{type(self).__name__}: lr at step {self.steps}", 0.0)
-        return self._lr  # type: ignore[no-any-return]
+        return self.rates(1)[0]
 
     @lr.setter
     def lr(self, lr: float | Callable[[int], float]) -> None:
@@ -107,6 +105,25 @@ class Optimizer:
     def steps(self) -> int:
         """The number of steps taken."""
         return self._state[0]
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The state of each transformation, as `advance` takes it."""
+        return self._state[1]
+
+    def rates(self, count: int) -> list[float]:
+        """The learning rates of the next steps; fewer where a schedule raises for a later one."""
+        if not callable(self._lr):
+            return [self._lr] * count
+        found: list[float] = []
+        for k in range(self.steps, self.steps + count):
+            try:
+                found.append(setting(self._lr(k), f"{type(self).__name__}: lr at step {k}", 0.0))
+            except Exception:
+                if not found:
+                    raise
+                break
+        return found
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0; otherwise backward passes add up."""
@@ -166,7 +183,7 @@ class Optimizer:
                 f"{type(self).__name__}.step: the gradient of {self._which(i)} is {g[i]}; "
                 "no parameter was changed (allow_nonfinite=True lets it through)"
             )
-        steps, states = self._state
+        states = self.states
         with np.errstate(over="ignore", invalid="ignore"):  # found below, unless it is allowed
             numbers, after = self.advance(w, g, states)
         if some_frozen:  # weight decay would move them, and momentum carry them on
@@ -180,7 +197,11 @@ class Optimizer:
                 for key, x in new.items():
                     self._check_overflow(f"{type(transform).__name__}.{key}", old.get(key), x, g)
             self._check_overflow("", w, numbers, g)
-        return numbers, map(_set_state, (self,), ((steps + 1, after),))
+        return numbers, self.storing(1, after)
+
+    def storing(self, count: int, states: tuple[State, ...]) -> Iterator[Any]:
+        """An effect for `set_numbers`: so many steps more, and these states."""
+        return map(_set_state, (self,), ((self.steps + count, states),))
 
     def _check_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:
         """Refuse numbers of an entry of a state (or of the parameters, entry "") that a step makes non-finite."""

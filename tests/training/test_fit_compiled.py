@@ -97,16 +97,17 @@ def test_values_are_written_after_an_epoch_and_callbacks_see_them_and_may_change
     assert a["steps"] == b["steps"]
 
 
-def test_values_are_not_touched_between_steps(monkeypatch):
+@pytest.mark.parametrize(("options", "times"), [({}, 1), ({"callbacks": [lambda run: None]}, 3)])
+def test_values_are_written_only_where_somebody_looks(options, times, monkeypatch):
     X, y = data()
     model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
     written = []
-    from autograd_lite.training import steps
+    from autograd_lite.training import compiled
 
-    real = steps.set_numbers
-    monkeypatch.setattr(steps, "set_numbers", lambda xs, *rest: written.append(len(list(xs))) or real(xs, *rest))
-    ag.fit(model, X, y, epochs=3, batch_size=2, seed=1, compiled=True, progress=False)
-    assert written.count(len(model.parameters())) == 3
+    real = compiled.set_numbers
+    monkeypatch.setattr(compiled, "set_numbers", lambda xs, *rest: written.append(len(list(xs))) or real(xs, *rest))
+    ag.fit(model, X, y, epochs=3, batch_size=2, seed=1, compiled=True, progress=False, **options)
+    assert written.count(len(model.parameters())) == times
 
 
 @pytest.mark.parametrize("after", range(1, 12))
