@@ -143,8 +143,14 @@ class Optimizer:
             )
         return lr if callable(lr) else setting(lr, f"{type(self).__name__}: lr", 0.0)
 
-    def _rate_now(self, lr: Any) -> float:
-        return setting(lr(self.steps), f"{type(self).__name__}: lr at step {self.steps}", 0.0) if callable(lr) else lr
+    def _rate_now(self, lr: Any, step: int | None = None) -> float:
+        step = self.steps if step is None else step
+        return setting(lr(step), f"{type(self).__name__}: lr at step {step}", 0.0) if callable(lr) else lr
+
+    @property
+    def one_rate(self) -> bool:
+        """Whether all parameters have the same learning rate."""
+        return all(own is None for own, _ in self._groups_of_now())
 
     @property
     def param_groups(self) -> list[ParamGroup]:
@@ -166,11 +172,10 @@ class Optimizer:
 
     def _rates(self) -> Any:
         """The learning rate of the next step: one number, or a vector where groups have their own."""
-        groups = self._groups_of_now()
-        if all(own is None for own, _ in groups):
+        if self.one_rate:
             return self.lr
         each = [0.0] * len(self.params)
-        for own, members in groups:
+        for own, members in self._groups_of_now():
             rate = self.lr if own is None else self._rate_now(own)
             for i in members:
                 each[i] = rate
@@ -180,6 +185,25 @@ class Optimizer:
     def steps(self) -> int:
         """The number of steps taken."""
         return self._state[0]
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The state of each transformation, as `advance` takes it."""
+        return self._state[1]
+
+    def rates(self, count: int) -> list[float]:
+        """The learning rates of the next steps; fewer where a schedule raises for a later one."""
+        if not callable(self._lr):
+            return [self._lr] * count
+        found: list[float] = []
+        for k in range(self.steps, self.steps + count):
+            try:
+                found.append(self._rate_now(self._lr, k))
+            except Exception:
+                if not found:
+                    raise
+                break
+        return found
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0; otherwise backward passes add up."""
@@ -237,7 +261,7 @@ class Optimizer:
                 f"{type(self).__name__}.step: the gradient of {self._which(i)} is {x}; "
                 "no parameter was changed (allow_nonfinite=True lets it through)"
             )
-        steps, states = self._state
+        states = self.states
         with quiet():  # overflow is found below, unless it is allowed
             numbers, after = self.advance(w, g, states)
         if live is not None:  # weight decay would move them, and momentum carry them on
@@ -251,7 +275,11 @@ class Optimizer:
                 for key, x in new.items():
                     self._check_overflow(f"{type(transform).__name__}.{key}", old.get(key), x, g)
             self._check_overflow("", w, numbers, g)
-        return numbers, map(_set_state, (self,), ((steps + 1, after),))
+        return numbers, self.storing(1, after)
+
+    def storing(self, count: int, states: tuple[State, ...]) -> Iterator[Any]:
+        """An effect for `set_numbers`: so many steps more, and these states."""
+        return map(_set_state, (self,), ((self.steps + count, states),))
 
     def _check_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:
         """Refuse numbers of an entry of a state (or of the parameters, entry "") that a step makes non-finite."""

@@ -23,7 +23,7 @@ from autograd_lite.training.checkpoints import Checkpoints, resume_from, saved_t
 from autograd_lite.training.loop import Training
 from autograd_lite.training.metrics import metrics_of
 from autograd_lite.training.run import Run
-from autograd_lite.training.steps import CompiledStep, TrainingStep, check_value
+from autograd_lite.training.steps import TrainingStep, check_value
 from autograd_lite.training.stopping import EarlyStopping, stopping_conditions
 
 SCHEDULE = "the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)"
@@ -128,7 +128,10 @@ def fit(
     layers = _layers(optimizer, names)
     step = TrainingStep(model, optimizer, loss, penalty, layers)
     if compiled:
+        from autograd_lite.training.compiled import CompiledStep
+
         step = CompiledStep(model, optimizer, loss, penalty, layers, _backend(compiled))
+        step.prepare(data)
     training = Training(
         run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
         early_stopping, callbacks, checkpoints,
