@@ -160,7 +160,6 @@ class Nesting:
 
     plan: Plan
     instructions: list[Instruction]
-    elementary: Container[str]
     arena: int
     sums_start: int
     sums_end: int

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from tests.helpers.rules import EVERY_RULE
 
 RULES = {
     "SGD": lambda p: ag.optim.SGD(p, lr=0.05),
@@ -196,3 +197,16 @@ def test_a_step_of_ones_own_that_refuses_leaves_the_gradients(compiled):
     with pytest.raises(ArithmeticError):
         ag.fit(lambda x: w * x, [1.0], [0.0], optimizer=Refusing([w], 0.25), epochs=1, compiled=compiled)
     assert (w.data, w.grad) == (1.0, 7.0)
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_every_rule_trains_compiled_as_uncompiled(rule):
+    """Also those whose step the native backend does not have, variants of those that it has, and groups."""
+    runs = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], activation="tanh", seed=1)
+        X, y = [[0.1 * i, 0.3 - 0.05 * i] for i in range(7)], [0.1 * i - 0.4 for i in range(7)]
+        history = ag.fit(model, X, y, optimizer=EVERY_RULE[rule], epochs=4, batch_size=3, seed=0, compiled=compiled)
+        runs.append([history.loss, list(model.state_dict().values())])
+    np.testing.assert_allclose(runs[1][0], runs[0][0], rtol=1e-11)
+    np.testing.assert_allclose(runs[1][1], runs[0][1], rtol=1e-10, atol=1e-12)

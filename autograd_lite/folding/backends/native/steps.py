@@ -109,9 +109,7 @@ class _Writer:
         self.kinds, self.counts, self.frozen, self.more = kinds, counts, frozen, more
         self.module = Module(DOUBLE, version=version)
         self.block = block = self.module.function("steps", "ptr %job")
-        self.at = {
-            name: block.operation(f"getelementptr i64, ptr %job, i64 {k}") for name, k in AT.items()
-        }
+        self.at = {name: block.operation(f"getelementptr i64, ptr %job, i64 {k}") for name, k in AT.items()}
         self.given = {
             name: block.operation(f"load {'ptr' if name in JOB else 'i64'}, ptr {self.at[name]}, align 8")
             for name in (*JOB, *SIZES)
@@ -138,7 +136,9 @@ class _Writer:
     def _entry(self, table: str, row: Scalar, width: int, column: int) -> str:
         return self.block.address(table, (row, width), (column, 1), of="i64")
 
-    def _vectors(self, n: Scalar, body: Callable[..., Sequence[Vector]], carried: Sequence[Vector] = ()) -> list[Vector]:
+    def _vectors(
+        self, n: Scalar, body: Callable[..., Sequence[Vector]], carried: Sequence[Vector] = ()
+    ) -> list[Vector]:
         """body(i, mask, carried) for vectors that cover n numbers, of which there is at least one."""
         block = self.block
         return block.loop(n, block.lanes, lambda i, inside: body(i, block.first_lanes(i, n), inside), carried)
@@ -458,9 +458,7 @@ class Steps:
             job[AT[f"{prefix}theta"]] = start + itemsize * theta
             job[AT[f"{prefix}slope"]] = start + itemsize * runner.code.nests.outputs[-1].offset
         if len(runners) > 1:
-            job[AT["more_value"]] = (
-                address(runners[1].memory.arena) + 8 * runners[1].code.nests.outputs[0].offset
-            )
+            job[AT["more_value"]] = address(runners[1].memory.arena) + 8 * runners[1].code.nests.outputs[0].offset
         for name, size in (("n", self.n), ("stride", stride), ("range_count", len(ranges)),
                            ("output_count", len(outputs))):  # fmt: skip
             job[AT[name]] = size
