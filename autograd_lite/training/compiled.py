@@ -299,12 +299,18 @@ UPDATES: dict[type, Callable[[Any, int], Update]] = {
 """Our transformations as Updates; a user-defined one is run by NumPy."""
 
 
+VARIANTS = {"dampening", "centered", "amsgrad"}
+"""Settings of transformations with which they do more than their `Update` here."""
+
+
 def _updates(optimizer: Optimizer) -> list[Update] | None:
     """What an optimizer does, unless some of it is user-defined."""
     kind = type(optimizer)
     if any(getattr(kind, name) is not getattr(Optimizer, name) for name in ("step", "stepped", "advance", "rates")):
         return None
-    if any(type(transform) not in UPDATES for transform in optimizer.transforms):
+    if not optimizer.one_rate or any(
+        type(transform) not in UPDATES or vars(transform).keys() & VARIANTS for transform in optimizer.transforms
+    ):
         return None
     return [UPDATES[type(x)](x, len(optimizer.params)) for x in optimizer.transforms]
 

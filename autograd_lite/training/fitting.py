@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
-from autograd_lite.engine.checks import describe, did_you_mean, sequence, whole
+from autograd_lite.engine.checks import describe, did_you_mean, known_as, sequence, whole
 from autograd_lite.engine.graph import raw_operands, toposort
 from autograd_lite.engine.modes import changed_mode, mode, no_grad
 from autograd_lite.engine.value import Value
@@ -150,11 +150,12 @@ def fit(
 
 def _loss(loss: Any) -> Callable[[Any, Any], Any]:
     if isinstance(loss, str):
-        if loss not in losses.LOSSES:
+        found = known_as(loss, losses.LOSSES)
+        if found is None:
             raise ValueError(
                 f"fit: unknown loss {loss!r}; known are {', '.join(losses.LOSSES)}{did_you_mean(loss, losses.LOSSES)}"
             )
-        return losses.LOSSES[loss]
+        return losses.LOSSES[found]
     if not callable(loss):
         raise TypeError(f"fit: loss must be a function of (prediction, target), got {describe(loss)}")
     return loss  # type: ignore[no-any-return]

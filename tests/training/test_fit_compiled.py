@@ -11,6 +11,7 @@ import autograd_lite as ag
 from autograd_lite.folding import stepping
 from autograd_lite.folding.backends import why_not
 from autograd_lite.training.compiled import CompiledStep
+from tests.helpers.rules import EVERY_RULE
 
 RULES = {
     "SGD": lambda p: ag.optim.SGD(p, lr=0.05),
@@ -355,3 +356,16 @@ def test_a_training_goes_on_with_the_backend_that_is_recorded(first, tmp_path):
     other = "numpy" if first is False else False
     with pytest.raises(ValueError, match=f"of another training: its backend was '{history.backend}'"):
         auto(compiled=other, epochs=23, checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_every_rule_trains_compiled_as_uncompiled(rule):
+    """Also those whose step the native backend does not have, variants of those that it has, and groups."""
+    runs = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], activation="tanh", seed=1)
+        X, y = [[0.1 * i, 0.3 - 0.05 * i] for i in range(7)], [0.1 * i - 0.4 for i in range(7)]
+        history = ag.fit(model, X, y, optimizer=EVERY_RULE[rule], epochs=4, batch_size=3, seed=0, compiled=compiled)
+        runs.append([history.loss, list(model.state_dict().values())])
+    np.testing.assert_allclose(runs[1][0], runs[0][0], rtol=1e-11)
+    np.testing.assert_allclose(runs[1][1], runs[0][1], rtol=1e-10, atol=1e-12)
