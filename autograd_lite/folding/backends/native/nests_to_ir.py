@@ -13,6 +13,7 @@ from math import prod
 from autograd_lite.engine.lowering import Step
 from autograd_lite.folding.backends.native.emit import Block, Scalar, Vector
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
+from autograd_lite.folding.backends.native.gathers import Across, Fours, layout, read_across, read_fours
 from autograd_lite.folding.nests import (
     ARENA,
     PAD,
@@ -682,25 +683,50 @@ class Emitter:
         groups = x.lanes if x.rows else -(-x.lanes // PAD)
         width = self.nests.block if x.rows else PAD
         step = min(CHAINS * lanes, width)
+        operands = [y for y in (x.left, x.right) if y is not None]
+        layouts = [layout(self.nests, x, y) if lanes == 8 else None for y in operands]
+        fours = next((y.fours for y in layouts if isinstance(y, Across)), 0)
 
         def some(g: Scalar, place: Scalar, start: str, count: str, flags: list[Vector]) -> Sequence[Vector]:
             """Some vectors of a group from `place` on: of its rows, or of its lanes."""
             places = [block.offset((place, 1), (q, 1)) for q in range(0, step, lanes)]
 
-            def read(y: Access, t: Scalar) -> list[Vector]:
+            def read(y: Access, how: Fours | Across | None, t: Scalar) -> list[Vector]:
                 if x.rows:
                     reader = self.reader(y, [block.offset((start, 1), (t, 1))], width)
                     return [reader(i, None) for i in places]
+                if isinstance(how, Fours):
+                    return [read_fours(block, how, y, ((start, 1), (t, PAD), (i, 1))) for i in places]
                 reader = self.reader(y, [], 2 * PAD)
                 return [reader(block.offset((start, 1), (t, PAD), (i, 1)), None) for i in places]
 
             def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
-                lefts = read(x.left, t)
-                rights = [None] * len(sums) if x.right is None else read(x.right, t)
-                return [self.combined(x, *three) for three in zip(sums, lefts, rights, strict=True)]
+                return added(sums, [read(y, how, t) for y, how in zip(operands, layouts, strict=True)])
 
-            sums = [block.constant(0.0)] * len(places) if x.combine == "add" else read(x.left, 0)
-            sums = block.loop(count, 1, term, sums)
+            def added(sums: list[Vector], read: list[list[Vector]]) -> list[Vector]:
+                rights: Sequence[Vector | None] = read[1] if x.right is not None else [None] * len(sums)
+                return [self.combined(x, *three) for three in zip(sums, read[0], rights, strict=True)]
+
+            def four(k: int, sums: list[Vector]) -> list[Vector]:
+                """Four terms, of which an operand at least is read at once."""
+                at = [
+                    [list(each) for each in zip(*(
+                        read_across(block, how, y, ((start, 1), (4 * k, PAD), (i, 1))) for i in places
+                    ), strict=True)]
+                    if isinstance(how, Across)
+                    else [read(y, how, 4 * k + u) for u in range(4)]
+                    for y, how in zip(operands, layouts, strict=True)
+                ]  # fmt: skip
+                for both in zip(*at, strict=True):
+                    sums = added(sums, list(both))
+                return sums
+
+            sums = [block.constant(0.0)] * len(places) if x.combine == "add" else read(x.left, None, 0)
+            if fours:
+                for k in range(fours):
+                    sums = four(k, sums)
+            else:
+                sums = block.loop(count, 1, term, sums)
             indices, n = ([g], width) if x.rows else ([], x.lanes)
             for total, i in zip(sums, places, strict=True):
                 at = i if x.rows else block.offset((g, PAD), (i, 1))
