@@ -397,3 +397,23 @@ def test_a_direct_call_notices_what_the_long_way_notices():
     model.layers[1].neurons[0].b = ag.Parameter(0.0)
     assert loss.loss_and_grad(theta, x)[0] == first
     assert loss.params[-1] is model.layers[1].neurons[0].b
+
+
+@native
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("rows_of_left", [8, 11, 40])
+def test_a_product_of_few_columns_has_the_same_bits(columns, rows_of_left, monkeypatch):
+    """sum over examples of delta x: as in the gradient of a layer with few inputs."""
+    rng = np.random.default_rng(0)
+    w = [[ag.Parameter(x) for x in row] for row in rng.normal(size=(rows_of_left, columns))]
+    X = rng.normal(size=(30, columns)).tolist()
+    loss = ag.sum([ag.tanh(ag.dot(row, x)) for x in X for row in w])
+    program = ag.fold(loss, [x for row in w for x in row], backend="native")
+    found = []
+    for narrow in (nests_to_ir.NARROW, 0):
+        monkeypatch.setattr(nests_to_ir, "NARROW", narrow)
+        program._folded.plan(0, False).kept.clear()
+        runner = backend("native").prepare(program._folded.plan(0, False))
+        found.append(runner(Leaves(program.theta, program.constants), None)[1])
+    assert found[0].tobytes() == found[1].tobytes()
+    assert near(found[0], ag.fold(loss, program.params, backend="numpy").loss_and_grad(program.theta)[1])

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from autograd_lite.folding.backends.native.emit import Block, Scalar, Vector
 from autograd_lite.folding.nests import ARENA, PAD, Access, Nests, Terms
 
@@ -64,7 +62,7 @@ def layout(nests: Nests, x: Terms, y: Access) -> Fours | Across | None:
 
 
 def _kind(fours: Array, zero: int) -> Literal["same", "next", "next or second"] | None:
-    """How all fours of entries lie. A group has lanes or terms too much that are 0, and behind that 0 there are more."""
+    """How all fours of entries lie; what a group has too much of refers to a 0 with more of them behind it."""
     steps, nothing = fours[:, 1:] - fours[:, :1], (fours == zero).all(1)
     if (steps == SAME).all():
         return "same"
@@ -87,7 +85,7 @@ def read_fours(block: Block, x: Fours, y: Access, position: Position) -> Vector:
         first = block.operation(f"insertelement {real} poison, double {number}, i64 0")
         spread = f"shufflevector {real} {first}, {real} poison, <{FOUR} x i32> zeroinitializer"
         halves.append(block.made(spread, lanes=FOUR))
-    return block.shuffle(*halves, range(2 * FOUR))
+    return block.shuffle(halves[0], halves[1], range(2 * FOUR))
 
 
 def read_across(block: Block, x: Across, y: Access, position: Position) -> list[Vector]:

@@ -48,6 +48,9 @@ CHAINS = 4
 PANEL_BYTES, PANEL_STRIDE = 1 << 14, 2048
 """Columns of the right operand that take more, or whose rows are that far apart, are copied side by side first."""
 
+NARROW = 3
+"""Columns of a product, at most, for which its rows are the vectors."""
+
 STREAMED_BYTES = 1 << 18
 """A left operand that takes more is read once; the right one, the rows of a block, stays in the second cache."""
 
@@ -479,6 +482,8 @@ class Emitter:
     def product(self, x: Product, flags: list[Vector]) -> list[Vector]:
         """Tiles of some rows by some vectors of columns, whose sums stay in registers over all terms."""
         block, lanes = self.block, self.lanes
+        if x.n <= NARROW and x.m >= lanes and x.left.strides[1] == 1 and not x.rows and x.right.base == ARENA:
+            return self.narrow_product(x, flags)
         vectors = -(-x.n // lanes)
         height, width = _tile(x.m, vectors, self.frame.tile)
         k: Scalar = self.valid() if x.rows == "k" else x.k
@@ -566,6 +571,43 @@ class Emitter:
 
         return block.loop(x.blocks, 1, each, flags)
 
+    def narrow_product(self, x: Product, flags: list[Vector]) -> list[Vector]:
+        """A product of so few columns that a vector of them would be mostly empty: vectors of rows, which lie so."""
+        block, lanes = self.block, self.lanes
+        vectors = -(-x.m // lanes)
+        high = max(1, min(vectors, self.frame.tile // x.n))
+
+        def some(b: Scalar, i: Scalar, count: int, flags: list[Vector]) -> list[Vector]:
+            left = block.address("%arena", (x.left.offset, 1), (b, x.left.strides[0]), (i, 1))
+            right = block.address("%arena", (x.right.offset, 1), (b, x.right.strides[0]))
+
+            def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
+                rows = [block.load(block.address(left, (t, x.left.strides[2]), (q * lanes, 1))) for q in range(count)]
+                found = []
+                for j in range(x.n):
+                    c = block.load_one(block.address(right, (t, x.right.strides[1]), (j, 1)))
+                    found += [block.fma(a, c, s) for a, s in zip(rows, sums[j * count :], strict=False)]
+                return found
+
+            sums = block.loop(x.k, 1, term, [block.constant(0.0)] * (count * x.n))
+            for k, total in enumerate(sums):
+                out = Access(x.out.offset + k // count, x.out.strides[:2])
+                place = block.offset((i, 1), (k % count * lanes, 1))
+                total = total * x.factor if x.factor != 1.0 else total
+                if x.add:
+                    total = self.reader(out, [b], x.m)(place, self.inside(place, x.m)) + total
+                self.write(total, out, [b], place, x.m)
+                if x.watch:
+                    flags = self.watched(flags, total, self.inside(place, x.m))
+            return flags
+
+        def one(b: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+            full = vectors // high * high * lanes
+            flags = block.loop(full, high * lanes, lambda i, flags: some(b, i, high, flags), flags)
+            return some(b, full, vectors % high, flags) if vectors % high else flags
+
+        return block.loop(x.blocks, 1, one, flags)
+
     def finish(self, x: Product, total: Vector, to: str, mask: Vector | None, flags: list[Vector]) -> list[Vector]:
         """A vector of sums to where it goes."""
         if x.factor != 1.0:
@@ -636,6 +678,8 @@ class Emitter:
         """Each lane in four sums of vectors, which are added up at its end."""
         block, lanes, n = self.block, self.lanes, x.terms[-1]
         end: Scalar = self.valid() if x.rows else n
+        for i in range(0, n, lanes) if x.rows else ():
+            self.inside(i, end)  # written before the loops, the masks are there in all of them
 
         def one(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
             def term(at: Indices, sums: list[Vector]) -> Sequence[Vector]:
@@ -652,7 +696,9 @@ class Emitter:
                     return [vector(total, block.offset((i, 1), (q * lanes, 1))) for q, total in enumerate(sums)]
 
                 if x.rows:
-                    return block.loop(end, 4 * lanes, four, sums)
+                    for i in range(0, n, 4 * lanes):
+                        sums = list(four(i, sums))
+                    return sums
                 full = n // (4 * lanes) * 4 * lanes
                 sums = block.loop(full, 4 * lanes, four, sums)
                 for q, i in enumerate(range(full, n, lanes)):
