@@ -115,16 +115,23 @@ def main(chosen: list[str]) -> None:
 
 
 ACCOUNT = """\
-"Off" is against the NumPy backend; a gradient as a share of its largest component. Where the time goes:
+"Off" is against the NumPy backend; a gradient as a share of its largest component. Other work ran on both cores the whole
+time, which costs JAX more than code that is one function over one buffer. With the machine nearly to itself an earlier
+state of this code took 0.19 of JAX's time on moons, 0.32 on digits with 64 rows, 0.18 on GPT with 1 word and 0.28 on 8
+(then with gathers); native times differ little between the two, JAX's by half. Where the time goes:
 
-- Matrix products run at this core's peak, 65 billion multiply-adds a second. They are five of the eight microseconds of
-  code on digits with 64 rows, and nine tenths of the time of MLP 784-128-10: what bounds those lines.
-- Digits with 1,797 rows and MLP 784-128-10 do not fit the second cache, and swing with what else runs on the host: over
-  four runs 0.37 to 0.85 and 0.31 to 0.70 of JAX's time; undisturbed 207 of 361 us (0.57) and 912 of 1,358 us (0.67).
-- Around the code of a small program there are about 2.4 us of Python, 3.7 us where there is a batch. Moons is 3.0 us of
-  code, half of it matrix products; Rosenbrock 0.9 us.
-- scalar GPT: the sums of causal attention have every length and are gathered by tables, a third of the time on 8 words.
-- Black-Scholes: logarithm, exponential and error functions within an ulp or two, 10 ns a row."""
+- Matrix products run at this core's peak, 65 billion multiply-adds a second. They bound digits with 1,797 rows (9.1
+  million, 140 us, where 0.40 of JAX's undisturbed 361 us would be 144) and MLP 784-128-10 (52 million, 0.81 ms), and are
+  four of the eight microseconds of code on digits with 64 rows.
+- Around the code there are about 1.3 us of Python, for a thousand parameters as for a batch; a function from `compile` adds
+  1 us, and 4 us with a network of 42 neurons, to see whether the model was changed. Moons is 2.9 us of code, half of it
+  matrix products; Rosenbrock 0.9 us.
+- scalar GPT: what attention sums up lies in fours, and is read by loads and transpositions in place of gathers: 4 of the
+  25 us of code on 8 words, where gathers took 11 of 34. A vector for each length, and full rectangles of products, were
+  weighed: with words of 3 to 10 letters a rectangle has twelve times the terms.
+- Black-Scholes: logarithm, exponential and error functions within an ulp or two, 10 ns a row.
+- Threads: waking a second one takes 18 us at best, so that work of 0.3 ms pays where a core is free. On this machine none
+  was: one thread and two took the same time, from 35,000 rows to 400,000."""
 
 if __name__ == "__main__":
     main(sys.argv[1:])
