@@ -22,6 +22,7 @@ from autograd_lite.folding import arguments
 from autograd_lite.folding.backends import AUTO, Leaves, checked_backend
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, Ready, Use, cache
+from autograd_lite.names import BackendName
 
 Array = Any
 
@@ -381,7 +382,7 @@ def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
 
 
 def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *, dtype: Any = float,
-         backend: str = AUTO, threads: int | None = None) -> Program:  # fmt: skip
+         backend: BackendName = AUTO, threads: int | None = None) -> Program:  # fmt: skip
     """A graph as a Program: scalars that do the same thing become lanes of one array instruction.
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an

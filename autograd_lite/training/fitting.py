@@ -16,6 +16,7 @@ from autograd_lite.engine.checks import describe, did_you_mean, sequence, whole
 from autograd_lite.engine.modes import changed_mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
+from autograd_lite.names import BackendName, LossName, OptimizerName
 from autograd_lite.nn.module import Module
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.rules import rule_named
@@ -32,13 +33,15 @@ PENALTY = "the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)"
 
 
 def fit(
-    model: Callable[[Any], Any], X: Any, y: Any, *, loss: Any = losses.squared_error, optimizer: Any = None,
+    model: Callable[[Any], Any], X: Any, y: Any, *,
+    loss: LossName | Callable[[Any, Any], Any] = losses.squared_error,
+    optimizer: OptimizerName | Optimizer | Callable[[list[Value]], Optimizer] | None = None,
     epochs: int = 100, batch_size: int | None = 32, validation: Any = None, metrics: Any = (),
     callbacks: Iterable[Callable[[Run], Any]] = (), seed: int | None = None, progress: bool | None = None,
     parameters: Iterable[Value] | None = None, penalty: Callable[[Any], Any] | None = None,
     schedule: Callable[..., float] | None = None, shuffle: bool = True, error_tolerance: float | None = None,
     cost_tolerance: float | None = None, patience: int | None = None, min_delta: float = 0.0,
-    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | str = False,
+    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | BackendName = False,
 ) -> History:  # fmt: skip
     """Train a model: epochs of mini-batches in random order, one step of the optimizer for each mini-batch.
 
@@ -161,7 +164,7 @@ def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
     return found
 
 
-def _backend(compiled: Any) -> str:
+def _backend(compiled: Any) -> BackendName:
     from autograd_lite.folding.backends import AUTO, checked_backend
 
     return checked_backend(AUTO if compiled is True else compiled, "fit: compiled")

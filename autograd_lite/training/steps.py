@@ -16,6 +16,7 @@ from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.reading import grads_of, number_of, numbers_of
 from autograd_lite.engine.value import Value
+from autograd_lite.names import BackendName
 from autograd_lite.nn.layers import MLP, Layer
 from autograd_lite.optim.optimizer import Optimizer
 
@@ -81,7 +82,13 @@ class CompiledStep(TrainingStep):
     several: list[bool]
 
     def __init__(
-        self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any], backend: str = "auto"
+        self,
+        model: Any,
+        optimizer: Optimizer,
+        loss: Any,
+        penalty: Any,
+        groups: dict[str, Any],
+        backend: BackendName = "auto",
     ) -> None:
         from autograd_lite.folding.tracing import compile
 
