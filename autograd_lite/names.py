@@ -1,4 +1,4 @@
-"""The names that arguments take, as types: a type checker finds a misspelled one, and an editor offers them.
+"""The names that arguments take, as types, so that an editor offers them.
 
 Written by tools/make_stubs.py from the tables of losses, optimizers and so on: change those, and run it again.
 """
@@ -26,7 +26,19 @@ LossName = Literal[
     "binary_cross_entropy_with_logits",
     "cross_entropy",
 ]
-OptimizerName = Literal["sgd", "adam", "adamw", "adagrad", "rmsprop"]
+OptimizerName = Literal[
+    "sgd",
+    "adam",
+    "adamw",
+    "adagrad",
+    "rmsprop",
+    "adadelta",
+    "adamax",
+    "nadam",
+    "radam",
+    "rprop",
+    "lion",
+]
 ActivationName = Literal[
     "neg",
     "exp",

@@ -154,7 +154,7 @@ def names() -> str:
 
 
 LITERALS = '''\
-"""The names that arguments take, as types: a type checker finds a misspelled one, and an editor offers them.
+"""The names that arguments take, as types, so that an editor offers them.
 
 Written by tools/make_stubs.py from the tables of losses, optimizers and so on: change those, and run it again.
 """
@@ -174,7 +174,7 @@ class Text(Protocol):
 
 
 def arguments() -> str:
-    """names.py: a Literal for each table; a name of the table is offered also where any str is allowed."""
+    """names.py: a Literal for each table; most arguments take the names in other forms too ("ReLU"), so any `Text`."""
     tables = {
         "LossName": LOSSES,
         "OptimizerName": RULES,

@@ -8,18 +8,31 @@ gets nests of its own (nested_sums.py). What is read only inside its group is ne
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.lowering import ELEMENTARY, Code, Step, lower
+from autograd_lite.engine.lowering import Code, Step, lower
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.backends.strides import affine, common, cut, pattern
 from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
 from autograd_lite.folding.nested_sums import Sums
-from autograd_lite.folding.nests import FURTHER, PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Rows, Watch
+from autograd_lite.folding.nests import (
+    FURTHER,
+    IN_PYTHON,
+    PAD,
+    Access,
+    Fill,
+    Input,
+    Nest,
+    Nests,
+    Output,
+    Pack,
+    Rows,
+    Watch,
+)
 from autograd_lite.folding.nests import Map as MapNest
 from autograd_lite.folding.nests_interpreter import python_step
 from autograd_lite.folding.plan import ZERO_RULE, Plan
@@ -147,13 +160,12 @@ class Nesting:
 
     plan: Plan
     instructions: list[Instruction]
-    elementary: Container[str]
     arena: int
     sums_start: int
     sums_end: int
 
-    def __init__(self, plan: Plan, dtype: Any, elementary: Container[str]) -> None:
-        self.plan, self.instructions, self.elementary = plan, plan.instructions, elementary
+    def __init__(self, plan: Plan, dtype: Any) -> None:
+        self.plan, self.instructions = plan, plan.instructions
         self.block = 64 if np.dtype(dtype) == np.float64 else 128
         self.size: list[int] = [x.size for x in self.instructions]
         self.batched: list[bool] = [x.batched for x in self.instructions]
@@ -469,7 +481,7 @@ class Nesting:
         x, batched = self.instructions[k], self.batched[k]
         if isinstance(x, Map):
             assert x.code is not None
-            if any(step.function or step.name not in self.elementary for step in x.code.steps):
+            if any(step.function or step.name in IN_PYTHON for step in x.code.steps):
                 return None
             costly = sum(step.name not in CHEAP for step in x.code.steps)
             if not batched:
@@ -734,7 +746,7 @@ class Nesting:
         return Output(n, offset, True, mean, total)
 
     def _in_python(self, k: int, x: Map) -> None:
-        """A map with a function in it that is user-defined, or that the backend does not compute."""
+        """A map with a user-defined function in it, or a name that no loop computes."""
         axes: list[tuple[int, ...]] = []
         views: list[Access] = []
         row_at = 1 if x.batched else None
@@ -747,17 +759,16 @@ class Nesting:
         self.made(k)
 
 
-def nests(plan: Plan, dtype: Any = float, elementary: Container[str] = ELEMENTARY) -> Nests:
+def nests(plan: Plan, dtype: Any = float) -> Nests:
     """The loops of a plan, the fast one.
 
     Args:
         plan: what is computed.
         dtype: float64 or float32.
-        elementary: the names of lowered rules that the backend computes; codes with others are steps in Python.
 
     Raises:
         Refused: it cannot be done; the message says why.
     """
     if plan.safe:
         raise Refused("the safe plan runs on the reference")
-    return Nesting(plan, dtype, elementary).whole()
+    return Nesting(plan, dtype).whole()

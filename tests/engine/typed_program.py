@@ -38,9 +38,8 @@ def program() -> tuple[float, float]:
     ag.fold(y, backend="numpy")
 
     for _ in ():
-        ag.fit(ag.MLP(1, [1]), [[1.0]], [1.0], loss="hugging")  # type: ignore[arg-type]
-        ag.fit(ag.MLP(1, [1]), [[1.0]], [1.0], optimizer="adamant")  # type: ignore[arg-type]
-        ag.fit(ag.MLP(1, [1], init="him"), [[1.0]], [1.0], compiled="natural")  # type: ignore[arg-type]
+        ag.fit(ag.MLP(1, [1], "ReLU"), [[1.0]], [1.0], loss="MSE", optimizer="Adam")  # names in any form
+        ag.fit(ag.MLP(1, [1]), [[1.0]], [1.0], compiled="natural")  # type: ignore[arg-type]
         ag.compile(ag.exp, backend="naive")  # type: ignore[arg-type]
 
     wrong: float = ag.exp(x)  # type: ignore[assignment]

@@ -23,7 +23,6 @@ from numpy.lib.stride_tricks import as_strided
 from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import NUMBERS
-from autograd_lite.folding.backends.native.functions import ELEMENTARY
 from autograd_lite.folding.backends.native.text import CONTEXT, Program
 from autograd_lite.folding.nesting import nests
 from autograd_lite.folding.nests import PAD, RUN, Access, Nests, PythonStep
@@ -60,6 +59,14 @@ def default_threads() -> int:
     return len(found)
 
 
+def stepper(runners: Sequence[Runner], updates: Sequence[Any], live: Array | None, ranges: Sequence[tuple[int, int]],
+            counts: Sequence[tuple[int, int, int, int]]) -> Any:  # fmt: skip
+    """Steps of an optimizer around programs: see stepping.stepper."""
+    from autograd_lite.folding.backends.native.steps import Steps
+
+    return Steps(runners, updates, live, ranges, counts)
+
+
 class Compiled:
     """A plan as machine code; its runners share it.
 
@@ -74,7 +81,7 @@ class Compiled:
 
     def __init__(self, plan: Plan, dtype: Any, target: jit.Target | None = None) -> None:
         target = target or jit.Target.host()
-        self.nests: Nests = nests(plan, dtype, ELEMENTARY)
+        self.nests: Nests = nests(plan, dtype)
         self.dtype: Any = np.dtype(dtype)
         tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
@@ -144,19 +151,19 @@ class Runner:
         self._constants: list[Array] = []
         self._bound: Array = None
         """The constants that are in the arena."""
-        self._theta: Array = None
-        self._inputs: list[tuple[int, Array]] = []
-        self._rows: list[int] = []
+        self.theta: Array = None
+        self.unbatched_inputs: list[tuple[int, Array]] = []
+        self.batched_inputs: list[int] = []
         """The inputs of which the rows are read."""
         for x in code.nests.inputs:
             view = arena[x.offset : x.offset + x.size]
             if x.batched:
                 if x.kind == "input":
-                    self._rows.append(x.index)
+                    self.batched_inputs.append(x.index)
             elif x.kind == "theta":
-                self._theta = view
+                self.theta = view
             elif x.kind == "input":
-                self._inputs.append((x.index, view))
+                self.unbatched_inputs.append((x.index, view))
             elif x.kind == "constants":
                 self._constants.append(view)
             else:
@@ -179,11 +186,11 @@ class Runner:
             with np.errstate(all="ignore"):  # a number may be beyond the range of a float32
                 leaves = self._cast(leaves)
         theta, constants, inputs = leaves
-        if self._theta is not None:
-            self._theta[:] = theta
+        if self.theta is not None:
+            self.theta[:] = theta
         if constants is not self._bound:
-            self._bind_constants(constants)
-        for index, view in self._inputs:
+            self.bind_constants(constants)
+        for index, view in self.unbatched_inputs:
             view[:] = inputs[index]
         if rows is None:
             if self._run is not None:
@@ -205,11 +212,12 @@ class Runner:
     def _cast(self, leaves: Leaves) -> Leaves:
         """The leaves in the type of the arena; constants, which are mostly bound already, as they are."""
         if leaves.constants is not self._bound:
-            self._bind_constants(leaves.constants)
+            self.bind_constants(leaves.constants)
         inputs = tuple(np.asarray(x, self.code.dtype) for x in leaves.inputs)
         return leaves._replace(theta=np.asarray(leaves.theta, self.code.dtype), inputs=inputs)
 
-    def _bind_constants(self, constants: Array) -> None:
+    def bind_constants(self, constants: Array) -> None:
+        """Put the constants into the arena."""
         self._bound = None  # an interrupt may come while they are copied
         for view in self._constants:
             view[...] = constants
@@ -218,7 +226,7 @@ class Runner:
     def _bind_rows(self, leaves: Leaves, rows: int, means: int) -> dict[int, Array]:
         """Write the addresses of the inputs and of the outputs with rows into the context; what must be kept."""
         context, kept, bound = self.memory.context, {}, self._arrays
-        for index in self._rows:
+        for index in self.batched_inputs:
             array = leaves.inputs[index]
             if bound[index]() is array:  # NumPy does not resize an array that has a weak reference
                 continue
@@ -237,6 +245,14 @@ class Runner:
                     context[OUTS + k] = _address(out)
             self._means, self._by_rows = means, any(k >= 0 for k in kept)
         return kept
+
+    def slots(self, arrays: Sequence[Array]) -> list[int]:
+        """Bind these arrays to the inputs with rows; where to write the addresses for the rows of each output."""
+        start = OUTS + len(self._outputs)
+        for index, array in zip(self.batched_inputs, arrays, strict=True):
+            self.memory.context[start + index] = _address(array)
+        self._arrays, self._means = [_gone] * len(self._arrays), -1  # for the next call
+        return [self.memory.address + 8 * (OUTS + k) for k, x in enumerate(self._outputs) if x.batched]
 
     def _found(self, k: int, kept: dict[int, Array]) -> Array:
         """An output: its rows, their mean, or what there is one of."""
