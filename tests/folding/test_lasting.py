@@ -1,4 +1,4 @@
-"""A derivative that is NaN at a call has derivatives that are NaN, though it was a number when the program was traced."""
+"""A derivative that is NaN at a call has derivatives that are NaN, though it was a number when the trace was made."""
 
 import itertools
 import math
