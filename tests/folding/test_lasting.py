@@ -1,4 +1,4 @@
-"""A derivative that is NaN at a call has derivatives that are NaN, though it was a number when the trace was made."""
+"""A derivative that is NaN at a call has derivatives that are NaN, though the trace saw numbers."""
 
 import itertools
 import math
