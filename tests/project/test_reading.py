@@ -21,7 +21,7 @@ ALLOWED = {
     "derivatives/reverse.py": {"local_gradients", "_finite", "lasting"},
     # only whether there is one; what is written, not read
     "nn/trace.py": {"_backward"},
-    "training/steps.py": {"write_back"},
+    "training/compiled.py": {"write_back"},
 }
 """The functions elsewhere that may."""
 
