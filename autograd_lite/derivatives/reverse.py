@@ -145,6 +145,8 @@ def accumulate(parts: list[Any]) -> Any:
 def local_gradients(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
     """A row's local derivatives in some of its operands, as Values."""
     if row.zero_gradient:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
+        if is_traced():  # it may be NaN in the trace and not at a call, or the other way round
+            return [functions.where(functions.equal(node, node), 0.0, node)] * len(slots)
         return [node if d != d else d for d in map(node._local_grads.__getitem__, slots)]
     if not isinstance(row.partials, str):
         found = row.partials(*operands, node)
