@@ -31,7 +31,7 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
-    '"where(b == floor(b), b * a ** (b - 1), b * _lowered(a, b, 1)))'
+    f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, b * _lowered(a, b, 1))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -205,8 +205,8 @@ MISTAKES = [
         f'"{_IN_EXPONENT}, " {_IN_BASE}"',
     ), (
         "the factor b forgotten in the derivative of a whole power",
-        "where(b == floor(b), b * a ** (b - 1), b * _low",
-        "where(b == floor(b), a ** (b - 1), b * _low",
+        "where(b == floor(b), b * a ** (b - 1), \"",
+        "where(b == floor(b), a ** (b - 1), \"",
     ), (
         "0 ** 0 has the derivative NaN",
         "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), ",
@@ -562,8 +562,8 @@ MISTAKES = [
         'self.code[i] = codes.setdefault(("pow", 2.0), len(codes))',
     ), (
         "terms left out that are not 0",
-        "self.zero = is_zero(np.array(values, float))",
-        "self.zero = np.array([v <= 0.5 for v in values], bool)",
+        "self.zero: Array = is_zero(np.array(values, float))",
+        "self.zero: Array = np.array([v <= 0.5 for v in values], bool)",
     )),
     *_slips("folding/contractions.py", "fold_parts fold compile", (
         "a matrix product whose left rows come in reverse",

@@ -217,6 +217,8 @@ class Program(Executable):
         (12.0, 12.0, 7.0)
     """
 
+    params: list[Value]
+
     def __init__(
         self,
         folded: Folded,

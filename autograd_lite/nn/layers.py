@@ -46,8 +46,8 @@ class Neuron(Module):
         self, n_in: int, activation: Any = "relu", *, init: Any = None, seed: Any = None, nonlin: bool | None = None,
         n_out: int = 1,
     ) -> None:  # fmt: skip
-        self.n_in = whole(n_in, f"{type(self).__name__}: n_in")
-        self.activation = None if nonlin is False else usual_name(activation)
+        self.n_in: int = whole(n_in, f"{type(self).__name__}: n_in")
+        self.activation: Any = None if nonlin is False else usual_name(activation)
         self._activate = activation_function(self.activation)
         draw, rng = initializer(init, self.activation), generator(seed)
         self.w: list[Parameter] = [Parameter(draw(self.n_in, n_out, rng)) for _ in range(self.n_in)]
@@ -106,12 +106,15 @@ class Layer(Module):
         ['sigmoid', 'sigmoid', 'sigmoid']
     """
 
+    n_in: int
+    n_out: int
+
     def __init__(
         self, n_in: int, n_out: int, activation: Any = "relu", *, init: Any = None, seed: Any = None,
         nonlin: bool | None = None,
     ) -> None:  # fmt: skip
         self.n_in, self.n_out = whole(n_in, "Layer: n_in"), whole(n_out, "Layer: n_out")
-        self.activation = None if nonlin is False else usual_name(activation)
+        self.activation: Any = None if nonlin is False else usual_name(activation)
         rng = generator(seed)
         self.neurons: list[Neuron] = [
             Neuron(self.n_in, self.activation, init=init, seed=rng, n_out=self.n_out) for _ in range(self.n_out)
@@ -161,6 +164,9 @@ class MLP(Module):
         >>> model.predict([[0.5, -1.0], [0.0, 0.0]]).shape
         (2,)
     """
+
+    activation: Any
+    output_activation: Any
 
     def __init__(
         self, n_in: int, n_outs: Sequence[int], activation: Any = "relu", output_activation: Any = None, *,

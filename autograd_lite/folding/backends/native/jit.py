@@ -83,6 +83,10 @@ def llvm_version() -> int:
 class Code:
     """Compiled functions; they may be called as long as this object is there."""
 
+    engine: Any
+    size: int
+    cached: bool
+
     def __init__(self, engine: Any, size: int, cached: bool) -> None:
         self.engine, self.size, self.cached = engine, size, cached
 

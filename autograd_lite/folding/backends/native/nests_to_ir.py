@@ -7,7 +7,7 @@ product are in registers at a time, and what is loaded before a loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from autograd_lite.engine.lowering import Step
@@ -18,15 +18,18 @@ from autograd_lite.folding.nests import (
     PAD,
     Access,
     Fill,
+    Loop,
     Map,
     Nest,
     Nests,
     Output,
     Pack,
     Product,
+    Recurrence,
     Rows,
     Terms,
     Watch,
+    at_step,
 )
 
 PLAIN = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "floor", "ceil", "gt", "ge", "lt", "le", "eq", "select"}
@@ -53,6 +56,22 @@ Reader = Callable[[Scalar, Vector | None], Vector]
 """The vector at an index of the last axis; with a mask, 0 where it does not hold."""
 
 
+@dataclass(frozen=True)
+class Moved(Access):
+    """An access at a step of a loop: its offset goes on by index times stride, and so does its place in the table."""
+
+    moved: tuple[tuple[Scalar, int], ...] = ()
+    table_moved: tuple[tuple[Scalar, int], ...] = ()
+
+    @classmethod
+    def at(cls, access: Access, step: Scalar) -> Access:  # type: ignore[override]
+        """An access at an index of its first axis, without that axis."""
+        first = access.at_first(0)
+        table = ((step, access.table_strides[0]),) if access.table is not None else ()
+        return cls(first.offset, first.strides, first.table, first.table_strides, first.scale, first.base,
+                   ((step, access.strides[0]),), table)  # fmt: skip
+
+
 @dataclass
 class Frame:
     """What the functions of one program share.
@@ -77,35 +96,46 @@ class Frame:
 class Emitter:
     """Writes nests into one function."""
 
+    frame: Frame
+    nests: Nests
+    block: Block
+
     def __init__(self, frame: Frame, block: Block) -> None:
         self.frame, self.nests, self.block = frame, frame.nests, block
-        self.used = 0
-        self.lanes = block.lanes
+        self.used: int = 0
+        self.lanes: int = block.lanes
 
     def emit(self, nest: Nest) -> None:
-        """Write one nest. The emitter of a kind gets the flag if it watches, and gives it back."""
-        watches = bool(getattr(nest, "watch", ())) or isinstance(nest, Watch)
+        """Write one nest."""
+        watches = bool(getattr(nest, "watch", ())) or isinstance(nest, (Watch, Loop))
         flags = [self.block.constant(0.0)] if watches else []
-        match nest:
-            case Map():
-                found = self.map(nest, flags)
-            case Product():
-                found = self.product(nest, flags)
-            case Rows():
-                found = self.rows(nest, flags)
-            case Terms():
-                found = self.terms(nest, flags)
-            case Watch():
-                found = self.watch(nest, flags)
-            case Pack():
-                found = self.pack(nest, flags)
-            case Fill():
-                found = self.fill(nest, flags)
-            case _:
-                raise TypeError(f"native: a nest of type {type(nest).__name__}")
+        found = self.nest(nest, flags)
         if watches:
             place = self.block.address("%arena", (self.nests.flag, 1))
             self.block.store(self.block.load(place) + found[0], place)
+
+    def nest(self, nest: Nest, flags: list[Vector]) -> list[Vector]:
+        """Write one nest. The emitter of a kind gets the flag if it watches, and gives it back."""
+        match nest:
+            case Map():
+                return self.map(nest, flags)
+            case Product():
+                return self.product(nest, flags)
+            case Rows():
+                return self.rows(nest, flags)
+            case Terms():
+                return self.terms(nest, flags)
+            case Watch():
+                return self.watch(nest, flags)
+            case Pack():
+                return self.pack(nest, flags)
+            case Fill():
+                return self.fill(nest, flags)
+            case Recurrence():
+                return self.recurrence(nest, flags)
+            case Loop():
+                return self.loop(nest, flags)
+        raise TypeError(f"native: a nest of type {type(nest).__name__}")
 
     # -- scalars
 
@@ -178,7 +208,7 @@ class Emitter:
     def pointer(self, access: Access, indices: Indices, i: Scalar = 0) -> str:
         """The address at these indices, and where it has a last axis more, at i there."""
         block = self.block
-        terms: list[tuple[Scalar, int]] = [(access.offset, 1), *zip(indices, access.strides, strict=False)]
+        terms: list[tuple[Scalar, int]] = [*self.start(access), *zip(indices, access.strides, strict=False)]
         if len(access.strides) > len(indices):
             terms.append((i, access.strides[-1]))
         if access.table is not None:
@@ -189,9 +219,14 @@ class Emitter:
         """The address of an entry of its table."""
         assert access.table is not None
         given = [*indices, i] if len(access.table_strides) > len(indices) else indices
+        moved = access.table_moved if isinstance(access, Moved) else ()
         return self.block.address(
-            "%tables", (access.table, 1), *zip(given, access.table_strides, strict=True), of="i32"
-        )  # fmt: skip
+            "%tables", (access.table, 1), *moved, *zip(given, access.table_strides, strict=True), of="i32"
+        )
+
+    def start(self, access: Access) -> list[tuple[Scalar, int]]:
+        """Its offset."""
+        return [(access.offset, 1), *(access.moved if isinstance(access, Moved) else ())]
 
     def base(self, access: Access) -> str:
         """What its offset counts from."""
@@ -212,7 +247,7 @@ class Emitter:
         gathers = access.table is not None and access.table_strides[-1] != 0
         if gathers and n > 1:
             assert access.table_strides[-1] == 1
-            affine = Access(access.offset, access.strides, base=access.base)
+            affine = replace(access, table=None, table_strides=())
             start = self.pointer(affine, indices)
 
             def gather(i: Scalar, mask: Vector | None) -> Vector:
@@ -261,7 +296,7 @@ class Emitter:
             return
         mask = self.inside(i, n, step)
         if gathers:
-            affine = Access(access.offset, access.strides, base=access.base)
+            affine = replace(access, table=None, table_strides=())
             index = block.load_index(self.entry(access, indices, i))
             if access.scale != 1:
                 index = block.made(f"mul {index.type} {index.name}, splat (i32 {access.scale})", "index")
@@ -339,6 +374,68 @@ class Emitter:
 
         return self.over(x.axes[:-1], along, flags)
 
+    def recurrence(self, x: Recurrence, flags: list[Vector]) -> list[Vector]:
+        """Step after step on numbers, or on vectors of rows; what no step moves is read before the first."""
+        block = self.block
+        n = self.nests.block if x.rows else 1
+        start = x.steps - 1 if x.backward else 0
+
+        def read(access: Access, step: Scalar, i: Scalar) -> Vector:
+            moved = Moved.at(access, step)
+            if x.rows and moved.strides[-1]:
+                return block.load(self.pointer(moved, [], i))
+            return block.load_one(self.pointer(moved if not x.rows else replace(moved, strides=()), []))
+
+        def some(i: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+            carried = dict(x.carried)
+            fixed = {
+                k: read(access, start, i) for k, access in enumerate(x.inputs)
+                if k in carried or not (access.strides[0] or any(access.table_strides[:1]))
+            }  # fmt: skip
+
+            def step(count: Scalar, before: list[Vector]) -> Sequence[Vector]:
+                t = block.operation(f"sub i64 {start}, {count}") if x.backward else count
+                known = {**fixed, **dict(zip(carried, before, strict=False))}
+                values: list[Vector | float] = [
+                    known[k] if k in known else read(access, t, i) for k, access in enumerate(x.inputs)
+                ]
+                for one in x.code:
+                    values.append(self.step(one, [a if isinstance(a, float) else values[a] for a in one.args], False))
+
+                def of(value: int | float) -> Vector | float:
+                    return values[value] if isinstance(value, int) else value
+
+                for value, access in x.outputs:
+                    moved = Moved.at(access, t)
+                    if x.rows:
+                        block.store(of(value), self.pointer(moved, [], i))
+                    else:
+                        self.write_one(of(value), self.pointer(moved, []))
+                left = [block.whole(of(value)) for value in carried.values()]
+                if not x.watch:
+                    return [*left, *before[len(left) :]]
+                total = block.whole(of(x.watch[0]))
+                for k in x.watch[1:]:
+                    total = total + of(k)
+                return [*left, *self.watched(before[len(left) :], total, None)]
+
+            found = block.loop(x.steps, 1, step, [*(fixed[k] for k in carried), *flags])
+            return found[len(carried) :]
+
+        return block.loop(n, self.lanes, some, flags)
+
+    def loop(self, x: Loop, flags: list[Vector]) -> list[Vector]:
+        """Nests step after step."""
+        block = self.block
+
+        def step(count: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+            t = block.operation(f"sub i64 {x.steps - 1}, {count}") if x.backward else count
+            for one in x.body:
+                flags = self.nest(at_step(one, lambda access: Moved.at(access, t)), flags)
+            return flags
+
+        return block.loop(x.steps, 1, step, flags)
+
     def side_by_side(self, access: Access, axes: tuple[int, ...]) -> Access:
         """An input that is the same for each index of the outer axes, but gathered, copied to where it is loaded."""
         n = axes[-1]
@@ -402,7 +499,7 @@ class Emitter:
             outside = [mask if x.right.base != ARENA else None for mask in masks]  # an array may end there
             right, start = (
                 x.right,
-                block.address(self.base(x.right), (x.right.offset, 1), (b, x.right.strides[0]), (j, 1)),
+                block.address(self.base(x.right), *self.start(x.right), (b, x.right.strides[0]), (j, 1)),
             )
             stride = right.strides[1]
             if panel is not None:
@@ -421,7 +518,7 @@ class Emitter:
                 lefts = [
                     block.address(
                         self.base(x.left),
-                        (x.left.offset, 1),
+                        *self.start(x.left),
                         (b, x.left.strides[0]),
                         (i, x.left.strides[1]),
                         (r, x.left.strides[1]),
@@ -441,7 +538,7 @@ class Emitter:
 
                 sums = block.loop(k, 1, term, [block.constant(0.0)] * (high * wide))
                 for r in range(high):
-                    to = block.address("%arena", (x.out.offset, 1), (b, x.out.strides[0]), (i, x.out.strides[1]),
+                    to = block.address("%arena", *self.start(x.out), (b, x.out.strides[0]), (i, x.out.strides[1]),
                                        (r, x.out.strides[1]), (j, 1))  # fmt: skip
                     for q in range(wide):
                         flags = self.finish(x, sums[r * wide + q], block.address(to, (q * lanes, 1)), masks[q], flags)
@@ -785,8 +882,7 @@ def _moved(access: Access, axis: int) -> Access:
     def moved(strides: tuple[int, ...]) -> tuple[int, ...]:
         return (*strides[:axis], *strides[axis + 1 :], strides[axis]) if strides else strides
 
-    return Access(access.offset, moved(access.strides), access.table, moved(access.table_strides), access.scale,
-                  access.base)  # fmt: skip
+    return replace(access, strides=moved(access.strides), table_strides=moved(access.table_strides))
 
 
 def _swapped(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -795,4 +891,4 @@ def _swapped(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _turned(access: Access) -> Access:
     """An access without a table with its last two axes exchanged."""
-    return Access(access.offset, _swapped(access.strides), base=access.base)
+    return replace(access, strides=_swapped(access.strides))

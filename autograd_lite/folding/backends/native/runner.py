@@ -76,20 +76,23 @@ class Compiled:
         target: what the code is made for, if not for this machine.
     """
 
+    arena: int
+    parts: dict[str, list[str | PythonStep]]
+
     def __init__(self, plan: Plan, dtype: Any, target: jit.Target | None = None) -> None:
         target = target or jit.Target.host()
         self.nests: Nests = nests(plan, dtype)
-        self.dtype = np.dtype(dtype)
+        self.dtype: Any = np.dtype(dtype)
         tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
         program = Program(self.nests, number, tile, jit.llvm_version(), plan.doubt_nan)
         self.arena, self.parts = program.frame.arena, program.parts
-        self.inputs = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
-        self.whole = "run" in program.module.functions
+        self.inputs: int = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
+        self.whole: bool = "run" in program.module.functions
         """Whether all of it is one function: there are no steps in Python."""
-        self.code = jit.compile_text(program.module.close(), target)
+        self.code: jit.Code = jit.compile_text(program.module.close(), target)
         self._functions: dict[str, Callable[..., None]] = {}
-        self.tables = np.ascontiguousarray(self.nests.tables, np.int32)
+        self.tables: Array = np.ascontiguousarray(self.nests.tables, np.int32)
 
     def function(self, name: str, numbers: int) -> Callable[..., None]:
         """A function of the code, which takes a context and some whole numbers."""
@@ -103,17 +106,17 @@ class Memory:
 
     def __init__(self, code: Compiled) -> None:
         found = code.nests
-        self.arena = _aligned(code.arena + PAD, code.dtype)
+        self.arena: Array = _aligned(code.arena + PAD, code.dtype)
         for offset, values in found.literals:
             self.arena[offset : offset + len(values)] = values
         start, stop = found.sums
-        self.sums = self.arena[start:stop]
+        self.sums: Array = self.arena[start:stop]
         self.partials: Array = None
         """Of the runs of a piece, their sums over rows."""
-        self.context = np.zeros(OUTS + len(found.outputs) + code.inputs, np.int64)
+        self.context: Array = np.zeros(OUTS + len(found.outputs) + code.inputs, np.int64)
         self.context[:2] = self.arena.ctypes.data, code.tables.ctypes.data
-        self.address = self.context.ctypes.data
-        self.flagged = ctypes.c_int64.from_address(self.address + 8 * FLAGGED)
+        self.address: int = self.context.ctypes.data
+        self.flagged: ctypes.c_int64 = ctypes.c_int64.from_address(self.address + 8 * FLAGGED)
         """Not 0 if a number that was watched was not finite."""
 
     def with_partials(self) -> Array:
@@ -135,11 +138,14 @@ def _aligned(size: int, dtype: Any) -> Array:
 class Runner:
     """See `backends.Runner`. It holds an arena, so one thread at a time may run it."""
 
+    code: Compiled
+    threads: int
+
     def __init__(self, code: Compiled, threads: int) -> None:
         self.code, self.threads = code, threads
-        self.trusted = True
-        self.memory = Memory(code)
-        self.nbytes = self.memory.arena.nbytes
+        self.trusted: bool = True
+        self.memory: Memory = Memory(code)
+        self.nbytes: int = self.memory.arena.nbytes
         self._workers = [self.memory]
         arena = self.memory.arena
         self._constants: list[Array] = []

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from autograd_lite.folding.backends.native.emit import Block, Module, Number, Scalar, Vector
 from autograd_lite.folding.backends.native.nests_to_ir import Emitter, Frame
-from autograd_lite.folding.nests import RUN, Nests, Output, PythonStep
+from autograd_lite.folding.nests import RUN, Nest, Nests, Output, PythonStep, Recurrence
 
 SECTION = "ptr %arena, ptr %tables, ptr %bases, i64 %first, i64 %rows"
 
@@ -34,10 +34,12 @@ class Program:
     """
 
     def __init__(self, nests: Nests, number: Number, tile: int, version: int, doubts: bool = False) -> None:
-        self.nests = nests
-        self.frame = Frame(nests, tile, doubts, nests.arena)
-        self.module = Module(number, version=version)
-        self.parts = {name: self._section(name) for name in ("prologue", "body", "epilogue")}
+        self.nests: Nests = nests
+        self.frame: Frame = Frame(nests, tile, doubts, nests.arena)
+        self.module: Module = Module(number, version=version)
+        self.parts: dict[str, list[str | PythonStep]] = {
+            name: self._section(name) for name in ("prologue", "body", "epilogue")
+        }
         """The sections: names of functions, and the steps in Python between them."""
         for k, output in enumerate(nests.outputs):
             if output.batched:
@@ -59,9 +61,17 @@ class Program:
                 close()
                 parts.append(nest)
             else:
-                steps.append(lambda block, nest=nest: Emitter(self.frame, block).emit(nest))  # type: ignore[misc]
+                steps.append(lambda block, nest=nest: self._emit(block, nest))  # type: ignore[misc]
         close()
         return parts
+
+    def _emit(self, block: Block, nest: Nest) -> None:
+        """One nest; a recurrence without rows is a function of its own, of vectors of one number."""
+        if isinstance(nest, Recurrence) and not nest.rows:
+            name = f"recurrence{len(self.module.functions)}"
+            block.lines.append(f"  call void @{name}({SECTION})")
+            block = self.module.function(name, SECTION, internal=True, lanes=1)
+        Emitter(self.frame, block).emit(nest)
 
     # -- what calls the sections
 
