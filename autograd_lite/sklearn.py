@@ -1,8 +1,8 @@
 """Estimators for scikit-learn: MLPClassifier, MLPRegressor and PerceptronClassifier.
 
 They have scikit-learn's parameter names and pass its own checks, so they work in pipelines, cross-validation and grid
-search. Training runs on the scalar engine, one example at a time: the defaults are for small data. Prediction is plain
-floats, without a graph. A fit that is refused leaves the estimator as it was.
+search. Training runs as a program (`ag.fit(compiled="auto")`), or where that would not pay on the scalar engine, one
+example at a time. Prediction is plain floats, without a graph. A fit that is refused leaves the estimator as it was.
 
 Needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]".
 """
@@ -84,7 +84,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         power_t: float = 0.5, max_iter: int = 50, shuffle: bool = True, random_state: Any = None, tol: float = 1e-3,
         verbose: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int = 10, compiled: bool | str = "auto",
     ) -> None:  # fmt: skip
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -107,6 +107,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
+        self.compiled = compiled
 
     def _train(self, X: Array, targets: Array, n_outputs: int, loss: Callable[[Any, Any], Any]) -> None:
         """Make the network and fit it."""
@@ -123,6 +124,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
             validation=self.validation_fraction if self.early_stopping else None, min_delta=self.tol,
             patience=patience if adaptive is None else None, restore_best=self.early_stopping, schedule=adaptive,
             callbacks=[] if adaptive is None else [adaptive.stop_when_slow], penalty=_Penalty(self.alpha / batch),
+            compiled=self.compiled,
         )  # fmt: skip
         self.model_ = model
         self.n_iter_: int = len(self.history_)
@@ -204,7 +206,7 @@ class _Penalty:
         self.coefficient = coefficient
 
     def __call__(self, model: MLP) -> Value:
-        return Value(0.5 * self.coefficient * sum(w.item() ** 2 for w in model.weights()))
+        return losses.l2(model.weights(), 0.5 * self.coefficient).detach()  # type: ignore[no-any-return]
 
 
 class _AdaptiveRate:
@@ -259,6 +261,7 @@ class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
         early_stopping: hold out a share of the examples, stop by the loss on them, and keep the best weights.
         validation_fraction: the share.
         beta_1, beta_2, epsilon: for "adam" and "adamw".
+        compiled: whether the training runs as a program: True, False, "auto" or a backend, see `ag.fit`.
 
     Attributes:
         classes_, n_features_in_, n_iter_, loss_, loss_curve_, coefs_, intercepts_: as scikit-learn's.

@@ -101,7 +101,7 @@ BAD = {
     "alpha": -1.0, "learning_rate_init": -1.0, "power_t": -1.0, "tol": -1, "momentum": -0.5, "beta_1": 2, "beta_2": "b",
     "validation_fraction": 1.5, "epsilon": -1e-8, "n_iter_no_change": 0, "hidden_layer_sizes": (2.7,), "shuffle": "yes",
     "early_stopping": "yes", "nesterovs_momentum": 2, "solver": "lbfgs", "learning_rate": "fast", "max_iter": 0,
-    "batch_size": 0, "eta0": 0.0, "activation": "tnah", "random_state": "x",
+    "batch_size": 0, "eta0": 0.0, "activation": "tnah", "random_state": "x", "compiled": "fast",
 }  # fmt: skip
 
 
@@ -226,3 +226,26 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "autograd_lite.sklearn")
     with pytest.raises(ImportError, match=r'needs scikit-learn 1\.6 or later: pip install "autograd_lite\[sklearn\]"'):
         importlib.import_module("autograd_lite.sklearn")
+
+
+@ignore_convergence
+@pytest.mark.parametrize("solver", ["sgd", "adam", "adamw", "adagrad", "rmsprop"])
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"learning_rate": "adaptive", "tol": 0.05}])
+def test_compiled_training_gives_the_same_estimator(solver, options):
+    X, y = load_iris(return_X_y=True)
+    settings = {"hidden_layer_sizes": (5,), "solver": solver, "max_iter": 20, "n_iter_no_change": 3, "random_state": 0}
+    eager, compiled = (
+        MLPClassifier(**settings, **options, compiled=compiled).fit(X / 4, y) for compiled in (False, True)
+    )
+    assert (eager.history_.backend, compiled.history_.backend in ("native", "numpy")) == ("eager", True)
+    np.testing.assert_allclose(compiled.loss_curve_, eager.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(compiled.coefs_[0], eager.coefs_[0], rtol=1e-7, atol=1e-9)
+    assert compiled.n_iter_ == eager.n_iter_
+
+
+@ignore_convergence
+def test_a_program_trains_where_it_pays():
+    X = np.random.default_rng(0).normal(size=(400, 20))
+    for rows, backends in ((400, ("native", "numpy")), (10, ("eager",))):
+        model = MLPRegressor((8,), max_iter=10, random_state=0).fit(X[:rows], X[:rows, 0])
+        assert model.history_.backend in backends

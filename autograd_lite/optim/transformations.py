@@ -187,7 +187,7 @@ class Momentum(_Transform):
     """v <- mu v + (1 - dampening) g; the update is v, or with Nesterov's look ahead g + mu v (optax's trace).
 
     Args:
-        mu: the momentum, in [0, 1]; 1 adds up all gradients.
+        mu: the momentum, in [0, 1).
         nesterov: whether to look ahead.
         dampening: in [0, 1]; the first gradient is taken whole, as in PyTorch.
 
@@ -205,7 +205,7 @@ class Momentum(_Transform):
     """
 
     def __init__(self, mu: float, nesterov: bool = False, dampening: float = 0.0) -> None:
-        self.mu: float = share(mu, "Momentum: mu")
+        self.mu: float = setting(mu, "Momentum: mu", 0.0, 1.0)
         self.nesterov: bool = flag(nesterov, "Momentum: nesterov")
         if dampening:  # kept only then, so that the text of a chain in a checkpoint is as it was
             self.dampening: float = share(dampening, "Momentum: dampening")

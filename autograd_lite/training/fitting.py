@@ -13,7 +13,8 @@ from typing import Any
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
 from autograd_lite.engine.checks import describe, did_you_mean, known_as, sequence, whole
-from autograd_lite.engine.modes import changed_mode, no_grad
+from autograd_lite.engine.graph import raw_operands, toposort
+from autograd_lite.engine.modes import changed_mode, mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
 from autograd_lite.nn.module import Module
@@ -26,6 +27,9 @@ from autograd_lite.training.run import Run
 from autograd_lite.training.steps import TrainingStep, check_value
 from autograd_lite.training.stopping import EarlyStopping, stopping_conditions
 from autograd_lite.training.weights import Weighted, checked_weights, scaled, weigh
+
+PAYS = 500_000
+"""Operands that are worth a program: tracing and compiling a model takes 0.05 to 0.2 s."""
 
 SCHEDULE = "the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)"
 
@@ -77,7 +81,10 @@ def fit(
             rounding, many times as fast. Every example must take the same branches of the model. The model runs once
             for all steps, so what it draws at random (dropout) or keeps in Python is fixed: train such a model
             uncompiled. Parameters are updated after each epoch, before callbacks are called, and at the end.
-            "native" or "numpy" chooses the backend (see `ag.fold`); True is "auto".
+            "native" or "numpy" chooses the backend (see `ag.fold`), True takes native where it can run. "auto" is False
+            for a model that takes different branches or draws at random, for a training so short that the program would
+            not pay, and inside `detect_anomaly`; otherwise True. It is settled before the first step, `history.backend`
+            says as what, and a training that is resumed goes on with it.
         sample_weight: how much each example counts, shape (n,), at least 0: the loss is sum w l / sum w over all
             examples. The weights are scaled to the mean 1, and a batch is the mean of w l over its examples. Those of
             validation data may stand behind them, validation=(X, y, w). Metrics are not weighted.
@@ -128,17 +135,16 @@ def fit(
         loss, (data, held_out) = Weighted(loss, isinstance(data[0][1], list)), weights
 
     run = Run(model, optimizer, history)
-    settings = settings_of(run, names, loss, data, held_out, size, shuffle)
-    if saved:
-        resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
-    checkpoints = None if checkpoint is None else Checkpoints(checkpoint, run, names, settings)
-    layers = _layers(optimizer, names)
-    step = TrainingStep(model, optimizer, loss, penalty, layers)
-    if compiled:
-        from autograd_lite.training.compiled import CompiledStep
-
-        step = CompiledStep(model, optimizer, loss, penalty, layers, _backend(compiled))
-        step.prepare(data)
+    recorded = saved["told"].get("backend") if saved else None
+    step = _step(model, optimizer, loss, penalty, _layers(optimizer, names), compiled, recorded, data, epochs)
+    history.backend, history.threads = step.backend, step.threads
+    checkpoints = None
+    if saved or checkpoint is not None:
+        settings = settings_of(run, names, loss, data, held_out, size, shuffle, step.backend)
+        if saved:
+            resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
+        if checkpoint is not None:
+            checkpoints = Checkpoints(checkpoint, run, names, settings)
     training = Training(
         run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
         early_stopping, callbacks, checkpoints,
@@ -190,10 +196,41 @@ def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
     return found
 
 
-def _backend(compiled: Any) -> str:
-    from autograd_lite.folding.backends import AUTO, checked_backend
+def _step(
+    model: Any, optimizer: Optimizer, loss: Any, penalty: Any, layers: dict[str, Any], compiled: Any, recorded: Any,
+    data: list[Any], epochs: int,
+) -> TrainingStep:  # fmt: skip
+    """What takes the steps: uncompiled, or by a program, which is traced here; `recorded` is that of the checkpoint."""
+    eager = TrainingStep(model, optimizer, loss, penalty, layers)
+    if not compiled:
+        return eager
+    free = isinstance(compiled, str) and compiled == "auto"
+    if free and (recorded == eager.backend or mode.on_adjoint is not None):
+        return eager
+    if free and recorded is None and _work(model, loss, data) * epochs < PAYS:
+        return eager
+    from autograd_lite.folding.backends import AUTO, BACKENDS, checked_backend
+    from autograd_lite.training.compiled import CompiledStep
 
-    return checked_backend(AUTO if compiled is True else compiled, "fit: compiled")
+    backend = AUTO if free or compiled == 1 else checked_backend(compiled, "fit: compiled")
+    if backend == AUTO and recorded in BACKENDS:
+        backend = checked_backend(recorded, "fit: the checkpoint")
+    step = CompiledStep(model, optimizer, loss, penalty, layers, backend)
+    if free and recorded is None:
+        ours = all(type(x).__module__.startswith("autograd_lite.") for x in (model, penalty or model)) and (
+            (loss.loss if isinstance(loss, Weighted) else loss) in losses.LOSSES.values()
+        )
+        return step if step.can_train(data, ours) else eager
+    step.prepare(data)
+    return step
+
+
+def _work(model: Any, loss: Any, data: list[Any]) -> int:
+    """How many operands the graphs of all examples have, about: about 0.4 us each, uncompiled."""
+    x, target = data[0]
+    with changed_mode(recording=True, watchers=()):
+        nodes = toposort(loss(model(x), target))
+    return len(data) * sum(len(raw_operands(node)) for node in nodes)
 
 
 def _check_function(name: str, function: Any, of: str) -> None:

@@ -11,6 +11,7 @@ runs then.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
@@ -115,6 +116,13 @@ def why_not(name: str) -> str:
 
         return why_not()
     return ""
+
+
+@cache
+def default_threads() -> int:
+    """As many as there are cores for this process."""
+    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(found)
 
 
 def checked_backend(name: Any, who: str) -> str:
