@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["History"]
 
@@ -156,7 +156,7 @@ class History:
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, History) and (self.rows, self.stopped) == (other.rows, other.stopped)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
         return self.summary()

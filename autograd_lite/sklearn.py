@@ -33,10 +33,10 @@ try:
     from sklearn.utils import check_random_state, column_or_1d
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
         'autograd_lite.sklearn needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]"'
-    ) from error
+    ) from _error
 
 
 __all__ = ["MLPClassifier", "MLPRegressor", "PerceptronClassifier"]
@@ -49,7 +49,7 @@ def __dir__() -> list[str]:
 
 Array = np.ndarray[Any, Any]
 
-ACTIVATIONS = {"identity": None, "logistic": "sigmoid"}  # scikit-learn's names where ours differ
+ACTIVATIONS: dict[str, str | None] = {"identity": None, "logistic": "sigmoid"}  # scikit-learn's names where ours differ
 
 RATES = ("constant", "invscaling", "adaptive")
 
@@ -125,11 +125,11 @@ class _Network(BaseEstimator):  # type: ignore[misc]
             callbacks=[] if adaptive is None else [adaptive.stop_when_slow], penalty=_Penalty(self.alpha / batch),
         )  # fmt: skip
         self.model_ = model
-        self.n_iter_ = len(self.history_)
+        self.n_iter_: int = len(self.history_)
         self.n_outputs_ = n_outputs
-        self.n_layers_ = len(sizes) + 2
-        self.loss_curve_ = self.history_.loss
-        self.loss_ = self.loss_curve_[-1]
+        self.n_layers_: int = len(sizes) + 2
+        self.loss_curve_: list[float] = self.history_.loss
+        self.loss_: float = self.loss_curve_[-1]
         if self.history_.stopped == LAST and adaptive is None:
             warnings.warn(
                 f"{type(self).__name__}: max_iter={self.max_iter} epochs were reached before the loss settled "
@@ -365,6 +365,8 @@ class PerceptronClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     Source: Hajij, The Backpropagation Algorithm, training a perceptron.
     """
+
+    n_iter_: int
 
     def __init__(self, *, eta0: float = 1.0, max_iter: int = 1000, random_state: Any = None) -> None:
         self.eta0 = eta0

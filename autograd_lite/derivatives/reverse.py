@@ -102,19 +102,25 @@ def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value]
             if type(d) is float and d == 0.0 and (row.branch or _finite(g)):
                 continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
             parts.setdefault(operands[i], []).append(chain_product(row.chain, g, d))
-    return [_lasting(adjoint.get(x, 0.0), x) for x in wanted]
+    return [lasting(adjoint.get(x, 0.0), x) for x in wanted]
 
 
-def _lasting(g: Any, x: Value) -> Any:
+def lasting(g: Any, x: Value) -> Any:
     """A derivative in x. A NaN among them stays NaN at every higher order: 1 / abs(x) at 0 has NaN (0 * inf), whose own
     derivative is found through the constant slope of abs, and would be 0."""
-    number = graph.data_of(g)
-    return g if number == number else record(TABLE["_lasting"], (g, x))
+    if type(g) is float:
+        return g if g == g else record(TABLE["_lasting"], (g, x))
+    return g if g._f == g._f and not is_traced() else record(TABLE["_lasting"], (g, x))
 
 
 def _finite(g: Any) -> bool:
-    """Whether an adjoint is finite, and stays so: in a trace it may be infinite at the next call."""
-    return (type(g) is float and isfinite(g)) or ((not tracing or mode.tracer is None) and isfinite(graph.data_of(g)))
+    """Whether an adjoint is finite, and stays so."""
+    return (type(g) is float and isfinite(g)) or (not is_traced() and isfinite(graph.data_of(g)))
+
+
+def is_traced() -> bool:
+    """Whether numbers are those of a trace: at the next call they may be infinite or NaN."""
+    return bool(tracing) and mode.tracer is not None
 
 
 def chain_product(row: Row, first: Any, second: Any) -> Any:

@@ -347,7 +347,7 @@ class Value(Methods):
     def __ne__(self, other: object) -> bool:
         return _same(self, other, "not_equal", False)
 
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__
 
     # -- copies and pickles: see Ancestors
 

@@ -17,9 +17,22 @@ from autograd_lite.engine.lowering import Code, Step, lower
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.backends.strides import affine, common, cut, pattern
-from autograd_lite.folding.instructions import Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
 from autograd_lite.folding.nested_sums import Sums
-from autograd_lite.folding.nests import FURTHER, PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Rows, Watch
+from autograd_lite.folding.nests import (
+    FURTHER,
+    IN_PYTHON,
+    PAD,
+    Access,
+    Fill,
+    Input,
+    Nest,
+    Nests,
+    Output,
+    Pack,
+    Rows,
+    Watch,
+)
 from autograd_lite.folding.nests import Map as MapNest
 from autograd_lite.folding.nests_interpreter import python_step
 from autograd_lite.folding.plan import ZERO_RULE, Plan
@@ -54,6 +67,8 @@ def padded(n: int) -> int:
 
 class Straight:
     """Straight-line code that is being made: equal steps once. Inputs have negative numbers until it is finished."""
+
+    results: set[int]
 
     def __init__(self) -> None:
         self.inputs: dict[Any, int] = {}
@@ -129,6 +144,11 @@ class Group:
         batched: whether they are.
     """
 
+    kind: str
+    stage: int
+    size: int
+    batched: bool
+
     def __init__(self, kind: str, stage: int, size: int, batched: bool) -> None:
         self.kind, self.stage, self.size, self.batched = kind, stage, size, batched
         self.members: dict[int, None] = {}
@@ -138,17 +158,23 @@ class Group:
 class Nesting:
     """Makes nests of a plan: places, stages, groups; the sums are in nested_sums.py."""
 
+    plan: Plan
+    instructions: list[Instruction]
+    arena: int
+    sums_start: int
+    sums_end: int
+
     def __init__(self, plan: Plan, dtype: Any) -> None:
         self.plan, self.instructions = plan, plan.instructions
         self.block = 64 if np.dtype(dtype) == np.float64 else 128
-        self.size = [x.size for x in self.instructions]
-        self.batched = [x.batched for x in self.instructions]
+        self.size: list[int] = [x.size for x in self.instructions]
+        self.batched: list[bool] = [x.batched for x in self.instructions]
         self.place: dict[int, int] = {}
         self.names: dict[int, str] = {}
         self.arena, self._single, self._single_end = 0, 0, 0
-        self.stage = self._stages()
+        self.stage: list[int] = self._stages()
         self.items: list[tuple[int, Group | Nest]] = []
-        self.done = [-1] * len(self.instructions)
+        self.done: list[int] = [-1] * len(self.instructions)
         """The item after which an instruction is there; -1 from the start of its stage."""
         self.joined: dict[int, int] = {}
         """The item, a group, that an instruction is a member of."""
@@ -160,8 +186,8 @@ class Nesting:
         self._each: dict[int, list[tuple[float, Ref, Ref | None]] | None] = {}
         self._constants: dict[Any, float | None] = {}
         self.literals: list[tuple[int, Array]] = []
-        self.flag = self.raw(PAD)
-        self.zero = self.raw(PAD)
+        self.flag: int = self.raw(PAD)
+        self.zero: int = self.raw(PAD)
         self._one: int | None = None
         self.names[self.flag], self.names[self.zero] = "flag", "0"
         self.input_users: dict[int, None] = {}
@@ -455,7 +481,7 @@ class Nesting:
         x, batched = self.instructions[k], self.batched[k]
         if isinstance(x, Map):
             assert x.code is not None
-            if any(step.function for step in x.code.steps):
+            if any(step.function or step.name in IN_PYTHON for step in x.code.steps):
                 return None
             costly = sum(step.name not in CHEAP for step in x.code.steps)
             if not batched:
@@ -633,7 +659,7 @@ class Nesting:
     def whole(self) -> Nests:
         """The nests."""
         self._same, self._by_bytes, self._alive = {}, {}, []
-        self.results = {ref.source for ref in self.plan.outputs}
+        self.results: set[int] = {ref.source for ref in self.plan.outputs}
         sums = Sums(self)
         for k, x in enumerate(self.instructions):
             if isinstance(x, (Leaf, Literal)) or not x.size:
@@ -720,7 +746,7 @@ class Nesting:
         return Output(n, offset, True, mean, total)
 
     def _in_python(self, k: int, x: Map) -> None:
-        """A map with a user-defined function in it."""
+        """A map with a user-defined function in it, or a name that no loop computes."""
         axes: list[tuple[int, ...]] = []
         views: list[Access] = []
         row_at = 1 if x.batched else None

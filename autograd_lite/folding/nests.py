@@ -48,7 +48,13 @@ FURTHER = ("fma", "max", "min")
 """Steps of a Map that are not ELEMENTARY: a * b + c, rounded once; and max(a, b): a where a >= b or a is NaN, else b;
 min(a, b): a where a <= b or a is NaN, else b."""
 
-STEPS = ELEMENTARY | {*FURTHER}
+IN_PYTHON = frozenset(
+    ["mod", "floor_divide", "round", "log_ndtr", "_hazard", "_excess", "ndtri", "erfinv", "lgamma", "digamma",
+     "polygamma", "_sinc"]
+)  # fmt: skip
+"""Elementary names that no loop computes: an instruction whose code has one is a step in Python."""
+
+STEPS = (ELEMENTARY - IN_PYTHON) | {*FURTHER}
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def evaluated(steps: Sequence[Step], values: list[Any], shape: tuple[int, ...], 
 
 
 def python_step(code: Code, axes: tuple[tuple[int, ...], ...], views: tuple[Access, ...]) -> PythonStep:
-    """A code that has a user-defined function in it, as a step in Python."""
+    """A code that has a user-defined function in it, or a name that no loop computes, as a step in Python."""
 
     def run(*arrays: Array) -> None:
         *operands, out = arrays
@@ -74,14 +74,20 @@ def python_step(code: Code, axes: tuple[tuple[int, ...], ...], views: tuple[Acce
 class Interpreter:
     """Runs nests; see `backends.Runner` for the arguments of a call."""
 
+    nests: Nests
+    dtype: Any
+    first: int
+    rows: int
+    seed: float
+
     def __init__(self, nests: Nests, dtype: Any = float) -> None:
         self.nests, self.dtype = nests, dtype
-        self.arena = np.zeros(nests.arena, dtype)
+        self.arena: Array = np.zeros(nests.arena, dtype)
         for offset, values in nests.literals:
             self.arena[offset : offset + len(values)] = values
         self.rows, self.first, self.seed = 0, 0, 1.0
         self.inputs: list[Array] = []
-        self.trusted = True
+        self.trusted: bool = True
 
     def __call__(self, leaves: Leaves, rows: int | None, means: int = 0) -> list[Array]:
         """The outputs."""

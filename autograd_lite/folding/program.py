@@ -19,7 +19,7 @@ from autograd_lite.engine.checks import describe, whole
 from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
-from autograd_lite.folding.backends import AUTO, Leaves, checked_backend
+from autograd_lite.folding.backends import AUTO, Choice, Leaves, checked_backend
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, Ready, Use, cache
 
@@ -217,6 +217,8 @@ class Program(Executable):
         (12.0, 12.0, 7.0)
     """
 
+    params: list[Value]
+
     def __init__(
         self,
         folded: Folded,
@@ -330,6 +332,11 @@ class Program(Executable):
     def backend(self) -> str:
         """What runs it: "native" or "numpy"; and, where it is NumPy for want of native code, why."""
         return str(self._made_ready(self._gradient_in()).choice)
+
+    @property
+    def choice(self) -> Choice:
+        """The backend of the value with the gradient in the parameters, and why it is that one."""
+        return self._made_ready(0 if self.params else self._gradient_in()).choice
 
     def _made_ready(self, wanted: int | None) -> Ready:
         self._ready[wanted] = self._folded.ready(Use(wanted, *self._how))

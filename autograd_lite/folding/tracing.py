@@ -17,7 +17,7 @@ from numbers import Number
 from operator import eq
 from sys import stdlib_module_names
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -64,9 +64,9 @@ class Tracer:
     def __init__(
         self, inputs: Iterable[Value], params: Sequence[Value], theta: Sequence[float] | None, batch: bool = False
     ) -> None:
-        self.batch = batch
-        self.inputs = set(inputs)
-        self.live = self.inputs | set(params)
+        self.batch: bool = batch
+        self.inputs: set[Value] = set(inputs)
+        self.live: set[Value] = self.inputs | set(params)
         self.guards: list[tuple[Value, str, bool]] = []
         self.watched: dict[Value, float] = {}
         """Values from elsewhere of which Python has seen the number, and that number."""
@@ -437,7 +437,7 @@ class _Elements:
     def __eq__(self, other: object) -> bool:
         return self.copy() == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
 
 def _elements_of(part: Any) -> Iterable[Any]:

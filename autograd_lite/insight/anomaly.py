@@ -32,7 +32,7 @@ class _Same(ref[Value]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and self() is other()
 
-    __hash__ = ref.__hash__
+    __hash__: Any = ref.__hash__
 
 
 _sources: dict[_Same, tuple[str, int]] = {}

@@ -1,4 +1,4 @@
-"""`draw`: the picture of a graph, of a program, of two graphs compared, of an explanation."""
+"""`draw`: the picture of a graph, of a program, of a network, of two graphs compared, of an explanation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, whole
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
@@ -31,6 +31,7 @@ from autograd_lite.pictures.picture import Picture
 if TYPE_CHECKING:
     from autograd_lite.folding.program import Program
     from autograd_lite.folding.tracing import Compiled
+    from autograd_lite.nn.module import Module
 
 
 MOST_IN_PAGE = 20_000
@@ -38,21 +39,33 @@ MOST_IN_PAGE = 20_000
 
 
 def draw(
-    loss: Value | Iterable[Value] | Program | Compiled,
+    loss: Value | Iterable[Value] | Program | Compiled | Module,
+    x: Any = None,
+    target: Any = None,
     *,
     direction: Literal["BT", "LR"] = "BT",
     fold: bool | None = None,
     explain: Value | None = None,
     depth: int | None = None,
     compare: Value | Picture | None = None,
+    lines: Literal["weight", "gradient", "change"] | None = None,
+    optimizer: Any = None,
+    most: int | None = None,
 ) -> Picture:
-    """Draw a computation graph: a box a Value with its f and g, an edge an operand with its local gradient.
+    """Draw a computation graph, a box a Value with its f and g; or a network, a circle a unit, a line a weight.
 
         g(operand) = sum over its edges of g(user) * local gradient
 
     Args:
         loss: the Value at the root, or several in a sequence; or a Program (`ag.fold`, `ag.compile`), whose
-            instructions are then the boxes, up to the result and down again to the gradient.
+            instructions are then the boxes, up to the result and down again to the gradient; or a model
+            (`ag.Neuron`, `ag.Perceptron`, `ag.Layer`, `ag.MLP`, `ag.Network`), drawn as a network.
+        x, target: of a network: an example, whose activations then stand in the circles, and what its outputs
+            should be; then the gradients of the squared error stand there too.
+        lines: of a network: what width, colour and dashes show: "weight" (the default), "gradient", or the
+            "change" that a step of `optimizer` would make. Gradients are those of the squared error of x and target,
+            else those that the last `backward` left in the parameters.
+        most: of a network: units that are drawn in a column, 10 by default; of a larger layer the middle is left out.
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes (or 240 edges), so that one box stands for all scalars
             that do the same thing; True always folds, False draws every Value, up to 1,000 boxes, and with depth
@@ -87,12 +100,21 @@ def draw(
         v3 = a * b      f=6   g=1   local=(3, 2)
         >>> ag.draw(loss).svg.count('class="edge"')
         2
+        >>> ag.draw(ag.Perceptron(2, init=1.0), [3.0, -1.0])
+        input             x₁=3, x₂=-1
+        output · step ±1  y=2
 
     Source: Stanford CS221, "Machine learning: backpropagation", functions as boxes.
     """
     from autograd_lite.engine.notation import mixed
     from autograd_lite.pictures.diagrams.diagram import diagram_of
 
+    if hasattr(loss, "named_parameters"):
+        for_graphs = {"fold": fold, "explain": explain, "depth": depth, "compare": compare}
+        return _of_network(loss, x, target, lines, optimizer, most, for_graphs)
+    for name, given in (("x", x), ("target", target), ("lines", lines), ("optimizer", optimizer)):
+        if given is not None:
+            raise TypeError(f"draw: {name} is about a network, and {describe(loss)} is not a model of ag.nn")
     check_direction(direction, "draw")
     if fold is not None and not isinstance(fold, bool):
         raise TypeError(f"draw: fold must be True, False or None, got {describe(fold)}")
@@ -169,6 +191,25 @@ def _if_unchanged(order: list[Value], make: Callable[[], Diagram], made: Diagram
 
     then = numbers()
     return lambda: make() if numbers() == then else made
+
+
+def _of_network(
+    model: Any, x: Any, target: Any, lines: Any, optimizer: Any, most: Any, for_graphs: dict[str, Any]
+) -> Picture:
+    """The picture of a model."""
+    from autograd_lite.pictures.diagrams.networks import MODELS, network_of
+    from autograd_lite.pictures.networks import NetworkPicture
+
+    if not isinstance(model, MODELS):
+        raise TypeError(
+            f"draw: {describe(model)} is not a Neuron, Layer, MLP or Network; give one of its layers, or its graph: "
+            "model(x)"
+        )
+    for name, given in for_graphs.items():
+        if given is not None:
+            raise TypeError(f"draw: {name} is about a graph of Values, which a model has once it is called: model(x)")
+    most = 10 if most is None else whole(most, "draw: most", 3)
+    return NetworkPicture(network_of(model, x, target, shows=lines or "weight", most=most, optimizer=optimizer))
 
 
 def _of_program(program: Any, direction: str, fold: bool | None, others: dict[str, Any]) -> Picture:

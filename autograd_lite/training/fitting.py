@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
-from autograd_lite.engine.checks import describe, did_you_mean, sequence, whole
+from autograd_lite.engine.checks import describe, did_you_mean, known_as, sequence, whole
 from autograd_lite.engine.modes import changed_mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
@@ -23,7 +23,7 @@ from autograd_lite.training.checkpoints import Checkpoints, resume_from, saved_t
 from autograd_lite.training.loop import Training
 from autograd_lite.training.metrics import metrics_of
 from autograd_lite.training.run import Run
-from autograd_lite.training.steps import CompiledStep, TrainingStep, check_value
+from autograd_lite.training.steps import TrainingStep, check_value
 from autograd_lite.training.stopping import EarlyStopping, stopping_conditions
 
 SCHEDULE = "the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)"
@@ -128,7 +128,10 @@ def fit(
     layers = _layers(optimizer, names)
     step = TrainingStep(model, optimizer, loss, penalty, layers)
     if compiled:
+        from autograd_lite.training.compiled import CompiledStep
+
         step = CompiledStep(model, optimizer, loss, penalty, layers, _backend(compiled))
+        step.prepare(data)
     training = Training(
         run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
         early_stopping, callbacks, checkpoints,
@@ -141,11 +144,12 @@ def fit(
 
 def _loss(loss: Any) -> Callable[[Any, Any], Any]:
     if isinstance(loss, str):
-        if loss not in losses.LOSSES:
+        found = known_as(loss, losses.LOSSES)
+        if found is None:
             raise ValueError(
                 f"fit: unknown loss {loss!r}; known are {', '.join(losses.LOSSES)}{did_you_mean(loss, losses.LOSSES)}"
             )
-        return losses.LOSSES[loss]
+        return losses.LOSSES[found]
     if not callable(loss):
         raise TypeError(f"fit: loss must be a function of (prediction, target), got {describe(loss)}")
     return loss  # type: ignore[no-any-return]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from autograd_lite import losses
-from autograd_lite.engine.checks import as_float, describe, did_you_mean
+from autograd_lite.engine.checks import as_float, describe, did_you_mean, known_as
 
 Metric: TypeAlias = Callable[[Any, Any], float]
 """A function of (predictions, targets)."""
@@ -62,7 +62,7 @@ def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Met
         raise TypeError(f"fit: loss.targets must be a Targets such as ag.losses.SIGNS, got {describe(wanted)}")
     found: dict[str, Metric] = {}
     for name, metric in metrics.items():
-        if isinstance(metric, str) and metric == "accuracy":
+        if known_as(metric, ["accuracy"]):
             # Decided here, from the loss and all targets: those of the validation alone may all be 1.
             metric = _Accuracy(wanted.threshold, wanted.signed or -1 in targets)
         if not callable(metric):

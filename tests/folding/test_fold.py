@@ -56,6 +56,29 @@ def test_every_primitive_at_its_edges(row):
         assert approximate(row, found, expected), (point, found, expected)
 
 
+@pytest.mark.parametrize("row", FIXED, ids=lambda row: row.name)
+def test_every_primitive_between_others_in_calls_and_batches(row):
+    """One lane, few and many; a row that no loop computes stands as a step in Python between two loops."""
+    points = np.array([[0.3, 0.6, 0.45], [0.8, 0.25, 0.5], [0.55, 0.9, 1.0]])
+    low = [operand == row.setting or row.name == "acosh" for operand in row.operands]
+
+    def f(x):
+        xs = [float(k + 1) if low[k] and row.setting else v * v + (1.0 if low[k] else 0.01)
+              for k, v in enumerate(x[: len(row.operands)])]  # fmt: skip
+        y = record(row, tuple(xs))
+        more = [record(row, tuple(x if type(x) is float else x + 0.01 * k for x in xs)) for k in range(20)]
+        return ag.tanh(y * x[0]) + ag.sum([ag.sin(z) * x[1] for z in more])
+
+    one, batch = ag.compile(f), ag.compile(f, batch=True)
+    total, slopes = batch.value_and_grad(points)
+    expected = [ag.value_and_grad(f)(list(point)) for point in points.tolist()]
+    for point, row_of_batch, (value, gradient) in zip(points.tolist(), slopes, expected, strict=True):
+        found, slope = one.value_and_grad(point)
+        assert close([found, *slope], [value, *gradient], scale=10.0), point
+        assert close(3 * row_of_batch, gradient, scale=10.0), point
+    assert close(total, np.mean([value for value, _ in expected]), scale=10.0)
+
+
 @pytest.mark.parametrize("row", [row for row in TABLE.values() if row.variadic], ids=lambda row: row.name)
 @pytest.mark.parametrize("ragged", [False, True])
 def test_every_primitive_of_a_sequence(row, ragged):

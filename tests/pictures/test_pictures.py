@@ -974,8 +974,8 @@ def test_backslashes_in_dot_labels_are_text():
 
 def test_misuse_names_the_argument_and_the_way_out():
     loss = slides()
-    with pytest.raises(TypeError, match=r"draw: expected a Value .* got MLP .*: give model\(x\)"):
-        ag.draw(ag.MLP(1, [1], seed=0))
+    with pytest.raises(TypeError, match=r"tape: expected a Value .* got MLP .*: give model\(x\)"):
+        ag.tape(ag.MLP(1, [1], seed=0))
     with pytest.raises(TypeError, match="draw: fold must be True, False or None, got str 'no'"):
         ag.draw(loss, fold="no")
     with pytest.raises(ValueError, match="the graphs differ, 1 box before and 11 now"):

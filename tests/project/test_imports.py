@@ -26,7 +26,7 @@ COLUMNS = {
     "nn": "engine data history",
     "micrograd": "engine",
     "insight": "engine derivatives",
-    "pictures": "engine atomic_write folding insight",
+    "pictures": "engine atomic_write folding insight nn",  # a network is drawn from its layers
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
     "training": "engine atomic_write data files folding history losses nn optim",

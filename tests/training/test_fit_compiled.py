@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from tests.helpers.rules import EVERY_RULE
 
 RULES = {
     "SGD": lambda p: ag.optim.SGD(p, lr=0.05),
@@ -97,16 +98,17 @@ def test_values_are_written_after_an_epoch_and_callbacks_see_them_and_may_change
     assert a["steps"] == b["steps"]
 
 
-def test_values_are_not_touched_between_steps(monkeypatch):
+@pytest.mark.parametrize(("options", "times"), [({}, 1), ({"callbacks": [lambda run: None]}, 3)])
+def test_values_are_written_only_where_somebody_looks(options, times, monkeypatch):
     X, y = data()
     model = ag.MLP(2, [3, 1], activation="tanh", seed=2)
     written = []
-    from autograd_lite.training import steps
+    from autograd_lite.training import compiled
 
-    real = steps.set_numbers
-    monkeypatch.setattr(steps, "set_numbers", lambda xs, *rest: written.append(len(list(xs))) or real(xs, *rest))
-    ag.fit(model, X, y, epochs=3, batch_size=2, seed=1, compiled=True, progress=False)
-    assert written.count(len(model.parameters())) == 3
+    real = compiled.set_numbers
+    monkeypatch.setattr(compiled, "set_numbers", lambda xs, *rest: written.append(len(list(xs))) or real(xs, *rest))
+    ag.fit(model, X, y, epochs=3, batch_size=2, seed=1, compiled=True, progress=False, **options)
+    assert written.count(len(model.parameters())) == times
 
 
 @pytest.mark.parametrize("after", range(1, 12))
@@ -195,3 +197,16 @@ def test_a_step_of_ones_own_that_refuses_leaves_the_gradients(compiled):
     with pytest.raises(ArithmeticError):
         ag.fit(lambda x: w * x, [1.0], [0.0], optimizer=Refusing([w], 0.25), epochs=1, compiled=compiled)
     assert (w.data, w.grad) == (1.0, 7.0)
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE)
+def test_every_rule_trains_compiled_as_uncompiled(rule):
+    """Also those whose step the native backend does not have, variants of those that it has, and groups."""
+    runs = []
+    for compiled in (False, True):
+        model = ag.MLP(2, [3, 1], activation="tanh", seed=1)
+        X, y = [[0.1 * i, 0.3 - 0.05 * i] for i in range(7)], [0.1 * i - 0.4 for i in range(7)]
+        history = ag.fit(model, X, y, optimizer=EVERY_RULE[rule], epochs=4, batch_size=3, seed=0, compiled=compiled)
+        runs.append([history.loss, list(model.state_dict().values())])
+    np.testing.assert_allclose(runs[1][0], runs[0][0], rtol=1e-11)
+    np.testing.assert_allclose(runs[1][1], runs[0][1], rtol=1e-10, atol=1e-12)

@@ -162,7 +162,8 @@ def _special(name: str) -> Callable[..., None]:
     return kernel
 
 
-erf, _any_erfc = _special("erf"), _special("erfc")
+erf: Callable[..., None] = _special("erf")
+_any_erfc = _special("erfc")
 
 
 def _by_element(name: str) -> Callable[..., None]:

@@ -83,6 +83,11 @@ class Vector:
 
     __slots__ = ("block", "kind", "lanes", "name")
 
+    block: Block
+    name: str
+    kind: str
+    lanes: int
+
     def __init__(self, block: Block, name: str, kind: str, lanes: int) -> None:
         self.block, self.name, self.kind, self.lanes = block, name, kind, lanes
 
@@ -170,6 +175,10 @@ class Module:
             raise, it ends the process.
     """
 
+    number: Number
+    lanes: int
+    version: int
+
     def __init__(self, number: Number = DOUBLE, lanes: int | None = None, version: int = 22) -> None:
         self.number, self.lanes, self.version = number, lanes or number.lanes, version
         self.functions: dict[str, Block] = {}
@@ -234,6 +243,15 @@ class Block:
         internal: not called from outside.
         lanes: of its vectors.
     """
+
+    module: Module
+    name: str
+    parameters: str
+    internal: bool
+    number: Number
+    lanes: int
+    label: str
+    count: int
 
     def __init__(self, module: Module, name: str, parameters: str, internal: bool, lanes: int) -> None:
         self.module, self.name, self.parameters, self.internal = module, name, parameters, internal

@@ -96,10 +96,14 @@ class Frame:
 class Emitter:
     """Writes nests into one function."""
 
+    frame: Frame
+    nests: Nests
+    block: Block
+
     def __init__(self, frame: Frame, block: Block) -> None:
         self.frame, self.nests, self.block = frame, frame.nests, block
-        self.used = 0
-        self.lanes = block.lanes
+        self.used: int = 0
+        self.lanes: int = block.lanes
 
     def emit(self, nest: Nest) -> None:
         """Write one nest."""

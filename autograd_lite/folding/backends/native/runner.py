@@ -59,6 +59,14 @@ def default_threads() -> int:
     return len(found)
 
 
+def stepper(runners: Sequence[Runner], updates: Sequence[Any], live: Array | None, ranges: Sequence[tuple[int, int]],
+            counts: Sequence[tuple[int, int, int, int]]) -> Any:  # fmt: skip
+    """Steps of an optimizer around programs: see stepping.stepper."""
+    from autograd_lite.folding.backends.native.steps import Steps
+
+    return Steps(runners, updates, live, ranges, counts)
+
+
 class Compiled:
     """A plan as machine code; its runners share it.
 
@@ -68,20 +76,23 @@ class Compiled:
         target: what the code is made for, if not for this machine.
     """
 
+    arena: int
+    parts: dict[str, list[str | PythonStep]]
+
     def __init__(self, plan: Plan, dtype: Any, target: jit.Target | None = None) -> None:
         target = target or jit.Target.host()
         self.nests: Nests = nests(plan, dtype)
-        self.dtype = np.dtype(dtype)
+        self.dtype: Any = np.dtype(dtype)
         tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
         program = Program(self.nests, number, tile, jit.llvm_version(), plan.doubt_nan)
         self.arena, self.parts = program.frame.arena, program.parts
-        self.inputs = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
-        self.whole = "run" in program.module.functions
+        self.inputs: int = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
+        self.whole: bool = "run" in program.module.functions
         """Whether all of it is one function: there are no steps in Python."""
-        self.code = jit.compile_text(program.module.close(), target)
+        self.code: jit.Code = jit.compile_text(program.module.close(), target)
         self._functions: dict[str, Callable[..., None]] = {}
-        self.tables = np.ascontiguousarray(self.nests.tables, np.int32)
+        self.tables: Array = np.ascontiguousarray(self.nests.tables, np.int32)
 
     def function(self, name: str, numbers: int) -> Callable[..., None]:
         """A function of the code, which takes a context and some whole numbers."""
@@ -95,17 +106,17 @@ class Memory:
 
     def __init__(self, code: Compiled) -> None:
         found = code.nests
-        self.arena = _aligned(code.arena + PAD, code.dtype)
+        self.arena: Array = _aligned(code.arena + PAD, code.dtype)
         for offset, values in found.literals:
             self.arena[offset : offset + len(values)] = values
         start, stop = found.sums
-        self.sums = self.arena[start:stop]
+        self.sums: Array = self.arena[start:stop]
         self.partials: Array = None
         """Of the runs of a piece, their sums over rows."""
-        self.context = np.zeros(OUTS + len(found.outputs) + code.inputs, np.int64)
+        self.context: Array = np.zeros(OUTS + len(found.outputs) + code.inputs, np.int64)
         self.context[:2] = self.arena.ctypes.data, code.tables.ctypes.data
-        self.address = self.context.ctypes.data
-        self.flagged = ctypes.c_int64.from_address(self.address + 8 * FLAGGED)
+        self.address: int = self.context.ctypes.data
+        self.flagged: ctypes.c_int64 = ctypes.c_int64.from_address(self.address + 8 * FLAGGED)
         """Not 0 if a number that was watched was not finite."""
 
     def with_partials(self) -> Array:
@@ -127,29 +138,32 @@ def _aligned(size: int, dtype: Any) -> Array:
 class Runner:
     """See `backends.Runner`. It holds an arena, so one thread at a time may run it."""
 
+    code: Compiled
+    threads: int
+
     def __init__(self, code: Compiled, threads: int) -> None:
         self.code, self.threads = code, threads
-        self.trusted = True
-        self.memory = Memory(code)
-        self.nbytes = self.memory.arena.nbytes
+        self.trusted: bool = True
+        self.memory: Memory = Memory(code)
+        self.nbytes: int = self.memory.arena.nbytes
         self._workers = [self.memory]
         arena = self.memory.arena
         self._constants: list[Array] = []
         self._bound: Array = None
         """The constants that are in the arena."""
-        self._theta: Array = None
-        self._inputs: list[tuple[int, Array]] = []
-        self._rows: list[int] = []
+        self.theta: Array = None
+        self.unbatched_inputs: list[tuple[int, Array]] = []
+        self.batched_inputs: list[int] = []
         """The inputs of which the rows are read."""
         for x in code.nests.inputs:
             view = arena[x.offset : x.offset + x.size]
             if x.batched:
                 if x.kind == "input":
-                    self._rows.append(x.index)
+                    self.batched_inputs.append(x.index)
             elif x.kind == "theta":
-                self._theta = view
+                self.theta = view
             elif x.kind == "input":
-                self._inputs.append((x.index, view))
+                self.unbatched_inputs.append((x.index, view))
             elif x.kind == "constants":
                 self._constants.append(view)
             else:
@@ -172,11 +186,11 @@ class Runner:
             with np.errstate(all="ignore"):  # a number may be beyond the range of a float32
                 leaves = self._cast(leaves)
         theta, constants, inputs = leaves
-        if self._theta is not None:
-            self._theta[:] = theta
+        if self.theta is not None:
+            self.theta[:] = theta
         if constants is not self._bound:
-            self._bind_constants(constants)
-        for index, view in self._inputs:
+            self.bind_constants(constants)
+        for index, view in self.unbatched_inputs:
             view[:] = inputs[index]
         if rows is None:
             if self._run is not None:
@@ -198,11 +212,12 @@ class Runner:
     def _cast(self, leaves: Leaves) -> Leaves:
         """The leaves in the type of the arena; constants, which are mostly bound already, as they are."""
         if leaves.constants is not self._bound:
-            self._bind_constants(leaves.constants)
+            self.bind_constants(leaves.constants)
         inputs = tuple(np.asarray(x, self.code.dtype) for x in leaves.inputs)
         return leaves._replace(theta=np.asarray(leaves.theta, self.code.dtype), inputs=inputs)
 
-    def _bind_constants(self, constants: Array) -> None:
+    def bind_constants(self, constants: Array) -> None:
+        """Put the constants into the arena."""
         self._bound = None  # an interrupt may come while they are copied
         for view in self._constants:
             view[...] = constants
@@ -211,7 +226,7 @@ class Runner:
     def _bind_rows(self, leaves: Leaves, rows: int, means: int) -> dict[int, Array]:
         """Write the addresses of the inputs and of the outputs with rows into the context; what must be kept."""
         context, kept, bound = self.memory.context, {}, self._arrays
-        for index in self._rows:
+        for index in self.batched_inputs:
             array = leaves.inputs[index]
             if bound[index]() is array:  # NumPy does not resize an array that has a weak reference
                 continue
@@ -230,6 +245,14 @@ class Runner:
                     context[OUTS + k] = _address(out)
             self._means, self._by_rows = means, any(k >= 0 for k in kept)
         return kept
+
+    def slots(self, arrays: Sequence[Array]) -> list[int]:
+        """Bind these arrays to the inputs with rows; where to write the addresses for the rows of each output."""
+        start = OUTS + len(self._outputs)
+        for index, array in zip(self.batched_inputs, arrays, strict=True):
+            self.memory.context[start + index] = _address(array)
+        self._arrays, self._means = [_gone] * len(self._arrays), -1  # for the next call
+        return [self.memory.address + 8 * (OUTS + k) for k, x in enumerate(self._outputs) if x.batched]
 
     def _found(self, k: int, kept: dict[int, Array]) -> Array:
         """An output: its rows, their mean, or what there is one of."""

@@ -34,10 +34,12 @@ class Program:
     """
 
     def __init__(self, nests: Nests, number: Number, tile: int, version: int, doubts: bool = False) -> None:
-        self.nests = nests
-        self.frame = Frame(nests, tile, doubts, nests.arena)
-        self.module = Module(number, version=version)
-        self.parts = {name: self._section(name) for name in ("prologue", "body", "epilogue")}
+        self.nests: Nests = nests
+        self.frame: Frame = Frame(nests, tile, doubts, nests.arena)
+        self.module: Module = Module(number, version=version)
+        self.parts: dict[str, list[str | PythonStep]] = {
+            name: self._section(name) for name in ("prologue", "body", "epilogue")
+        }
         """The sections: names of functions, and the steps in Python between them."""
         for k, output in enumerate(nests.outputs):
             if output.batched:
