@@ -39,7 +39,12 @@ class CompiledStep(TrainingStep):
     """Steps by one program for all batches, on arrays; the Values get their numbers when somebody looks."""
 
     def __init__(
-        self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any],
+        self,
+        model: Any,
+        optimizer: Optimizer,
+        loss: Any,
+        penalty: Any,
+        groups: dict[str, Any],
         backend: BackendName = "auto",
     ) -> None:
         super().__init__(model, optimizer, loss, penalty, groups)
