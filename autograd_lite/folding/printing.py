@@ -47,8 +47,11 @@ def listing(plan: Plan, results: int, constants: Array = None) -> str:
             each = f" of {run.period} instructions each" if run.period > 1 else ""
             lines.append(("...", "", f"{run.times - 2:,} more of this shape{each}"))
     if len(lines) > MOST_LINES:
-        left = len(lines) - MOST_LINES
-        lines[MOST_LINES // 2 : -MOST_LINES // 2] = [("...", "", f"{left:,} more instructions")]
+        middle = slice(MOST_LINES // 2, -MOST_LINES // 2)
+        headings = [name.rstrip(":") for name, size, _ in lines[middle] if size == HEADING]
+        left = len(lines) - MOST_LINES - len(headings)
+        with_loops = "".join(f"; a {text}" for text in headings)
+        lines[middle] = [("...", "", f"{left:,} more instructions{with_loops}")]
     for k, ref in enumerate(plan.outputs):
         lines.append(("result" if k < results else "gradient", "", shown_ref(ref)))
     widths = [max(len(line[i]) for line in lines if line[1] != HEADING) for i in range(2)]

@@ -16,6 +16,7 @@ from autograd_lite.engine.rules import Row
 from autograd_lite.folding.emitting import Emitter
 from autograd_lite.folding.grouping import PRODUCTS, Terms, classes
 from autograd_lite.folding.instructions import Carry, Composite, Leaf, Part, Ref, Sum
+from autograd_lite.folding.loops import components, is_loop
 from autograd_lite.folding.repeats import FARTHEST, Classes, Run, mix
 from autograd_lite.folding.scan import Scan, by_occurrence
 
@@ -298,16 +299,14 @@ class _Steps:
         lanes: dict[int, Array] = {}
         for j in range(period):
             statement = self._statement(j)
-            statement = statement._replace(operands=[_renamed(x, lanes) for x in statement.operands])
-            alike = self._alike(statement)
+            alike = self._alike(statement._replace(operands=[_renamed(x, lanes) for x in statement.operands]))
             if alike is not None:
                 kept, lanes[j] = alike
                 statement = statement._replace(lanes=len(kept), operands=[x.some(kept) for x in statement.operands])
             found.append(statement)
         for j, renamed in lanes.items():
             to.lane[self.rows[j]] = renamed
-            for (step, lane), position in list(self.initial.get(j, {}).items()):
-                del self.initial[j][step, lane]
+            for (step, lane), position in self.initial.pop(j, {}).items():
                 self._start_from(j, step, int(renamed[lane]), position)
         return [x._replace(operands=[_renamed(columns, lanes) for columns in x.operands]) for x in found]
 
@@ -420,6 +419,9 @@ class _Statements:
         self.made: list[Ref] = []
         self.carries: dict[int, int] = {}
         """The instruction that carries a statement."""
+        reads = [{int(j) for x in statement.operands for j in x.statement if j != OUTSIDE} for statement in statements]
+        self.recurrent = {j for item in components(reads, range(len(reads))) if is_loop(reads, item) for j in item}
+        """The statements that depend on themselves."""
 
     def emit(self) -> None:
         """The carries, still open; the statements; then what the carries hand on."""
@@ -434,7 +436,7 @@ class _Statements:
             carry = Carry((delay + self.count) * lanes, batched[j], self.count, delay, initial, initial)
             self.carries[j] = builder.add(carry).source
         for j, statement in enumerate(self.statements):
-            self.made.append(self._instruction(statement))
+            self.made.append(self._instruction(statement, j in self.recurrent))
             to.refs[steps.key(j)], to.width[steps.key(j)] = self.made[j], statement.lanes
         handed_on: set[int] = set()
         for j, k in self.carries.items():
@@ -473,10 +475,13 @@ class _Statements:
             for j in more:
                 found[j] = True
 
-    def _instruction(self, x: Statement) -> Ref:
+    def _instruction(self, x: Statement, recurrent: bool) -> Ref:
         builder, count = self.builder, self.count
         if x.kind is not None:
-            total = builder.sum(count * x.lanes, self._parts(x), zeroed=x.zeroed)
+            parts = self._parts(x)
+            if recurrent:
+                parts = self._before(x, parts)
+            total = builder.sum(count * x.lanes, parts, zeroed=x.zeroed)
             return total if x.counts is None else builder.mean(total, np.tile(x.counts, count))
         operands = [self._lanes(columns) for columns in x.operands]
         if x.counts is not None:
@@ -496,6 +501,21 @@ class _Statements:
             name = ("plain", *PRODUCTS)[kind]
             parts.append(Part(name, 1.0, self._every_step(x.to[here], x.lanes), self._of_one(left.some(here)), other))
         return parts
+
+    def _before(self, x: Statement, parts: list[Part]) -> list[Part]:
+        """The same with what does not depend on the steps before as one part: a sum for all steps at once.
+
+        Of W x + U h the product W x is one of matrices, before the loop.
+        """
+        mine = {ref.source for j, ref in enumerate(self.made) if j in self.recurrent} | set(self.carries.values())
+        outside = [part for part in parts if not {ref.source for ref in (part.left, part.right) if ref} & mine]
+        if sum(len(part.to) for part in outside) <= self.count * x.lanes and all(
+            part.right is None for part in outside
+        ):
+            return parts
+        size = self.count * x.lanes
+        total = Part("plain", 1.0, np.arange(size), self.builder.sum(size, outside), None)
+        return [total, *(part for part in parts if all(part is not other for other in outside))]
 
     def _every_step(self, lanes: Array, width: int, delay: Any = 0) -> Array:
         """Lanes of a step, in all of them."""
