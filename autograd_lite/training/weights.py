@@ -17,6 +17,7 @@ class Weighted:
         self.__qualname__ = getattr(loss, "__qualname__", type(loss).__qualname__)
 
     def __call__(self, prediction: Any, target: Any) -> Any:
+        """The loss of one example, times its weight."""
         *numbers, weight = target
         return self.loss(prediction, numbers if self.several else numbers[0]) * weight
 

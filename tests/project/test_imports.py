@@ -30,7 +30,7 @@ COLUMNS = {
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
     "training": "engine atomic_write data files folding history losses nn optim",
-    "sklearn": "engine losses nn optim training",
+    "sklearn": "engine data folding history losses nn optim training",
     "__init__": "*",
     "__main__": "*",
 }
