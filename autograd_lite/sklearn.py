@@ -28,6 +28,7 @@ from autograd_lite.engine.checks import describe, setting, whole
 from autograd_lite.engine.reading import numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
+from autograd_lite.names import BackendName
 from autograd_lite.nn.activations import activation_function, usual_name
 from autograd_lite.nn.layers import MLP
 from autograd_lite.nn.perceptron import Perceptron
@@ -265,7 +266,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
             return loss(model(x), target) * weight
 
         backend = self.compiled if isinstance(self.compiled, str) else "auto"
-        return compile(example, params=model.parameters(), batch=True, backend=backend)
+        return compile(example, params=model.parameters(), batch=True, backend=backend)  # type: ignore[arg-type]
 
     def _epoch(self, X: Array, Y: Array, weights: Array | None, batch: int, seed: int) -> History:
         """One epoch by a program that is kept for the next call: `fit` would trace the model anew in each."""
@@ -530,7 +531,7 @@ class MLPClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
         verbose: bool = False, warm_start: bool = False, momentum: float = 0.9, nesterovs_momentum: bool = True,
         early_stopping: bool = False, validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
         epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000, class_weight: Any = None,
-        compiled: bool | str = "auto",
+        compiled: bool | BackendName = "auto",
     ) -> None:  # fmt: skip
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -725,7 +726,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _Network):  # type: ignore[
         random_state: Any = None, tol: float = 1e-4, verbose: bool = False, warm_start: bool = False,
         momentum: float = 0.9, nesterovs_momentum: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
-        n_iter_no_change: float = 10, max_fun: int = 15000, compiled: bool | str = "auto",
+        n_iter_no_change: float = 10, max_fun: int = 15000, compiled: bool | BackendName = "auto",
     ) -> None:  # fmt: skip
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation

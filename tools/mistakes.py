@@ -530,10 +530,10 @@ MISTAKES = [
         "        target.write_bytes(data)\n        beside.unlink()\n",
     )),
     # --- fold
-    *_slips("folding/build.py", "fold fold_classes compile fold_arrays", (
+    *_slips("folding/emitting.py", "fold fold_classes compile fold_arrays", (
         "lanes merged that differ in their second operand",
-        "packed = lane[columns[0]] if len(columns) == 1 else (lane[columns[0]] << 31) + lane[columns[1]]",
-        "packed = lane[columns[0]]",
+        "by_occurrence(places[0] if len(places) == 1 else (places[0] << 31) + places[1])",
+        "by_occurrence(places[0])",
     ), (
         "a mean folded as a sum",
         'return self.builder.mean(made, self.flat_size[mine]) if what == "mean" else made',
@@ -602,8 +602,8 @@ MISTAKES = [
         "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
-        "            parts[source].append(part)\n",
-        "            parts[source] = [part]\n",
+        "            self.parts[source].append(part)\n",
+        "            self.parts[source] = [part]\n",
     )),
     *_slips("folding/instructions.py", "fold compile", (
         "two equal parts of a sum merged without adding their factors",

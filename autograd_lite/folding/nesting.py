@@ -771,4 +771,6 @@ def nests(plan: Plan, dtype: Any = float) -> Nests:
     """
     if plan.safe:
         raise Refused("the safe plan runs on the reference")
+    if plan.loops:
+        raise Refused("it has loops, which run on the reference")
     return Nesting(plan, dtype).whole()

@@ -17,6 +17,7 @@ from autograd_lite.engine.graph import raw_operands, toposort
 from autograd_lite.engine.modes import changed_mode, mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
+from autograd_lite.names import BackendName, LossName, OptimizerName, Text
 from autograd_lite.nn.module import Module
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.rules import rule_named
@@ -37,13 +38,15 @@ PENALTY = "the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)"
 
 
 def fit(
-    model: Callable[[Any], Any], X: Any, y: Any, *, loss: Any = losses.squared_error, optimizer: Any = None,
+    model: Callable[[Any], Any], X: Any, y: Any, *,
+    loss: LossName | Text | Callable[[Any, Any], Any] = losses.squared_error,
+    optimizer: OptimizerName | Text | Optimizer | Callable[[list[Value]], Optimizer] | None = None,
     epochs: int = 100, batch_size: int | None = 32, validation: Any = None, metrics: Any = (),
     callbacks: Iterable[Callable[[Run], Any]] = (), seed: int | None = None, progress: bool | None = None,
     parameters: Iterable[Value] | None = None, penalty: Callable[[Any], Any] | None = None,
     schedule: Callable[..., float] | None = None, shuffle: bool = True, error_tolerance: float | None = None,
     cost_tolerance: float | None = None, patience: int | None = None, min_delta: float = 0.0,
-    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | str = False,
+    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | BackendName = False,
     sample_weight: Any = None,
 ) -> History:  # fmt: skip
     """Train a model: epochs of mini-batches in random order, one step of the optimizer for each mini-batch.

@@ -287,6 +287,9 @@ def test_arithmetic_of_floats_in_it_does_not_raise():
         (lambda x: np.add(x, 1, where=[True, False]), r"np.add: where= without out= leaves elements undefined"),
         (lambda x: np.exp(np.array([x[0, 0], 0.5])), r"np.exp cannot work on a base array .*ag.array.*ag.exp\(array\)"),
         (lambda x: np.arctan2(np.array([x[0, 0], 0.5]), 1.0), r"np.arctan2 cannot work on a base array .*ag.array"),
+        (lambda x: np.percentile(list(x[0]), 30), r"np.percentile cannot work on a list .*ag.array"),
+        (lambda x: np.cov(list(x[0])), r"np.cov cannot work on a list .*ag.array"),
+        (lambda x: np.interp(0.5, [0.0, 1.0], list(x[0, :2])), r"np.interp cannot work on a list .*ag.array"),
         (lambda x: np.linalg.inv(np.asarray(x)), r"np.inv cannot work on a base array .*ag.linalg.inv\(array\)"),
     ],
 )
