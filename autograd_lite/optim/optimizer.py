@@ -135,6 +135,9 @@ class Optimizer:
     def lr(self, lr: Rate) -> None:
         self._lr: Any = self._checked_rate(lr)
 
+    learning_rate = lr
+    """The name of `lr` in Keras and scikit-learn."""
+
     def _checked_rate(self, lr: Any) -> Any:
         if getattr(lr, "watches_losses", False):
             raise TypeError(

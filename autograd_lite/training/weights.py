@@ -16,7 +16,8 @@ class Weighted:
         self.targets = getattr(loss, "targets", losses.NUMBERS)
         self.__qualname__ = getattr(loss, "__qualname__", type(loss).__qualname__)
 
-    def __call__(self, prediction: Any, target: Any) -> Any:  # noqa: D102
+    def __call__(self, prediction: Any, target: Any) -> Any:
+        """The loss of one example, times its weight."""
         *numbers, weight = target
         return self.loss(prediction, numbers if self.several else numbers[0]) * weight
 

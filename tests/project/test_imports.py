@@ -31,7 +31,7 @@ COLUMNS = {
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
     "training": "engine atomic_write data files folding history losses names nn optim",
-    "sklearn": "engine losses names nn optim training",
+    "sklearn": "engine data folding history losses names nn optim training",
     "__init__": "*",
     "__main__": "*",
 }
