@@ -25,6 +25,7 @@ from autograd_lite.folding.backends import AUTO, Choice, Leaves, Refused, checke
 from autograd_lite.folding.backends import backend as backend_named
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, Ready, Use, cache
+from autograd_lite.names import BackendName
 
 Array = Any
 
@@ -436,7 +437,7 @@ def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
 
 
 def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *, dtype: Any = float,
-         backend: str = AUTO, threads: int | None = None) -> Program:  # fmt: skip
+         backend: BackendName = AUTO, threads: int | None = None) -> Program:  # fmt: skip
     """A graph as a Program: scalars that do the same thing become lanes of one array instruction.
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an
@@ -447,8 +448,9 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
     graph has -0.0: then 1 / sum is inf in place of -inf, and what is computed from that may differ wholly, as atan2 and
     atan of it do; everywhere else a zero has the sign that it has in the graph. An expression that comes twice is
     computed once, and its gradient added up before it meets the slope: sqrt(w) - sqrt(w) has derivative 0 at 0, where
-    the graph has inf - inf. Each step of a recurrence is an instruction of its own, which takes about 0.3 ms to prepare
-    and a few microseconds to run: a graph that is one long chain is better left as it is.
+    the graph has inf - inf. Steps that repeat (an ODE, a filter, an RNN) are found and become a loop in the program,
+    from 8 steps on; a long chain without a pattern has an instruction for each operation, which takes about 0.3 ms to
+    prepare and a few microseconds to run: it is better left as it is.
 
     Args:
         value: the Value to compute, or a sequence of several.

@@ -42,6 +42,7 @@ from autograd_lite.folding.program import (
     checked_threads,
     make,
 )
+from autograd_lite.names import BackendName
 
 Array = Any
 
@@ -154,7 +155,7 @@ class Compiled(Executable):
     """
 
     def __init__(
-        self, f: Callable[..., Any], params: Any, batch: bool, dtype: Any, backend: str, threads: int | None
+        self, f: Callable[..., Any], params: Any, batch: bool, dtype: Any, backend: BackendName, threads: int | None
     ) -> None:
         self._f, self._source, self._batch = f, params, batch
         self._how = dtype, backend, threads
@@ -331,7 +332,7 @@ class Compiled(Executable):
 
 
 def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, dtype: Any = float,
-            backend: str = AUTO, threads: int | None = None) -> Compiled:  # fmt: skip
+            backend: BackendName = AUTO, threads: int | None = None) -> Compiled:  # fmt: skip
     """A function of numbers as a Program: traced on Values at its first call, then run as array instructions.
 
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an

@@ -24,6 +24,7 @@ from autograd_lite.folding.backends import default_threads
 from autograd_lite.folding.program import GuardChanged, Program
 from autograd_lite.folding.stepping import Job, Stepper, Update
 from autograd_lite.folding.tracing import compile, repeats
+from autograd_lite.names import BackendName
 from autograd_lite.optim import transformations as t
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.training.steps import Epoch, TrainingStep, add
@@ -38,7 +39,13 @@ class CompiledStep(TrainingStep):
     """Steps by one program for all batches, on arrays; the Values get their numbers when somebody looks."""
 
     def __init__(
-        self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any], backend: str = "auto"
+        self,
+        model: Any,
+        optimizer: Optimizer,
+        loss: Any,
+        penalty: Any,
+        groups: dict[str, Any],
+        backend: BackendName = "auto",
     ) -> None:
         super().__init__(model, optimizer, loss, penalty, groups)
 
