@@ -115,23 +115,23 @@ def main(chosen: list[str]) -> None:
 
 
 ACCOUNT = """\
-"Off" is against the NumPy backend; a gradient as a share of its largest component. Other work ran on both cores the whole
-time, which costs JAX more than code that is one function over one buffer. With the machine nearly to itself an earlier
-state of this code took 0.19 of JAX's time on moons, 0.32 on digits with 64 rows, 0.18 on GPT with 1 word and 0.28 on 8
-(then with gathers); native times differ little between the two, JAX's by half. Where the time goes:
+"Off" is against the NumPy backend; a gradient as a share of its largest component. Other work ran on both cores the
+whole time, which costs JAX more than code that is one function over one buffer. With the machine nearly to itself an
+earlier state of this code took 0.19 of JAX's time on moons, 0.32 on digits with 64 rows, 0.18 on GPT with 1 word and
+0.28 on 8 (then with gathers); native times differ little between the two, JAX's by half. Where the time goes:
 
 - Matrix products run at this core's peak, 65 billion multiply-adds a second. They bound digits with 1,797 rows (9.1
-  million, 140 us, where 0.40 of JAX's undisturbed 361 us would be 144) and MLP 784-128-10 (52 million, 0.81 ms), and are
-  four of the eight microseconds of code on digits with 64 rows.
-- Around the code there are about 1.3 us of Python, for a thousand parameters as for a batch; a function from `compile` adds
-  1 us, and 4 us with a network of 42 neurons, to see whether the model was changed. Moons is 2.9 us of code, half of it
-  matrix products; Rosenbrock 0.9 us.
-- scalar GPT: what attention sums up lies in fours, and is read by loads and transpositions in place of gathers: 4 of the
-  25 us of code on 8 words, where gathers took 11 of 34. A vector for each length, and full rectangles of products, were
-  weighed: with words of 3 to 10 letters a rectangle has twelve times the terms.
+  million, 140 us, where 0.40 of JAX's undisturbed 361 us would be 144) and MLP 784-128-10 (52 million, 0.81 ms), and
+  are four of the eight microseconds of code on digits with 64 rows.
+- Around the code there are about 1.3 us of Python, for a thousand parameters as for a batch; a function from
+  `compile` adds 1 us, and 4 us with a network of 42 neurons, to see whether the model was changed. Moons is 2.9 us of
+  code, half of it matrix products; Rosenbrock 0.9 us.
+- scalar GPT: what attention sums up lies in fours, and is read by loads and transpositions in place of gathers: 4 of
+  the 25 us of code on 8 words, where gathers took 11 of 34. Full rectangles of products in place of the triangles
+  would have twelve times the terms here.
 - Black-Scholes: logarithm, exponential and error functions within an ulp or two, 10 ns a row.
-- Threads: waking a second one takes 18 us at best, so that work of 0.3 ms pays where a core is free. On this machine none
-  was: one thread and two took the same time, from 35,000 rows to 400,000."""
+- Threads: waking a second one takes 18 us at best; they are used from 0.3 ms of work on. Whether they pay there could not
+  be measured: no core was free, and two threads took as long as one or longer, from 35,000 rows to 400,000."""
 
 if __name__ == "__main__":
     main(sys.argv[1:])
