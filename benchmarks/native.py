@@ -130,8 +130,8 @@ earlier state of this code took 0.19 of JAX's time on moons, 0.32 on digits with
   the 25 us of code on 8 words, where gathers took 11 of 34. Full rectangles of products in place of the triangles
   would have twelve times the terms here.
 - Black-Scholes: logarithm, exponential and error functions within an ulp or two, 10 ns a row.
-- Threads: waking a second one takes 18 us at best; they are used from 0.3 ms of work on. Whether they pay there could not
-  be measured: no core was free, and two threads took as long as one or longer, from 35,000 rows to 400,000."""
+- Threads: waking a second one takes 18 us at best; they are used from 0.3 ms of work on. Whether they pay there could
+  not be measured: no core was free, and two threads took as long as one or longer, from 35,000 rows to 400,000."""
 
 if __name__ == "__main__":
     main(sys.argv[1:])
