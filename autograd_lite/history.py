@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["History"]
 
@@ -22,6 +22,8 @@ class History:
         rows: the dicts.
         seed: of the order of the examples; `fit` with this seed repeats the training.
         stopped: why the training ended.
+        backend: what computed the gradients: "eager", or the program's backend, "native" or "numpy".
+        threads: how many that could use.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
@@ -36,6 +38,8 @@ class History:
         self.rows: list[dict[str, Any]] = []
         self.seed = seed
         self.stopped = ""
+        self.backend = "eager"
+        self.threads = 1
 
     @property
     def loss(self) -> list[float]:
@@ -156,7 +160,7 @@ class History:
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, History) and (self.rows, self.stopped) == (other.rows, other.stopped)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
         return self.summary()

@@ -14,7 +14,7 @@ from autograd_lite.data import as_rows
 from autograd_lite.engine import graph
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, whole
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.notation import printable
 from autograd_lite.engine.reading import number_of, numbers_of
@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-__all__ = ["activations", "contours", "decision_boundary", "gradients", "loss_slice", "losses", "update_ratios"]
+__all__ = [
+    "activations",
+    "contours",
+    "decision_boundary",
+    "gradients",
+    "loss_slice",
+    "losses",
+    "network",
+    "update_ratios",
+]
 
 
 def __dir__() -> list[str]:
@@ -212,6 +221,53 @@ def _draw_regions(ax: Any, ticks: Sequence[Array], best: Array, count: int) -> N
 
     levels = np.arange(count + 1) - 0.5
     ax.contourf(*ticks, best, levels=levels, colors=[COLOURS[i % 7] for i in range(count)], alpha=0.3)
+
+
+def network(
+    model: Any, x: Any = None, target: Any = None, *, ax: Any = None, lines: str = "weight", most: int = 10,
+    optimizer: Any = None,
+) -> Any:  # fmt: skip
+    """The units and weights of a model, as `ag.draw(model, x, target)` draws them, on axes.
+
+    Args:
+        model: an `ag.Neuron`, `ag.Perceptron`, `ag.Layer`, `ag.MLP` or `ag.Network`.
+        x, target, lines, most, optimizer: as for `ag.draw`.
+        ax: Axes to draw into; a new figure of the right size without it.
+
+    Returns:
+        The Axes; a unit of its data is a pixel of the picture.
+
+    Raises:
+        TypeError, ValueError: as for `ag.draw`.
+
+    Example:
+        >>> ax = ag.plot.network(ag.MLP(2, [3, 1], seed=0), [1.0, -1.0])
+        >>> len([patch for patch in ax.patches if type(patch).__name__ == "Circle"])
+        6
+    """
+    from autograd_lite.pictures.diagrams.networks import MODELS, network_of
+    from autograd_lite.pictures.writers.network_scene import network_scene
+    from autograd_lite.pictures.writers.raster import paint
+
+    if not isinstance(model, MODELS):
+        raise TypeError(f"plot.network: expected a Neuron, Layer, MLP or Network, got {describe(model)}")
+    most = whole(most, "plot.network: most", 3)
+    diagram = network_of(model, x, target, shows=lines, most=most, optimizer=optimizer, who="plot.network")
+    scene = network_scene(diagram)
+    if ax is None:
+        ax = _axes(None, "network")
+        ax.figure.set_size_inches(scene.width / 72, scene.height / 72)
+    ax.set_xlim(0, scene.width)
+    ax.set_ylim(scene.height, 0)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    # As large as the axes are now: text and lines have sizes in points, whatever the axes measure.
+    place = ax.get_position()
+    wide, high = (72 * side for side in ax.figure.get_size_inches())
+    scale = min(wide * place.width / scene.width, high * place.height / scene.height)
+    for order, shape in enumerate((shape for element in scene.elements for shape in element.shapes), 1):
+        paint(ax, shape, order, scale)
+    return ax
 
 
 def activations(loss: Value, *, ax: Any = None) -> Any:

@@ -39,6 +39,7 @@ CALLS = {
     "decision_boundary": lambda ax: ag.plot.decision_boundary(
         ag.Neuron(2, "tanh", seed=0), [[0.0, 1.0], [1.0, 0.0]], [1, -1], ax=ax, resolution=9
     ),
+    "network": lambda ax: ag.plot.network(ag.MLP(2, [3, 1], seed=0), [1.0, -1.0], 1.0, ax=ax),
     "activations": lambda ax: ag.plot.activations(deep(), ax=ax),
     "gradients": lambda ax: ag.plot.gradients(deep(), ax=ax),
     "update_ratios": lambda ax: ag.plot.update_ratios([{"w": 1.0}, {"w": 1.1}], ax=ax),

@@ -343,6 +343,11 @@ class Builder:
 class Lanes:
     """Lanes in an expression: operators on it emit instructions. With an `owner`, elements of groups."""
 
+    builder: Builder
+    ref: Ref
+    size: int
+    owner: Any
+
     def __init__(self, builder: Builder, ref: Ref, size: int, owner: Array | None = None) -> None:
         self.builder, self.ref, self.size, self.owner = builder, ref, size, owner
 
@@ -374,9 +379,13 @@ class Lanes:
 class Elements:
     """The sequence `xs` of a rule: iterating over it gives one thing, that stands for every element."""
 
+    builder: Builder
+    ref: Ref
+    counts: Array
+
     def __init__(self, builder: Builder, ref: Ref, counts: Array) -> None:
         self.builder, self.ref, self.counts = builder, ref, counts
-        self.owner = np.repeat(np.arange(len(counts)), counts)
+        self.owner: Array = np.repeat(np.arange(len(counts)), counts)
 
     def __iter__(self) -> Any:
         return iter([Lanes(self.builder, self.ref, len(self.owner), self.owner)])

@@ -143,6 +143,10 @@ class Module:
         """The parameters except biases, i.e. those that weight decay applies to."""
         return [parameter for name, parameter in self.named_parameters() if not _is_bias(name)]
 
+    def biases(self) -> list[Parameter]:
+        """The parameters called `b`: all that are not `weights`."""
+        return [parameter for name, parameter in self.named_parameters() if _is_bias(name)]
+
     def summary(self) -> str:
         """The parts of the module with the weights and the parameters that each has.
 

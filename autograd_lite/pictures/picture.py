@@ -9,13 +9,16 @@ from itertools import count
 from math import inf
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine.checks import as_float
 from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.writers import WRITERS, target_of, written
 from autograd_lite.pictures.writers.notebook import NOTEBOOK
+
+if TYPE_CHECKING:
+    from autograd_lite.pictures.diagrams.networks import NetworkDiagram
 
 _numbers = count(1)
 
@@ -37,7 +40,11 @@ class Picture:
     direction: str
 
     def __init__(
-        self, diagram: Diagram, direction: str, text: Callable[[], str], wholes: Sequence[Callable[[], Diagram]] = ()
+        self,
+        diagram: Diagram | NetworkDiagram,
+        direction: str,
+        text: Callable[[], str],
+        wholes: Sequence[Callable[[], Diagram]] = (),
     ) -> None:
         self.diagram, self.direction, self._wholes = diagram, direction, wholes
         self._text = text()  # now, with the numbers that the picture shows

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine import graph
@@ -17,10 +17,13 @@ from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, readable, staleness, uncollected
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
-from autograd_lite.pictures.steps import Step, as_text
+from autograd_lite.pictures.steps import Number, Step, as_text
 from autograd_lite.pictures.writers import target_of
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.notebook import frame, image
+
+if TYPE_CHECKING:
+    from autograd_lite.nn.module import Module
 
 CONTROLS = 210.0
 """Height of the captions and buttons of the page, in pixels."""
@@ -42,8 +45,10 @@ class Stepper:
     picture: Picture
     steps: tuple[Step, ...]
 
-    def __init__(self, picture: Picture, steps: Sequence[Step]) -> None:
-        self.picture, self.steps = picture, tuple(steps)
+    def __init__(
+        self, picture: Picture, steps: Sequence[Step], text: Callable[[Number], str] = as_text
+    ) -> None:  # fmt: skip
+        self.picture, self.steps, self._number_text = picture, tuple(steps), text
 
     @property
     def svg(self) -> str:
@@ -62,7 +67,7 @@ class Stepper:
         """A page that needs no network and no library; without scripts it shows the picture and the list of steps."""
         items = "\n".join(f'<li class="{step.phase}">{escape(step.caption)}</li>' for step in self.steps)
         targets = [edge.target for edge in self.picture.diagram.edges]
-        steps = [_plain(step) for step in self.steps]
+        steps = [_plain(step, self._number_text) for step in self.steps]
         data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
         return document("stepper", self.picture.diagram.about, data, image=image(self.picture), items=items)
 
@@ -107,20 +112,27 @@ class Stepper:
         return "\n".join(f"{i:>{len(str(count))}}. {step.caption}" for i, step in enumerate(self.steps, 1))
 
 
-def _plain(step: Step) -> dict[str, Any]:
-    """A step as the page's script reads it."""
+def _plain(step: Step, text: Callable[[Number], str]) -> dict[str, Any]:
+    """A step as the page's script reads it; `text` writes a number as the picture does."""
     return {
         "phase": step.phase,
         "caption": step.caption,
         "part": step.part,
-        "fills": {str(box): as_text(x) for box, x in step.fills.items()},
+        "fills": {str(box): text(x) for box, x in step.fills.items()},
         "box": step.box,
         "edge": step.edge,
-        "plus": None if step.plus is None else as_text(step.plus),
+        "plus": None if step.plus is None else text(step.plus),
     }
 
 
-def step(loss: Value, optimizer: Any = None, *, direction: Literal["BT", "LR"] = "BT") -> Stepper:
+def step(
+    loss: Value | Module,
+    optimizer: Any = None,
+    *,
+    x: Any = None,
+    target: Any = None,
+    direction: Literal["BT", "LR"] = "BT",
+) -> Stepper:
     """Backpropagation step by step, to play, scrub and read: forward, backward, and the update of the parameters.
 
         g(operand) += g(node) * local gradient,   w <- w - lr * g(w)
@@ -128,8 +140,9 @@ def step(loss: Value, optimizer: Any = None, *, direction: Literal["BT", "LR"] =
     The pass is computed afresh, from gradients of 0; no `.grad`, parameter or optimizer is changed.
 
     Args:
-        loss: the Value at the root.
+        loss: the Value at the root; or a model, as for `draw`, with an example.
         optimizer: what would change the parameters, such as `ag.optim.SGD`; None leaves the update out.
+        x, target: of a model: the example, and what its outputs should be; without a target there is no way back.
         direction: where the root goes: "BT" on top, "LR" to the right.
 
     Returns:
@@ -159,14 +172,19 @@ def step(loss: Value, optimizer: Any = None, *, direction: Literal["BT", "LR"] =
     from autograd_lite.pictures.diagrams.diagram import diagram_of
     from autograd_lite.pictures.steps import box_steps, folded_update, node_steps
 
-    if not isinstance(loss, Value):
-        raise TypeError(f"step: expected a Value (the root of a graph), got {describe(loss)}")
+    if not isinstance(loss, Value) and not hasattr(loss, "named_parameters"):
+        raise TypeError(f"step: expected a Value (the root of a graph) or a model, got {describe(loss)}")
     if optimizer is not None and (
         isinstance(optimizer, type) or not (hasattr(optimizer, "params") and hasattr(optimizer, "step"))
     ):
         raise TypeError(
             f"step: optimizer must be one of ag.optim, such as ag.optim.SGD([w], lr=0.1), got {describe(optimizer)}"
         )
+    if not isinstance(loss, Value):
+        return _of_network(loss, optimizer, x, target)
+    for name, given in (("x", x), ("target", target)):
+        if given is not None:
+            raise TypeError(f"step: {name} is about a model, and a graph has its numbers already; leave {name} out")
     check_direction(direction, "step")
     order = graph.toposort(loss)
     stale = staleness(order)
@@ -181,6 +199,7 @@ def step(loss: Value, optimizer: Any = None, *, direction: Literal["BT", "LR"] =
 
         with uncollected():
             made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
+        assert made is not None  # as `shapes` are allowed
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
         return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), steps)
     steps = node_steps(order, optimizer)
@@ -189,3 +208,17 @@ def step(loss: Value, optimizer: Any = None, *, direction: Literal["BT", "LR"] =
     # Room for the new number is part of the layout: the page only shows it, at the step of the update.
     boxes = tuple(replace(b, note=f"→ {as_text(after[i])}") if i in after else b for i, b in enumerate(made.values))
     return Stepper(Picture(replace(made, boxes=boxes), direction, lambda: str(Tape(order, [loss]))), steps)
+
+
+def _of_network(model: Any, optimizer: Any, x: Any, target: Any) -> Stepper:
+    """The steps over the picture of a model."""
+    from autograd_lite.pictures.networks import is_network, network_steps
+    from autograd_lite.pictures.writers.network_scene import short
+
+    if not is_network(model):
+        raise TypeError(
+            f"step: {describe(model)} is not a Neuron, Layer, MLP or Network; give one of its layers, or its graph: "
+            "model(x)"
+        )
+    picture, steps = network_steps(model, x, target, optimizer)
+    return Stepper(picture, steps, lambda number: short(number) if isinstance(number, float) else as_text(number))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autograd_lite.data import epoch_order
 from autograd_lite.engine.atomic import at_once, set_numbers
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, History
@@ -64,6 +63,8 @@ class Training:
         with progress_bar(self.epochs, self.state, progress) as advance:
             while not self.should_stop():
                 self.epoch()
+                if self.callbacks or self.checkpoints is not None:
+                    self.step.write_back()
                 for callback in self.callbacks:
                     callback(self.state)
                 if self.checkpoints is not None:
@@ -81,11 +82,14 @@ class Training:
         """Every example once, the validation, and the row of the history that says how it went."""
         run, history = self.state, self.state.history
         if self.schedule is not None:
+            self.step.write_back()  # a schedule, too, may look at the model
             watched = [history.watched] if getattr(self.schedule, "watches_losses", False) else []
             run.optimizer.lr = self.schedule(run.epoch, *watched)
-        order = epoch_order(len(self.data), history.seed, run.epoch, self.shuffle)
+        order = self.step.order(len(self.data), history.seed, run.epoch, self.shuffle)
         row = train_epoch(self.step, self.data, self.batch_size, order, self.metrics)
-        row |= validate(run.model, self.step.loss, self.held_out, self.metrics, row)
+        row |= validate(self.step, self.held_out, self.metrics, row)
+        if self.early_stopping.restores:
+            self.step.write_back()
         best = self.early_stopping.best(run, row, self.parameters)
         at_once(map(list.append, (history.rows,), (row,)), map(setattr, (run,), ("best",), (best,)))
 

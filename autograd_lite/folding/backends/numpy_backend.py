@@ -47,10 +47,13 @@ def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runne
 class Runner:
     """See `backends.Runner`. It holds its buffers, so one thread at a time may run it."""
 
+    plan: Plan
+    dtype: Any
+
     def __init__(self, plan: Plan, dtype: Any) -> None:
         self.plan, self.dtype = plan, dtype
         self._chunks: dict[int | None, _Chunk] = {}
-        self.trusted = True
+        self.trusted: bool = True
         width = sum(x.size for x in plan.instructions if x.batched)
         self._most_rows = max(CHUNK_BYTES // (8 * max(width, 1)), LEAST_ROWS)
         by_rows: list[bool] = []

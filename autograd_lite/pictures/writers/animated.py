@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.pictures.steps import Step
-from autograd_lite.pictures.writers.scene import BLUE, VERMILION, Rect, Text
+from autograd_lite.pictures.writers.scene import BLUE, VERMILION, Circle, Text
 
 PACE = 0.75
 """Seconds of a step."""
@@ -31,6 +31,7 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
     total = PACE * len(steps) + REST
     appears: dict[str, int] = {}  # a selector, and the step from which on it is seen
     flashes: dict[tuple[str, int, str], dict[int, str]] = {}
+    plain = {element.id: element.shapes[0] for element in picture.scene.elements}
     computed = {i: 0 for i, box in enumerate(diagram.boxes) if box.literal}
     for k, step in enumerate(steps):
         name = "note" if step.part == "new" else step.part
@@ -40,11 +41,12 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
                 computed[box] = k
         colour = BLUE if step.phase == "forward" else VERMILION
         if step.box is not None:
-            flashes.setdefault(("box", step.box, "rect"), {})[k] = colour
+            outline = "circle" if isinstance(plain[f"box{step.box}"], Circle) else "rect"
+            flashes.setdefault(("box", step.box, outline), {})[k] = colour
         if step.edge is not None:
             flashes.setdefault(("edge", step.edge, "path"), {})[k] = VERMILION
     for e, edge in enumerate(diagram.edges):
-        appears[f"#{prefix}-edge{e}>:not(path):not(polygon):not(title)"] = computed[edge.target]
+        appears[f"#{prefix}-edge{e}>:not(path):not(polygon):not(title)"] = computed.get(edge.target, 0)
     rules: dict[int, list[str]] = {}
     # One rule for all that appears at one step: a picture of 60 boxes has hundreds of selectors.
     for selector, k in appears.items():
@@ -57,10 +59,9 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
         css.append(f"@keyframes {name}{{0%,{start:.2f}%{{opacity:0}}{start + 1:.2f}%,100%{{opacity:1}}}}")
         css.append(f"{','.join(selectors)}{{animation:{name} {total:.2f}s infinite}}")
     # A box or an edge may glow at several steps; those that follow each other glow as one, without a flicker.
-    plain = {element.id: element.shapes[0] for element in picture.scene.elements}
     for (what, i, element), colours in flashes.items():
         shape, name = plain[f"{what}{i}"], f"{prefix}-lit-{what}{i}"
-        thick = shape.thick if isinstance(shape, Rect) else 1.2
+        thick = 1.2 if isinstance(shape, Text) else shape.thick
         dark = f"{{stroke:{'' if isinstance(shape, Text) else shape.stroke};stroke-width:{thick:g}px}}"
         stops = [f"0%{dark}"]
         for first, last, colour in _runs(colours):

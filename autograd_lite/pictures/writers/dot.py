@@ -7,8 +7,10 @@ from typing import Any
 
 import graphviz
 
+from autograd_lite.engine.notation import number
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Share
-from autograd_lite.pictures.writers.scene import BLUE, FRAME_LINE, LINE, TINTS, VERMILION
+from autograd_lite.pictures.diagrams.networks import NetworkDiagram
+from autograd_lite.pictures.writers.scene import BLUE, FRAME_LINE, LINE, MINUS, PLUS, TINTS, VERMILION
 
 
 def write(picture: Any, suffix: str, scale: float) -> bytes:
@@ -69,6 +71,47 @@ def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
         marked = {} if not isinstance(edge.overlay, Share) else {"color": VERMILION, "penwidth": "3"}
         tooltip = graphviz.escape(edge.about)
         graph.edge(f"n{edge.source}", f"n{edge.target}", label=edge.label, style=style, tooltip=tooltip, **marked)
+    return str(graph.source)
+
+
+def network_dot(diagram: NetworkDiagram) -> str:
+    """A network in DOT: a rank a column, lines as wide as what they show."""
+    graph = graphviz.Digraph(
+        graph_attr={"rankdir": "LR", "bgcolor": "white", "ranksep": "1.4", "splines": "line"},
+        node_attr={"shape": "circle", "style": "filled", "fontname": "Helvetica", "fontsize": "11", "fixedsize": "true",
+                   "width": "0.72"},
+        edge_attr={"arrowhead": "none", "fontname": "Helvetica", "fontsize": "9"},
+    )  # fmt: skip
+    columns: dict[int, list[int]] = {}
+    for i, unit in enumerate(diagram.units):
+        columns.setdefault(unit.column, []).append(i)
+    for members in columns.values():
+        column = graphviz.Digraph(graph_attr={"rank": "same"})
+        for i in members:
+            unit = diagram.units[i]
+            texts = [unit.name, *(number(x) for x in (unit.f, unit.g) if x is not None)]
+            dots = unit.kind in ("more", "columns")
+            column.node(
+                f"n{i}",
+                label=graphviz.escape("\n".join(filter(None, texts))).replace("\\\\n", "\\n"),
+                shape="plaintext" if dots else "circle",
+                style="" if dots else "filled",
+                fillcolor=TINTS["input" if unit.kind == "input" else "op"],
+                penwidth="2.4" if unit.kind == "output" else "1",
+                tooltip=graphviz.escape(unit.about),
+            )
+        graph.subgraph(column)
+    largest = diagram.largest
+    for line in diagram.lines:
+        above = line.number >= 0
+        graph.edge(
+            f"n{line.source}",
+            f"n{line.target}",
+            penwidth=f"{0.8 + 4.4 * min(abs(line.number) / largest, 1.0):.2f}",
+            color=PLUS if above else MINUS,
+            style="solid" if above else "dashed",
+            tooltip=graphviz.escape(line.about),
+        )
     return str(graph.source)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
-from autograd_lite.pictures.writers.scene import Curve, Rect, Scene, Text
+from autograd_lite.pictures.writers.scene import Circle, Curve, Rect, Scene, Shape, Text
 
 MOST_PIXELS, LONGEST = 1e8, 32_000.0
 """Pixels of a PNG, and of one side of it: Matplotlib refuses a longer one, and few programs open it."""
@@ -60,14 +60,15 @@ def by_matplotlib(picture: Any, suffix: str, dpi: float) -> bytes | None:
         axes.set_axis_off()
         shapes = [shape for element in scene.elements for shape in element.shapes]
         for order, shape in enumerate(shapes, 1):
-            _paint(axes, shape, order)
+            paint(axes, shape, order)
         figure.savefig(buffer, format=suffix, metadata={"CreationDate": None} if suffix == "pdf" else None)
     return buffer.getvalue()
 
 
-def _paint(axes: Any, shape: Rect | Curve | Text, order: float) -> None:
-    """One shape on Matplotlib axes whose unit is a pixel of the picture and a point of the page."""
+def paint(axes: Any, shape: Shape | Text, order: float, scale: float = 1.0) -> None:
+    """One shape on Matplotlib axes whose unit is a pixel of the picture, `scale` points of the page."""
     from matplotlib.colors import to_rgba
+    from matplotlib.patches import Circle as CirclePatch
     from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
     from matplotlib.path import Path
 
@@ -79,24 +80,35 @@ def _paint(axes: Any, shape: Rect | Curve | Text, order: float) -> None:
             boxstyle=f"round,pad=0,rounding_size={min(shape.round, shape.width / 2, shape.height / 2)}",
             facecolor=to_rgba(shape.fill, shape.opacity),
             edgecolor=shape.stroke,
-            linewidth=shape.thick if shape.stroke != "none" else 0.0,
+            linewidth=scale * shape.thick if shape.stroke != "none" else 0.0,
             zorder=order,
         )
         axes.add_patch(box)
+    elif isinstance(shape, Circle):
+        thick = scale * shape.thick if shape.stroke != "none" else 0.0
+        middle = (shape.x, shape.y)
+        axes.add_patch(
+            CirclePatch(
+                middle, shape.radius, facecolor=shape.fill, edgecolor=shape.stroke, linewidth=thick, zorder=order
+            )
+        )
     elif isinstance(shape, Curve):
         codes = [Path.MOVETO] + [Path.CURVE4] * (len(shape.points) - 1)
-        style = (0, (4, 3)) if shape.dashed else "solid"
+        unit = max(1.2 / shape.thick, 1 / 1.5)  # Matplotlib counts dashes in widths of the line
+        style = (0, (4 * unit, 3 * unit)) if shape.dashed else "solid"
         line = Path(shape.points, codes)
+        colour = to_rgba(shape.stroke, shape.opacity)
         axes.add_patch(
-            PathPatch(line, fill=False, edgecolor=shape.stroke, linewidth=shape.thick, linestyle=style, zorder=order)
+            PathPatch(line, fill=False, edgecolor=colour, linewidth=scale * shape.thick, linestyle=style, zorder=order)
         )
-        axes.add_patch(Polygon(shape.head, closed=True, facecolor=shape.stroke, linewidth=0, zorder=order))
+        if shape.head is not None:
+            axes.add_patch(Polygon(shape.head, closed=True, facecolor=shape.stroke, linewidth=0, zorder=order))
     else:
         axes.text(
             shape.x,
             shape.y,
             shape.text,
-            fontsize=shape.size,
+            fontsize=scale * shape.size,
             color=shape.fill,
             ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
             va="baseline",

@@ -19,6 +19,9 @@ from autograd_lite.pictures.writers.text_width import width
 BLUE, VERMILION = "#0072B2", "#D55E00"
 """Forward and backward: two colours of Okabe and Ito, which colour-blind readers tell apart."""
 
+PLUS, MINUS = "#00704F", "#96348A"
+"""Above and below zero, in networks: a green and a purple that colour-blind readers tell apart."""
+
 INK, LINE, FAINT = "#1A1A1A", "#5F6673", "#9AA0AB"
 
 TINTS = {
@@ -62,14 +65,30 @@ class Rect:
 
 
 @dataclass(frozen=True)
+class Circle:
+    """A circle; (x, y) is its middle."""
+
+    x: float
+    y: float
+    radius: float
+    fill: str
+    stroke: str = "none"
+    thick: float = 1.0
+
+
+@dataclass(frozen=True)
 class Curve:
-    """Bezier curves from point to point (3k + 1 of them), and a head at the end."""
+    """Bezier curves from point to point (3k + 1 of them), and a head at the end, or none."""
 
     points: tuple[Point, ...]
     stroke: str
-    head: tuple[Point, Point, Point]
+    head: tuple[Point, Point, Point] | None
     dashed: bool = False
     thick: float = 1.2
+    opacity: float = 1.0
+
+
+Shape = Rect | Circle | Curve
 
 
 @dataclass(frozen=True)
@@ -93,7 +112,7 @@ class Element:
     id: str
     kind: str
     about: str
-    shapes: tuple[Rect | Curve | Text, ...]
+    shapes: tuple[Shape | Text, ...]
 
 
 @dataclass(frozen=True)
@@ -150,7 +169,7 @@ def scene(diagram: Diagram, direction: str) -> Scene:
     ]
     wide, high = placed.width, placed.height
     if diagram.note:
-        lines = _wrapped(diagram.note, max(wide - 2 * MARGIN, 360.0))
+        lines = wrapped(diagram.note, max(wide - 2 * MARGIN, 360.0))
         texts = tuple(Text(MARGIN, high + 4 + 15 * i, line, "note", SMALL, LINE) for i, line in enumerate(lines))
         elements.append(Element("note", "note", diagram.note, texts))
         wide = max(wide, *(width(line, SMALL) + 2 * MARGIN for line in lines))
@@ -189,7 +208,7 @@ def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Element:
     (x, y), (w, h) = at, size
     left, top, right = x - w / 2, y - h / 2, x + w / 2
     stroke, thick = (INK, 3.0) if box.root else (LINE, 1.0)
-    shapes: list[Rect | Curve | Text] = [Rect(left, top, w, h, TINTS[box.kind], stroke, thick)]
+    shapes: list[Shape | Text] = [Rect(left, top, w, h, TINTS[box.kind], stroke, thick)]
     if box.literal:
         shapes.append(Text(x, y + 4.5, box.lines[0][1], "f", SIZE, BLUE, "middle", bold=True))
         return Element(f"box{i}", f"box {box.kind}", box.about, tuple(shapes))
@@ -237,7 +256,7 @@ def _headed(points: Sequence[Point], gap: float, size: float) -> tuple[tuple[Poi
     return (*points[:-1], back), (tip, *corners)
 
 
-def _wrapped(text: str, room: float) -> list[str]:
+def wrapped(text: str, room: float) -> list[str]:
     """Text in lines no wider than `room`."""
     lines = [""]
     for word in text.split():

@@ -20,7 +20,9 @@
   for (const text of svg.querySelectorAll("g.box > text.f, g.box > text.g")) {
     openings.set(text, (text.textContent.match(/^[fg](?: = |: )/) || [""])[0]);
   }
-  const literal = (g) => part(g, "title") === null;
+  // A box or a circle; a circle may have no name, and the bare number in a box has none.
+  const outline = (g) => g.querySelector(":scope > circle, :scope > rect");
+  const literal = (g) => part(g, "title") === null && outline(g).localName === "rect";
   const updated = new Set(steps.filter((s) => s.part === "new").flatMap((s) => Object.keys(s.fills)));
   for (const i of updated) part(boxes.get(i), "new").classList.add("new");
 
@@ -29,7 +31,7 @@
     if (!text) return;
     text.textContent = (name === "new" ? "→ " : openings.get(text)) + value;
     text.classList.remove("unset");
-    const room = g.querySelector(":scope > rect").width.baseVal.value - 12;
+    const room = outline(g).getBBox().width - (outline(g).localName === "circle" ? 4 : 12);
     text.removeAttribute("textLength");
     if (text.getComputedTextLength() > room) {
       text.setAttribute("textLength", room);
@@ -39,7 +41,7 @@
 
   function pill(g, value) {
     // What is being added, on the lower edge of the operand's box.
-    const rect = g.querySelector(":scope > rect");
+    const rect = outline(g).getBBox();
     const made = document.createElementNS(svg.namespaceURI, "g");
     made.setAttribute("class", "plus");
     const text = document.createElementNS(svg.namespaceURI, "text");
@@ -50,9 +52,9 @@
     made.append(ground, text);
     svg.append(made);
     const width = text.getComputedTextLength() + 12;
-    const middle = rect.x.baseVal.value + rect.width.baseVal.value / 2;
+    const middle = rect.x + rect.width / 2;
     const x = Math.max(width / 2 + 1, Math.min(middle, wide - width / 2 - 1));
-    const y = rect.y.baseVal.value + rect.height.baseVal.value - 5;
+    const y = rect.y + rect.height - 5;
     for (const [name, v] of Object.entries({ x: x - width / 2, y, width, height: 16, rx: 8 })) ground.setAttribute(name, v);
     text.setAttribute("x", x);
     text.setAttribute("y", y + 12);

@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from autograd_lite.pictures.writers.scene import SMALLEST, Curve, Element, Rect, Scene, Text
+from autograd_lite.pictures.writers.scene import SMALLEST, Circle, Curve, Element, Rect, Scene, Shape, Text
 
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
@@ -50,7 +50,7 @@ def _group(element: Element, prefix: str) -> str:
     return f'<g id="{prefix}-{element.id}" class="{element.kind}"><title>{escape(element.about)}</title>{shapes}</g>'
 
 
-def _shape(shape: Rect | Curve | Text) -> str:
+def _shape(shape: Shape | Text) -> str:
     if isinstance(shape, Rect):
         opacity = f' fill-opacity="{_n(shape.opacity)}"' if shape.opacity < 1 else ""
         thick = f' stroke-width="{_n(shape.thick)}"' if shape.stroke != "none" else ""
@@ -58,11 +58,20 @@ def _shape(shape: Rect | Curve | Text) -> str:
             f'<rect x="{_n(shape.x)}" y="{_n(shape.y)}" width="{_n(shape.width)}" height="{_n(shape.height)}" '
             f'rx="{_n(shape.round)}" fill="{shape.fill}"{opacity} stroke="{shape.stroke}"{thick}/>'
         )
+    if isinstance(shape, Circle):
+        thick = f' stroke-width="{_n(shape.thick)}"' if shape.stroke != "none" else ""
+        at = f'cx="{_n(shape.x)}" cy="{_n(shape.y)}" r="{_n(shape.radius)}"'
+        return f'<circle {at} fill="{shape.fill}" stroke="{shape.stroke}"{thick}/>'
     if isinstance(shape, Curve):
         first, *rest = (f"{_n(x)},{_n(y)}" for x, y in shape.points)
-        dash = ' stroke-dasharray="4 3"' if shape.dashed else ""
+        unit = max(shape.thick / 1.8, 1.0)  # dashes of a wide line are longer, or they would be dots
+        dash = f' stroke-dasharray="{_n(4 * unit)} {_n(3 * unit)}"' if shape.dashed else ""
         thick = _n(shape.thick)
-        line = f'<path d="M{first}C{" ".join(rest)}" fill="none" stroke="{shape.stroke}" stroke-width="{thick}"{dash}/>'
+        soft = f' stroke-opacity="{_n(shape.opacity)}"' if shape.opacity < 1 else ""
+        style = f'fill="none" stroke="{shape.stroke}" stroke-width="{thick}"{dash}{soft}'
+        line = f'<path d="M{first}C{" ".join(rest)}" {style}/>'
+        if shape.head is None:
+            return line
         corners = " ".join(f"{_n(x)},{_n(y)}" for x, y in shape.head)
         return f'{line}<polygon points="{corners}" fill="{shape.stroke}"/>'
     anchor = f' text-anchor="{shape.anchor}"' if shape.anchor != "start" else ""
