@@ -148,8 +148,8 @@ MISTAKES = [
         "if False:",
     ), (
         "a Parameter replaced by an equal one goes unnoticed",
-        "if all(map(eq, self._parts, self._copies)) and not met.any:",
-        "if all(map(eq, self._parts, self._copies)):",
+        "if same and not met.any:",
+        "if same:",
     )),
     *_slips("folding/backends/numpy_sums.py", "zeros", (
         "a sum whose literal 0 was left out comes out as -0.0",
@@ -468,8 +468,8 @@ MISTAKES = [
         "parameters, share = self.optimizer.params, 1.0",
     ), (
         "a loss at the end of an epoch weighted by batch, not by example",
-        '"loss": sum(costs) / len(costs) + penalties / weights',
-        '"loss": sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights',  # noqa: E501
+        'Epoch(sum(costs) / len(costs) + penalties / weights,',
+        'Epoch(sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights,',  # noqa: E501
     )),
     *_slips("data.py", "training golden fit_compiled", (
         "every epoch in the same order",
@@ -531,10 +531,10 @@ MISTAKES = [
         "        target.write_bytes(data)\n        beside.unlink()\n",
     )),
     # --- fold
-    *_slips("folding/build.py", "fold fold_classes compile fold_arrays", (
+    *_slips("folding/emitting.py", "fold fold_classes compile fold_arrays", (
         "lanes merged that differ in their second operand",
-        "packed = lane[columns[0]] if len(columns) == 1 else (lane[columns[0]] << 31) + lane[columns[1]]",
-        "packed = lane[columns[0]]",
+        "by_occurrence(places[0] if len(places) == 1 else (places[0] << 31) + places[1])",
+        "by_occurrence(places[0])",
     ), (
         "a mean folded as a sum",
         'return self.builder.mean(made, self.flat_size[mine]) if what == "mean" else made',
@@ -603,8 +603,8 @@ MISTAKES = [
         "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
-        "            parts[source].append(part)\n",
-        "            parts[source] = [part]\n",
+        "            self.parts[source].append(part)\n",
+        "            self.parts[source] = [part]\n",
     )),
     *_slips("folding/instructions.py", "fold compile", (
         "two equal parts of a sum merged without adding their factors",

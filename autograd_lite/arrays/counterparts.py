@@ -251,6 +251,13 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return found
 
 
+def _cross(a: Any, b: Any, *axes: Any, **options: Any) -> Any:
+    a, b = base(a, "np.cross"), base(b, "np.cross")
+    if a.ndim == b.ndim == 1:  # NumPy before 2.0 makes floats of single numbers on the way; of rows it does not
+        return finished(normal(np.cross(a[None], b[None])[0], "np.cross"))
+    return finished(normal(np.cross(a, b, *axes, **options), "np.cross"))
+
+
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
     return reduced(functions.sum, np.diagonal(base(a, "np.trace"), offset, axis1, axis2), -1)
 
@@ -391,6 +398,7 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "corrcoef": _corrcoef,
     "einsum": _einsum,
     "trace": _trace,
+    "cross": _cross,
     "dot": _dot,
     "vdot": _vdot,
     "outer": _outer,

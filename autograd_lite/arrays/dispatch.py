@@ -18,7 +18,7 @@ from autograd_lite.engine.value import Value
 
 _MOVING = """
 append array2string array_repr array_split array_str astype atleast_1d atleast_2d atleast_3d block broadcast_arrays
-broadcast_to choose column_stack compress concat concatenate convolve copy copyto correlate cross cumprod cumsum
+broadcast_to choose column_stack compress concat concatenate convolve copy copyto correlate cumprod cumsum
 cumulative_prod cumulative_sum delete diag diag_indices_from diagflat diagonal diff dsplit dstack ediff1d expand_dims
 extract fill_diagonal flip fliplr flipud full_like hsplit hstack inner insert isin ix_ kron matrix_transpose
 may_share_memory meshgrid moveaxis pad permute_dims place polyval put put_along_axis ravel repeat reshape resize

@@ -254,3 +254,11 @@ def arity_of(row: Row | None) -> int:
     if row is None:
         return 0
     return MANY_OPERANDS if row.variadic or len(row.operands) >= MANY_OPERANDS else len(row.operands)
+
+
+def flat_ranges(scan: Scan) -> tuple[Array, Array]:
+    """For each node how many operands it has in `scan.flat`, and where they start."""
+    size, start = np.zeros(scan.count, np.int64), np.zeros(scan.count, np.int64)
+    size[scan.many] = scan.sizes
+    start[scan.many] = np.cumsum(scan.sizes) - scan.sizes
+    return size, start
