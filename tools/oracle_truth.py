@@ -1221,8 +1221,10 @@ class _Walk:
         self.bound_of_curvature = self._curvature()
 
     def _curvature(self) -> float:
-        """Forward over forward adds up g s t t, node by node; through the leaves it is the product's bound times v. What
-        underflows at a node is multiplied by the adjoint there."""
+        """Forward over forward adds up g s t t, node by node; through the leaves it is the product's bound times v.
+
+        What underflows at a node is multiplied by the adjoint there.
+        """
         n = self.program.leaves
         t = self.t[:n]
         lost = TINY * sum(size for size in (abs(float(g)) for g in self.g) if size < math.inf)
