@@ -14,6 +14,7 @@ from typing import Any
 from autograd_lite.engine.atomic import at_once, set_numbers
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, History
+from autograd_lite.optim.optimizer import NotFinite
 from autograd_lite.training.checkpoints import Checkpoints
 from autograd_lite.training.metrics import Metric
 from autograd_lite.training.progress import progress_bar
@@ -62,7 +63,10 @@ class Training:
     def _train(self, progress: bool | None) -> None:
         with progress_bar(self.epochs, self.state, progress) as advance:
             while not self.should_stop():
-                self.epoch()
+                try:
+                    self.epoch()
+                except NotFinite as error:
+                    raise NotFinite(f"{error}. {self._so_far()}") from None
                 if self.callbacks or self.checkpoints is not None:
                     self.step.write_back()
                 for callback in self.callbacks:
@@ -70,6 +74,17 @@ class Training:
                 if self.checkpoints is not None:
                     self.checkpoints.save(self.state)
                 advance()
+
+    def _so_far(self) -> str:
+        """Where a training was that broke off, and what to try."""
+        losses = self.state.history.loss
+        before = f"the loss was {losses[0]:g} in the first epoch and {losses[-1]:g} in the last" if losses else (
+            "it is the first"
+        )  # fmt: skip
+        return (
+            f"It diverged in epoch {self.state.epoch + 1}, with the learning rate {self.state.optimizer.lr:g}; "
+            f"{before}. Try a rate ten times smaller, clip_norm=1.0 of the optimizer, or X and y scaled to about 1"
+        )
 
     def should_stop(self) -> bool:
         """Whether a callback or one of the conditions ends the training now; `state.reason` then says why."""
@@ -96,6 +111,8 @@ class Training:
     def finish(self) -> None:
         """Leave everything in the Values: the numbers of a compiled step, or the best weights if they are wanted."""
         self.step.write_back()
+        if self.checkpoints is not None:
+            self.checkpoints.finish()
         self.state.history.stopped = self.state.reason or INTERRUPTED
         if self.early_stopping.restores and self.state.best is not None:
             set_numbers(self.parameters, self.state.best[1])
