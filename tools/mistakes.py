@@ -147,8 +147,8 @@ MISTAKES = [
         "if False:",
     ), (
         "a Parameter replaced by an equal one goes unnoticed",
-        "if all(map(eq, self._parts, self._copies)) and not met.any:",
-        "if all(map(eq, self._parts, self._copies)):",
+        "if same and not met.any:",
+        "if same:",
     )),
     *_slips("folding/backends/numpy_sums.py", "zeros", (
         "a sum whose literal 0 was left out comes out as -0.0",
@@ -467,8 +467,8 @@ MISTAKES = [
         "parameters, share = self.optimizer.params, 1.0",
     ), (
         "a loss at the end of an epoch weighted by batch, not by example",
-        '"loss": sum(costs) / len(costs) + penalties / weights',
-        '"loss": sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights',  # noqa: E501
+        'Epoch(sum(costs) / len(costs) + penalties / weights,',
+        'Epoch(sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights,',  # noqa: E501
     )),
     *_slips("data.py", "training golden fit_compiled", (
         "every epoch in the same order",

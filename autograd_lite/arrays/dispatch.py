@@ -22,7 +22,8 @@ broadcast_to choose column_stack compress concat concatenate convolve copy copyt
 cumulative_prod cumulative_sum delete diag diag_indices_from diagflat diagonal diff dsplit dstack ediff1d expand_dims
 extract fill_diagonal flip fliplr flipud full_like hsplit hstack inner insert isin ix_ kron matrix_transpose
 may_share_memory meshgrid moveaxis pad permute_dims place polyval put put_along_axis ravel repeat reshape resize
-result_type roll rollaxis rot90 row_stack searchsorted shares_memory split squeeze stack swapaxes take take_along_axis
+result_type roll rollaxis rot90 row_stack searchsorted shares_memory
+sliding_window_view split squeeze stack swapaxes take take_along_axis
 tensordot tile transpose trapezoid trapz tril tril_indices_from triu triu_indices_from unique unstack vander vsplit
 vstack linalg.cross linalg.diagonal linalg.matmul linalg.matrix_transpose linalg.multi_dot linalg.outer
 linalg.tensordot linalg.trace linalg.vecdot

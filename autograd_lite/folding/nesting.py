@@ -17,7 +17,10 @@ from autograd_lite.engine.lowering import Code, Step, lower
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.backends.strides import affine, common, cut, pattern
-from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.instructions import Carry, Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.loops import Loop
+from autograd_lite.folding.nested_loops import Loops
+from autograd_lite.folding.nested_steps import max_shift
 from autograd_lite.folding.nested_sums import Sums
 from autograd_lite.folding.nests import (
     FURTHER,
@@ -169,11 +172,14 @@ class Nesting:
         self.block = 64 if np.dtype(dtype) == np.float64 else 128
         self.size: list[int] = [x.size for x in self.instructions]
         self.batched: list[bool] = [x.batched for x in self.instructions]
+        self.loop_of = {k: loop for loop in plan.loops for k in range(loop.start, loop.stop)}
+        self.carried = {k: carry for loop in plan.loops for k, carry in loop.carries.items()}
+        """The Carry of an instruction: what it hands on from step to step lies where it lies."""
         self.place: dict[int, int] = {}
         self.names: dict[int, str] = {}
         self.arena, self._single, self._single_end = 0, 0, 0
         self.stage: list[int] = self._stages()
-        self.items: list[tuple[int, Group | Nest]] = []
+        self.items: list[tuple[int, Group | Loop | Nest]] = []
         self.done: list[int] = [-1] * len(self.instructions)
         """The item after which an instruction is there; -1 from the start of its stage."""
         self.joined: dict[int, int] = {}
@@ -210,7 +216,10 @@ class Nesting:
         """The place of an instruction, which is stored then."""
         found = self.place.get(k)
         if found is None:
-            size = self.size[k]
+            size = self.size[k] + self._beyond(k)
+            if k in self.carried:
+                self.at(self.carried[k])
+                return self.place[k]
             x = self.instructions[k] if k < len(self.instructions) else None
             if self.batched[k]:
                 found = self.raw(size * self.block)
@@ -222,10 +231,19 @@ class Nesting:
             else:
                 found = self.raw(size)
             self.place[k] = found
+            if isinstance(x, Carry):
+                self.place[x.later.source] = found + x.delay * x.width * self.step_of(k)
             if isinstance(x, Literal):
                 self.literals.append((found, np.asarray(x.values, float)))
             self.names.setdefault(found, x.name if isinstance(x, Leaf) else f"%{k}")
         return found
+
+    def _beyond(self, k: int) -> int:
+        """Lanes behind its last one, which stay 0: those of the steps that a backward loop has not got."""
+        loop = self.loop_of.get(k)
+        if loop is None or not loop.backward:
+            return 0
+        return max_shift(loop, k) * (self.size[k] // loop.steps)
 
     def in_sums(self, n: int) -> int:
         """Room among the sums over rows."""
@@ -256,7 +274,12 @@ class Nesting:
     def _stages(self) -> list[int]:
         stages: list[int] = []
         for k, x in enumerate(self.instructions):
-            before = max((stages[ref.source] for ref in x.refs), default=0)
+            loop = self.loop_of.get(k)
+            if loop is not None and k > loop.start:
+                stages.append(stages[-1])
+                continue
+            all_of = [x] if loop is None else self.instructions[loop.start : loop.stop]
+            before = max((stages[r.source] for y in all_of for r in y.refs if r.source < k), default=0)
             if x.batched and before == 2:
                 raise Refused(f"%{k} reads a sum over all rows for each row")
             stages.append(1 if x.batched else 2 if before else 0)
@@ -463,9 +486,9 @@ class Nesting:
             assert total is not None
             return total
         assert isinstance(x, Map)
-        return self._mapped(code, x, [of(a) if isinstance(a, Ref) else a for a in x.args])
+        return self.mapped(code, x, [of(a) if isinstance(a, Ref) else a for a in x.args])
 
-    def _mapped(self, code: Straight, x: Map, values: list[int | float]) -> int | float:
+    def mapped(self, code: Straight, x: Map, values: list[int | float]) -> int | float:
         """A primitive of values; where more of them are numbers than in the plan, it is lowered for these."""
         rule = x.code
         assert rule is not None
@@ -569,7 +592,7 @@ class Nesting:
             [*(refs[key] for key in code.inputs), *(Ref(k, None) for k in kept)], group.size, group.batched
         )
         count = len(code.inputs)
-        summed = self._watched(group.members)
+        summed = self.watched(group.members)
         steps, moved = code.finished([values[k] for k in [*kept, *summed]])
         outputs = tuple(zip(moved[: len(kept)], accesses[count:], strict=True))
         watch = tuple(dict.fromkeys(x for x in moved[len(kept) :] if isinstance(x, int)))
@@ -589,7 +612,8 @@ class Nesting:
     _by_bytes: dict[bytes, Array]
     _alive: list[Array]
 
-    def _watched(self, members: Sequence[int] | dict[int, None]) -> list[int]:
+    def watched(self, members: Sequence[int] | dict[int, None]) -> list[int]:
+        """Of some instructions those of which each number goes into the flag."""
         return [k for k in members if isinstance(self.instructions[k], Sum) or k in self.results]
 
     def _registers_of(self, group: Group) -> Nest | None:
@@ -621,7 +645,7 @@ class Nesting:
                 assert isinstance(x, Map)
                 lanes = [self.lanes(a).tolist() if isinstance(a, Ref) else None for a in x.args]
                 values[k] = [
-                    self._mapped(code, x, [
+                    self.mapped(code, x, [
                         of(a.source, own[lane]) if isinstance(a, Ref) and own is not None else a  # type: ignore[misc]
                         for a, own in zip(x.args, lanes, strict=True)
                     ])
@@ -635,7 +659,7 @@ class Nesting:
         def access(source: int, lane: int) -> Access:
             return Access(self.at(source) + lane * self.step_of(source), (row if self.batched[source] else 0,))
 
-        summed = [value for k in self._watched(group.members) for value in values[k]]
+        summed = [value for k in self.watched(group.members) for value in values[k]]
         steps, moved = code.finished([*(values[k][lane] for k, lane in kept), *summed])
         outputs = tuple((value, access(*which)) for value, which in zip(moved, kept, strict=False))
         watch = tuple(dict.fromkeys(x for x in moved[len(kept) :] if isinstance(x, int)))
@@ -660,8 +684,13 @@ class Nesting:
         """The nests."""
         self._same, self._by_bytes, self._alive = {}, {}, []
         self.results: set[int] = {ref.source for ref in self.plan.outputs}
-        sums = Sums(self)
-        for k, x in enumerate(self.instructions):
+        sums, loops = Sums(self), Loops(self)
+        for item in self.plan.items:
+            if isinstance(item, Loop):
+                self.items.append((self.stage[item.start], item))
+                self.done[item.start : item.stop] = [len(self.items) - 1] * (item.stop - item.start)
+                continue
+            k, x = item, self.instructions[item]
             if isinstance(x, (Leaf, Literal)) or not x.size:
                 continue
             kind = self._kind(k) or self._rest_of_sum(k, sums)
@@ -675,18 +704,22 @@ class Nesting:
                 assert isinstance(x, Map)
                 self._in_python(k, x)
         outputs = [self._output(ref) for ref in self.plan.outputs]
-        for _, item in self.items:
-            if isinstance(item, Group):
-                for ref in self._outside(item):
+        for _, made in self.items:
+            if isinstance(made, Loop):
+                loops.reads(made)
+            elif isinstance(made, Group):
+                for ref in self._outside(made):
                     self.at(ref.source)
         stages: list[list[Nest]] = [[], [], []]
-        for stage, item in self.items:
-            if isinstance(item, Group):
-                nest = self._registers_of(item) if item.kind != "lanes" else self._loop_of(item)
+        for stage, made in self.items:
+            if isinstance(made, Loop):
+                stages[stage] += loops.nests(made)
+            elif isinstance(made, Group):
+                nest = self._registers_of(made) if made.kind != "lanes" else self._loop_of(made)
                 if nest is not None:
                     stages[stage].append(nest)
             else:
-                stages[stage].append(item)
+                stages[stage].append(made)
         inputs, packs = self._inputs()
         stages[1][:0] = packs
         if self.sums_end > self.sums_start:
@@ -771,6 +804,4 @@ def nests(plan: Plan, dtype: Any = float) -> Nests:
     """
     if plan.safe:
         raise Refused("the safe plan runs on the reference")
-    if plan.loops:
-        raise Refused("it has loops, which run on the reference")
     return Nesting(plan, dtype).whole()

@@ -251,19 +251,23 @@ class Interpreter:
         self._write(nest.views[-1], nest.axes[-1], arrays[-1])
 
     def _recurrence(self, nest: Recurrence) -> None:
-        axes = (self.nests.block,) if nest.rows else ()
+        axes = (self.nests.block,) if nest.rows else (1,)
         before: dict[int, Any] = {}
+
+        def at(access: Access, t: int) -> Access:
+            access = access.at_first(t)
+            return access if nest.rows else access.with_axis(0)
+
         for t in reversed(range(nest.steps)) if nest.backward else range(nest.steps):
             values = [
-                before[k] if k in before else self._read(access.at_first(t), axes)
-                for k, access in enumerate(nest.inputs)
+                before[k] if k in before else self._read(at(access, t), axes) for k, access in enumerate(nest.inputs)
             ]
             values = evaluated(nest.code, values, axes, self.dtype)
             for value, access in nest.outputs:
-                self._write(access.at_first(t), axes, value if isinstance(value, float) else values[value])
+                self._write(at(access, t), axes, value if isinstance(value, float) else values[value])
             for value in nest.watch:
                 self._watched(np.asarray(values[value]))
-            before = {k: x if isinstance(x, float) else values[x] for k, x in nest.carried}
+            before = {k: np.full(axes, x) if isinstance(x, float) else values[x] for k, x in nest.carried}
 
     def _loop(self, nest: Loop) -> None:
         for t in reversed(range(nest.steps)) if nest.backward else range(nest.steps):

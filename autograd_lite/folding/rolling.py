@@ -215,7 +215,7 @@ class _Steps:
         return self.to.classes.count + self.low + j
 
     def forget(self) -> None:
-        """The classes are no steps."""
+        """The classes are not steps."""
         here = np.arange(self.low, self.low + self.count * self.period)
         self.to.label[here], self.to.step[here] = here, 0
 
@@ -299,16 +299,14 @@ class _Steps:
         lanes: dict[int, Array] = {}
         for j in range(period):
             statement = self._statement(j)
-            statement = statement._replace(operands=[_renamed(x, lanes) for x in statement.operands])
-            alike = self._alike(statement)
+            alike = self._alike(statement._replace(operands=[_renamed(x, lanes) for x in statement.operands]))
             if alike is not None:
                 kept, lanes[j] = alike
                 statement = statement._replace(lanes=len(kept), operands=[x.some(kept) for x in statement.operands])
             found.append(statement)
         for j, renamed in lanes.items():
             to.lane[self.rows[j]] = renamed
-            for (step, lane), position in list(self.initial.get(j, {}).items()):
-                del self.initial[j][step, lane]
+            for (step, lane), position in self.initial.pop(j, {}).items():
                 self._start_from(j, step, int(renamed[lane]), position)
         return [x._replace(operands=[_renamed(columns, lanes) for columns in x.operands]) for x in found]
 

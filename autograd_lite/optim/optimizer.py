@@ -285,7 +285,7 @@ class Optimizer:
         return numbers, self.storing(1, after)
 
     def storing(self, count: int, states: tuple[State, ...]) -> Iterator[Any]:
-        """An effect for `set_numbers`: so many steps more, and these states."""
+        """An effect for `set_numbers`: n steps more, and these states."""
         return map(_set_state, (self,), ((self.steps + count, states),))
 
     def _check_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:

@@ -188,6 +188,26 @@ def test_random_recurrences(block, executor):
     assert rolled >= 5
 
 
+def test_equal_lanes_are_merged_once(executor):
+    """Four products of which two are the same: three lanes, each of which keeps its own operands."""
+    w = [ag.Parameter(0.3 + 0.1 * k) for k in range(3)]
+    state = [ag.Parameter(0.1), ag.Parameter(-0.2), ag.Parameter(0.3)]
+    for _ in range(20):
+        halves = [0.5 * state[2], 0.5 * state[0], 0.5 * state[0], 0.5 * state[1]]
+        state = [ag.tanh(w[k] * halves[k] + ag.sin(halves[k + 1])) for k in range(3)]
+    root = state[0] + 2.0 * state[1] * state[2]
+    program = fold(root)
+    assert program.plan().loops
+    assert_same(found(program), eager(root, program.params))
+
+
+def test_a_random_recurrence_that_was_wrong(executor):
+    root, inputs = random_recurrence(401)
+    program = fold(root, inputs, 4)
+    assert program.plan().loops
+    assert_same(found(program, inputs), eager(root, program.params))
+
+
 # --- steps that are not alike -----------------------------------------------------------------------------
 
 DIFFERENCES = {

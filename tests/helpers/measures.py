@@ -6,7 +6,7 @@ Shapes are read back from the Scene, so that any layout is measured by what is d
 from __future__ import annotations
 
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import hypot
 
 from autograd_lite.pictures.writers.scene import Curve, Rect
@@ -48,7 +48,10 @@ def measured(picture):
     heads = [edges[f"edge{i}"][0].head for i in range(len(lines))]
     assert all(isinstance(edges[f"edge{i}"][0], Curve) for i in range(len(lines)))
     found = Counter(width=round(scene.width), height=round(scene.height))
-    bounds = [(min(p[0] for p in l), min(p[1] for p in l), max(p[0] for p in l), max(p[1] for p in l)) for l in lines]
+    bounds = []
+    for line in lines:
+        xs, ys = [x for x, _ in line], [y for _, y in line]
+        bounds.append((min(xs), min(ys), max(xs), max(ys)))
     for i, j in combinations(range(len(lines)), 2):
         (x0, y0, x1, y1), (u0, v0, u1, v1) = bounds[i], bounds[j]
         if x0 > u1 or u0 > x1 or y0 > v1 or v0 > y1:
@@ -58,7 +61,7 @@ def measured(picture):
             for a, b in zip(lines[i], lines[i][1:], strict=False)
             for c, d in zip(lines[j], lines[j][1:], strict=False)
         )
-    for (i, a), (j, b) in combinations(labels.items(), 2):
+    for a, b in combinations(labels.values(), 2):
         across, down = min(a.x + a.width, b.x + b.width) - max(a.x, b.x), min(a.y, b.y) + 14 - max(a.y, b.y)
         found["labels on labels"] += across > 1 and down > 3
     for i, label in labels.items():
@@ -69,7 +72,7 @@ def measured(picture):
                 )
                 found["labels on edges"] += inside
     tips = [(sum(x for x, _ in h) / 3, sum(y for _, y in h) / 3) for h in heads]
-    for (i, p), (j, q) in combinations(enumerate(tips), 2):
+    for p, q in combinations(tips, 2):
         found["heads on heads"] += hypot(p[0] - q[0], p[1] - q[1]) < 5.0
     for i, edge in enumerate(diagram.edges):
         for k in range(len(diagram.boxes)):
@@ -81,6 +84,6 @@ def measured(picture):
                 )
     # How often a line turns back across: an S-bend or a hook has at least one turn more than a straight one.
     for line in lines:
-        turns = [b[0] - a[0] for a, b in zip(line, line[1:], strict=False) if abs(b[0] - a[0]) > 0.4]
-        found["bends"] += sum(a * b < 0 for a, b in zip(turns, turns[1:], strict=False))
+        turns = [b[0] - a[0] for a, b in pairwise(line) if abs(b[0] - a[0]) > 0.4]
+        found["bends"] += sum(a * b < 0 for a, b in pairwise(turns))
     return found

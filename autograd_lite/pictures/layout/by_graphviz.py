@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any
 
 from autograd_lite.pictures.layout.coordinates import APART, settled
-
 from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point, frame_edges, on_curve
 
 _graphviz = threading.Lock()  # the library has global state

@@ -109,7 +109,7 @@ class Rows:
         groups: dict[tuple[int, int | None], list[int]] = {}
         for leaf, user in sorted(users.items()):
             groups.setdefault((user, self.asked.inside[leaf]), []).append(leaf)
-        long = [group for group in groups.values() if len(group) > stagger]
+        long = [group for group in groups.values() if len(group) >= stagger > 1]
         return [(b, a) for group in long for i, (a, b) in enumerate(pairwise(group), 1) if i % stagger]
 
     def _loops(self) -> dict[int, float]:

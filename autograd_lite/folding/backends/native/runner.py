@@ -38,7 +38,7 @@ RUNS_AT_A_TIME = 16
 PAYS = 3e-4
 """Seconds of work from which on threads are worth waking."""
 
-PARTIALS, FLAGGED, OUTS = CONTEXT.index("partials"), CONTEXT.index("flagged"), len(CONTEXT)
+PARTIALS, FLAGGED, COUNT, OUTS = *map(CONTEXT.index, ("partials", "flagged", "count")), len(CONTEXT)
 
 
 def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runner:
@@ -87,23 +87,22 @@ def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], 
     theta_shape = None if theta_view is None else theta_view.shape
     start = first.total if first.batched else first.offset
     value, gradient = arena[start : start + 1], arena[last.offset : last.offset + last.size]
-    run, at, count = runner.code.function("run", 1), ctypes.c_void_p(runner.memory.address), len(shapes)
-    shapes, rows, bound = list(shapes), 0, [_gone] * count
+    run, at, count = runner.code.function("again", 0), ctypes.c_void_p(runner.memory.address), len(shapes)
+    bound = [_gone] * count
     views = {index: view.reshape(shapes[index]) for index, view in runner.unbatched_inputs}
     free = [None]  # empty while a thread is in a call
 
     def bind(args: tuple[Any, ...]) -> bool:
         """Write the addresses of other arrays into the context, if they are such as can be."""
-        nonlocal rows
         bound[:] = [_gone] * count
         for arg, shape in zip(args, shapes, strict=True):
             if arg.__class__ is not np.ndarray or arg.dtype is not _FLOAT or not arg.ndim or arg.shape[1:] != shape:
                 return False
             if not (arg.flags.c_contiguous and arg.flags.aligned and len(arg) == len(args[0])):
                 return False
-        rows = len(args[0])
-        if not 0 < rows <= RUN:
+        if not 0 < len(args[0]) <= RUN:
             return False
+        runner.memory.context[COUNT] = len(args[0])
         runner.slots([args[index] for index in runner.batched_inputs])
         bound[:] = map(ref, args)
         return True
@@ -134,7 +133,7 @@ def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], 
                     view[...] = args[index]
             if theta_view is not None:
                 theta_view[:] = theta
-            run(at, rows)
+            run(at)
             return None if flagged.value else (value.item(), gradient.copy())
         finally:
             free.append(None)

@@ -384,7 +384,7 @@ def shuffled(n: int, words: Callable[[int], bytes]) -> Array:
 
     Args:
         n: how many.
-        words: so many words of 32 bits as that generator draws next.
+        words: n words of 32 bits, as that generator draws next.
     """
     order, left = np.arange(n), ctypes.c_int64(n - 1)
     while left.value > 0:
