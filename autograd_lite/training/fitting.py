@@ -21,6 +21,7 @@ from autograd_lite.names import BackendName, LossName, OptimizerName, Text
 from autograd_lite.nn.module import Module
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.rules import rule_named
+from autograd_lite.training.batches import Batches
 from autograd_lite.training.checkpoints import Checkpoints, resume_from, saved_training, settings_of
 from autograd_lite.training.loop import Training
 from autograd_lite.training.metrics import metrics_of
@@ -44,7 +45,7 @@ PENALTY = "the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)"
 
 
 def fit(
-    model: Callable[[Any], Any], X: Any, y: Any, *,
+    model: Callable[[Any], Any], X: Any, y: Any = ..., *,
     loss: LossName | Text | Callable[[Any, Any], Any] = losses.squared_error,
     optimizer: OptimizerName | Text | Optimizer | Callable[[list[Value]], Optimizer] | None = None,
     epochs: int = 100, batch_size: int | None = 32, validation: Any = None, metrics: Any = (),
@@ -61,7 +62,9 @@ def fit(
 
     Args:
         model: a Module, or any function of one example that computes with the Values in `parameters`.
-        X: examples, shape (n, d), or (n,) for a function of one number; a generator is read into a list.
+        X: examples, shape (n, d), or (n,) for a function of one number; a generator is read into a list. Without y:
+            batches, pairs (X, y), from an object that can be iterated anew in each epoch, or a function that gives one;
+            for data that do not fit in memory. batch_size, shuffle and a share as validation are then not used.
         y: targets, shape (n,) or (n, k).
         loss: a function of (prediction, target) such as `ag.losses.hinge`, or its name there. A user-defined one may
             say by an attribute `targets` what its targets are, see `ag.losses.Targets`.
@@ -136,7 +139,11 @@ def fit(
     _check_function("schedule", schedule, SCHEDULE)
     _check_function("penalty", penalty, PENALTY)
     names, optimizer = _parameters_and_optimizer(model, parameters, optimizer, lr)
-    data, held_out, weights = _data(X, y, validation, sample_weight, history.seed)
+    batches = Batches(X) if y is ... else None  # None is refused as targets that are missing
+    if batches is None:
+        data, held_out, weights = _data(X, y, validation, sample_weight, history.seed)
+    else:
+        data, held_out, weights = _first_batch(batches, validation, sample_weight)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
     early_stopping = EarlyStopping(patience, min_delta, restore_best)
     epochs = whole(epochs, "fit: epochs", 0)
@@ -156,13 +163,15 @@ def fit(
     checkpoints = None
     if saved or checkpoint is not None:
         settings = settings_of(run, names, loss, data, held_out, size, shuffle, step.backend)
+        if batches is not None:  # what comes later is not known
+            settings |= {"examples": "batches", "batch_size": "batches", "data": "batches"}
         if saved:
             resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
         if checkpoint is not None:
             checkpoints = Checkpoints(checkpoint, run, names, settings, every)
     training = Training(
-        run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
-        early_stopping, callbacks, checkpoints,
+        run, list(names.values()), step, data if batches is None else batches, held_out, size, shuffle, schedule,
+        metrics, epochs, conditions, early_stopping, callbacks, checkpoints,
     )  # fmt: skip
     return training.run(progress)
 
@@ -186,6 +195,16 @@ def _data(X: Any, y: Any, validation: Any, sample_weight: Any, seed: int | None)
         parts = split(weigh(data, given), validation, seed)
     named = zip(parts, ("fit: sample_weight", "fit: the weights of the validation data"), strict=True)
     return kept, held_out, [part and scaled(part, what) for part, what in named]
+
+
+def _first_batch(batches: Batches, validation: Any, sample_weight: Any) -> tuple[list[Any], Any, None]:
+    """What `_data` gives, of the first batch."""
+    if sample_weight is not None:
+        raise ValueError("fit: batches have no sample_weight; multiply it into the loss, or give X, y")
+    if validation is not None and not isinstance(validation, (tuple, list)):
+        raise ValueError(f"fit: of batches no share is held out, validation must be a pair (X, y), got {validation!r}")
+    data = batches.first()
+    return data, split(data, validation, None)[1], None
 
 
 def _loss(loss: Any) -> Callable[[Any, Any], Any]:

@@ -15,6 +15,7 @@ from autograd_lite.engine.atomic import at_once, set_numbers
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, History
 from autograd_lite.optim.optimizer import NotFinite
+from autograd_lite.training.batches import Batches, train_batches
 from autograd_lite.training.checkpoints import Checkpoints
 from autograd_lite.training.metrics import Metric
 from autograd_lite.training.progress import progress_bar
@@ -32,7 +33,7 @@ class Training:
     state: Run
     parameters: Sequence[Value]
     step: TrainingStep
-    data: Sequence[tuple[Any, Any]]
+    data: Sequence[tuple[Any, Any]] | Batches
     held_out: Sequence[tuple[Any, Any]] | None
     batch_size: int
     shuffle: bool
@@ -100,8 +101,11 @@ class Training:
             self.step.write_back()  # a schedule, too, may look at the model
             watched = [history.watched] if getattr(self.schedule, "watches_losses", False) else []
             run.optimizer.lr = self.schedule(run.epoch, *watched)
-        order = self.step.order(len(self.data), history.seed, run.epoch, self.shuffle)
-        row = train_epoch(self.step, self.data, self.batch_size, order, self.metrics)
+        if isinstance(self.data, Batches):
+            row = train_batches(self.step, self.data, self.metrics)
+        else:
+            order = self.step.order(len(self.data), history.seed, run.epoch, self.shuffle)
+            row = train_epoch(self.step, self.data, self.batch_size, order, self.metrics)
         row |= validate(self.step, self.held_out, self.metrics, row)
         if self.early_stopping.restores:
             self.step.write_back()
