@@ -290,8 +290,8 @@ MISTAKES = [
         "            if id(thing) in seen and not isinstance(thing, Parameter):\n",
     ), (
         "a state with unknown entries taken",
-        "        if missing or extra:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
-        "        if missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
+        "        if strict and (missing or extra):\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
+        "        if strict and missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
     )),
     *_slips("nn/initializers.py", "nn golden training", (
         "Glorot's bound from n_in alone",
