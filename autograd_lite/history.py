@@ -22,6 +22,8 @@ class History:
         rows: the dicts.
         seed: of the order of the examples; `fit` with this seed repeats the training.
         stopped: why the training ended.
+        backend: what computed the gradients: "eager", or the program's backend, "native" or "numpy".
+        threads: how many that could use.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
@@ -36,6 +38,8 @@ class History:
         self.rows: list[dict[str, Any]] = []
         self.seed = seed
         self.stopped = ""
+        self.backend = "eager"
+        self.threads = 1
 
     @property
     def loss(self) -> list[float]:

@@ -4,7 +4,6 @@ import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,21 +12,16 @@ os.environ.setdefault("AUTOGRAD_LITE_CACHE", str(Path(__file__).parents[1] / ".p
 
 
 def pytest_addoption(parser):
-    parser.addoption("--backend", help="what runs the fast plans: a name of folding.backends.BACKENDS")
+    parser.addoption("--backend", help="what runs programs: a name of folding.backends.BACKENDS")
 
 
-@pytest.fixture(autouse=True)
-def chosen_backend(request, monkeypatch):
-    """With --backend NAME every fast plan runs there; the safe plan stays with the reference."""
-    name = request.config.getoption("--backend")
-    if name is None:
-        return
-    from autograd_lite.folding import backends, structures
+def pytest_configure(config):
+    """With --backend NAME every program whose backend is "auto" runs there, where it can."""
+    name = config.getoption("--backend")
+    if name is not None:
+        from autograd_lite.folding import backends
 
-    def prepare(plan, dtype):
-        return backends.backend(backends.REFERENCE if plan.safe else name).prepare(plan, dtype)
-
-    monkeypatch.setattr(structures, "backend", lambda: SimpleNamespace(prepare=prepare))
+        backends.AUTOMATIC = backends.checked_backend(name, "--backend")
 
 
 @pytest.fixture(scope="session")

@@ -147,8 +147,8 @@ MISTAKES = [
         "if False:",
     ), (
         "a Parameter replaced by an equal one goes unnoticed",
-        "if all(map(eq, self._parts, self._copies)) and not met.any:",
-        "if all(map(eq, self._parts, self._copies)):",
+        "if same and not met.any:",
+        "if same:",
     )),
     *_slips("folding/backends/numpy_sums.py", "zeros", (
         "a sum whose literal 0 was left out comes out as -0.0",
@@ -467,8 +467,8 @@ MISTAKES = [
         "parameters, share = self.optimizer.params, 1.0",
     ), (
         "a loss at the end of an epoch weighted by batch, not by example",
-        '"loss": sum(costs) / len(costs) + penalties / weights',
-        '"loss": sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights',  # noqa: E501
+        'Epoch(sum(costs) / len(costs) + penalties / weights,',
+        'Epoch(sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights,',  # noqa: E501
     )),
     *_slips("data.py", "training golden fit_compiled", (
         "every epoch in the same order",
@@ -538,6 +538,29 @@ MISTAKES = [
         "a mean folded as a sum",
         'return self.builder.mean(made, self.flat_size[mine]) if what == "mean" else made',
         "return made",
+    )),
+    *_slips("folding/rolling.py", "loops", (
+        "steps rolled whose lanes are in another order",
+        "if (now & ((of != low + (step - delay) * period + statement) | (to.lane[positions] != lane))).any():",
+        "if False:",
+    ), (
+        "a recurrence that starts from other values than one of its readers",
+        "if known != position and (of[0] != of[1] or place[0] != place[1]):",
+        "if False:",
+    )),
+    *_slips("folding/repeats.py", "loops", (
+        "a step rolled that takes from another one than the others do",
+        "        good = np.where(inside, like_inside, like_outside).all(1)\n",
+        "        good = np.ones(run.times, bool)\n",
+    )),
+    *_slips("folding/backends/numpy_loops.py", "loops", (
+        "a loop on floats trusted though a sum in it has overflowed",
+        "return doubt == 0.0 and all(np.isfinite(rows).all() for rows in runs.rows.values())",
+        "return True",
+    ), (
+        "the steps of a loop kept in the wrong order where the next ones take from two before",
+        "for s in range(shift, 0, -1)]",
+        "for s in range(1, shift + 1)]",
     )),
     *_slips("folding/grouping.py", "fold fold_classes compile fold_arrays", (
         "a - b and b - a in one class",

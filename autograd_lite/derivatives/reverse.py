@@ -108,9 +108,10 @@ def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value]
 def lasting(g: Any, x: Value) -> Any:
     """A derivative in x. A NaN among them stays NaN at every higher order: 1 / abs(x) at 0 has NaN (0 * inf), whose own
     derivative is found through the constant slope of abs, and would be 0."""
-    if type(g) is float:
-        return g if g == g else record(TABLE["_lasting"], (g, x))
-    return g if g._f == g._f and not is_traced() else record(TABLE["_lasting"], (g, x))
+    number = graph.data_of(g)
+    if number == number and (type(g) is float or not is_traced()):
+        return g
+    return record(TABLE["_lasting"], (g, x))
 
 
 def _finite(g: Any) -> bool:
@@ -144,6 +145,8 @@ def accumulate(parts: list[Any]) -> Any:
 def local_gradients(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
     """A row's local derivatives in some of its operands, as Values."""
     if row.zero_gradient:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
+        if is_traced():  # it may be NaN in the trace and not at a call, or the other way round
+            return [functions.where(functions.equal(node, node), 0.0, node)] * len(slots)
         return [node if d != d else d for d in map(node._local_grads.__getitem__, slots)]
     if not isinstance(row.partials, str):
         found = row.partials(*operands, node)

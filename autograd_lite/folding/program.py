@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from operator import index
 from typing import Any, TypeVar
 
@@ -16,14 +17,20 @@ import numpy as np
 
 from autograd_lite.engine.atomic import add_gradients, set_numbers
 from autograd_lite.engine.checks import describe, whole
+from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
-from autograd_lite.folding.backends import AUTO, Choice, Leaves, checked_backend
+from autograd_lite.folding.backends import AUTO, Choice, Leaves, Refused, checked_backend
+from autograd_lite.folding.backends import backend as backend_named
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, Ready, Use, cache
+from autograd_lite.names import BackendName
 
 Array = Any
+
+Direct = Callable[[Any, tuple[Any, ...]], "tuple[float, Array] | None"]
+"""(theta, arguments) -> (loss, gradient), or None where it is not sure: see native/runner.py."""
 
 
 class GuardChanged(RuntimeError):
@@ -133,6 +140,8 @@ class Executable(ABC):
             program._refuse_several("value_and_grad")
             place = _checked_argnum(argnum, len(program._shapes))
             value, *_, gradient = program._run(program.theta, args, place + 1)
+            if place + 1 not in program._direct:
+                program.direct(place + 1)
             shape = program._shapes[place]
             if program._batch:
                 rows = len(args[place])
@@ -235,6 +244,7 @@ class Program(Executable):
         self._shapes, self._single, self._batch = list(shapes), single, batch
         self._how = dtype, backend, threads
         self._ready: dict[int | None, Ready] = {}
+        self._direct: dict[int, Direct | None] = {}
         self.guards: list[tuple[str, bool]] = []
         """What the last roots must come out as for the trace to hold; see tracing.py."""
         self.captured: list[Value] = []
@@ -243,10 +253,49 @@ class Program(Executable):
         """Values of which Python has seen the number while it traced: the program holds for that number."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_ready": {}}
+        return vars(self) | {"_ready": {}, "_direct": {}}
 
     def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
         return task(self, args, theta)
+
+    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
+        """See `Executable.loss_and_grad`."""
+        call = self._direct.get(0)
+        if call is not None and not FLOATS["special"]:
+            found = call(theta, args)
+            if found is not None:
+                return found
+        return super().loss_and_grad(theta, *args)
+
+    loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
+
+    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
+        """See `Executable.value_and_grad`."""
+        if argnum.__class__ is int and argnum >= 0:
+            call = self._direct.get(argnum + 1)
+            if call is not None and not FLOATS["special"]:
+                found = call(None, args)
+                if found is not None:
+                    shape = self._shapes[argnum]
+                    return (
+                        found if len(shape) == 1 else (found[0], found[1].reshape(shape) if shape else found[1].item())
+                    )
+        return super().value_and_grad(*args, argnum=argnum)
+
+    value_and_grad.__doc__ = Executable.value_and_grad.__doc__
+
+    def direct(self, wanted: int) -> Direct | None:
+        """What computes the value and this gradient with nothing around it; None where that is not for this program."""
+        if wanted not in self._direct:
+            self._direct[wanted] = None
+            live = self.guards or self.watched or self.captured or (wanted and (self.params or self._batch))
+            ready = None if live or not self._single else self._made_ready(wanted)
+            if ready is not None and ready.use.dtype == float:
+                make = getattr(backend_named(ready.choice.name), "direct", None)
+                if make is not None:
+                    with suppress(Refused):
+                        self._direct[wanted] = make(ready.prepare(), self._constants, self._shapes, self._batch)
+        return self._direct[wanted]
 
     # -- binding
 
@@ -361,6 +410,8 @@ def _loss_and_grad(program: Program, args: Sequence[Any], theta: Any) -> tuple[f
     if not program.params:
         raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
     found = program._run(checked_theta(theta, len(program.params)), args, 0)
+    if 0 not in program._direct:
+        program.direct(0)
     return found[0].item(), found[-1]
 
 
@@ -386,7 +437,7 @@ def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
 
 
 def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *, dtype: Any = float,
-         backend: str = AUTO, threads: int | None = None) -> Program:  # fmt: skip
+         backend: BackendName = AUTO, threads: int | None = None) -> Program:  # fmt: skip
     """A graph as a Program: scalars that do the same thing become lanes of one array instruction.
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an

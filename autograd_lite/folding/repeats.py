@@ -33,7 +33,7 @@ PERIODS = 6
 """For each length of a run of tokens, the distances tried: the most frequent ones."""
 
 LOOKS, CHECKS = 30, 200
-"""All checks together read the sequence at most so often, and there are at most so many."""
+"""All checks together read the sequence at most this often, and there are at most this many."""
 
 MULTIPLES = 4
 """Where the steps of a period differ, its multiples up to this one are tried: two statements may have one token."""
@@ -249,7 +249,8 @@ class _Uniform:
         like_inside = np.where(step < delay, table < run.start, same)
         label = self.label[table]
         like_outside = (label == label[-1]) & (table < run.start)
-        bad = np.flatnonzero(~np.where(inside, like_inside, like_outside).all(1))
+        good = np.where(inside, like_inside, like_outside).all(1)
+        bad = np.flatnonzero(~good)
         return int(bad[-1]) + 1 if len(bad) else 0
 
 

@@ -215,7 +215,7 @@ class _Steps:
         return self.to.classes.count + self.low + j
 
     def forget(self) -> None:
-        """The classes are no steps."""
+        """The classes are not steps."""
         here = np.arange(self.low, self.low + self.count * self.period)
         self.to.label[here], self.to.step[here] = here, 0
 

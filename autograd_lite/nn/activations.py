@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from autograd_lite.engine import functions
 from autograd_lite.engine.checks import describe, did_you_mean, known_as
 from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.names import ActivationName, Text
+
+Activation: TypeAlias = ActivationName | Text | Callable[[Any], Any] | None
+"""What a layer takes as its activation: a name, also that of a user-defined primitive, or a function of one Value."""
 
 
 def activation_function(activation: Any, what: str = "activation") -> Callable[[Any], Any] | None:

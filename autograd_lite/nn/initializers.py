@@ -6,13 +6,17 @@ import random
 from collections.abc import Callable
 from math import sqrt
 from operator import index
-from typing import Any
+from typing import Any, TypeAlias
 
 from autograd_lite.engine.checks import as_float, describe, did_you_mean, known_as
 from autograd_lite.engine.rules import newest
+from autograd_lite.names import InitializerName, Text
 
 Initializer = Callable[[int, int, Any], float]
 """(inputs, outputs, random generator) -> one weight."""
+
+Init: TypeAlias = InitializerName | Text | Initializer | float | None
+"""What a layer takes for its first weights: a name, an initializer, or a number for every weight."""
 
 
 def uniform(epsilon: float = 0.1) -> Initializer:

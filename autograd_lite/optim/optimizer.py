@@ -135,6 +135,9 @@ class Optimizer:
     def lr(self, lr: Rate) -> None:
         self._lr: Any = self._checked_rate(lr)
 
+    learning_rate = lr
+    """The name of `lr` in Keras and scikit-learn."""
+
     def _checked_rate(self, lr: Any) -> Any:
         if getattr(lr, "watches_losses", False):
             raise TypeError(
@@ -278,7 +281,7 @@ class Optimizer:
         return numbers, self.storing(1, after)
 
     def storing(self, count: int, states: tuple[State, ...]) -> Iterator[Any]:
-        """An effect for `set_numbers`: so many steps more, and these states."""
+        """An effect for `set_numbers`: n steps more, and these states."""
         return map(_set_state, (self,), ((self.steps + count, states),))
 
     def _check_overflow(self, entry: str, old: Any, new: Any, g: Vector) -> None:

@@ -23,7 +23,7 @@ from autograd_lite.pictures.arguments import (
     staleness,
     uncollected,
 )
-from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below
+from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below, leaves_together
 from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from autograd_lite.folding.tracing import Compiled
     from autograd_lite.nn.module import Module
 
+
+OPEN = 24
+"""Boxes above which the parameters of a neuron share one."""
+
+SAVED = 4
+"""Values for each box that make folding worth it; of fewer, a loop is drawn as its steps."""
 
 MOST_IN_PAGE = 20_000
 """Boxes of a graph whose frames open one by one in its page; the frames of a larger one hold folded boxes."""
@@ -51,6 +57,8 @@ def draw(
     lines: Literal["weight", "gradient", "change"] | None = None,
     optimizer: Any = None,
     most: int | None = None,
+    around: Value | None = None,
+    radius: int | None = None,
 ) -> Picture:
     """Draw a computation graph, a box a Value with its f and g; or a network, a circle a unit, a line a weight.
 
@@ -65,11 +73,17 @@ def draw(
         lines: of a network: what width, colour and dashes show: "weight" (the default), "gradient", or the
             "change" that a step of `optimizer` would make. Gradients are those of the squared error of x and target,
             else those that the last `backward` left in the parameters.
-        most: of a network: units that are drawn in a column, 10 by default; of a larger layer the middle is left out.
+        most: values that are drawn of a graph, the strongest by the paths to the root (the sum over them of |local
+            gradients| multiplied); without it a graph that cannot be folded is drawn with 30. Of a network: units that
+            are drawn in a column, 10 by default; of a larger layer the middle is left out.
+        around, radius: draw only the values within `radius` edges (2) of this one.
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes (or 240 edges), so that one box stands for all scalars
-            that do the same thing; True always folds, False draws every Value, up to 1,000 boxes, and with depth
-            every closed frame. More than 12 edges between the same two boxes are drawn as one, with their number.
+            that do the same thing; of a loop the first step is open, and the others are one box; a graph in which
+            nothing is alike is drawn in part, and says so. True always folds, False draws every Value, up to 1,000 boxes,
+            and with depth
+            every closed frame. Above 24 boxes the parameters of a neuron share one, as do the numbers that it takes,
+            unless fold=False. More than 12 edges between the same two boxes are drawn as one, with their number.
         depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
             the outermost, as an MLP; 1 shows its layers as boxes; None opens all. More than 4 closed frames of one
             structure side by side, such as the neurons of a layer, are one box.
@@ -110,7 +124,9 @@ def draw(
     from autograd_lite.pictures.diagrams.diagram import diagram_of
 
     if hasattr(loss, "named_parameters"):
-        for_graphs = {"fold": fold, "explain": explain, "depth": depth, "compare": compare}
+        for_graphs = {
+            "fold": fold, "explain": explain, "depth": depth, "compare": compare, "around": around, "radius": radius
+        }  # fmt: skip
         return _of_network(loss, x, target, lines, optimizer, most, for_graphs)
     for name, given in (("x", x), ("target", target), ("lines", lines), ("optimizer", optimizer)):
         if given is not None:
@@ -135,20 +151,20 @@ def draw(
     if explain is not None:
         _check_alone(depth, compare)
         return Picture(bundled(_explained(order, roots, explain, small)), direction, lambda: str(Tape(order, roots)))
+    if around is not None or (most is not None and len(order) > most and fold is None):
+        made = _part(order, roots, around, radius, most)
+        return Picture(made, direction, lambda: str(Tape(order, roots)))
 
     def fine() -> Diagram:
         return bundled(diagram_of(order, roots))
 
-    def coarse() -> Diagram:
-        from autograd_lite.pictures.diagrams.grouped import folded  # with NumPy, which a small picture does not need
+    loops: list[Diagram] = []
 
+    def coarse() -> Diagram:
         with uncollected():
-            # Few boxes may still have very many edges, as where each node takes all before it: fewer boxes then.
-            for most in (FOLD_OVER, FOLD_OVER // 3, 1):
-                made = bundled(folded(order, roots, most, could_unfold))
-                if len(made.edges) <= FOLD_OVER_EDGES:
-                    break
-        return made
+            made, whole = _reduced(order, roots, could_unfold)
+        loops[:] = [] if whole is None else [whole]
+        return bundled(made)
 
     if depth is not None:
         made = collapse_below(fine(), depth, together=fold is not False).diagram
@@ -156,11 +172,74 @@ def draw(
             made = collapse_below(coarse(), depth).diagram
     else:
         made = fine() if small else coarse()
+        if small and fold is None and len(made.boxes) > OPEN:
+            made = leaves_together(made)
     made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
     if compare is not None:
         return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
     wholes = [fine, coarse] if boxes <= MOST_IN_PAGE else [coarse]
+    if loops:  # in the page the steps open, one by one
+        loop = bundled(loops[0])
+        wholes = [lambda: loop]
     return Picture(made, direction, lambda: str(Tape(order, roots)), [_if_unchanged(order, w, made) for w in wholes])
+
+
+def _reduced(order: list[Value], roots: list[Value], could_unfold: bool) -> tuple[Diagram, Diagram | None]:
+    """A graph too large to draw as it is: folded where much is alike, as the steps of a loop, else in part.
+
+    Returns:
+        The diagram, and of a loop the one with every step open.
+    """
+    from autograd_lite.pictures.diagrams.grouped import folded
+    from autograd_lite.pictures.diagrams.partial import frames_closed, recurrent
+
+    # Few boxes may still have very many edges, as where each node takes all before it: fewer boxes then.
+    made = next((bundled(found) for most in (FOLD_OVER, FOLD_OVER // 3)
+                 if (found := folded(order, roots, most, could_unfold, shapes=False)) is not None), None)  # fmt: skip
+    if made is not None and len(made.edges) > FOLD_OVER_EDGES:
+        made = None
+    # A chain of steps folds too, into a box for each time at which something happens, which hides that it is a loop.
+    if made is not None and (len(order) >= SAVED * len(made.boxes) or len(made.boxes) <= FOLD_OVER // 3):
+        return made, None
+    if len(order) <= MOST_IN_PAGE:
+        if any(node.scope is not None for node in order):
+            closed = frames_closed(order, roots, FOLD_OVER)
+            if closed is not None:
+                return closed, None
+        else:
+            loop = recurrent(order, roots, FOLD_OVER)
+            if loop is not None:
+                return loop
+    return made or _part(order, roots, None, None, None), None
+
+
+def _part(order: list[Value], roots: list[Value], around: Any, radius: Any, most: Any) -> Diagram:
+    """The strongest values of a graph, or the surroundings of one."""
+    from autograd_lite.pictures.diagrams.partial import PART, part, strongest, surroundings
+
+    most = PART if most is None else whole(most, "draw: most", 1)
+    if around is None:
+        chosen = strongest(order, roots, most)
+        made = part(order, roots, chosen, _partial_note(chosen, order), roots)
+        while len(chosen) > 1 and len(made.edges) > FOLD_OVER_EDGES:  # few values may still have very many edges
+            chosen = strongest(order, roots, len(chosen) // 2)
+            made = part(order, roots, chosen, _partial_note(chosen, order), roots)
+        return made
+    if not isinstance(around, Value):
+        raise TypeError(f"draw: around must be a Value of the graph, got {describe(around)}")
+    if around not in set(order):
+        raise ValueError(f"draw: around: {around!r} is not a value of this graph")
+    radius = 2 if radius is None else whole(radius, "draw: radius", 0)
+    chosen = surroundings(order, around, radius, max(most, FOLD_OVER))
+    note = f"Shown in part: {len(chosen):,} of {len(order):,} values, those within {radius} edges of the marked one."
+    return part(order, roots, chosen, note, [around])
+
+
+def _partial_note(chosen: set[Value], order: list[Value]) -> str:
+    return (
+        f"Shown in part: {len(chosen):,} of {len(order):,} values, along the strongest paths to the root. "
+        "draw(loss, around=v) shows the surroundings of a value, most= more of them."
+    )
 
 
 def _check_depth(depth: Any) -> None:

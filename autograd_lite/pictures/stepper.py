@@ -199,6 +199,7 @@ def step(
 
         with uncollected():
             made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
+        assert made is not None  # as `shapes` are allowed
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
         return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), steps)
     steps = node_steps(order, optimizer)

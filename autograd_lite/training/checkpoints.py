@@ -36,7 +36,7 @@ class Checkpoints:
     def _payload(self, run: Run) -> dict[str, Any]:
         return {
             "seed": run.history.seed,
-            "told": self.settings,
+            "told": {**self.settings, "threads": run.history.threads},
             "model": {name: number_of(p) for name, p in self.names.items()},
             "optimizer": run.optimizer.state_dict(),
             "history": run.history.rows,
@@ -46,7 +46,7 @@ class Checkpoints:
 
 def settings_of(
     run: Run, names: Mapping[str, Value], loss: Any, data: list[Any], held_out: list[Any] | None, batch_size: int,
-    shuffle: bool,
+    shuffle: bool, backend: str,
 ) -> dict[str, Any]:  # fmt: skip
     """What has to be the same when a training is resumed."""
     return {
@@ -59,6 +59,7 @@ def settings_of(
         "model": _architecture(run.model),
         "rule": [_transform_text(transform) for transform in run.optimizer.transforms],
         "data": hashlib.sha256(repr((data, held_out)).encode()).hexdigest(),
+        "backend": backend,
     }
 
 
@@ -134,6 +135,7 @@ def resume_from(
     saved = dict(found["told"])
     if isinstance(saved.get("rule"), list):
         saved["rule"] = [_renamed(str(text)) for text in saved["rule"]]
+    saved.setdefault("backend", settings["backend"])  # earlier versions did not say
     for key, value in settings.items():
         if saved.get(key) != value:
             raise ValueError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import repeat
+from itertools import pairwise, repeat
 from time import perf_counter
 from typing import Any
 
@@ -20,9 +20,11 @@ from autograd_lite.engine.atomic import at_once, set_numbers
 from autograd_lite.engine.modes import mode
 from autograd_lite.engine.reading import numbers_of
 from autograd_lite.folding import stepping
+from autograd_lite.folding.backends import default_threads
 from autograd_lite.folding.program import GuardChanged, Program
 from autograd_lite.folding.stepping import Job, Stepper, Update
-from autograd_lite.folding.tracing import compile
+from autograd_lite.folding.tracing import compile, repeats
+from autograd_lite.names import BackendName
 from autograd_lite.optim import transformations as t
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.training.steps import Epoch, TrainingStep, add
@@ -37,7 +39,13 @@ class CompiledStep(TrainingStep):
     """Steps by one program for all batches, on arrays; the Values get their numbers when somebody looks."""
 
     def __init__(
-        self, model: Any, optimizer: Optimizer, loss: Any, penalty: Any, groups: dict[str, Any], backend: str = "auto"
+        self,
+        model: Any,
+        optimizer: Optimizer,
+        loss: Any,
+        penalty: Any,
+        groups: dict[str, Any],
+        backend: BackendName = "auto",
     ) -> None:
         super().__init__(model, optimizer, loss, penalty, groups)
 
@@ -57,6 +65,7 @@ class CompiledStep(TrainingStep):
         self.ranges, self._group = _ranges(groups)
         self._arrays: tuple[Any, tuple[Array, Array]] | None = None
         self._stepper: tuple[Any, Stepper | None] = (None, None)
+        self._penalty: Program | None = None
         self._outputs: Array = None
         self._last: tuple[Program, Sequence[Array]] | None = None
         self._pace = 8
@@ -65,9 +74,37 @@ class CompiledStep(TrainingStep):
 
     def prepare(self, data: Sequence[tuple[Any, Any]]) -> None:
         """Trace the model at the first example, and make what runs it."""
-        first = [x[:1] for x in self._as_arrays(data)]
-        program = stepping.use_program(self.program, lambda program, args, theta: program, first, self._theta())
+        program = self._first_program(data)
         self.backend = program.choice.name
+        self.threads = default_threads() if self.backend == "native" else 1
+
+    def can_train(self, data: Sequence[tuple[Any, Any]], steady: bool) -> bool:
+        """Prepare, unless the model is one to train uncompiled.
+
+        Args:
+            data: the examples.
+            steady: whether it is known that the model, the loss and the penalty do the same in each call.
+        """
+        try:
+            program = self._first_program(data)
+            programs = [program]
+            if self.extra is not None:
+                programs.append(stepping.use_program(self.extra, _itself, (), self._theta()))
+            if any(x.guards for x in programs):
+                return False
+            if not steady and not repeats(self.program, program, self._first(data)):
+                return False
+            self.prepare(data)
+        except Exception:  # of the model, which has run uncompiled: it does something that cannot be traced
+            return False
+        return True
+
+    def _first(self, data: Sequence[tuple[Any, Any]]) -> list[Array]:
+        return [x[:1] for x in self._as_arrays(data)]
+
+    def _first_program(self, data: Sequence[tuple[Any, Any]]) -> Program:
+        found: Program = stepping.use_program(self.program, _itself, self._first(data), self._theta())
+        return found
 
     # -- the numbers
 
@@ -114,8 +151,8 @@ class CompiledStep(TrainingStep):
             costs = run.outputs[0]
             loss = costs.sum() + (run.penalties @ run.sizes if self.extra is not None else 0.0)
         predictions = self._predictions(run.outputs[1:]) if predict else []
-        return Epoch(float(loss) / len(order), float(costs.max()), dict(zip(self.groups, lengths.tolist(), strict=True)),
-                     predictions)  # fmt: skip
+        norms = dict(zip(self.groups, lengths.tolist(), strict=True))
+        return Epoch(float(loss) / len(order), float(costs.max()), norms, predictions)
 
     def outputs_of(self, results: int, n: int) -> Array:
         """Room for the results of an epoch; it is used again, for new memory costs more than an epoch writes there."""
@@ -164,10 +201,10 @@ class CompiledStep(TrainingStep):
             updates = _updates(self.optimizer)
             found = None
             if updates is not None and mode.on_adjoint is None:
-                extra = self.extra and stepping.use_program(self.extra, lambda p, args, theta: p, [], self._theta())
+                if self.extra is not None:
+                    self._penalty = stepping.use_program(self.extra, _itself, (), self._theta())
                 live = np.array([0.0 if x else 1.0 for x in frozen]) if any(frozen) else None
-                found = stepping.stepper(program, updates, live, self.ranges, extra)
-                self._penalty = extra
+                found = stepping.stepper(program, updates, live, self.ranges, self._penalty)
             self._stepper = key, found
         return self._stepper[1] if mode.on_adjoint is None else None
 
@@ -296,6 +333,10 @@ def _numbers(optimizer: Optimizer, count: int) -> Array:
     return np.array(columns)
 
 
+def _itself(program: Program, args: Sequence[Any], theta: Any) -> Program:
+    return program
+
+
 def _same(one: Any, other: Any) -> bool:
     return one[0] is other[0] and (one[1] is other[1] or one[1] == other[1]) and one[2] is other[2]
 
@@ -306,7 +347,7 @@ def _ranges(groups: dict[str, Any]) -> tuple[list[tuple[int, int]], Array]:
     for k, members in enumerate(groups.values()):
         layer[members] = k
     cuts = [0, *(np.flatnonzero(layer[1:] != layer[:-1]) + 1).tolist(), len(layer)]
-    ranges = list(zip(cuts, cuts[1:], strict=False))
+    ranges = list(pairwise(cuts))
     return ranges, np.array([[float(layer[start] == k) for k in range(len(groups))] for start, _ in ranges])
 
 

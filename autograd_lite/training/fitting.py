@@ -13,9 +13,11 @@ from typing import Any
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
 from autograd_lite.engine.checks import describe, did_you_mean, known_as, sequence, whole
-from autograd_lite.engine.modes import changed_mode, no_grad
+from autograd_lite.engine.graph import raw_operands, toposort
+from autograd_lite.engine.modes import changed_mode, mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
+from autograd_lite.names import BackendName, LossName, OptimizerName, Text
 from autograd_lite.nn.module import Module
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.rules import rule_named
@@ -25,6 +27,10 @@ from autograd_lite.training.metrics import metrics_of
 from autograd_lite.training.run import Run
 from autograd_lite.training.steps import TrainingStep, check_value
 from autograd_lite.training.stopping import EarlyStopping, stopping_conditions
+from autograd_lite.training.weights import Weighted, checked_weights, scaled, weigh
+
+PAYS = 500_000
+"""Operands that are worth a program: tracing and compiling a model takes 0.05 to 0.2 s."""
 
 SCHEDULE = "the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)"
 
@@ -32,13 +38,16 @@ PENALTY = "the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)"
 
 
 def fit(
-    model: Callable[[Any], Any], X: Any, y: Any, *, loss: Any = losses.squared_error, optimizer: Any = None,
+    model: Callable[[Any], Any], X: Any, y: Any, *,
+    loss: LossName | Text | Callable[[Any, Any], Any] = losses.squared_error,
+    optimizer: OptimizerName | Text | Optimizer | Callable[[list[Value]], Optimizer] | None = None,
     epochs: int = 100, batch_size: int | None = 32, validation: Any = None, metrics: Any = (),
     callbacks: Iterable[Callable[[Run], Any]] = (), seed: int | None = None, progress: bool | None = None,
     parameters: Iterable[Value] | None = None, penalty: Callable[[Any], Any] | None = None,
     schedule: Callable[..., float] | None = None, shuffle: bool = True, error_tolerance: float | None = None,
     cost_tolerance: float | None = None, patience: int | None = None, min_delta: float = 0.0,
-    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | str = False,
+    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | BackendName = False,
+    sample_weight: Any = None,
 ) -> History:  # fmt: skip
     """Train a model: epochs of mini-batches in random order, one step of the optimizer for each mini-batch.
 
@@ -75,7 +84,13 @@ def fit(
             rounding, many times as fast. Every example must take the same branches of the model. The model runs once
             for all steps, so what it draws at random (dropout) or keeps in Python is fixed: train such a model
             uncompiled. Parameters are updated after each epoch, before callbacks are called, and at the end.
-            "native" or "numpy" chooses the backend (see `ag.fold`); True is "auto".
+            "native" or "numpy" chooses the backend (see `ag.fold`), True takes native where it can run. "auto" is False
+            for a model that takes different branches or draws at random, for a training so short that the program would
+            not pay, and inside `detect_anomaly`; otherwise True. It is settled before the first step, `history.backend`
+            says as what, and a training that is resumed goes on with it.
+        sample_weight: how much each example counts, shape (n,), at least 0: the loss is sum w l / sum w over all
+            examples. The weights are scaled to the mean 1, and a batch is the mean of w l over its examples. Those of
+            validation data may stand behind them, validation=(X, y, w). Metrics are not weighted.
 
     Returns:
         A History. Ctrl-C ends the training and returns the history so far; parameters are those after a whole step.
@@ -112,26 +127,27 @@ def fit(
     _check_function("schedule", schedule, SCHEDULE)
     _check_function("penalty", penalty, PENALTY)
     names, optimizer = _parameters_and_optimizer(model, parameters, optimizer)
-    data, held_out = split(examples(X, y, "fit"), validation, history.seed)
+    data, held_out, weights = _data(X, y, validation, sample_weight, history.seed)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
     early_stopping = EarlyStopping(patience, min_delta, restore_best)
     epochs = whole(epochs, "fit: epochs", 0)
     conditions = stopping_conditions(early_stopping, error_tolerance, cost_tolerance)
-    metrics = metrics_of(metrics, loss, [target for _, target in data + (held_out or [])])
+    metrics = metrics_of(metrics, loss, [target for _, target in data + (held_out or [])], weights is not None)
     _first_call(model, loss, penalty, data, held_out)
+    if weights is not None:
+        loss, (data, held_out) = Weighted(loss, isinstance(data[0][1], list)), weights
 
     run = Run(model, optimizer, history)
-    settings = settings_of(run, names, loss, data, held_out, size, shuffle)
-    if saved:
-        resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
-    checkpoints = None if checkpoint is None else Checkpoints(checkpoint, run, names, settings)
-    layers = _layers(optimizer, names)
-    step = TrainingStep(model, optimizer, loss, penalty, layers)
-    if compiled:
-        from autograd_lite.training.compiled import CompiledStep
-
-        step = CompiledStep(model, optimizer, loss, penalty, layers, _backend(compiled))
-        step.prepare(data)
+    recorded = saved["told"].get("backend") if saved else None
+    step = _step(model, optimizer, loss, penalty, _layers(optimizer, names), compiled, recorded, data, epochs)
+    history.backend, history.threads = step.backend, step.threads
+    checkpoints = None
+    if saved or checkpoint is not None:
+        settings = settings_of(run, names, loss, data, held_out, size, shuffle, step.backend)
+        if saved:
+            resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
+        if checkpoint is not None:
+            checkpoints = Checkpoints(checkpoint, run, names, settings)
     training = Training(
         run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
         early_stopping, callbacks, checkpoints,
@@ -140,6 +156,24 @@ def fit(
 
 
 # --- the arguments --------------------------------------------------------------------------------------------
+
+
+def _data(X: Any, y: Any, validation: Any, sample_weight: Any, seed: int | None) -> tuple[list[Any], Any, Any]:
+    """(examples to train on, examples held out or None, both with weights behind the targets or None)."""
+    data, held_weights = examples(X, y, "fit"), None
+    if isinstance(validation, (tuple, list)) and len(validation) == 3:
+        *validation, held_weights = validation
+    kept, held_out = split(data, validation, seed)
+    if sample_weight is None and held_weights is None:
+        return kept, held_out, None
+    given = checked_weights(sample_weight, len(data), "fit: sample_weight")
+    if isinstance(validation, (tuple, list)):
+        mine = held_out and weigh(held_out, checked_weights(held_weights, len(held_out), "fit: validation weights"))
+        parts = weigh(kept, given), mine
+    else:  # none, or a share: the same one, with the weights
+        parts = split(weigh(data, given), validation, seed)
+    named = zip(parts, ("fit: sample_weight", "fit: the weights of the validation data"), strict=True)
+    return kept, held_out, [part and scaled(part, what) for part, what in named]
 
 
 def _loss(loss: Any) -> Callable[[Any, Any], Any]:
@@ -165,10 +199,41 @@ def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
     return found
 
 
-def _backend(compiled: Any) -> str:
-    from autograd_lite.folding.backends import AUTO, checked_backend
+def _step(
+    model: Any, optimizer: Optimizer, loss: Any, penalty: Any, layers: dict[str, Any], compiled: Any, recorded: Any,
+    data: list[Any], epochs: int,
+) -> TrainingStep:  # fmt: skip
+    """What takes the steps: uncompiled, or by a program, which is traced here; `recorded` is that of the checkpoint."""
+    eager = TrainingStep(model, optimizer, loss, penalty, layers)
+    if not compiled:
+        return eager
+    free = isinstance(compiled, str) and compiled == "auto"
+    if free and (recorded == eager.backend or mode.on_adjoint is not None):
+        return eager
+    if free and recorded is None and _work(model, loss, data) * epochs < PAYS:
+        return eager
+    from autograd_lite.folding.backends import AUTO, BACKENDS, checked_backend
+    from autograd_lite.training.compiled import CompiledStep
 
-    return checked_backend(AUTO if compiled is True else compiled, "fit: compiled")
+    backend = AUTO if free or compiled == 1 else checked_backend(compiled, "fit: compiled")
+    if backend == AUTO and recorded in BACKENDS:
+        backend = checked_backend(recorded, "fit: the checkpoint")
+    step = CompiledStep(model, optimizer, loss, penalty, layers, backend)
+    if free and recorded is None:
+        ours = all(type(x).__module__.startswith("autograd_lite.") for x in (model, penalty or model)) and (
+            (loss.loss if isinstance(loss, Weighted) else loss) in losses.LOSSES.values()
+        )
+        return step if step.can_train(data, ours) else eager
+    step.prepare(data)
+    return step
+
+
+def _work(model: Any, loss: Any, data: list[Any]) -> int:
+    """How many operands the graphs of all examples have, about: about 0.4 us each, uncompiled."""
+    x, target = data[0]
+    with changed_mode(recording=True, watchers=()):
+        nodes = toposort(loss(model(x), target))
+    return len(data) * sum(len(raw_operands(node)) for node in nodes)
 
 
 def _check_function(name: str, function: Any, of: str) -> None:

@@ -40,7 +40,8 @@ class TrainingStep:
     """A step of the optimizer on one mini-batch, and what is recorded of it."""
 
     backend = "eager"
-    """What computes the gradients; see `History`."""
+    threads = 1
+    """What computes the gradients, and how many threads it may use; see `History`."""
 
     model: Any
     optimizer: Optimizer

@@ -21,6 +21,7 @@ from tools import make_stubs
 def test_the_stub_is_that_of_the_table():
     assert make_stubs.PATH.read_text(encoding="utf-8") == make_stubs.stub(), "run: python -m tools.make_stubs"
     assert make_stubs.NAMES.read_text(encoding="utf-8") == make_stubs.names(), "run: python -m tools.make_stubs"
+    assert make_stubs.ARGUMENTS.read_text(encoding="utf-8") == make_stubs.arguments(), "run: python -m tools.make_stubs"
 
 
 def test_every_function_and_method_stands_in_the_stub_with_its_parameters():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import autograd_lite as ag
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import record
-from autograd_lite.folding.backends import kernels
+from autograd_lite.folding.backends import special
 from autograd_lite.folding.instructions import Sum
 from autograd_lite.folding.printing import name
 from autograd_lite.folding.program import fold
@@ -520,9 +520,9 @@ def test_a_slope_at_minus_zero_keeps_its_sign_in_a_folded_gradient_graph(f):
 def test_the_error_functions_without_scipy_are_those_of_math(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "scipy.special", None)
-    monkeypatch.setattr(kernels, "_any_erfc", kernels._special("erfc"))
+    monkeypatch.setattr(special, "_any_erfc", special.of_scipy("erfc", math.erfc))
     x = np.concatenate([np.linspace(-6.0, 27.0, 200), [math.inf, -math.inf, math.nan]])
-    for kernel, function in ((kernels._special("erf"), math.erf), (kernels.erfc, math.erfc)):
+    for kernel, function in ((special.of_scipy("erf", math.erf), math.erf), (special.erfc, math.erfc)):
         out = np.empty(len(x))
         kernel(x, out)
         assert np.array_equal(out, [function(v) for v in x], equal_nan=True)

@@ -63,6 +63,32 @@ def test_derivatives_of_every_order_and_mode_are_those_of_the_graph(name):
                 assert batch([x, x]) == pytest.approx(right, nan_ok=True), (modes, x)
 
 
+STEPS = {
+    "floor": lambda x: ag.floor(ag.log(x)) + x * x,
+    "sign": lambda x: ag.sign(ag.sqrt(x)) * x + x * x * x,
+    "abs": lambda x: ag.abs(ag.log(x)) * x,
+    "compared": lambda x: ag.greater(ag.log(x), 0.5) * x * x,
+    "maximum": lambda x: ag.maximum(ag.log(x) * x, x * x),
+    "relu": lambda x: ag.relu(ag.log(x)) * x,
+    "mod": lambda x: ag.mod(ag.sqrt(x), 0.7) * x,
+    "round": lambda x: ag.round(ag.log(x), 1) * x * x,
+    "detached": lambda x: ag.log(x).detach() * x * x if isinstance(x, ag.Value) else ag.log(x) * x * x,
+    "where": lambda x: ag.where(ag.log(x), x * x, x),
+    "pole": lambda x: ag.floor(ag.digamma(x)) * x + x**3,
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_slope_of_0_is_that_of_the_call_and_not_of_the_trace(name):
+    """Traced where a step's operand is NaN and called where it is not, and the other way round."""
+    for modes in ("r", "f", "rr", "rf", "fr", "ff"):
+        f = derivative(STEPS[name], modes)
+        for start in (-1.0, 2.5):
+            compiled = ag.compile(f)
+            for x in (start, 2.5, -1.0, 0.3, math.nan, 2.5):
+                assert compiled(x) == pytest.approx(f(x), nan_ok=True), (modes, start, x)
+
+
 def test_of_many_roots_a_nan_stays_nan():
     f = ag.jacobian(forward(lambda x: [1 / ag.abs(x), x * x, ag.sin(x)]))
     compiled = ag.compile(lambda x: [row * 1.0 for row in f(x)])

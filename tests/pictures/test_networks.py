@@ -8,7 +8,8 @@ from math import hypot
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.pictures.writers.network_scene import LABELLED, _on
+from autograd_lite.pictures.layout.geometry import on_curve
+from autograd_lite.pictures.writers.network_scene import LABELLED
 from autograd_lite.pictures.writers.scene import Circle, Rect
 from tests.helpers.pictures import SVG, accepted_by_graphviz, groups, opened, parsed, texts
 
@@ -99,7 +100,7 @@ def test_no_line_of_a_graph_passes_through_a_unit(seed):
         for k, unit in enumerate(picture.diagram.units):
             if k not in (line.source, line.target) and unit.key is not None:
                 circle = circles[f"box{k}"]
-                way = [_on(points, t / 60) for t in range(61)]
+                way = [on_curve(points, t / 60) for t in range(61)]
                 near = min(hypot(x - circle.x, y - circle.y) for x, y in way)
                 assert near > circle.radius, (seed, line, unit)
 

@@ -11,9 +11,12 @@ runs then.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+from autograd_lite.names import BackendName
 
 if TYPE_CHECKING:
     from autograd_lite.folding.instructions import Leaf
@@ -95,7 +98,7 @@ BACKENDS = {
 }
 """The module of each backend, loaded when it is first asked for."""
 
-AUTO = "auto"
+AUTO: Final = "auto"
 """Native code where it can run, NumPy where it cannot."""
 
 AUTOMATIC = "native"
@@ -117,7 +120,14 @@ def why_not(name: str) -> str:
     return ""
 
 
-def checked_backend(name: Any, who: str) -> str:
+@cache
+def default_threads() -> int:
+    """As many as there are cores for this process."""
+    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(found)
+
+
+def checked_backend(name: Any, who: str) -> BackendName:
     """The name of a backend, or "auto".
 
     Raises:
@@ -129,7 +139,7 @@ def checked_backend(name: Any, who: str) -> str:
         raise ValueError(f"{who}: the backend must be one of {known}, got {name!r}")
     if name != AUTO and why_not(name):
         raise RuntimeError(f'{who}: backend "{name}" cannot run here: {why_not(name)}; "auto" takes NumPy then')
-    return str(name)
+    return cast("BackendName", name)
 
 
 class Choice(NamedTuple):

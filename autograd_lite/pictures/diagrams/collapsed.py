@@ -18,6 +18,9 @@ from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame, S
 BUNDLE = 12
 """Edges between the same two boxes that are drawn one by one."""
 
+TOGETHER = 3
+"""Leaves of one operation that share a box, in a picture that is not small."""
+
 SEVERAL = 4
 """Closed frames of one structure, side by side, that keep a box each."""
 
@@ -213,6 +216,56 @@ def _parallel(edges: Sequence[Edge], ends: Sequence[Box]) -> int:
     """
     scalars = all(box.count == 1 and box.kind != "frame" for box in ends)
     return sum(edge.count for edge in edges) if scalars else len(edges)
+
+
+def leaves_together(diagram: Diagram) -> Diagram:
+    """The diagram with the parameters of a neuron in one box, and the bare numbers that it takes in another.
+
+    Leaves share a box if they are TOGETHER or more of one kind in one frame, and one operation alone takes each of
+    them, once. A neuron of three inputs is then two boxes wide, not eight.
+    """
+    takers: dict[int, list[int]] = {}
+    for i, edge in enumerate(diagram.edges):
+        takers.setdefault(edge.source, []).append(i)
+    groups: dict[tuple[int, str, int | None], list[int]] = {}
+    for i, box in enumerate(diagram.values):
+        edges = takers.get(i, [])
+        if len(edges) == 1 and not box.root and box.kind in ("parameter", "constant"):
+            groups.setdefault((diagram.edges[edges[0]].target, box.kind, box.frame), []).append(i)
+    groups = {key: members for key, members in groups.items() if len(members) >= TOGETHER}
+    if not groups:
+        return diagram
+    first = {members[0]: (key, members) for key, members in groups.items()}
+    gone = {i for members in groups.values() for i in members[1:]}
+    boxes: list[Box] = []
+    index: dict[int, int] = {}
+    for i, box in enumerate(diagram.values):
+        if i in gone:
+            continue
+        index[i] = len(boxes)
+        boxes.append(_leaf_box(diagram, *first[i]) if i in first else box)
+    kept: list[Edge] = []
+    for edge in diagram.edges:
+        if edge.source in gone:
+            continue
+        if edge.source in first:
+            _, members = first[edge.source]
+            edge = replace(_merged([diagram.edges[takers[i][0]] for i in members]), source=edge.source)
+        kept.append(replace(edge, source=index[edge.source], target=index[edge.target]))
+    return replace(diagram, boxes=tuple(boxes), edges=tuple(kept))
+
+
+def _leaf_box(diagram: Diagram, key: tuple[int, str, int | None], members: Sequence[int]) -> ValueBox:
+    _, kind, frame = key
+    inside = [diagram.values[i] for i in members]
+    f = span(x for box in inside for x in box.f)
+    gs = [box.g for box in inside if box.g is not None]
+    g = span(x for pair in gs for x in pair) if gs else None
+    names = [box.title for box in inside if box.title]
+    note = ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:3])}, …, {names[-1]}"
+    title = f"{len(members)} {kind}s"
+    about = "; ".join(box.about for box in inside[:12]) + ("; …" if len(inside) > 12 else "")
+    return ValueBox(kind, title, "", f, g, count=len(members), frame=frame, about=f"{title}: {about}", note=note)
 
 
 def _order(units: Sequence[int], edges: Collection[tuple[int, int]]) -> list[int]:

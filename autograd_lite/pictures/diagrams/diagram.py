@@ -401,6 +401,9 @@ def diagram_of(
     amounts: bool = False,
     *,
     adjoint: Mapping[Value, float] | None = None,
+    literals: bool = False,
+    marked: Collection[Value] | None = None,
+    place: Mapping[int, tuple[Scope, ...]] | None = None,
 ) -> Diagram:
     """One box a Value, one edge an operand slot.
 
@@ -411,12 +414,16 @@ def diagram_of(
         only: draw these nodes only.
         amounts: the shares are amounts: the gradient is 0 or not finite.
         adjoint: the backward values to show in place of each `.grad`.
+        literals: whether `only` some nodes are drawn with the bare numbers that they take.
+        marked: the boxes with a heavy border; by default those of the roots.
+        place: the scopes around each node, by id, in place of those that it was recorded in.
     """
-    labels, frames, place = Labels(order), Frames(), paths(order)
+    labels, frames = Labels(order), Frames()
+    place = paths(order) if place is None else place
     backward = adjoint is not None or has_backward(order, roots)
     top = "root" if len(roots) > 1 else labels[roots[0]]
     marks = _shares(shares, amounts)
-    asked = set(map(id, roots))
+    asked = set(map(id, roots if marked is None else marked))
     boxes: list[Box] = []
     edges: list[Edge] = []
     index: dict[int, int] = {}
@@ -425,7 +432,7 @@ def diagram_of(
         # A bare number gets a box at each use, just before its user's: one 2.0 for all squares would be a hub of edges.
         sources: list[int | None] = []
         for x in raw_operands(node):
-            if only is not None and (x.__class__ is float or x not in only):
+            if only is not None and (not literals if x.__class__ is float else x not in only):
                 sources.append(None)
             elif x.__class__ is float:
                 sources.append(len(boxes))

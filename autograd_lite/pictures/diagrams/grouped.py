@@ -64,7 +64,8 @@ def folded(
     could_unfold: bool,
     *,
     adjoint: Mapping[Value, float] | None = None,
-) -> Diagram:
+    shapes: bool = True,
+) -> Diagram | None:
     """A box for scalars that do the same thing.
 
     Args:
@@ -73,15 +74,18 @@ def folded(
         most: boxes that a person still reads.
         could_unfold: whether `fold=False` would draw the graph, which the note then says.
         adjoint: the backward values to show in place of each `.grad`.
+        shapes: whether, if there are too many boxes, values of one shape share one, so that a box may take from
+            itself; without it the answer is then None.
     """
     graph = Units(order, roots)
     best: Partition | None = None
-    for partition in _partitions(graph, most):
+    for partition in _partitions(graph, most, shapes):
         if best is None or partition.boxes < best.boxes:
             best = partition
         if best.boxes <= most:
             break
-    assert best is not None
+    if best is None or (best.boxes > most and not shapes):
+        return None
     return _diagram(order, roots, best, could_unfold, adjoint)
 
 
@@ -320,7 +324,7 @@ def _runs(group: Array, role: Array, chosen: Array) -> list[tuple[int, int, Arra
     return list(zip(group[first].tolist(), role[first].tolist(), runs, strict=True))
 
 
-def _partitions(graph: Units, most: int) -> Iterator[Partition]:
+def _partitions(graph: Units, most: int, shapes: bool) -> Iterator[Partition]:
     """Partitions from fine to coarse."""
     deepest = max(map(len, graph.path.values()), default=0)
     scan, terms = graph.scan, graph.terms
@@ -331,6 +335,8 @@ def _partitions(graph: Units, most: int) -> Iterator[Partition]:
             alike = classes(scan, terms, *graph.labels(depth))[0] if depth else exact
             for by_use in (True, False):
                 yield Partition(graph, alike, depth, exact, by_use)
+    if not shapes:
+        return
     for depth in range(deepest, -1, -1):
         alike, _ = classes(scan, terms, *graph.labels(depth), one_step=True)
         for by_use in (True, False):

@@ -6,9 +6,12 @@ import json
 import shutil
 import subprocess
 import threading
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point, frame_edges
+from autograd_lite.pictures.layout.coordinates import APART, settled
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point, frame_edges, on_curve
 
 _graphviz = threading.Lock()  # the library has global state
 
@@ -116,4 +119,84 @@ def _read(answer: bytes | str, asked: LayoutInput) -> Layout | None:
         arrows[int(item["id"][1:])] = Arrow(points, point(item["lp"]) if "lp" in item else points[0])
     if len(arrows) < len(asked.edges):
         return None
-    return Layout(width, height, tuple(boxes), tuple(arrows[i] for i in range(len(asked.edges))), tuple(frames))
+    ordered = _labels_clear(asked, _heads_apart(asked, [arrows[i] for i in range(len(asked.edges))], boxes))
+    return Layout(width, height, tuple(boxes), tuple(ordered), tuple(frames))
+
+
+# --- what Graphviz leaves: ends on one point, labels on other edges ------------------------------------------------
+
+
+def _heads_apart(asked: LayoutInput, arrows: list[Arrow], boxes: Sequence[Point]) -> list[Arrow]:
+    """The arrows with their heads side by side along the lower (or left) side of each box."""
+    turned = asked.direction == "LR"
+    ends: dict[int, list[int]] = {}
+    for i, (a, b, *_) in enumerate(asked.edges):
+        if a != b:
+            ends.setdefault(b, []).append(i)
+    axis = 1 if turned else 0
+    for box, members in ends.items():
+        if len(members) < 2:
+            continue
+        half = max(asked.boxes[box][axis] / 2 - 8.0, 0.0)
+        middle = boxes[box][axis]
+        # Only those that arrive at the side where most do: one from above has no neighbour there.
+        side = [i for i in members if _from_below(arrows[i], boxes[box], asked.boxes[box], turned)]
+        if len(side) < 2:
+            continue
+        side.sort(key=lambda i: (arrows[i].points[-1][axis], arrows[i].points[-2][axis], i))
+        gap = min(APART, 2 * half / (len(side) - 1))
+        wish = [min(max(arrows[i].points[-1][axis], middle - half), middle + half) for i in side]
+        if all(b - a >= gap - 0.1 for a, b in pairwise(wish)):
+            continue
+        places = [max(x, middle - half + k * gap) for k, x in enumerate(
+            settled(wish, [1.0] * len(wish), [gap] * (len(wish) - 1)))]  # fmt: skip
+        last = len(side) - 1
+        for k, i in enumerate(side):
+            shift = min(places[k], middle + half - (last - k) * gap) - arrows[i].points[-1][axis]
+            *first, before, end = arrows[i].points
+            points = (*first, _shifted(before, axis, shift), _shifted(end, axis, shift))
+            arrows[i] = Arrow(points, arrows[i].label)
+    return arrows
+
+
+def _from_below(arrow: Arrow, box: Point, size: tuple[float, float], turned: bool) -> bool:
+    x, y = arrow.points[-1]
+    return abs(x - (box[0] - size[0] / 2)) < 3.0 if turned else abs(y - (box[1] + size[1] / 2)) < 3.0
+
+
+def _shifted(point: Point, axis: int, by: float) -> Point:
+    return (point[0] + by, point[1]) if axis == 0 else (point[0], point[1] + by)
+
+
+def _labels_clear(asked: LayoutInput, arrows: list[Arrow]) -> list[Arrow]:
+    """The arrows with labels that lay on another edge moved along, or across, their own."""
+    ways = [[on_curve(arrow.points, t / 16) for t in range(17)] for arrow in arrows]
+    rects: dict[int, tuple[Point, float, float]] = {}
+    for i, (*_, w, h) in enumerate(asked.edges):
+        if w:
+            rects[i] = arrows[i].label, (w - 6) / 2, h / 2
+
+    def covered(i: int, point: Point) -> float:
+        _, wide, high = rects[i]
+        (x, y), total = point, 0.0
+        for j, way in enumerate(ways):
+            if j != i:
+                total += sum(abs(u - x) < wide and abs(v - y) < high for u, v in way)
+        for j, ((u, v), other, tall) in rects.items():
+            if j != i and abs(u - x) < wide + other and abs(v - y) < high + tall:
+                total += 4.0
+        return total
+
+    for i, (point, wide, high) in list(rects.items()):
+        cost = covered(i, point)
+        if not cost:
+            continue
+        for t in (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74):
+            u, v = on_curve(arrows[i].points, t)
+            for beside in (wide + 3.0, -wide - 3.0, 0.0):
+                other = covered(i, (u + beside, v))
+                if other < cost:
+                    cost, point = other, (u + beside, v)
+        rects[i] = point, wide, high
+        arrows[i] = Arrow(arrows[i].points, point)
+    return arrows

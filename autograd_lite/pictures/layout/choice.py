@@ -14,6 +14,9 @@ from autograd_lite.pictures.layout.geometry import Layout, LayoutInput, longest_
 PAGE = 800.0
 """Pixels of a notebook's page, across."""
 
+SHRUNK = 1000.0
+"""How wide a layout of Graphviz may be, which a page then scales down: with half the crossings it reads better."""
+
 
 def lay_out(asked: LayoutInput) -> Layout:
     """Lay out with the first engine that is there; frames and many long edges with ours.
@@ -25,15 +28,15 @@ def lay_out(asked: LayoutInput) -> Layout:
     depth = longest_paths(len(asked.boxes), edges)
     ours = asked.frames or sum(depth[a] - depth[b] for a, b in edges) > LONGEST_EDGES
     placed = None if ours else next(filter(None, (engine(asked) for engine in ENGINES)), None)
-    return _narrowed(asked, placed or by_ourselves(asked))
+    return _narrowed(asked, placed or by_ourselves(asked), SHRUNK if placed else PAGE)
 
 
-def _narrowed(asked: LayoutInput, placed: Layout) -> Layout:
-    """Of a layout wider than a page: ours, with leaves in several rows, if that is much narrower."""
+def _narrowed(asked: LayoutInput, placed: Layout, room: float) -> Layout:
+    """Of a layout wider than its room: ours, with leaves in several rows, if that is much narrower."""
     from autograd_lite.pictures.layout.layered import layered
 
     for rows in (2, 3, 4):
-        if asked.direction == "BT" and placed.width > PAGE:
+        if asked.direction == "BT" and placed.width > room:
             other = layered(asked, stagger=rows)
             placed = other if other.width < 0.85 * placed.width else placed
     return placed

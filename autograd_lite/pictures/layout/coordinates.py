@@ -1,7 +1,7 @@
 """Third step of the layered layout: where items and frames are, across the rows and down.
 
 Across, every two neighbours keep a distance (`_distances`). Items are first pulled towards what they are linked with
-(`_pulled`), which leaves some distances a little short, and then moved as little as that takes (`_kept_apart`).
+(`_pulled`); with frames this leaves some distances a little short, and they are moved as little as keeping them takes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ BESIDE = 12.0
 BETWEEN = 14.0
 """Between a row of boxes and a row of labels."""
 
-SETTLINGS = 300
+APART = 13.0
+"""Between two ends on the side of a box, so that no head of an arrow covers another."""
+
+SETTLINGS, FRAME_SETTLINGS = 60, 300
 """Rounds of pulling."""
 
 Vector = list[float]
@@ -35,7 +38,8 @@ def across(rows: Rows, order: Sequence[Sequence[int]]) -> tuple[Vector, Vector]:
     leftmost = _leftmost(rows, order)
     distances = _distances(rows, order, leftmost)
     constraints = _Constraints(len(items), len(items) + 2 * len(rows.around), distances)
-    where = _pulled(rows, distances, constraints.kept([0.0] * len(items)))
+    begun = constraints.kept([0.0] * len(items))
+    where = _pulled_in_frames(rows, distances, begun) if rows.around else _pulled(rows, order, begun)
     at = constraints.kept(_frames_apart(rows, where, distances, leftmost))
     # Keeping the distances has moved boxes, and with them the points of edges beside them; the points between
     # two rows, which nothing has pushed, follow. Else an edge has a kink there.
@@ -144,8 +148,63 @@ class _Constraints:
 # --- pulling ------------------------------------------------------------------------------------------------
 
 
-def _pulled(rows: Rows, distances: Sequence[Distance], at: Vector) -> Vector:
-    """Each item moves towards the middle of its neighbours, and two that come too near move apart.
+def _pulled(rows: Rows, order: Sequence[Sequence[int]], at: Vector) -> Vector:
+    """Each item as near as its neighbours in the row allow to the middle of what it is linked with.
+
+    Row by row, down and up in turn, and each row at once: the places that differ least from those wished for, with
+    every distance kept, are means of runs of items that touch (`settled`).
+    """
+    items = rows.items
+    where = list(at)
+    gaps = [_gaps(rows, row) for row in order]
+    above = [[(j, _pull(items, i, j)) for j in item.above] for i, item in enumerate(items)]
+    below = [[(j, _pull(items, i, j)) for j in item.below] for i, item in enumerate(items)]
+    settlings = max(4, min(SETTLINGS, 100_000 // max(len(items), 1)))
+    for sweep in range(settlings):
+        down = sweep % 2 == 0
+        both = sweep >= settlings // 3  # first rows follow the one before, so that a change travels all the way
+        for r in range(len(order)) if down else reversed(range(len(order))):
+            row = order[r]
+            wish, weight = [], []
+            for i in row:
+                near = [*above[i], *below[i]] if both else above[i] if down else below[i]
+                total = sum(w for _, w in near)
+                wish.append(sum(where[j] * w for j, w in near) / total if total else where[i])
+                weight.append(total or 0.05)
+            for i, x in zip(row, settled(wish, weight, gaps[r]), strict=True):
+                where[i] = x
+    return where
+
+
+def _gaps(rows: Rows, row: Sequence[int]) -> Vector:
+    """The distances that the neighbours of a row keep, of a picture without frames."""
+    pairs = [(rows.items[i], rows.items[j]) for i, j in pairwise(row)]
+    return [(a.size[0] + b.size[0]) / 2 + (BESIDE if a.box or b.box else 5.0) for a, b in pairs]
+
+
+def settled(wish: Sequence[float], weight: Sequence[float], gaps: Sequence[float]) -> Vector:
+    """The places nearest to those wished for, by squares, that keep the distances (pool adjacent violators)."""
+    blocks: list[list[float]] = []  # [mean of wish - offset, weight, how many]
+    offset, offsets = 0.0, [0.0]
+    for gap in gaps:
+        offset += gap
+        offsets.append(offset)
+    for x, w, shift in zip(wish, weight, offsets, strict=False):
+        blocks.append([x - shift, w, 1.0])
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            mean, total, n = blocks.pop()
+            last = blocks[-1]
+            last[0] = (last[0] * last[1] + mean * total) / (last[1] + total)
+            last[1] += total
+            last[2] += n
+    places: Vector = []
+    for mean, _, n in blocks:
+        places += [mean] * int(n)
+    return [x + shift for x, shift in zip(places, offsets, strict=False)]
+
+
+def _pulled_in_frames(rows: Rows, distances: Sequence[Distance], at: Vector) -> Vector:
+    """The same with frames, whose sides are pushed along: each item moves, and two that come too near move apart.
 
     The lighter one moves more: a box that many edges hold stays, and the point of one edge gives way.
 
@@ -164,7 +223,7 @@ def _pulled(rows: Rows, distances: Sequence[Distance], at: Vector) -> Vector:
             low[frame], high[frame] = min(low[frame], at[i]), max(high[frame], at[i])
     for frame, ends in enumerate(zip(low, high, strict=True)):
         where[n + 2 * frame], where[n + 2 * frame + 1] = ends
-    for _ in range(max(20, min(SETTLINGS, 200_000 // size))):
+    for _ in range(max(20, min(FRAME_SETTLINGS, 200_000 // size))):
         for i, near in enumerate(pulls):
             if near:
                 where[i] += 0.5 * (sum(where[j] * weight for j, weight in near) / totals[i] - where[i])

@@ -52,6 +52,9 @@ class Layout:
     frames: tuple[tuple[float, float, float, float], ...]
 
 
+SHORTENINGS = 8
+"""Passes over all boxes that bring them nearer to their operands."""
+
 FRAME_TITLE = 18.0
 """Height of the line at the top of a frame."""
 
@@ -72,6 +75,49 @@ def longest_paths(boxes: int, edges: Iterable[tuple[int, int]]) -> list[int]:
             if not waiting[j]:
                 ready.append(j)
     return depth
+
+
+def shortened(
+    depth: Sequence[int], edges: Sequence[tuple[int, int]], below: Sequence[tuple[int, int]]
+) -> list[int]:  # fmt: skip
+    """Depths with which edges are shorter in all: a box with more operands than users goes down to its operands.
+
+    As near to the root as they can be, boxes leave their operands behind, and each row between is one more that
+    an edge has to pass. This finds most of what network simplex would (Gansner and others, 1993).
+
+    Args:
+        depth: of each box, as `longest_paths` has it.
+        edges: (operand, user) of the edges that are drawn.
+        below: (lower, upper) of every pair whose order is kept.
+    """
+    found = list(depth)
+    pulls = [0] * len(found)
+    for a, b in edges:
+        pulls[b] += 1
+        pulls[a] -= 1
+    lower: list[list[int]] = [[] for _ in found]
+    upper: list[list[int]] = [[] for _ in found]
+    for a, b in below:
+        lower[b].append(a)
+        upper[a].append(b)
+    for _ in range(SHORTENINGS):
+        moved = False
+        # Deepest first, so that a chain follows its lower end; ties go down with it.
+        for i in sorted(range(len(found)), key=lambda i: -found[i]):
+            if not upper[i]:
+                continue
+            place = max(found[j] for j in upper[i]) + 1
+            if lower[i] and pulls[i] >= 0:
+                place = min(found[j] for j in lower[i]) - 1
+            moved |= place != found[i]
+            found[i] = place
+        if not moved:
+            break
+
+    def length(depths: Sequence[int]) -> int:
+        return sum(depths[a] - depths[b] for a, b in edges)
+
+    return found if length(found) < length(depth) else list(depth)
 
 
 def frame_edges(asked: LayoutInput) -> list[tuple[int, int]]:
@@ -115,3 +161,14 @@ def _acyclic(links: Iterable[tuple[Hashable, Hashable]]) -> bool:
             if waiting[y] == 0:
                 ready.append(y)
     return len(ready) == len(waiting)
+
+
+def on_curve(curve: Sequence[Point], t: float) -> Point:
+    """The point of Bezier curves at t from 0 to 1."""
+    pieces = (len(curve) - 1) // 3
+    k = min(int(t * pieces), pieces - 1)
+    s = t * pieces - k
+    a, b, c, d = curve[3 * k : 3 * k + 4]
+    weights = (1 - s) ** 3, 3 * s * (1 - s) ** 2, 3 * s * s * (1 - s), s**3
+    along = [sum(w * p[i] for w, p in zip(weights, (a, b, c, d), strict=True)) for i in (0, 1)]
+    return along[0], along[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from autograd_lite.pictures.layout.coordinates import Vector, across, down
+from autograd_lite.pictures.layout.coordinates import APART, Vector, across, down, settled
 from autograd_lite.pictures.layout.geometry import Arrow, Layout, LayoutInput, Point
 from autograd_lite.pictures.layout.ordering import ordered
 from autograd_lite.pictures.layout.rows import Item, Rows
@@ -117,10 +117,18 @@ def _curve(line: Sequence[Point], rows: Sequence[int]) -> list[Point]:
 
 
 def _spread(ends: dict[int, list[tuple[float, int]]], at: Vector, items: Sequence[Item]) -> dict[int, float]:
-    """Where along the side of its box each edge ends: in the order in which the edges arrive."""
+    """Where along the side of its box each edge ends: straight above or below where it comes from, if it can."""
     found = {}
     for box, edges in ends.items():
-        step = min(22.0, 0.86 * items[box].size[0] / len(edges))
-        for k, (_, i) in enumerate(sorted(edges)):
-            found[i] = at[box] + (k - (len(edges) - 1) / 2) * step
+        edges.sort()
+        half = max(items[box].size[0] / 2 - 9.0, 0.0)
+        low, high = at[box] - half, at[box] + half
+        gap = min(APART, 2 * half / max(len(edges) - 1, 1))
+        wish = [min(max(x, low), high) for x, _ in edges]
+        places = settled(wish, [1.0] * len(edges), [gap] * (len(edges) - 1))
+        # Kept on the side of the box from both corners, in the same order.
+        places = [max(x, low + k * gap) for k, x in enumerate(places)]
+        last = len(places) - 1
+        for k, (_, i) in enumerate(edges):
+            found[i] = min(places[k], high - (last - k) * gap)
     return found

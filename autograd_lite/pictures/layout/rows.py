@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from autograd_lite.pictures.layout.geometry import FRAME_TITLE, LayoutInput, frame_edges, longest_paths
+from autograd_lite.pictures.layout.geometry import FRAME_TITLE, LayoutInput, frame_edges, longest_paths, shortened
 
 PAD = 9.0
 """Between a frame and what is in it."""
@@ -92,7 +92,8 @@ class Rows:
         single = [(a, b, w) for a, b, w, _ in asked.edges if a in leaves and uses[a] == 1 and a < b]
         literals = {a for a, _, w in single if not w and asked.boxes[a][1] <= LOW}
         once = {a: b for a, b, _ in single if a not in literals}
-        depth = longest_paths(len(asked.boxes), [*forward, *frame_edges(asked), *self._staggered(once, stagger)])
+        below = [*forward, *frame_edges(asked), *self._staggered(once, stagger)]
+        depth = shortened(longest_paths(len(asked.boxes), below), forward, below)
         items = []
         for i, size in enumerate(asked.boxes):
             frame = asked.inside[i]
@@ -108,7 +109,7 @@ class Rows:
         groups: dict[tuple[int, int | None], list[int]] = {}
         for leaf, user in sorted(users.items()):
             groups.setdefault((user, self.asked.inside[leaf]), []).append(leaf)
-        long = [group for group in groups.values() if len(group) > stagger]
+        long = [group for group in groups.values() if len(group) >= stagger > 1]
         return [(b, a) for group in long for i, (a, b) in enumerate(pairwise(group), 1) if i % stagger]
 
     def _loops(self) -> dict[int, float]:

@@ -11,7 +11,7 @@ from math import hypot, isfinite
 from autograd_lite.engine.notation import number
 from autograd_lite.pictures.diagrams.networks import Line, NetworkDiagram, Unit
 from autograd_lite.pictures.layout.columns import columns, routed, through
-from autograd_lite.pictures.layout.geometry import Point
+from autograd_lite.pictures.layout.geometry import Point, on_curve
 from autograd_lite.pictures.writers.scene import (
     BLUE,
     INK,
@@ -227,7 +227,7 @@ def _labels(
     lines: Sequence[Line], curves: Sequence[Sequence[Point]], at: Sequence[Point], radius: float
 ) -> dict[int, Point]:
     """Where the number of each line goes: on the line, where it covers least of others."""
-    samples = [[_on(curve, t / 48) for t in range(1, 48)] for curve in curves]
+    samples = [[on_curve(curve, t / 48) for t in range(1, 48)] for curve in curves]
     found: dict[int, Point] = {}
     taken: list[tuple[Point, float]] = []
     for i, line in enumerate(lines):
@@ -248,16 +248,3 @@ def _labels(
         found[i] = min((samples[i][k] for k in choice), key=cost)
         taken.append((found[i], half))
     return found
-
-
-def _on(curve: Sequence[Point], t: float) -> Point:
-    """The point of Bezier curves at t from 0 to 1."""
-    pieces = (len(curve) - 1) // 3
-    k = min(int(t * pieces), pieces - 1)
-    s = t * pieces - k
-    a, b, c, d = curve[3 * k : 3 * k + 4]
-    weights = ((1 - s) ** 3, 3 * s * (1 - s) ** 2, 3 * s * s * (1 - s), s**3)
-    return (
-        sum(w * p[0] for w, p in zip(weights, (a, b, c, d), strict=True)),
-        sum(w * p[1] for w, p in zip(weights, (a, b, c, d), strict=True)),
-    )

@@ -13,6 +13,7 @@ from math import prod
 from autograd_lite.engine.lowering import Step
 from autograd_lite.folding.backends.native.emit import Block, Scalar, Vector
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
+from autograd_lite.folding.backends.native.gathers import Across, Fours, layout, read_across, read_fours
 from autograd_lite.folding.nests import (
     ARENA,
     PAD,
@@ -46,6 +47,9 @@ CHAINS = 4
 
 PANEL_BYTES, PANEL_STRIDE = 1 << 14, 2048
 """Columns of the right operand that take more, or whose rows are that far apart, are copied side by side first."""
+
+NARROW = 3
+"""Columns of a product, at most, for which its rows are the vectors."""
 
 STREAMED_BYTES = 1 << 18
 """A left operand that takes more is read once; the right one, the rows of a block, stays in the second cache."""
@@ -478,6 +482,8 @@ class Emitter:
     def product(self, x: Product, flags: list[Vector]) -> list[Vector]:
         """Tiles of some rows by some vectors of columns, whose sums stay in registers over all terms."""
         block, lanes = self.block, self.lanes
+        if x.n <= NARROW and x.m >= lanes and x.left.strides[1] == 1 and not x.rows and x.right.base == ARENA:
+            return self.narrow_product(x, flags)
         vectors = -(-x.n // lanes)
         height, width = _tile(x.m, vectors, self.frame.tile)
         k: Scalar = self.valid() if x.rows == "k" else x.k
@@ -565,6 +571,43 @@ class Emitter:
 
         return block.loop(x.blocks, 1, each, flags)
 
+    def narrow_product(self, x: Product, flags: list[Vector]) -> list[Vector]:
+        """A product of so few columns that a vector of them would be mostly empty: vectors of rows, which lie so."""
+        block, lanes = self.block, self.lanes
+        vectors = -(-x.m // lanes)
+        high = max(1, min(vectors, self.frame.tile // x.n))
+
+        def some(b: Scalar, i: Scalar, count: int, flags: list[Vector]) -> list[Vector]:
+            left = block.address("%arena", (x.left.offset, 1), (b, x.left.strides[0]), (i, 1))
+            right = block.address("%arena", (x.right.offset, 1), (b, x.right.strides[0]))
+
+            def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
+                rows = [block.load(block.address(left, (t, x.left.strides[2]), (q * lanes, 1))) for q in range(count)]
+                found = []
+                for j in range(x.n):
+                    c = block.load_one(block.address(right, (t, x.right.strides[1]), (j, 1)))
+                    found += [block.fma(a, c, s) for a, s in zip(rows, sums[j * count :], strict=False)]
+                return found
+
+            sums = block.loop(x.k, 1, term, [block.constant(0.0)] * (count * x.n))
+            for k, total in enumerate(sums):
+                out = Access(x.out.offset + k // count, x.out.strides[:2])
+                place = block.offset((i, 1), (k % count * lanes, 1))
+                total = total * x.factor if x.factor != 1.0 else total
+                if x.add:
+                    total = self.reader(out, [b], x.m)(place, self.inside(place, x.m)) + total
+                self.write(total, out, [b], place, x.m)
+                if x.watch:
+                    flags = self.watched(flags, total, self.inside(place, x.m))
+            return flags
+
+        def one(b: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+            full = vectors // high * high * lanes
+            flags = block.loop(full, high * lanes, lambda i, flags: some(b, i, high, flags), flags)
+            return some(b, full, vectors % high, flags) if vectors % high else flags
+
+        return block.loop(x.blocks, 1, one, flags)
+
     def finish(self, x: Product, total: Vector, to: str, mask: Vector | None, flags: list[Vector]) -> list[Vector]:
         """A vector of sums to where it goes."""
         if x.factor != 1.0:
@@ -635,6 +678,8 @@ class Emitter:
         """Each lane in four sums of vectors, which are added up at its end."""
         block, lanes, n = self.block, self.lanes, x.terms[-1]
         end: Scalar = self.valid() if x.rows else n
+        for i in range(0, n, lanes) if x.rows else ():
+            self.inside(i, end)  # written before the loops, the masks are there in all of them
 
         def one(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
             def term(at: Indices, sums: list[Vector]) -> Sequence[Vector]:
@@ -651,7 +696,9 @@ class Emitter:
                     return [vector(total, block.offset((i, 1), (q * lanes, 1))) for q, total in enumerate(sums)]
 
                 if x.rows:
-                    return block.loop(end, 4 * lanes, four, sums)
+                    for i in range(0, n, 4 * lanes):
+                        sums = list(four(i, sums))
+                    return sums
                 full = n // (4 * lanes) * 4 * lanes
                 sums = block.loop(full, 4 * lanes, four, sums)
                 for q, i in enumerate(range(full, n, lanes)):
@@ -682,25 +729,50 @@ class Emitter:
         groups = x.lanes if x.rows else -(-x.lanes // PAD)
         width = self.nests.block if x.rows else PAD
         step = min(CHAINS * lanes, width)
+        operands = [y for y in (x.left, x.right) if y is not None]
+        layouts = [layout(self.nests, x, y) if lanes == 8 else None for y in operands]
+        fours = next((y.fours for y in layouts if isinstance(y, Across)), 0)
 
         def some(g: Scalar, place: Scalar, start: str, count: str, flags: list[Vector]) -> Sequence[Vector]:
             """Some vectors of a group from `place` on: of its rows, or of its lanes."""
             places = [block.offset((place, 1), (q, 1)) for q in range(0, step, lanes)]
 
-            def read(y: Access, t: Scalar) -> list[Vector]:
+            def read(y: Access, how: Fours | Across | None, t: Scalar) -> list[Vector]:
                 if x.rows:
                     reader = self.reader(y, [block.offset((start, 1), (t, 1))], width)
                     return [reader(i, None) for i in places]
+                if isinstance(how, Fours):
+                    return [read_fours(block, how, y, ((start, 1), (t, PAD), (i, 1))) for i in places]
                 reader = self.reader(y, [], 2 * PAD)
                 return [reader(block.offset((start, 1), (t, PAD), (i, 1)), None) for i in places]
 
             def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
-                lefts = read(x.left, t)
-                rights = [None] * len(sums) if x.right is None else read(x.right, t)
-                return [self.combined(x, *three) for three in zip(sums, lefts, rights, strict=True)]
+                return added(sums, [read(y, how, t) for y, how in zip(operands, layouts, strict=True)])
 
-            sums = [block.constant(0.0)] * len(places) if x.combine == "add" else read(x.left, 0)
-            sums = block.loop(count, 1, term, sums)
+            def added(sums: list[Vector], read: list[list[Vector]]) -> list[Vector]:
+                rights: Sequence[Vector | None] = read[1] if x.right is not None else [None] * len(sums)
+                return [self.combined(x, *three) for three in zip(sums, read[0], rights, strict=True)]
+
+            def four(k: int, sums: list[Vector]) -> list[Vector]:
+                """Four terms, of which an operand at least is read at once."""
+                at = [
+                    [list(each) for each in zip(*(
+                        read_across(block, how, y, ((start, 1), (4 * k, PAD), (i, 1))) for i in places
+                    ), strict=True)]
+                    if isinstance(how, Across)
+                    else [read(y, how, 4 * k + u) for u in range(4)]
+                    for y, how in zip(operands, layouts, strict=True)
+                ]  # fmt: skip
+                for both in zip(*at, strict=True):
+                    sums = added(sums, list(both))
+                return sums
+
+            sums = [block.constant(0.0)] * len(places) if x.combine == "add" else read(x.left, None, 0)
+            if fours:
+                for k in range(fours):
+                    sums = four(k, sums)
+            else:
+                sums = block.loop(count, 1, term, sums)
             indices, n = ([g], width) if x.rows else ([], x.lanes)
             for total, i in zip(sums, places, strict=True):
                 at = i if x.rows else block.offset((g, PAD), (i, 1))

@@ -20,7 +20,7 @@ from weakref import ref
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from autograd_lite.folding.backends import Leaves
+from autograd_lite.folding.backends import Leaves, Refused, default_threads
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import NUMBERS
 from autograd_lite.folding.backends.native.text import CONTEXT, Program
@@ -30,13 +30,15 @@ from autograd_lite.folding.plan import Plan
 
 Array = Any
 
+_FLOAT = np.dtype(float)
+
 RUNS_AT_A_TIME = 16
 """A thread takes this many runs: a power of two, so that their sums are a branch of the tree."""
 
 PAYS = 3e-4
 """Seconds of work from which on threads are worth waking."""
 
-PARTIALS, FLAGGED, OUTS = CONTEXT.index("partials"), CONTEXT.index("flagged"), len(CONTEXT)
+PARTIALS, FLAGGED, COUNT, OUTS = *map(CONTEXT.index, ("partials", "flagged", "count")), len(CONTEXT)
 
 
 def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runner:
@@ -52,19 +54,91 @@ def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runne
     return Runner(code, threads or default_threads())
 
 
-@cache
-def default_threads() -> int:
-    """As many as there are cores for this process."""
-    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return len(found)
-
-
 def stepper(runners: Sequence[Runner], updates: Sequence[Any], live: Array | None, ranges: Sequence[tuple[int, int]],
             counts: Sequence[tuple[int, int, int, int]]) -> Any:  # fmt: skip
     """Steps of an optimizer around programs: see stepping.stepper."""
     from autograd_lite.folding.backends.native.steps import Steps
 
     return Steps(runners, updates, live, ranges, counts)
+
+
+def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], batch: bool) -> Any:
+    """The first result and the gradient of a program, with as little Python around the code as there can be.
+
+    Args:
+        runner: nobody else runs it.
+        constants: of the program; they stay.
+        shapes: of the arguments, each without the axis of a batch.
+        batch: whether there is one; then the mean of the result is meant.
+
+    Returns:
+        A function of (theta, arguments) that gives (result, gradient); or None where these are not arrays of float64
+        of the right shapes, or where the numbers cannot be trusted: then it is for the caller to do it the long way,
+        with its checks and its messages.
+
+    Raises:
+        Refused: there are steps in Python in it, or the gradient has rows.
+    """
+    first, *_, last = runner.code.nests.outputs
+    if not runner.code.whole or last.batched:
+        raise Refused("steps in Python, or a gradient with rows")
+    runner.bind_constants(constants)
+    arena, theta_view, flagged = runner.memory.arena, runner.theta, runner.memory.flagged
+    theta_shape = None if theta_view is None else theta_view.shape
+    start = first.total if first.batched else first.offset
+    value, gradient = arena[start : start + 1], arena[last.offset : last.offset + last.size]
+    run, at, count = runner.code.function("again", 0), ctypes.c_void_p(runner.memory.address), len(shapes)
+    bound = [_gone] * count
+    views = {index: view.reshape(shapes[index]) for index, view in runner.unbatched_inputs}
+    free = [None]  # empty while a thread is in a call
+
+    def bind(args: tuple[Any, ...]) -> bool:
+        """Write the addresses of other arrays into the context, if they are such as can be."""
+        bound[:] = [_gone] * count
+        for arg, shape in zip(args, shapes, strict=True):
+            if arg.__class__ is not np.ndarray or arg.dtype is not _FLOAT or not arg.ndim or arg.shape[1:] != shape:
+                return False
+            if not (arg.flags.c_contiguous and arg.flags.aligned and len(arg) == len(args[0])):
+                return False
+        if not 0 < len(args[0]) <= RUN:
+            return False
+        runner.memory.context[COUNT] = len(args[0])
+        runner.slots([args[index] for index in runner.batched_inputs])
+        bound[:] = map(ref, args)
+        return True
+
+    def call(theta: Any, args: tuple[Any, ...]) -> tuple[float, Array] | None:
+        if theta_view is not None and (
+            theta.__class__ is not np.ndarray or theta.dtype is not _FLOAT or theta.shape != theta_shape
+        ):
+            return None
+        if len(args) != count:
+            return None
+        try:
+            free.pop()
+        except IndexError:
+            return None
+        try:
+            if batch:
+                for known, arg in zip(bound, args, strict=True):
+                    if known() is not arg:
+                        if not bind(args):
+                            return None
+                        break
+            else:
+                for arg, shape in zip(args, shapes, strict=True):
+                    if arg.__class__ is not np.ndarray or arg.dtype is not _FLOAT or arg.shape != shape:
+                        return None
+                for index, view in views.items():
+                    view[...] = args[index]
+            if theta_view is not None:
+                theta_view[:] = theta
+            run(at)
+            return None if flagged.value else (value.item(), gradient.copy())
+        finally:
+            free.append(None)
+
+    return call
 
 
 class Compiled:

@@ -384,7 +384,7 @@ def shuffled(n: int, words: Callable[[int], bytes]) -> Array:
 
     Args:
         n: how many.
-        words: so many words of 32 bits as that generator draws next.
+        words: n words of 32 bits, as that generator draws next.
     """
     order, left = np.arange(n), ctypes.c_int64(n - 1)
     while left.value > 0:
@@ -446,17 +446,16 @@ class Steps:
         self.ranges = np.array([(start, stop - start) for start, stop in ranges])
         self.job = np.zeros(len(AT), np.int64)
         job = self.job
-        for name, array in (("total", self.total), ("taken", self.taken), ("next", self.next), ("settings", self.settings),
-                            ("vectors", self.vectors), ("ranges", self.ranges)):  # fmt: skip
-            job[AT[name]] = address(array)
+        for name in ("total", "taken", "next", "settings", "vectors", "ranges"):
+            job[AT[name]] = address(getattr(self, name))
         for prefix, runner in zip(("", "more_"), runners, strict=False):
-            itemsize, start = 8, address(runner.memory.arena)
-            theta = next(x.offset for x in runner.code.nests.inputs if x.kind == "theta")
+            start: int = address(runner.memory.arena)
+            offset = next(x.offset for x in runner.code.nests.inputs if x.kind == "theta")
             job[AT[f"{prefix}run"]] = runner.code.code.address("run")
             job[AT[f"{prefix}flagged"]] = ctypes.addressof(runner.memory.flagged)
             job[AT[f"{prefix}context"]] = runner.memory.address
-            job[AT[f"{prefix}theta"]] = start + itemsize * theta
-            job[AT[f"{prefix}slope"]] = start + itemsize * runner.code.nests.outputs[-1].offset
+            job[AT[f"{prefix}theta"]] = start + 8 * offset
+            job[AT[f"{prefix}slope"]] = start + 8 * runner.code.nests.outputs[-1].offset
         if len(runners) > 1:
             job[AT["more_value"]] = address(runners[1].memory.arena) + 8 * runners[1].code.nests.outputs[0].offset
         for name, size in (("n", self.n), ("stride", stride), ("range_count", len(ranges)),

@@ -17,9 +17,10 @@ from autograd_lite.folding.nests import RUN, Nest, Nests, Output, PythonStep, Re
 
 SECTION = "ptr %arena, ptr %tables, ptr %bases, i64 %first, i64 %rows"
 
-CONTEXT = ("arena", "tables", "partials", "flagged")
-"""The first entries of a context: three pointers, and whether a number that was watched was not finite. Then for each
-output a pointer to where its rows go, or 0 if it has none or their mean is wanted; then for each input its array."""
+CONTEXT = ("arena", "tables", "partials", "flagged", "count")
+"""The first entries of a context: three pointers, whether a number that was watched was not finite, and for `again` the
+number of rows. Then for each output a pointer to where its rows go, or 0 if it has none or their mean is wanted; then
+for each input its array."""
 
 
 class Program:
@@ -89,7 +90,7 @@ class Program:
         """The names of a section's parameters, taken from a context."""
         for k, name in enumerate(CONTEXT):
             block.lines.append(f"  %at.{name} = getelementptr i64, ptr %context, i64 {k}")
-            if name != "flagged":
+            if name not in ("flagged", "count"):
                 block.lines.append(f"  %{name} = load ptr, ptr %at.{name}, align 8")
         outs = len(CONTEXT)
         block.lines += [
@@ -105,7 +106,8 @@ class Program:
     def _drivers(self) -> None:
         """The functions that are called from Python.
 
-        run(context, rows) does everything, for a batch of at most one run. For more there are before(context, rows),
+        run(context, rows) does everything, for a batch of at most one run, and again(context) does the same: what has
+        one argument is called sooner. For more there are before(context, rows),
         runs(context, start, stop, rows) and after(context, rows). Where there are steps in Python, there is a function
         for each part between them, `ends` for the end of a block, and `last` for the end of all.
         """
@@ -122,6 +124,8 @@ class Program:
             emitter.means()
         self._call(block, "epilogue", 0)
         emitter.report_flag(last=True)
+        block = self._driver("again", "")
+        block.lines.append(f"  call void @run(ptr %context, i64 {block.operation('load i64, ptr %at.count, align 8')})")
         if self.nests.body:
             block = self._driver("before", "i64 %rows")
             Emitter(self.frame, block).clear_flag()
@@ -146,7 +150,7 @@ class Program:
 
     def _driver(self, name: str, parameters: str) -> Block:
         """A function that is called from Python."""
-        block = self.module.function(name, f"ptr %context, {parameters}")
+        block = self.module.function(name, f"ptr %context, {parameters}" if parameters else "ptr %context")
         self._context(block)
         return block
 

@@ -1,0 +1,216 @@
+"""Graphs that can be read: loops, parts of irregular graphs, and how well the pictures do by measures."""
+
+import math
+import random
+import re
+from collections import Counter
+
+import pytest
+
+import autograd_lite as ag
+from autograd_lite.engine import graph
+from autograd_lite.pictures.diagrams.diagram import diagram_of
+from autograd_lite.pictures.diagrams.partial import strengths, strongest
+from autograd_lite.pictures.layout import by_graphviz, choice
+from autograd_lite.pictures.picture import Picture
+from autograd_lite.pictures.writers import scene
+from tests.helpers.graphs import slides
+from tests.helpers.measures import measured
+
+
+def softmax_of_three():
+    xs = [ag.Value(v, name=n) for v, n in zip((1.0, 2.0, 0.5), "abc", strict=True)]
+    return -ag.log(ag.softmax(xs)[1])
+
+
+def attention(tokens=3, d=2):
+    rng = random.Random(0)
+    xs = [[ag.Value(rng.gauss(0, 1), name=f"x[{t}][{i}]") for i in range(d)] for t in range(tokens)]
+    weights = [
+        [[ag.Parameter(rng.gauss(0, 1), name=f"{n}[{i}][{j}]") for j in range(d)] for i in range(d)] for n in "QKV"
+    ]
+    q, k, v = ([[ag.sum([w[i][j] * x[j] for j in range(d)]) for i in range(d)] for x in xs] for w in weights)
+    total = []
+    for t in range(tokens):
+        share = ag.softmax([ag.sum([q[t][i] * k[u][i] for i in range(d)]) / math.sqrt(d) for u in range(tokens)])
+        total += [ag.sum([share[u] * v[u][i] for u in range(tokens)]) ** 2 for i in range(d)]
+    return ag.sum(total)
+
+
+def kalman(steps=2):
+    x, p = ag.Value(0.0, name="x"), ag.Value(1.0, name="p")
+    q, r = ag.Parameter(0.1, name="q"), ag.Parameter(0.5, name="r")
+    loss = ag.Value(0.0)
+    for z in (1.0, 1.3, 0.8, 1.1)[:steps]:
+        p = p + q
+        s = p + r
+        gain, error = p / s, z - x
+        x = x + gain * error
+        p = (1 - gain) * p
+        loss = loss + 0.5 * (ag.log(s) + error * error / s)
+    return loss
+
+
+def rk4(steps):
+    k, y, h = ag.Parameter(1.0, name="k"), ag.Value(1.0, name="y0"), 0.1
+    for _ in range(steps):
+        k1 = -k * y * y
+        k2 = -k * (y + h / 2 * k1) * (y + h / 2 * k1)
+        k3 = -k * (y + h / 2 * k2) * (y + h / 2 * k2)
+        k4 = -k * (y + h * k3) * (y + h * k3)
+        y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return (y - 0.1) ** 2
+
+
+def rnn(steps):
+    w, u, h = ag.Parameter(0.5, name="w"), ag.Parameter(0.3, name="u"), ag.Value(0.0, name="h")
+    for t in range(steps):
+        h = ag.tanh(w * ag.Value(0.1 * t, name=f"x[{t}]") + u * h)
+    return h
+
+
+def irregular(count, seed=0):
+    rng = random.Random(seed)
+    values = [ag.Value(rng.uniform(0.5, 1.5), name=f"x{i}") for i in range(5)]
+    while len(values) < count:
+        a, b, op = rng.choice(values[-30:]), rng.choice(values[-60:]), rng.randrange(4)
+        values.append(a + b if op == 0 else ag.sin(a) if op == 1 else ag.tanh(a * b) if op == 2 else a - b)
+    return ag.sum(values[-3:])
+
+
+def mlp():
+    return (ag.MLP(3, [4, 1], "tanh", seed=0)([1.0, 2.0, -1.0]) - 1.0) ** 2
+
+
+GRAPHS = {
+    "slides": slides,
+    "softmax": softmax_of_three,
+    "attention": attention,
+    "kalman": kalman,
+    "rk4": lambda: rk4(50),
+    "rk4 one step": lambda: rk4(1),
+    "rnn": lambda: rnn(20),
+    "random 40": lambda: irregular(40, 3),
+    "random 1000": lambda: irregular(1000),
+    "mlp": mlp,
+    "mlp 2-2-1": lambda: ag.MLP(2, [2, 1], "tanh", seed=0)([1.0, -1.0]) ** 2,
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_nothing_covers_anything_and_it_fits_a_page(name):
+    loss = GRAPHS[name]()
+    loss.backward()
+    found = measured(ag.draw(loss))
+    assert found["labels on labels"] == 0
+    assert found["labels on edges"] == 0
+    assert found["heads on heads"] <= 1
+    assert found["edges through boxes"] <= 8  # corners of bare numbers between labels
+    assert found["width"] * scene.SMALLEST <= 700  # what a notebook's page scales down to without scrolling
+
+
+def test_no_worse_than_graphviz_where_that_draws_them(monkeypatch):
+    """Crossings, and what covers what, over all the graphs together, beside `dot` on the same boxes."""
+    pytest.importorskip("pygraphviz", reason="compared with Graphviz where it is installed")
+    ours, theirs = Counter(), Counter()
+    for make in GRAPHS.values():
+        loss = make()
+        loss.backward()
+        picture = ag.draw(loss)
+        ours += measured(picture)
+        with monkeypatch.context() as changed:
+            changed.setattr(scene, "lay_out", by_graphviz.by_pygraphviz)
+            theirs += measured(Picture(picture.diagram, "BT", str))
+    for what in ("crossings", "labels on labels", "labels on edges", "heads on heads"):
+        assert ours[what] <= theirs[what] + 2, (what, ours, theirs)
+    assert ours["width"] <= theirs["width"]
+
+
+def test_without_graphviz_nothing_covers_anything_either(monkeypatch):
+    monkeypatch.setattr(choice, "ENGINES", [])
+    for make in GRAPHS.values():
+        found = measured(ag.draw(make()))
+        assert (found["labels on labels"], found["labels on edges"], found["heads on heads"]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("make", "steps"), [(rk4, 50), (rnn, 30), (rk4, 6), (kalman, 4)])
+def test_a_loop_is_one_step_and_how_often(make, steps):
+    loss = make(steps)
+    diagram = ag.draw(loss).diagram
+    if diagram.note.startswith("A loop"):
+        (title,) = [box.title for box in diagram.boxes if box.title.startswith("step, ")]
+        assert steps - 3 <= int(title.split()[1]) < steps
+    assert all(edge.source < edge.target for edge in diagram.edges)
+    assert len(diagram.boxes) <= 60
+
+
+@pytest.mark.parametrize("make", [lambda: rk4(50), lambda: rnn(30)])
+def test_the_steps_of_a_loop_open_in_the_page(make):
+    html = ag.draw(make()).html
+    assert html.count('class="view"') > 10
+    assert re.search(r"Open [^\"]*step", html)
+
+
+@pytest.mark.parametrize("count", [158, 1000, 1340])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_irregular_graph_is_shown_in_part_without_cycles(count, seed):
+    loss = irregular(count, seed)
+    picture = ag.draw(loss)
+    diagram = picture.diagram
+    assert all(edge.source < edge.target for edge in diagram.edges)
+    assert diagram.boxes[-1].root
+    values = [box for box in diagram.boxes if not box.literal]
+    if "Shown in part" in diagram.note:
+        assert len(values) == 30
+        assert f"30 of {len(graph.toposort(loss)):,} values" in diagram.note
+        assert any("not drawn" in box.note for box in values)
+    more = ag.draw(loss, most=12).diagram
+    assert sum(not box.literal for box in more.boxes) == 12
+
+
+def test_the_strongest_paths_are_those_of_the_local_gradients():
+    x, y = ag.Value(2.0, name="x"), ag.Value(3.0, name="y")
+    loss = 10 * x + 0.1 * y - 4 * x
+    order = graph.toposort(loss)
+    found = strengths(order, [loss])
+    assert (found[x], found[y]) == (pytest.approx(14.0), pytest.approx(0.1))  # no cancelling: |10| + |-4|
+    assert y not in strongest(order, [loss], 6)
+    assert x in strongest(order, [loss], 6)
+
+
+def test_around_a_value():
+    loss = irregular(300)
+    order = graph.toposort(loss)
+    v = order[150]
+    diagram = ag.draw(loss, around=v, radius=1).diagram
+    near = {v, *(x for x in graph.raw_operands(v) if not isinstance(x, float))}
+    near |= {node for node in order if v in graph.raw_operands(node)}
+    assert sum(not box.literal for box in diagram.boxes) == len(near)
+    (marked,) = [box for box in diagram.boxes if box.root]
+    assert marked.f == (v.item(), v.item())
+    assert f"{len(near)} of {len(order)} values, those within 1 edges" in diagram.note
+    assert len(ag.draw(loss, around=v, radius=9).diagram.boxes) <= 80
+    with pytest.raises(TypeError, match="draw: around must be a Value"):
+        ag.draw(loss, around=3)
+    with pytest.raises(ValueError, match=r"draw: around: .* is not a value of this graph"):
+        ag.draw(loss, around=ag.Value(1.0))
+
+
+def test_parameters_of_a_neuron_share_a_box_above_a_size():
+    diagram = ag.draw(mlp()).diagram
+    assert [box.title for box in diagram.boxes].count("4 parameters") == 4
+    assert "w[0], w[1], w[2], b" in {box.note for box in diagram.values}
+    assert len(ag.draw(mlp(), fold=False).diagram.boxes) == 46
+    small = ag.MLP(3, [1], "tanh", seed=0)([1.0, 2.0, -1.0])
+    assert [box.title for box in ag.draw(small).diagram.boxes][:4] == ["w[0]", "w[1]", "w[2]", "b"]
+
+
+def test_frames_are_closed_where_they_have_no_end():
+    y = ag.Value(1.0)
+    for i in range(70):
+        with ag.scope(f"s{i}"):
+            y = ag.tanh(y * (1.0 + i)) * ag.sin(y)
+    picture = ag.draw(y)
+    assert len(picture.diagram.boxes) <= 60
+    assert "every frame closed" in picture.diagram.note
+    assert diagram_of(graph.toposort(y), [y]).frames
