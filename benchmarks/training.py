@@ -11,7 +11,6 @@ import warnings
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier as Theirs
 
@@ -95,9 +94,9 @@ def main() -> None:
 
 ACCOUNT = f"""\
 Digits 64-32-10 with Adam above; the estimators with 16 hidden units and batches of 32 below. Each run is a training of
-one epoch and one of {EPOCHS}, their difference divided by the steps; lowest of {RUNS}. The code gathers the rows, runs the
-program, adds up the norms of the layers and takes Adam's step. What is left is Python once an epoch, about 0.1 ms: the
-order of the examples, the learning rates, Adam's corrections, the row of the history."""
+one epoch and one of {EPOCHS}, their difference divided by the steps; lowest of {RUNS}. The code gathers the rows, runs
+the program, adds up the norms of the layers and takes Adam's step. What is left is Python once an epoch, about 0.1 ms:
+the order of the examples, the learning rates, Adam's corrections, the row of the history."""
 
 
 if __name__ == "__main__":

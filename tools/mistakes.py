@@ -290,7 +290,7 @@ MISTAKES = [
         "            if id(thing) in seen and not isinstance(thing, Parameter):\n",
     ), (
         "a state with unknown entries taken",
-        "        if strict and (missing or extra):\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
+        "        if strict and (missing or extra):\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",  # noqa: E501
         "        if strict and missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
     )),
     *_slips("nn/initializers.py", "nn golden training", (
