@@ -31,7 +31,8 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
-    f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, b * _lowered(a, b, 1))))'
+    f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, where(abs(b) > 0.05, '
+    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a == 0, b * a ** (b - 1), _faint(a, b))))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -289,7 +290,7 @@ MISTAKES = [
         "            if id(thing) in seen and not isinstance(thing, Parameter):\n",
     ), (
         "a state with unknown entries taken",
-        "        if strict and (missing or extra):\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
+        "        if strict and (missing or extra):\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",  # noqa: E501
         "        if strict and missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
     )),
     *_slips("nn/initializers.py", "nn golden training", (
@@ -538,6 +539,29 @@ MISTAKES = [
         "a mean folded as a sum",
         'return self.builder.mean(made, self.flat_size[mine]) if what == "mean" else made',
         "return made",
+    )),
+    *_slips("folding/rolling.py", "loops", (
+        "steps rolled whose lanes are in another order",
+        "if (now & ((of != low + (step - delay) * period + statement) | (to.lane[positions] != lane))).any():",
+        "if False:",
+    ), (
+        "a recurrence that starts from other values than one of its readers",
+        "if known != position and (of[0] != of[1] or place[0] != place[1]):",
+        "if False:",
+    )),
+    *_slips("folding/repeats.py", "loops", (
+        "a step rolled that takes from another one than the others do",
+        "        good = np.where(inside, like_inside, like_outside).all(1)\n",
+        "        good = np.ones(run.times, bool)\n",
+    )),
+    *_slips("folding/backends/numpy_loops.py", "loops", (
+        "a loop on floats trusted though a sum in it has overflowed",
+        "return doubt == 0.0 and all(np.isfinite(rows).all() for rows in runs.rows.values())",
+        "return True",
+    ), (
+        "the steps of a loop kept in the wrong order where the next ones take from two before",
+        "for s in range(shift, 0, -1)]",
+        "for s in range(1, shift + 1)]",
     )),
     *_slips("folding/grouping.py", "fold fold_classes compile fold_arrays", (
         "a - b and b - a in one class",

@@ -249,7 +249,8 @@ class _Uniform:
         like_inside = np.where(step < delay, table < run.start, same)
         label = self.label[table]
         like_outside = (label == label[-1]) & (table < run.start)
-        bad = np.flatnonzero(~np.where(inside, like_inside, like_outside).all(1))
+        good = np.where(inside, like_inside, like_outside).all(1)
+        bad = np.flatnonzero(~good)
         return int(bad[-1]) + 1 if len(bad) else 0
 
 
