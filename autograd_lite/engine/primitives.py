@@ -285,7 +285,8 @@ _ROWS = (
                                            "where(a == 0, where(b < c, -inf, 0 * out), out * log(a)), "
                                            "where(a == 0, where(b < c, inf, 0 * out), -out * log(a))",
         "a ** (b - c), times a to the power of what b - c loses in rounding.", domain=(POSITIVE, REAL, (0.0, 3.0))),
-    Row("_faint",        "**",    "a b",   "b * a ** b / a",               "(b - 1) * out / a, a ** b / a + out * log(a)",
+    Row("_faint",        "**",    "a b",   "b * a ** b / a",               "(b - 1) * out / a, "
+                                                                           "a ** b / a + out * log(a)",
         "b a ** (b - 1) for a small b: a ** (b - 1) alone may overflow.", domain=(POSITIVE, (-0.05, 0.05))),
     Row("_shift",        "-",     "a b",   "where(a == b, 0, a - b)",      "1, -1",
         "a - b, and 0 where they are equal, infinities included.", infix=True),
