@@ -31,7 +31,8 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
-    f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, b * _lowered(a, b, 1))))'
+    f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, where(abs(b) > 0.05, '
+    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a == 0, b * a ** (b - 1), _faint(a, b))))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -289,8 +290,8 @@ MISTAKES = [
         "            if id(thing) in seen and not isinstance(thing, Parameter):\n",
     ), (
         "a state with unknown entries taken",
-        "        if missing or extra:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
-        "        if missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
+        "        if strict and (missing or extra):\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",  # noqa: E501
+        "        if strict and missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
     )),
     *_slips("nn/initializers.py", "nn golden training", (
         "Glorot's bound from n_in alone",

@@ -48,7 +48,8 @@ _ROWS = (
     Row("pow",           "**",    "a b",   "a ** b",
                                            "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "
                                            "where(b == floor(b), b * a ** (b - 1), "
-                                           "where(a < 0, out, b * _lowered(a, b, 1)))),"
+                                           "where(a < 0, out, where(abs(b) > 0.05, b * _lowered(a, b, 1), "
+                                           "where(a == 0, b * a ** (b - 1), _faint(a, b)))))),"
                                            "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))",
         "The power a ** b over the reals.", domain=(POSITIVE, REAL), infix=True, grows=True),
     Row("exp",           "exp",   "a",     "exp(a)",                       "out",
@@ -284,6 +285,9 @@ _ROWS = (
                                            "where(a == 0, where(b < c, -inf, 0 * out), out * log(a)), "
                                            "where(a == 0, where(b < c, inf, 0 * out), -out * log(a))",
         "a ** (b - c), times a to the power of what b - c loses in rounding.", domain=(POSITIVE, REAL, (0.0, 3.0))),
+    Row("_faint",        "**",    "a b",   "b * a ** b / a",
+                                           "(b - 1) * out / a, a ** b / a + out * log(a)",
+        "b a ** (b - 1) for a small b: a ** (b - 1) alone may overflow.", domain=(POSITIVE, (-0.05, 0.05))),
     Row("_shift",        "-",     "a b",   "where(a == b, 0, a - b)",      "1, -1",
         "a - b, and 0 where they are equal, infinities included.", infix=True),
     Row("_expdiff",      "exp",   "a b",   "_expdiff(a, b)",               "out, -out",

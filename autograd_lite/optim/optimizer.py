@@ -24,6 +24,10 @@ Rate: TypeAlias = float | Callable[[int], float]
 """A learning rate, or a schedule: a function of the number of steps taken."""
 
 
+class NotFinite(ValueError):
+    """A gradient is NaN or infinite, or a step would make a number so; nothing was changed."""
+
+
 class Optimizer:
     """Parameters, a learning rate and a chain of gradient transformations: w <- w - lr * chain(g).
 
@@ -260,7 +264,7 @@ class Optimizer:
             g = where(live, g, 0.0)
         if not self.allow_nonfinite and not all_finite(g):
             i, x = next((i, x) for i, x in enumerate(g.tolist()) if not isfinite(x))
-            raise ValueError(
+            raise NotFinite(
                 f"{type(self).__name__}.step: the gradient of {self._which(i)} is {x}; "
                 "no parameter was changed (allow_nonfinite=True lets it through)"
             )
@@ -299,7 +303,7 @@ class Optimizer:
         what, after = entry, f"with gradients up to {largest(g)}"
         if getattr(new, "shape", ()) == g.shape:
             what, after = f"{entry} of {self._which(i)}" if entry else self._which(i), f"with the gradient {g[i]}"
-        raise ValueError(
+        raise NotFinite(
             f"{type(self).__name__}.step: {what} would become {now[i]} {after}; no parameter was changed "
             "(a smaller lr or clip_norm= may keep it finite, allow_nonfinite=True lets it through)"
         )

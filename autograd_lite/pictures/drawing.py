@@ -80,7 +80,7 @@ def draw(
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes (or 240 edges), so that one box stands for all scalars
             that do the same thing; of a loop the first step is open, and the others are one box; a graph in which
-            nothing is alike is drawn in part, and says so. True always folds, False draws every Value, up to 1,000 boxes,
+            nothing is alike is drawn in part, and says so. True always folds, False draws each Value, to 1,000 boxes,
             and with depth
             every closed frame. Above 24 boxes the parameters of a neuron share one, as do the numbers that it takes,
             unless fold=False. More than 12 edges between the same two boxes are drawn as one, with their number.

@@ -146,13 +146,18 @@ class CompiledStep(TrainingStep):
         while run.at < run.count:
             # A program that fits this batch, and as many of those that follow as it fits.
             stepping.use_program(self.program, run.by, run.batch(), self._theta())
+        costs = run.outputs[0]
         with np.errstate(over="ignore", invalid="ignore"):
-            lengths = np.sqrt(run.squares @ self._group).sum(0) / run.count
-            costs = run.outputs[0]
-            loss = costs.sum() + (run.penalties @ run.sizes if self.extra is not None else 0.0)
+            squares = run.squares if self._group is None else run.squares @ self._group
+            lengths = np.add.reduce(np.sqrt(squares), 0) / run.count
+            loss = np.add.reduce(costs)
+            if self.extra is not None:
+                sizes = np.full(run.count, batch_size)
+                sizes[-1] = len(order) - batch_size * (run.count - 1)
+                loss = loss + run.penalties @ sizes
         predictions = self._predictions(run.outputs[1:]) if predict else []
         norms = dict(zip(self.groups, lengths.tolist(), strict=True))
-        return Epoch(float(loss) / len(order), float(costs.max()), norms, predictions)
+        return Epoch(float(loss) / len(order), float(np.maximum.reduce(costs)), norms, predictions)
 
     def outputs_of(self, results: int, n: int) -> Array:
         """Room for the results of an epoch; it is used again, for new memory costs more than an epoch writes there."""
@@ -256,8 +261,6 @@ class _Steps:
         self.at, self.count = 0, -(-len(order) // batch_size)
         self.squares = np.zeros((self.count, len(step.ranges)))
         self.penalties = np.zeros(self.count)
-        self.sizes = np.full(self.count, batch_size)
-        self.sizes[-1] = len(order) - batch_size * (self.count - 1)
         self.outputs: Array = None
         """For each result a number for each row, in this order."""
 
@@ -342,12 +345,14 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _ranges(groups: dict[str, Any]) -> tuple[list[tuple[int, int]], Array]:
-    """Parameters side by side that belong to one layer, and a matrix that adds up what belongs to each."""
+    """Parameters side by side that belong to one layer, and a matrix that adds up those of each; None if it is one."""
     layer = np.empty(sum(map(len, groups.values())), int)
     for k, members in enumerate(groups.values()):
         layer[members] = k
     cuts = [0, *(np.flatnonzero(layer[1:] != layer[:-1]) + 1).tolist(), len(layer)]
     ranges = list(pairwise(cuts))
+    if len(ranges) == len(groups) and [layer[start] for start, _ in ranges] == list(range(len(groups))):
+        return ranges, None
     return ranges, np.array([[float(layer[start] == k) for k in range(len(groups))] for start, _ in ranges])
 
 

@@ -165,6 +165,13 @@ def train_epoch(
     """Every example once, in this order; the row of the history."""
     rate = step.optimizer.lr
     seen = step.epoch(data, batch_size, order, bool(metrics))
+    return epoch_row(step, rate, seen, [data[i][1] for i in order] if metrics else [], metrics)
+
+
+def epoch_row(
+    step: TrainingStep, rate: float, seen: Epoch, targets: list[Any], metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The row of the history of an epoch; targets are those of the predictions seen."""
     row: dict[str, Any] = {
         "loss": seen.loss,
         "largest_loss": seen.largest_loss,
@@ -173,7 +180,6 @@ def train_epoch(
     }
     if metrics:
         step.write_back()  # a metric may look at the model
-        targets = [data[i][1] for i in order]
         row["metrics"] = {name: metric(seen.predictions, targets) for name, metric in metrics.items()}
     return row
 

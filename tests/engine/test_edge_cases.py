@@ -491,3 +491,11 @@ def test_a_power_that_is_not_a_number_has_no_derivative(b):
         assert math.isnan(slope)
     assert all(map(math.isnan, ag.grad(lambda a, b: a**b, (0, 1))(-2.0, b)))
     assert math.isnan(ag.grad(ag.grad(lambda a: a**b))(-2.0))
+
+
+@pytest.mark.parametrize(("a", "b"), [(8.86e-321, 8.86e-321), (5e-324, 3e-17), (1e-310, -1e-12), (1e-311, 8e-4)])
+def test_the_slope_of_a_power_overflows_only_where_it_is_too_large(a, b):
+    """a ** (b - 1) is infinite there, and b times it is not."""
+    for f in (ag.grad(lambda a: a**b), ag.grad(lambda a: a ** ag.Value(b)), ag.compile(ag.grad(lambda a: a**b))):
+        assert f(a) == pytest.approx(b * a**b / a, rel=1e-14)
+    assert abs(ag.grad(ag.grad(lambda a: a**b))(a)) == math.inf

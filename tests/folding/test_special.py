@@ -47,7 +47,6 @@ def _scipy(request, monkeypatch):
         monkeypatch.setitem(sys.modules, "scipy", None)
         monkeypatch.setitem(sys.modules, "scipy.special", None)
         monkeypatch.setattr(special, "_any_erfc", special.of_scipy("erfc", math.erfc))
-        monkeypatch.setattr(special, "_any_lgamma", special.of_scipy("gammaln", FLOATS["lgamma"]))
         monkeypatch.setattr(special, "erf", special.of_scipy("erf", math.erf))
 
 

@@ -1,7 +1,7 @@
 """Special functions as array functions: engine/kernels.py written for arrays, with the same cases and series.
 
-Each is called as kernel(*arrays, out), as in kernels.py. erf, erfc and lgamma are SciPy's where it is installed, and
-else those of `math`, element by element.
+Each is called as kernel(*arrays, out), as in kernels.py. erf and erfc are SciPy's where it is installed, and else
+those of `math`, element by element.
 """
 
 from __future__ import annotations
@@ -266,15 +266,12 @@ def erfinv(a: Any, out: Array) -> None:
 
 # --- gamma and its derivatives --------------------------------------------------------------------------
 
-_any_lgamma = of_scipy("gammaln", FLOATS["lgamma"])
+_each_lgamma = np.frompyfunc(FLOATS["lgamma"], 1, 1)
 
 
 def lgamma(a: Any, out: Array) -> None:
-    """The logarithm of the size of the gamma function; SciPy's is infinite for subnormal numbers, and -inf at -inf."""
-    a = np.asarray(a, float)
-    found = _applied(_any_lgamma, a)
-    found = np.where((np.abs(a) < 1e-300) & (a != 0.0), -np.log(np.abs(a)), found)
-    np.copyto(out, np.where(np.isinf(a), inf, found))
+    """The C library's, element by element: SciPy's loses digits below 0."""
+    np.copyto(out, np.asarray(_each_lgamma(a), float))
 
 
 class _Total:
