@@ -835,5 +835,40 @@ MISTAKES = [
         "not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)",
         "found.st_mode > 0",
     )),
+    *_slips("folding/nested_loops.py", "native_loops", (
+        "what is handed on in a forward loop starts one step late",
+        "(carry.delay - shift) * width + lane",
+        "(carry.delay - shift + 1) * width + lane",
+    ), (
+        "what a backward loop reads beyond its last step is that step",
+        "ago = shift if self.loop.backward else -shift",
+        "ago = -shift",
+    )),
+    *_slips("folding/nested_steps.py", "native_loops", (
+        "a matrix of the step taken for one that stays",
+        "        if not view.fixed:\n            return None",
+        "        if view.stride:\n            return None",
+    ), (
+        "a member that another Map reads is not stored",
+        "elif self.group_of.get(x.member) is not item or not self._in_order(x):",
+        "elif not self._in_order(x):",
+    ), (
+        "the second half of a chain replaces the first",
+        "factor, add or start > 0, watch=watch",
+        "factor, add, watch=watch",
+    )),
+    *_slips("folding/backends/native/nests_to_ir.py", "nests_of_loops", (
+        "a backward recurrence runs forward",
+        't = block.operation(f"sub i64 {start}, {count}") if x.backward else count',
+        "t = count",
+    ), (
+        "a table stays where it was at the first step",
+        "table = ((step, access.table_strides[0]),) if access.table is not None else ()",
+        "table = ()",
+    ), (
+        "of the sums of a step only the first is watched",
+        "                    total = total + of(k)\n",
+        "                    pass\n",
+    )),
 ]
 # fmt: on

@@ -190,11 +190,7 @@ class Steps:
                     if isinstance(x, Local):
                         if x.shift:
                             to.at(x.member)
-                        elif (
-                            not isinstance(item, Group)
-                            or self.group_of.get(x.member) is not item
-                            or not self._in_order(x)
-                        ):
+                        elif self.group_of.get(x.member) is not item or not self._in_order(x):
                             stored.add(x.member)
         for k, member in self.members.items():
             if k in to.place:

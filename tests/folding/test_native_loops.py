@@ -81,6 +81,15 @@ def rotated(w, x):
     return total
 
 
+def weighed(w, x):
+    """A matrix that each step makes anew, times a vector that stays."""
+    h = list(w[:8])
+    for y in x:
+        of = [[ag.tanh(h[i] * w[k] + h[i - 1]) for k in range(9)] for i in range(8)]
+        h = [ag.dot(row, w[20:29]) + y for row in of]
+    return ag.sum(h)
+
+
 def hidden_states(w, x):
     """logsumexp over the states of the step before: max, exp, sums, log."""
     n = 4
@@ -129,9 +138,11 @@ LOOPS = {
     "network of 1": network(1),
     "network of 5": network(5),
     "network of 8": network(8),
+    "network of 16": network(16),
     "network of 20": network(20),
     "matrices of 3": matrices(3),
     "rotated": rotated,
+    "weighed": weighed,
     "hidden states": hidden_states,
     "branches": branches,
     "two loops": two_loops,
@@ -185,6 +196,7 @@ def test_a_loop_natively(way, name):
     theta = program.theta
     wanted = eager(loss, w, x)
     near(program.loss_and_grad(theta, x), wanted)
+    np.testing.assert_allclose(program(x), wanted[0], rtol=1e-11)  # fewer of the members are stored there
     assert program.backend == "native"
     found = made(program)
     assert of_loops(found)

@@ -160,6 +160,19 @@ def test_a_sum_of_one_step_that_is_not_finite_is_seen(run, bad, at):
     assert not trusted
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_each_sum_of_a_step_is_watched(run, first):
+    """One is infinite on the way, and nothing that is stored shows it."""
+    theta = numbers(STEPS + 2)
+    theta[0] = 1e308
+    code = (Step("fma", (0, 10.0, 1)), Step("add", (1, 2)), Step("div", (1.0, 3)))
+    watch = (3, 4) if first else (4, 3)
+    nest = recurrence(code=code, outputs=((5, Access(OUT, (1,))),), carried=(), watch=watch)
+    found, trusted = run(made([nest], theta, OUT, STEPS), theta)
+    assert np.isfinite(found).all()
+    assert not trusted
+
+
 @pytest.mark.parametrize("rows", [1, 5, 64, 131])
 @pytest.mark.parametrize("backward", [False, True])
 def test_a_recurrence_in_each_row(run, rows, backward):
