@@ -438,12 +438,16 @@ class _Contents:
         met = _Met()
         try:
             try:
-                tracing.add(met)  # `following`, at a third of its time: this runs in each call
-                comparing.add(met)
-                same = all(map(eq, self._parts, self._copies))
-            finally:
-                comparing.discard(met)
+                try:
+                    tracing.add(met)  # `following`, at a third of its time: this runs in each call
+                    comparing.add(met)
+                    same = all(map(eq, self._parts, self._copies))
+                finally:
+                    tracing.discard(met)
+                    comparing.discard(met)
+            finally:  # an interrupt between the two above would leave it there for good
                 tracing.discard(met)
+                comparing.discard(met)
             if same and not met.any:
                 return True
             now = self._elements()
