@@ -93,4 +93,4 @@ ActivationName = Literal[
     "identity",
 ]
 InitializerName = Literal["uniform", "normal", "glorot", "he"]
-BackendName = Literal["auto", "numpy", "native"]
+BackendName = Literal["auto", "numpy", "native", "jax"]

@@ -10,9 +10,15 @@ import pytest
 # Object code of the tests is kept among the files of pytest, not in the user's cache.
 os.environ.setdefault("AUTOGRAD_LITE_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "native"))
 
+# JAX, where it is installed: 64-bit numbers, on the processor, of which it sees four.
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0")
+
 
 def pytest_addoption(parser):
     parser.addoption("--backend", help="what runs programs: a name of folding.backends.BACKENDS")
+    parser.addoption("--shadow", help="a backend that runs beside the reference, and is compared with it")
 
 
 def pytest_configure(config):
@@ -22,6 +28,25 @@ def pytest_configure(config):
         from autograd_lite.folding import backends
 
         backends.AUTOMATIC = backends.checked_backend(name, "--backend")
+
+
+@pytest.fixture(autouse=True)
+def shadow(request, monkeypatch):
+    """With --shadow NAME that backend computes whatever NumPy does, too."""
+    name = request.config.getoption("--shadow")
+    if name is not None:
+        from autograd_lite.folding.backends import numpy_backend
+        from tests.helpers.shadow import shadowed
+
+        monkeypatch.setattr(numpy_backend, "Runner", shadowed(name))
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.getoption("--shadow"):
+        from tests.helpers.shadow import COUNT
+
+        counts = ", ".join(f"{what} {n:,}" for what, n in sorted(COUNT.items()))
+        terminalreporter.write_line(f"shadow {config.getoption('--shadow')}: {counts}")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from operator import index
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
-from autograd_lite.folding.backends import AUTO, Choice, Leaves, Refused, checked_backend
+from autograd_lite.folding.backends import AUTO, REFERENCE, Choice, Leaves, Refused, checked_backend, why_not
 from autograd_lite.folding.backends import backend as backend_named
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, Ready, Use, cache
@@ -61,17 +62,17 @@ def checked_theta(theta: Any, count: int) -> Array:
     return vector
 
 
-def _checked_argnum(argnum: Any, count: int) -> int:
+def _checked_argnum(argnum: Any, count: int, who: str = "value_and_grad") -> int:
     try:
         if isinstance(argnum, bool):
             raise TypeError
         place = index(argnum)
     except TypeError:
         raise TypeError(
-            f"value_and_grad: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
+            f"{who}: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
         ) from None
     if not -count <= place < count:
-        raise IndexError(f"value_and_grad: argnum is {place}, the program has {count} arguments")
+        raise IndexError(f"{who}: argnum is {place}, the program has {count} arguments")
     return place % count
 
 
@@ -365,6 +366,115 @@ class Program(Executable):
         if not self._single:
             raise TypeError(f"{what}: the program has {self.results} results; a gradient needs one")
 
+    # -- elsewhere
+
+    def jax(self, argnum: int | None = None) -> Callable[..., Any]:
+        """A pure function of JAX, (theta, *args) -> (value, gradient), for `jax.jit`, `vmap` and sharding.
+
+        Without parameters it is a function of the arguments alone. Numbers that are neither parameters nor arguments
+        are those of now. Where a branch that the trace took would go the other way, value and gradient are NaN. A sum
+        that overflows on the way to a finite result stays infinite.
+
+        Args:
+            argnum: the argument in which the gradient is; None for the parameters, and the first argument if there are
+                none.
+
+        Raises:
+            TypeError: the program has several results.
+            RuntimeError: JAX is not installed, or is set up without the 64-bit numbers of a float64 program.
+
+        Example:
+            >>> w = [ag.Parameter(0.5), ag.Parameter(-1.0)]
+            >>> program = ag.fold(ag.tanh(w[0] * w[1]), params=w, dtype=np.float32)
+            >>> value, gradient = jax.jit(program.jax())(program.theta)  # doctest: +SKIP
+        """
+        place = self._differentiated_in("jax", argnum)
+        if why_not("jax"):
+            raise RuntimeError(f"jax: {why_not('jax')}")
+        from autograd_lite.folding.backends import jax_backend
+
+        try:
+            jax_backend.check_dtype(self._how[0])
+        except Refused as error:
+            raise RuntimeError(f"jax: {error}") from None
+        plan, constants = self._folded.plan(place, True), self._constants.copy()
+        function = jax_backend.pure(
+            plan, self._how[0], constants, self._shapes, self._batch, self.guards, place - 1 if place else None
+        )
+        return function if self.params else partial(function, np.zeros(0))
+
+    def source(self, language: str, *args: Any, argnum: int | None = None, gradient: bool = True) -> str:
+        """The program as a file in another language: value and gradient, test vectors and a self-test, nothing else.
+
+        The file needs the mathematics of its language alone. What holds of it is in its head: double precision, the
+        arguments flat and row after row, a batch as a loop over its rows, the constants and branches of now.
+
+        Args:
+            language: "c" (C99), "js", "python" or "numpy".
+            args: arguments for the test vectors, of a batch up to three rows; by default numbers between 0 and 1.
+            argnum: the argument in which the gradient is; None for the parameters, and the first argument if there are
+                none.
+            gradient: whether there is one; of several results there is none.
+
+        Returns:
+            The text of the file.
+
+        Raises:
+            ValueError: there is no such language, or the program has a user-defined primitive in it.
+
+        Example:
+            >>> w = ag.Parameter(0.5)
+            >>> text = ag.fold(ag.tanh(w), params=[w]).source("c")
+            >>> "double loss_and_grad(const double *theta, double *gradient)" in text
+            True
+        """
+        from autograd_lite.folding import export
+
+        if language not in export.LANGUAGES:
+            known = ", ".join(map(repr, export.LANGUAGES))
+            raise ValueError(f"source: the language must be one of {known}, got {language!r}")
+        some = gradient and self._single and bool(self.params or self._shapes)
+        place = self._differentiated_in("source", argnum) if some else None
+        theta = now = self.theta
+        arrays = self._examples() if not args and self._shapes else list(args)
+        leaves, _ = self._leaves(theta, arrays)
+        folded = self._folded
+
+        def run(theta: Array, args: Sequence[Array]) -> tuple[list[float], Array] | None:
+            leaves, rows = self._leaves(theta, [x.reshape(-1, *shape) if self._batch else x.reshape(shape)
+                                                for x, shape in zip(args, self._shapes, strict=True)])  # fmt: skip
+            ready = folded.ready(Use(place, float, REFERENCE, None))
+            found = folded.run(ready, leaves, rows, 0 if rows is None else self.results)
+            if self.guards:
+                try:
+                    self._check_guards(found)
+                except GuardChanged:
+                    if theta is now:
+                        raise
+                    return None
+            slope = np.zeros(0) if place is None else found[-1]
+            return [float(x[0]) for x in found[: self.results]], slope.T
+
+        slope_in = None if place is None else f"x{place - 1}" if place else "theta"
+        return export.source(
+            language, folded.plan(place, True), self._constants.copy(), theta, self._shapes, leaves.inputs,
+            self.results, self._single, slope_in, self.guards, self._batch, run,
+        )  # fmt: skip
+
+    def _examples(self) -> list[Array]:
+        """Arguments to try: numbers between 0 and 1, in the domain of most functions; three rows of a batch."""
+        rng = np.random.default_rng(0)
+        return [rng.uniform(0.1, 0.9, (3, *shape) if self._batch else shape) for shape in self._shapes]
+
+    def _differentiated_in(self, what: str, argnum: int | None) -> int:
+        """The leaf in which a gradient is: 0 for theta, 1 for the first argument."""
+        self._refuse_several(what)
+        if argnum is None and self.params:
+            return 0
+        if not self._shapes:
+            raise RuntimeError(f"{what}: the program has neither parameters nor arguments")
+        return _checked_argnum(argnum or 0, len(self._shapes), what) + 1
+
     # -- how it shows itself
 
     def plan(self, gradient: bool = True) -> Plan:
@@ -379,7 +489,7 @@ class Program(Executable):
 
     @property
     def backend(self) -> str:
-        """What runs it: "native" or "numpy"; and, where it is NumPy for want of native code, why."""
+        """What runs it: "native", "numpy" or "jax"; and, where it is NumPy for want of native code, why."""
         return str(self._made_ready(self._gradient_in()).choice)
 
     @property
@@ -459,8 +569,9 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         inputs: leaves to feed, one argument each: a Value, or a nested sequence or array of Values for an argument
             of that shape.
         dtype: what the program computes in, float64, or float32 on request.
-        backend: "native" for machine code, "numpy", or "auto": native where llvmlite is installed (the extra `fast`)
-            and the program is one for it. They agree up to rounding; `program.backend` says which one runs.
+        backend: "native" for machine code, "numpy", "jax" (the extra `jax`, with 64-bit numbers enabled), or "auto":
+            native where llvmlite is installed (the extra `fast`) and the program is one for it. They agree up to
+            rounding; `program.backend` says which one runs.
         threads: how many native code may use for a long batch; by default as many as there are cores. Results are the
             same to the last bit for any number.
 
@@ -471,7 +582,7 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         TypeError: value or a leaf is not a Value.
         ValueError: there is no value, or a leaf is the result of an operation or given twice, or there is no such
             backend.
-        RuntimeError: the backend "native" cannot run here.
+        RuntimeError: the backend that is asked for by name cannot run here.
 
     Example:
         >>> w = [ag.Parameter(0.5), ag.Parameter(-1.0)]

@@ -296,6 +296,16 @@ class Compiled(Executable):
         self._latest = program
         return program
 
+    # -- elsewhere
+
+    def jax(self, argnum: int | None = None) -> Callable[..., Any]:
+        """The program used last as a pure function of JAX. See `Program.jax`."""
+        return self._traced("jax").jax(argnum)
+
+    def source(self, language: str, *args: Any, argnum: int | None = None, gradient: bool = True) -> str:
+        """The program used last as a file in another language. See `Program.source`."""
+        return self._traced("source").source(language, *args, argnum=argnum, gradient=gradient)
+
     # -- how it shows itself
 
     def plan(self, gradient: bool = True) -> Plan:

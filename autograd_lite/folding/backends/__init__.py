@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from autograd_lite.names import BackendName
@@ -95,6 +96,7 @@ REFERENCE = "numpy"
 BACKENDS = {
     "numpy": "autograd_lite.folding.backends.numpy_backend",
     "native": "autograd_lite.folding.backends.native.runner",
+    "jax": "autograd_lite.folding.backends.jax_backend",
 }
 """The module of each backend, loaded when it is first asked for."""
 
@@ -117,6 +119,8 @@ def why_not(name: str) -> str:
         from autograd_lite.folding.backends.native.jit import why_not
 
         return why_not()
+    if name == "jax" and find_spec("jax") is None:
+        return "JAX is not installed (pip install autograd_lite[jax])"
     return ""
 
 
