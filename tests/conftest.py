@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from autograd_lite.engine.rules import TABLE
+
 # Object code of the tests is kept among the files of pytest, not in the user's cache.
 os.environ.setdefault("AUTOGRAD_LITE_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "native"))
 
@@ -53,6 +55,16 @@ def pytest_terminal_summary(terminalreporter, config):
 def golden():
     """Numbers worked out from the slides' formulas in 50-digit arithmetic, without automatic differentiation."""
     return json.loads(Path(__file__).with_name("golden.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def table():
+    """The primitives that a test defines go with it, so that any test may come before any other, or twice."""
+    before = dict(TABLE)
+    yield
+    if len(TABLE) != len(before):
+        TABLE.clear()
+        TABLE.update(before)
 
 
 @pytest.fixture(autouse=True)
