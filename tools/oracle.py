@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import math
 import operator
+import os
 import platform
 import random
 import signal
@@ -594,6 +595,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="where the folded ones run, may be repeated; by default on NumPy and as native code",
     )
     options = parser.parse_args(arguments)
+    os.environ.setdefault("JAX_ENABLE_X64", "1")
     size = 50
     stop = options.start + options.count
     chunks = [range(k, min(k + size, stop)) for k in range(options.start, stop, size)]

@@ -174,6 +174,17 @@ def test_without_it_what_to_do_is_said(text, monkeypatch):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_training():
+    """fit(compiled="jax") takes the steps that it takes without."""
+    X = np.random.default_rng(0).uniform(-1.0, 1.0, (30, 2))
+    y, losses = np.sign(X[:, 0] * X[:, 1]), []
+    for compiled in ("jax", False):
+        model = ag.MLP(2, [4, 1], activation="tanh", seed=1)
+        history = ag.fit(model, X, y, loss="hinge", epochs=3, batch_size=10, seed=0, compiled=compiled)
+        losses.append(history.loss)
+    assert near(*losses, 1e-12)
+
+
 # --- pure functions ----------------------------------------------------------------------------------------
 
 

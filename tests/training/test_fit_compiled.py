@@ -44,7 +44,7 @@ def test_a_backend_by_name():
     w = trained(False, "SGD")[1]
     assert np.abs(trained("numpy", "SGD")[1] - w).max() < 1e-9
     with pytest.raises(
-        ValueError, match="fit: compiled: the backend must be one of 'auto', 'numpy', 'native', got 'c'"
+        ValueError, match="fit: compiled: the backend must be one of 'auto', 'numpy', 'native', 'jax', got 'c'"
     ):
         trained("c", "SGD")
 
