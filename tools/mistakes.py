@@ -417,8 +417,8 @@ MISTAKES = [
         "        if False:\n",
     ), (
         "Adam whose bias correction stays at the first step",
-        't = state["t"] + 1\n    m =',
-        't = 0 * state["t"] + 1\n    m =',
+        't = state["t"] + 1\n        m = b1 * state["m"] + (1.0 - b1) * g\n        v = b2',
+        't = 0 * state["t"] + 1\n        m = b1 * state["m"] + (1.0 - b1) * g\n        v = b2',
     ), (
         "clipping to a norm that always scales",
         "(g * (self.limit / norm) if norm > self.limit else g)",

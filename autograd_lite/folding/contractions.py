@@ -35,6 +35,14 @@ class Form(NamedTuple):
     right: Array | None
     starts: Array | None = None
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where it stands in a sum: those that write whole blocks of fresh lanes before those that add to some."""
+        return FORMS.index(self.what), -self.to.size
+
+
+FORMS = ("matmul", "rows", "segments", "each")
+
 
 MOST_SHAPES = 8
 """Blocks or rows of more different shapes than this are left to segments."""

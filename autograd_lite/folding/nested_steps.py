@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Array = Any
 
-FIRST = {"matmul": 0, "rows": 1, "each": 2}
-
 SPLIT = 8
 """A chain of additions of at least twice this many terms, where few run beside each other, is split in two."""
 
@@ -366,7 +364,7 @@ class Steps:
             for form in forms(term.to, left.lanes, None if right is None else right.lanes):
                 for one in _by_length(form):
                     work.append((one, term.factor, left, right))
-        work.sort(key=lambda w: (FIRST[w[0].what], -w[0].to.size))
+        work.sort(key=lambda w: w[0].order)
         written, zero, adds = np.zeros(member.lanes, bool), x.zeroed or not work, []
         for form, *_ in work:
             seen = written[form.to.ravel()]

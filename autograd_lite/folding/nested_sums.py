@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 Array = Any
 
-FIRST = {"matmul": 0, "rows": 1, "segments": 2, "each": 3}
-"""The order of the forms: those that reach many lanes before those that add to some of them."""
-
 TINY = 32
 """Forms of so few terms are joined, where there are several, into one of absolute addresses."""
 
@@ -98,7 +95,7 @@ class Sums:
         stacks, work = self._stacks(k, work)
         work = [*(stack[0] for stack in stacks), *self._joined(work)]
         stacked = {id(stack[0]): stack for stack in stacks}
-        work.sort(key=lambda w: (FIRST[w.form.what], -w.form.to.size))
+        work.sort(key=lambda w: w.form.order)
         plan: list[bool] = []
         written = np.full(to.size[k], add)
         x = to.instructions[k] if k < len(to.instructions) else None

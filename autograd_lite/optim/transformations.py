@@ -330,7 +330,27 @@ class ScaleByAdadelta(_Transform):
         return update, {"cache": cache, "moved": self.rho * state["moved"] + (1.0 - self.rho) * (update * update)}
 
 
-class ScaleByAdam(_Transform):
+class _Moments(_Transform):
+    """What rescalings by running means of g and g^2 share."""
+
+    def __init__(self, betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8) -> None:
+        self.betas: tuple[float, float] = checked_betas(betas, type(self).__name__)
+        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
+
+    def init(self, n: int) -> State:
+        """Both means 0, no step taken."""
+        return {"m": full(n, 0.0), "v": full(n, 0.0), "t": 0}
+
+    def _next(self, g: Vector, state: State) -> tuple[Vector, Vector, int, State]:
+        """(m, v, t, the state with them): the running means of g and g^2 at step t."""
+        b1, b2 = self.betas
+        t = state["t"] + 1
+        m = b1 * state["m"] + (1.0 - b1) * g
+        v = b2 * state["v"] + (1.0 - b2) * (g * g)
+        return m, v, t, {"m": m, "v": v, "t": t}
+
+
+class ScaleByAdam(_Moments):
     """Adam's rescaling: running means of g and of g^2 (its first and second moments), and their quotient.
 
         m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  the update is m' / (sqrt(v') + eps)
@@ -355,19 +375,18 @@ class ScaleByAdam(_Transform):
     def __init__(
         self, betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, corrected: bool = True, amsgrad: bool = False
     ) -> None:
-        self.betas: tuple[float, float] = checked_betas(betas, type(self).__name__)
-        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
+        super().__init__(betas, eps)
         self.corrected: bool = flag(corrected, f"{type(self).__name__}: corrected")
         if flag(amsgrad, f"{type(self).__name__}: amsgrad"):  # as for Momentum's dampening
             self.amsgrad = True
 
     def init(self, n: int) -> State:
         """Both means 0, no step taken."""
-        return _moments(n) | ({"largest_v": full(n, 0.0)} if hasattr(self, "amsgrad") else {})
+        return super().init(n) | ({"largest_v": full(n, 0.0)} if hasattr(self, "amsgrad") else {})
 
     def update(self, g: Vector, state: State, w: Vector) -> tuple[Vector, State]:
         """(updates, next state)."""
-        m, v, t, after = _next_moments(g, state, self.betas)
+        m, v, t, after = self._next(g, state)
         if "largest_v" in state:
             after["largest_v"] = v = vectors.maximum(state["largest_v"], v)
         if self.corrected:
@@ -376,7 +395,7 @@ class ScaleByAdam(_Transform):
         return _over_root(m, v, self.eps), after
 
 
-class ScaleByAdamax(_Transform):
+class ScaleByAdamax(_Moments):
     """Adamax' rescaling: Adam with the largest gradient, which decays, in place of the root of the mean square.
 
         m <- b1 m + (1 - b1) g;  v <- max(b2 v, |g| + eps);  the update is m / (1 - b1^t) / v
@@ -393,14 +412,6 @@ class ScaleByAdamax(_Transform):
     Source: Kingma and Ba, Adam, 2015, section 7.1.
     """
 
-    def __init__(self, betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8) -> None:
-        self.betas: tuple[float, float] = checked_betas(betas, type(self).__name__)
-        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
-
-    def init(self, n: int) -> State:
-        """Mean and largest 0, no step taken."""
-        return _moments(n)
-
     def update(self, g: Vector, state: State, w: Vector) -> tuple[Vector, State]:
         """(updates, next state)."""
         b1, b2 = self.betas
@@ -410,7 +421,7 @@ class ScaleByAdamax(_Transform):
         return over(m / (1.0 - b1**t), v), {"m": m, "v": v, "t": t}
 
 
-class ScaleByNAdam(_Transform):
+class ScaleByNAdam(_Moments):
     """NAdam's rescaling: Adam with Nesterov's look ahead, and a first decay rate that grows to b1.
 
         mu_t = b1 (1 - 0.96^(t momentum_decay) / 2)
@@ -432,24 +443,23 @@ class ScaleByNAdam(_Transform):
     """
 
     def __init__(self, betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8, momentum_decay: float = 4e-3) -> None:
-        self.betas: tuple[float, float] = checked_betas(betas, type(self).__name__)
-        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
+        super().__init__(betas, eps)
         self.momentum_decay: float = setting(momentum_decay, f"{type(self).__name__}: momentum_decay", 0.0)
 
     def init(self, n: int) -> State:
         """Both means 0, no step taken."""
-        return _moments(n) | {"product": 1.0}
+        return super().init(n) | {"product": 1.0}
 
     def update(self, g: Vector, state: State, w: Vector) -> tuple[Vector, State]:
         """(updates, next state)."""
-        m, v, t, after = _next_moments(g, state, self.betas)
+        m, v, t, after = self._next(g, state)
         mu, ahead = (self.betas[0] * (1.0 - 0.5 * 0.96 ** (k * self.momentum_decay)) for k in (t, t + 1))
         after["product"] = product = state["product"] * mu
         mixed = (1.0 - mu) / (1.0 - product) * g + ahead / (1.0 - product * ahead) * m
         return _over_root(mixed, v / (1.0 - self.betas[1] ** t), self.eps), after
 
 
-class ScaleByRAdam(_Transform):
+class ScaleByRAdam(_Moments):
     """RAdam's rescaling: Adam, rectified for the variance of v' in the first steps, in which it is plain momentum.
 
         r_t = r - 2 t b2^t / (1 - b2^t)  with  r = 2 / (1 - b2) - 1
@@ -469,18 +479,10 @@ class ScaleByRAdam(_Transform):
     Source: Liu and others, On the variance of the adaptive learning rate and beyond, 2020, as in PyTorch.
     """
 
-    def __init__(self, betas: Sequence[float] = (0.9, 0.999), eps: float = 1e-8) -> None:
-        self.betas: tuple[float, float] = checked_betas(betas, type(self).__name__)
-        self.eps: float = setting(eps, f"{type(self).__name__}: eps", 0.0)
-
-    def init(self, n: int) -> State:
-        """Both means 0, no step taken."""
-        return _moments(n)
-
     def update(self, g: Vector, state: State, w: Vector) -> tuple[Vector, State]:
         """(updates, next state)."""
         b1, b2 = self.betas
-        m, v, t, after = _next_moments(g, state, self.betas)
+        m, v, t, after = self._next(g, state)
         m, missing = m / (1.0 - b1**t), 1.0 - b2**t
         r = 2.0 / (1.0 - b2) - 1.0
         rt = r - 2.0 * t * b2**t / missing
@@ -564,19 +566,6 @@ class ScaleByLion(_Transform):
         """(updates, next state)."""
         (b1, b2), m = self.betas, state["m"]
         return vectors.sign(b1 * m + (1.0 - b1) * g), {"m": b2 * m + (1.0 - b2) * g}
-
-
-def _moments(n: int) -> State:
-    return {"m": full(n, 0.0), "v": full(n, 0.0), "t": 0}
-
-
-def _next_moments(g: Vector, state: State, betas: tuple[float, float]) -> tuple[Vector, Vector, int, State]:
-    """(m, v, t, the state with them): the running means of g and g^2 at step t."""
-    b1, b2 = betas
-    t = state["t"] + 1
-    m = b1 * state["m"] + (1.0 - b1) * g
-    v = b2 * state["v"] + (1.0 - b2) * (g * g)
-    return m, v, t, {"m": m, "v": v, "t": t}
 
 
 # --- the average of the weights -------------------------------------------------------------------------------

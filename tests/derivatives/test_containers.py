@@ -294,7 +294,7 @@ def test_mappings_keep_what_they_are():
 
 
 def test_a_dataclass_computes_what_depends_on_its_fields():
-    """The field of __post_init__ is no argument, and its dependence on the others is kept."""
+    """The field of __post_init__ is not an argument, and its dependence on the others is kept."""
     slope = ag.grad(lambda n: -n.precision * (1.0 - n.mean) ** 2)(Normal(0.5, 2.0))
     assert slope.mean == 0.25
     assert slope.deviation == pytest.approx(2 * 2.0**-3 * 0.25)

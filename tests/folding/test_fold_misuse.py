@@ -285,7 +285,7 @@ def test_theta_has_the_frozen_parameters_too():
     assert (w.data, v.data) == (3.0, 4.0)
 
 
-# --- anomalies, primitives of one's own -------------------------------------------------------------------
+# --- anomalies, user-defined primitives -------------------------------------------------------------------
 
 
 def logarithm(x):

@@ -323,7 +323,7 @@ def test_a_healthy_network_is_left_in_peace():
     assert not diagnosis
     assert str(diagnosis) == "diagnose: nothing wrong with the gradients of 337 parameters"
     assert all(p.grad == 0.0 for p in model.parameters())
-    assert not ag.diagnose((P(2.0) - 2.0 - 1e-9) ** 2)  # a minimum is no fault
+    assert not ag.diagnose((P(2.0) - 2.0 - 1e-9) ** 2)  # a minimum is not a fault
 
 
 def test_a_long_chain_is_diagnosed():

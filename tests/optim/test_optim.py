@@ -434,7 +434,7 @@ def test_warm_up_piecewise_constant():
     assert [rate(k) for k in range(5)] == [1.0, 1.0, 1.0, 0.5, 0.5]
     assert repr(optim.StepDecay(0.1)) == "StepDecay(lr=0.1, factor=0.5, every=10)"
     plateau = optim.ReduceOnPlateau(1.0, factor=0.5, patience=0)
-    assert plateau(3, [math.nan, math.nan, 1.0]) == 0.25  # NaN is no progress
+    assert plateau(3, [math.nan, math.nan, 1.0]) == 0.25  # NaN is not progress
     assert plateau(2, [math.inf, 1.0]) == 0.5
 
 

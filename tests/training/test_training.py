@@ -1090,7 +1090,7 @@ def history_of(epochs, **settings):
 
 
 def test_history_without_pandas_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as where it is not installed
     with pytest.raises(ImportError, match="pip install pandas"):
         history_of(2).to_frame()
 

@@ -39,9 +39,6 @@ MOST_INSTRUCTIONS = 2000
 MOST_PADDING = 4
 """Segments become rows of equal length where that is at most this many times as many terms."""
 
-FIRST = {"matmul": 0, "rows": 1, "segments": 2, "each": 3}
-"""The order of the forms of a sum: those that write whole blocks first."""
-
 NO_FLOAT64 = (
     'JAX computes in float32 until jax.config.update("jax_enable_x64", True) is called, or JAX_ENABLE_X64=1 is set, '
     "before its first use; do that, or make the program with dtype=np.float32"
@@ -221,7 +218,7 @@ class _Instructions:
         out = jnp.zeros((x.size, self.rows) if x.batched else (x.size,), self.dtype)
         written = np.zeros(x.size, bool)
         work = [(form, part) for part in x.parts for form in part.forms]
-        work.sort(key=lambda item: (FIRST[item[0].what], -item[0].to.size))
+        work.sort(key=lambda item: item[0].order)
         for form, part in work:
             found = self._form(form, part, x.batched)
             if x.batched and found.ndim == form.to.ndim:  # the same for every row

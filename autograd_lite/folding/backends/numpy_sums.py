@@ -22,14 +22,11 @@ Array = Any
 FEW = 32
 """Rows of so few products are added up by BLAS, as a product with ones, at half the time of einsum."""
 
-FIRST = {"matmul": 0, "rows": 1, "segments": 2, "each": 3}
-"""The order of the forms: those that write whole blocks, straight into fresh lanes, before those that add to them."""
-
 
 def add_sum(arrays: Arrays, x: Sum, out: Array) -> None:
     """The steps of a sum."""
     work = [(form, part) for part in x.parts for form in part.forms]
-    work.sort(key=lambda item: (FIRST[item[0].what], -item[0].to.size))
+    work.sort(key=lambda item: item[0].order)
     written = np.zeros(x.size, bool)  # a lane that none reaches keeps the 0 that buffers begin with
     for form, part in work:
         lanes = form.to.ravel()

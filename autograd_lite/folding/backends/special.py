@@ -200,13 +200,13 @@ def log_ndtr(a: Any, out: Array) -> None:
     np.copyto(out, found)
 
 
-_CENTRAL = (
+CENTRAL = (
     (2.50908_09287_30122_6727e3, 3.34305_75583_58812_8105e4, 6.72657_70927_00870_0853e4, 4.59219_53931_54987_1457e4,
      1.37316_93765_50946_1125e4, 1.97159_09503_06551_4427e3, 1.33141_66789_17843_7745e2, 3.38713_28727_96366_6080e0),
     (5.22649_52788_52854_5610e3, 2.87290_85735_72194_2674e4, 3.93078_95800_09271_0610e4, 2.12137_94301_58659_5867e4,
      5.39419_60214_24751_1077e3, 6.87187_00749_20579_0830e2, 4.23133_30701_60091_1252e1, 1.0),
 )  # fmt: skip
-_MIDDLE = (
+MIDDLE = (
     (7.74545_01427_83414_07640e-4, 2.27238_44989_26918_45833e-2, 2.41780_72517_74506_11770e-1,
      1.27045_82524_52368_38258e0, 3.64784_83247_63204_60504e0, 5.76949_72214_60691_40550e0,
      4.63033_78461_56545_29590e0, 1.42343_71107_49683_57734e0),
@@ -214,7 +214,7 @@ _MIDDLE = (
      1.48103_97642_74800_74590e-1, 6.89767_33498_51000_04550e-1, 1.67638_48301_83803_84940e0,
      2.05319_16266_37758_82187e0, 1.0),
 )  # fmt: skip
-_FAR = (
+FAR = (
     (2.01033_43992_92288_13265e-7, 2.71155_55687_43487_57815e-5, 1.24266_09473_88078_43860e-3,
      2.65321_89526_57612_30930e-2, 2.96560_57182_85048_91230e-1, 1.78482_65399_17291_33580e0,
      5.46378_49111_64114_36990e0, 6.65790_46435_01103_77720e0),
@@ -244,8 +244,8 @@ def ndtri(a: Any, out: Array) -> None:
     q = p - 0.5
     r = np.sqrt(-np.log(np.where(q <= 0.0, p, 1.0 - p)))
     near, far = np.minimum(r, 5.0) - 1.6, np.clip(r, 5.0, 40.0) - 5.0
-    tail = np.where(r <= 5.0, _ratio(near, _MIDDLE), _ratio(far, _FAR))
-    found = np.where(np.abs(q) <= 0.425, q * _ratio(0.180625 - np.clip(q, -0.425, 0.425) ** 2, _CENTRAL),
+    tail = np.where(r <= 5.0, _ratio(near, MIDDLE), _ratio(far, FAR))
+    found = np.where(np.abs(q) <= 0.425, q * _ratio(0.180625 - np.clip(q, -0.425, 0.425) ** 2, CENTRAL),
                      np.copysign(tail, q))  # fmt: skip
     found = np.where(p == 0.0, -inf, np.where(p == 1.0, inf, found))
     np.copyto(out, np.where((p >= 0.0) & (p <= 1.0), found, nan))
@@ -293,23 +293,31 @@ def digamma(a: Any, out: Array) -> None:
     polygamma(0.0, a, out)
 
 
-def polygamma(n: Any, a: Any, out: Array) -> None:
-    """The n-th derivative of digamma, as in engine/kernels.py: series, recurrence, reflection."""
-    a = np.asarray(a, float)
+def _one_order(n: Any, out: Array, each: Callable[[], Any]) -> int | None:
+    """The order of a derivative; None where `out` has been written: by `each` for constants of several orders side by
+    side, and NaN for what is not an order."""
     if not isinstance(n, float):
-        if np.size(n) == 0 or np.any(np.asarray(n) != np.ravel(n)[0]):  # constants of several orders side by side
-            np.copyto(out, np.asarray(np.frompyfunc(FLOATS["polygamma"], 2, 1)(n, a), float))
-            return
+        if np.size(n) == 0 or np.any(np.asarray(n) != np.ravel(n)[0]):
+            np.copyto(out, np.asarray(each(), float))
+            return None
         n = float(np.ravel(n)[0])
     if not (0.0 <= n <= LARGEST_ORDER and n == math.floor(n)):
         np.copyto(out, nan)
+        return None
+    return int(n)
+
+
+def polygamma(n: Any, a: Any, out: Array) -> None:
+    """The n-th derivative of digamma, as in engine/kernels.py: series, recurrence, reflection."""
+    a = np.asarray(a, float)
+    order = _one_order(n, out, lambda: np.frompyfunc(FLOATS["polygamma"], 2, 1)(n, a))
+    if order is None:
         return
-    order = int(n)
     left = a <= 0.0
     found = _of_positive(order, np.where(left, 1.0 - a, a))
     if left.any():
         x = np.where(left & (a > -inf), a, -0.5)
-        reflected = math.pi ** (n + 1.0) * _polynomial(_cotangent(x), cotangents(order))
+        reflected = math.pi ** (order + 1.0) * _polynomial(_cotangent(x), cotangents(order))
         mirrored = (-found if order % 2 else found) - reflected
         pole = np.where(a == 0.0, np.copysign(inf, -a) if order % 2 == 0 else inf, nan)
         found = np.where(left, np.where((a == np.floor(a)) | (a == -inf), pole, mirrored), found)
@@ -376,16 +384,10 @@ def _cotangent(a: Array) -> Array:
 def sinc(a: Any, n: Any, out: Array) -> None:
     """The n-th derivative of sin(pi a) / (pi a): the Taylor series near 0, a recurrence further out."""
     a = np.asarray(a, float)
-    if not isinstance(n, float):
-        if np.size(n) == 0 or np.any(np.asarray(n) != np.ravel(n)[0]):
-            np.copyto(out, np.asarray(np.frompyfunc(FLOATS["_sinc"], 2, 1)(a, n), float))
-            return
-        n = float(np.ravel(n)[0])
-    if not (0.0 <= n <= LARGEST_ORDER and n == math.floor(n)):
-        np.copyto(out, nan)
+    order = _one_order(n, out, lambda: np.frompyfunc(FLOATS["_sinc"], 2, 1)(a, n))
+    if order is None:
         return
-    order, z = int(n), math.pi * a
-    least = max(1.5, 0.5 * n)
+    z, least = math.pi * a, max(1.5, 0.5 * order)
     far = np.abs(z) >= least
     outside, inside = np.where(far, a, 1.0), np.where(far, 0.0, z)
     sine, cosine, w = _sin_pi(outside), _cos_pi(outside), math.pi * outside

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_lite.folding.export.translate import Curly
-from autograd_lite.folding.export.writer import Writer, wrapped
+from autograd_lite.folding.export.writer import Braces, filled, wrapped
 
 Array = Any
 
@@ -52,35 +51,17 @@ int main(void) {
 #endif"""
 
 
-class C(Writer):
+class C(Braces):
     """C99 with the functions of math.h."""
 
     native = NATIVE
-
-    def number(self, x: float) -> str:  # noqa: D102
-        if math.isnan(x):
-            return "NAN"
-        text = "INFINITY" if abs(x) == math.inf else repr(abs(float(x)))
-        return f"(-{text})" if math.copysign(1.0, x) < 0.0 else text
+    nan, infinity, counter = "NAN", "INFINITY", "int"
 
     def declared(self, name: str, value: str) -> str:  # noqa: D102
         return f"const {'int' if name == 'first' else 'double'} {name} = {value};"
 
     def variable(self, name: str, value: str) -> str:  # noqa: D102
         return f"{'int' if name == 'holds' else 'double'} {name} = {value};"
-
-    def block(self, head: str, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return [f"{head} {{".lstrip(), *(f"    {line}" for line in body), "}"]
-
-    def counted(self, name: str, start: str, stop: str, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return self.block(f"for (int {name} = {start}; {name} < {stop}; {name}++)", body)
-
-    def backwards(self, count: int, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return self.block(f"for (int t = {count - 1}; t >= 0; t--)", body)
-
-    def within(self, condition: str, body: Sequence[str], otherwise: Sequence[str]) -> list[str]:  # noqa: D102
-        first = self.block(f"if ({condition})", body)
-        return [*first[:-1], *self.block("} else", otherwise)]
 
     def call(self, name: str, args: Sequence[str]) -> str:  # noqa: D102
         return f"{NAMES.get(name, name)}({', '.join(args)})"
@@ -90,12 +71,6 @@ class C(Writer):
 
     def comment(self, text: str) -> str:  # noqa: D102
         return f"/* {text} */"
-
-    def unless(self, name: str) -> str:  # noqa: D102
-        return f"if (!{name})"
-
-    def every(self, condition: str, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return self.block(f"if (!({condition}))", body)
 
     # -- the file
 
@@ -113,14 +88,10 @@ class C(Writer):
             return [f"static const {kind} {name}[] = {{{lines[0]}}};"]
         return [f"static const {kind} {name}[] = {{", *(f"    {line}" for line in lines), "};"]
 
-    def arguments(self) -> list[str]:
-        """What the function takes."""
-        spec = self.spec
-        found = ["const double *theta"] if len(spec.theta) else []
-        found += [f"const double *x{k}" for k in range(len(spec.shapes))]
-        found += ["int rows"] if self.routine.batch else []
-        found += [] if spec.single else ["double *values"]
-        return found + (["double *gradient"] if spec.gradient else [])
+    def arguments(self) -> list[str]:  # noqa: D102
+        found = ["int rows" if name == "rows" else f"const double *{name}" for name in super().arguments()]
+        found += [] if self.spec.single else ["double *values"]
+        return found + (["double *gradient"] if self.spec.gradient else [])
 
     def text(self) -> str:  # noqa: D102
         spec, routine = self.spec, self.routine
@@ -146,9 +117,7 @@ class C(Writer):
             lines += ["", *(text[text.index("static") : text.index(" {")] + ";" for text in texts)]
         for text in texts:
             lines += ["", *text.splitlines()]
-        lines += ["", "/* Index tables and numbers of the program. */"] if routine.tables or routine.literals else []
-        for name, numbers in (*routine.tables.items(), *routine.literals.items()):
-            lines += self.table(name, numbers)
+        lines += self.tables()
         body = [f"STORAGE double {name}[{place.size}];  /* {place.title}{', of one row' * place.batched} */"
                 for name, place in routine.places.items()]  # fmt: skip
         body += ["double value;"] if spec.single else []
@@ -200,5 +169,4 @@ class C(Writer):
                 "        found[count++] = sum;\n        found[count++] = sizes;"
             )
         room = "static double gradient[GRADIENT];" if spec.gradient else ""
-        text = SELF_TEST.replace("@GRADIENT@", room).replace("@CALL@", call).replace("@COLLECT@", collect)
-        return [*lines, "", *(line for line in text.splitlines() if line.strip() or not line)]
+        return [*lines, "", *filled(SELF_TEST, GRADIENT=room, CALL=call, COLLECT=collect)]

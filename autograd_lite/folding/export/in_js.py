@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_lite.folding.export.translate import Curly
-from autograd_lite.folding.export.writer import Writer, wrapped
+from autograd_lite.folding.export.writer import Braces, filled, wrapped
 
 Array = Any
 
@@ -68,35 +67,17 @@ if (typeof module !== "undefined") {
 }"""
 
 
-class JavaScript(Writer):
+class JavaScript(Braces):
     """JavaScript (ES2015) with Math."""
 
     native = frozenset({*MATH, *OWN, "fabs", "fmod", "exp2", "add", "sub", "mul", "div", "neg", "select", "pi"})
-
-    def number(self, x: float) -> str:  # noqa: D102
-        if math.isnan(x):
-            return "NaN"
-        text = "Infinity" if abs(x) == math.inf else repr(abs(float(x)))
-        return f"(-{text})" if math.copysign(1.0, x) < 0.0 else text
+    nan, infinity, counter = "NaN", "Infinity", "let"
 
     def declared(self, name: str, value: str) -> str:  # noqa: D102
         return f"const {name} = {value};"
 
     def variable(self, name: str, value: str) -> str:  # noqa: D102
         return f"let {name} = {value};"
-
-    def block(self, head: str, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return [f"{head} {{".lstrip(), *(f"    {line}" for line in body), "}"]
-
-    def counted(self, name: str, start: str, stop: str, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return self.block(f"for (let {name} = {start}; {name} < {stop}; {name}++)", body)
-
-    def backwards(self, count: int, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return self.block(f"for (let t = {count - 1}; t >= 0; t--)", body)
-
-    def within(self, condition: str, body: Sequence[str], otherwise: Sequence[str]) -> list[str]:  # noqa: D102
-        first = self.block(f"if ({condition})", body)
-        return [*first[:-1], *self.block("} else", otherwise)]
 
     def call(self, name: str, args: Sequence[str]) -> str:  # noqa: D102
         made = NAMES.get(name, name)
@@ -107,12 +88,6 @@ class JavaScript(Writer):
 
     def comment(self, text: str) -> str:  # noqa: D102
         return f"// {text}"
-
-    def unless(self, name: str) -> str:  # noqa: D102
-        return f"if (!{name})"
-
-    def every(self, condition: str, body: Sequence[str]) -> list[str]:  # noqa: D102
-        return self.block(f"if (!({condition}))", body)
 
     # -- the file
 
@@ -143,11 +118,8 @@ class JavaScript(Writer):
                 lines += self.table(name, x) if isinstance(x, tuple) else [f"const {name} = {self.number(x)};"]
         for name in functions:
             lines += ["", *curly.function(name).splitlines()]
-        lines += ["", "// Index tables and numbers of the program."] if routine.tables or routine.literals else []
-        for name, numbers in (*routine.tables.items(), *routine.literals.items()):
-            lines += self.table(name, numbers)
-        arguments = (["theta"] if len(spec.theta) else []) + [f"x{k}" for k in range(len(spec.shapes))]
-        arguments += ["rows"] if routine.batch else []
+        lines += self.tables()
+        arguments = self.arguments()
         body = [f"const {name} = new Float64Array({place.size}); // {place.title}{', of one row' * place.batched}"
                 for name, place in routine.places.items()]  # fmt: skip
         if spec.gradient:
@@ -164,19 +136,7 @@ class JavaScript(Writer):
 
     def tests(self, arguments: Sequence[str]) -> list[str]:
         """The test vectors, and what compares."""
-        spec, lines = self.spec, ["// Test vectors.", "const TESTS = ["]
-        for theta, args, expected, tolerance in spec.tests:
-            named = [("theta", theta)] if len(theta) else []
-            named += [(f"x{k}", np.ravel(x)) for k, x in enumerate(args)]
-            named += [("expected", expected), ("tolerance", tolerance)]
-            lines.append("    {")
-            if self.routine.batch:
-                lines.append(f"        rows: {len(args[0]) if args else 1},")
-            for name, numbers in named:
-                items = wrapped([self.number(x) for x in np.asarray(numbers).tolist()])
-                lines += [f"        {name}: [", *(f"            {line}" for line in items), "        ],"]
-            lines.append("    },")
-        lines.append("];")
+        spec, lines = self.spec, ["// Test vectors.", "const TESTS = [", *self.records(), "];"]
         collect = ""
         call = f"const result = {spec.function}({', '.join(f'test.{x}' for x in arguments)});"
         result = "result" if not spec.gradient else "result.value" if spec.single else "result.values"
@@ -189,6 +149,5 @@ class JavaScript(Writer):
                 "        for (const g of result.gradient) { sum += g; sizes += Math.abs(g); }\n"
                 "        found.push(sum, sizes);"
             )
-        text = SELF_TEST.replace("@CALL@", call).replace("@COLLECT@", collect).replace("@FUNCTION@", spec.function)
-        text = text.replace("@THETA@", ", THETA" if len(spec.theta) else "")
-        return [*lines, "", *(line for line in text.splitlines() if line.strip() or not line)]
+        theta = ", THETA" if len(spec.theta) else ""
+        return [*lines, "", *filled(SELF_TEST, CALL=call, COLLECT=collect, FUNCTION=spec.function, THETA=theta)]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from autograd_lite.folding.export.translate import constant, names_in, python_text
-from autograd_lite.folding.export.writer import Writer, wrapped
+from autograd_lite.folding.export.writer import Writer, filled, wrapped
 
 Array = Any
 
@@ -53,12 +52,6 @@ class Python(Writer):
     decorator: Sequence[str] = ()
     imports: Sequence[str] = ("",)
     flat = "list(gradient)"
-
-    def number(self, x: float) -> str:  # noqa: D102
-        if math.isnan(x):
-            return "nan"
-        text = "inf" if abs(x) == math.inf else repr(abs(float(x)))
-        return f"(-{text})" if math.copysign(1.0, x) < 0.0 else text
 
     def declared(self, name: str, value: str) -> str:  # noqa: D102
         return f"{name} = {value}"
@@ -157,16 +150,12 @@ class Python(Writer):
         return lines
 
     def text(self) -> str:  # noqa: D102
-        spec, routine = self.spec, self.routine
-        arguments = (["theta"] if len(spec.theta) else []) + [f"x{k}" for k in range(len(spec.shapes))]
-        arguments += ["rows"] if routine.batch else []
+        spec, arguments = self.spec, self.arguments()
         body = [*self.allocated(), *self.computed()]
         result = "value" if spec.single else "values"
         body.append(f"return {result}, gradient" if spec.gradient else f"return {result}")
         lines = ['"""' + self.head()[0], *(line.rstrip() for line in self.head()[1:]), '"""', "", *self.prelude()]
-        lines += ["", "# Index tables and numbers of the program."] if routine.tables or routine.literals else []
-        for name, numbers in (*routine.tables.items(), *routine.literals.items()):
-            lines += self.table(name, numbers)
+        lines += self.tables()
         lines += ["", "", *self.decorator, *self.block(f"def {spec.function}({', '.join(arguments)})", body), ""]
         if len(spec.theta):
             lines += ["", "# The parameters as they were.", *self.table("THETA", spec.theta)]
@@ -174,19 +163,7 @@ class Python(Writer):
 
     def tests(self, arguments: Sequence[str]) -> list[str]:
         """The test vectors, and what compares."""
-        spec, lines = self.spec, ["# Test vectors.", "TESTS = ["]
-        for theta, args, expected, tolerance in spec.tests:
-            named = [("theta", theta)] if len(theta) else []
-            named += [(f"x{k}", np.ravel(x)) for k, x in enumerate(args)]
-            named += [("expected", expected), ("tolerance", tolerance)]
-            lines.append("    {")
-            if self.routine.batch:
-                lines.append(f'        "rows": {len(args[0]) if args else 1},')
-            for name, numbers in named:
-                items = wrapped([self.number(x) for x in np.asarray(numbers).tolist()])
-                lines += [f'        "{name}": [', *(f"            {line}" for line in items), "        ],"]
-            lines.append("    },")
-        lines.append("]")
+        spec, lines = self.spec, ["# Test vectors.", "TESTS = [", *self.records('"'), "]"]
         collect = ""
         result = f"{spec.function}({', '.join(f'test[{chr(34)}{x}{chr(34)}]' for x in arguments)})"
         if spec.gradient:
@@ -198,8 +175,8 @@ class Python(Writer):
             )  # fmt: skip
         else:
             call = f"found = [{result}]" if spec.single else f"found = {result}"
-        text = SELF_TEST.replace("@CALL@", call).replace("@COLLECT@", collect.replace("@FLAT@", self.flat))
-        return [*lines, "", "", *self.decorator, *(line for line in text.splitlines() if line.strip() or not line)]
+        test = filled(SELF_TEST, CALL=call, COLLECT=collect.replace("@FLAT@", self.flat))
+        return [*lines, "", "", *self.decorator, *test]
 
 
 def names_in_text(text: str) -> list[str]:

@@ -91,6 +91,7 @@ class Writer(ABC):
 
     end = ";"
     both = "&&"
+    nan, infinity = "nan", "inf"
 
     def __init__(self, routine: Routine, spec: Spec) -> None:
         self.routine, self.spec = routine, spec
@@ -100,9 +101,12 @@ class Writer(ABC):
 
     # -- what a language says
 
-    @abstractmethod
     def number(self, x: float) -> str:
         """A number."""
+        if math.isnan(x):
+            return self.nan
+        text = self.infinity if abs(x) == math.inf else repr(abs(float(x)))
+        return f"(-{text})" if math.copysign(1.0, x) < 0.0 else text
 
     @abstractmethod
     def declared(self, name: str, value: str) -> str:
@@ -405,9 +409,73 @@ class Writer(ABC):
     def text(self) -> str:
         """The file."""
 
+    @abstractmethod
+    def table(self, name: str, numbers: Any) -> list[str]:
+        """An array of numbers."""
+
+    def tables(self) -> list[str]:
+        """The index tables and numbers of the program, under a comment."""
+        numbers = {**self.routine.tables, **self.routine.literals}
+        lines = ["", self.comment("Index tables and numbers of the program.")] if numbers else []
+        return lines + [line for name in numbers for line in self.table(name, numbers[name])]
+
+    def arguments(self) -> list[str]:
+        """What the function takes."""
+        found = (["theta"] if len(self.spec.theta) else []) + [f"x{k}" for k in range(len(self.spec.shapes))]
+        return found + (["rows"] if self.routine.batch else [])
+
+    def records(self, quote: str = "") -> list[str]:
+        """The test vectors, as records in brackets; `quote` stands around the names of their fields."""
+        lines = []
+        for theta, args, expected, tolerance in self.spec.tests:
+            named = [("theta", theta)] if len(theta) else []
+            named += [(f"x{k}", np.ravel(x)) for k, x in enumerate(args)]
+            named += [("expected", expected), ("tolerance", tolerance)]
+            lines.append("    {")
+            if self.routine.batch:
+                lines.append(f"        {quote}rows{quote}: {len(args[0]) if args else 1},")
+            for name, numbers in named:
+                items = wrapped([self.number(x) for x in np.asarray(numbers).tolist()])
+                lines += [f"        {quote}{name}{quote}: [", *(f"            {line}" for line in items), "        ],"]
+            lines.append("    },")
+        return lines
+
     def head(self) -> list[str]:
         """What stands at the top of the file, for people."""
         return [self.spec.title, "", *self.spec.notes]
+
+
+class Braces(Writer):
+    """What C and JavaScript have in common."""
+
+    counter: str
+    """How a counter is declared."""
+
+    def block(self, head: str, body: Sequence[str]) -> list[str]:  # noqa: D102
+        return [f"{head} {{".lstrip(), *(f"    {line}" for line in body), "}"]
+
+    def counted(self, name: str, start: str, stop: str, body: Sequence[str]) -> list[str]:  # noqa: D102
+        return self.block(f"for ({self.counter} {name} = {start}; {name} < {stop}; {name}++)", body)
+
+    def backwards(self, count: int, body: Sequence[str]) -> list[str]:  # noqa: D102
+        return self.block(f"for ({self.counter} t = {count - 1}; t >= 0; t--)", body)
+
+    def within(self, condition: str, body: Sequence[str], otherwise: Sequence[str]) -> list[str]:  # noqa: D102
+        first = self.block(f"if ({condition})", body)
+        return [*first[:-1], *self.block("} else", otherwise)]
+
+    def unless(self, name: str) -> str:  # noqa: D102
+        return f"if (!{name})"
+
+    def every(self, condition: str, body: Sequence[str]) -> list[str]:  # noqa: D102
+        return self.block(f"if (!({condition}))", body)
+
+
+def filled(text: str, **pieces: str) -> list[str]:
+    """The lines of a text in which pieces stand for @NAME@; a line that is left with white space alone goes."""
+    for name, piece in pieces.items():
+        text = text.replace(f"@{name}@", piece)
+    return [line for line in text.splitlines() if line.strip() or not line]
 
 
 def wrapped(items: Sequence[str], width: int = 110) -> list[str]:

@@ -54,26 +54,25 @@ def _starts(rows: Rows) -> list[list[float]]:
         for i in route[1:-1]:
             first[i] = first[route[-1]]
     # Depth first: what one branch uses stands together, and a long edge beside its branch.
-    walked = [-1.0] * len(items)
-    count = 0
-    for root in sorted(range(len(items)), key=lambda i: items[i].row):
-        stack = [root]
-        while stack:
-            i = stack.pop()
-            if walked[i] < 0:
-                walked[i], count = float(count), count + 1
-                stack.extend(reversed(items[i].below))
+    rank = range(len(items))
+    down = _walked(sorted(rank, key=lambda i: items[i].row), lambda i: items[i].below)
     # And up from the leaves, for a graph that is wide below.
-    up = [-1.0] * len(items)
+    up = _walked(sorted(rank, key=lambda i: -items[i].row), lambda i: items[i].above)
+    return [down, up, first]
+
+
+def _walked(starts: Sequence[int], neighbours: Callable[[int], Sequence[int]]) -> list[float]:
+    """For each of the items when a walk in depth from all of them, in this order, comes to it."""
+    found = [-1.0] * len(starts)
     count = 0
-    for leaf in sorted(range(len(items)), key=lambda i: -items[i].row):
-        stack = [leaf]
+    for start in starts:
+        stack = [start]
         while stack:
             i = stack.pop()
-            if up[i] < 0:
-                up[i], count = float(count), count + 1
-                stack.extend(reversed(items[i].above))
-    return [walked, up, first]
+            if found[i] < 0:
+                found[i], count = float(count), count + 1
+                stack.extend(reversed(neighbours(i)))
+    return found
 
 
 def _improved(
