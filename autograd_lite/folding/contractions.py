@@ -42,7 +42,7 @@ class Form(NamedTuple):
 
 
 FORMS = ("matmul", "rows", "segments", "each")
-
+"""In the order in which a sum takes them."""
 
 MOST_SHAPES = 8
 """Blocks or rows of more different shapes than this are left to segments."""

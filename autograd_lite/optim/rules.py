@@ -287,7 +287,6 @@ class Adadelta(_Rule):
         cache <- rho cache + (1 - rho) g^2;  u = g sqrt(moved + eps) / sqrt(cache + eps)
         moved <- rho moved + (1 - rho) u^2;  w <- w - lr u
 
-
     Args:
         params: the leaves to change.
         lr: the learning rate, or a schedule.
@@ -324,7 +323,6 @@ class Adamax(_Rule):
     """Adamax: Adam with the largest gradient, which decays, in place of the root of the mean square.
 
         m <- b1 m + (1 - b1) g;  v <- max(b2 v, |g| + eps);  w <- w - lr m / (1 - b1^t) / v
-
 
     Args:
         params: the leaves to change.
@@ -363,7 +361,6 @@ class NAdam(_Rule):
     """NAdam: Adam with Nesterov's look ahead.
 
     The formula is at `ScaleByNAdam`.
-
 
     Args:
         params: the leaves to change.
@@ -406,7 +403,6 @@ class RAdam(_Rule):
     """RAdam: Adam rectified for the variance of its first steps.
 
     The formula is at `ScaleByRAdam`.
-
 
     Args:
         params: the leaves to change.
@@ -451,7 +447,6 @@ class Rprop(_Rule):
     The steps are each parameter's own from the first on, so that there is no schedule: `optimizer.lr` is 1.0 and
     multiplies them.
 
-
     Args:
         params: the leaves to change.
         lr: the first step of each parameter.
@@ -493,7 +488,6 @@ class Lion(_Rule):
         w <- w - lr (sign(b1 m + (1 - b1) g) + weight_decay w);  m <- b2 m + (1 - b2) g
 
     Its rate is best 3 to 10 times below Adam's, its weight decay, which is decoupled, that much above.
-
 
     Args:
         params: the leaves to change.
