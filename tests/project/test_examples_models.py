@@ -4,6 +4,7 @@ And the sweep, on processes of joblib and on a dask cluster.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,9 +189,32 @@ def test_ctrl_c_leaves_the_trials_that_have_ended():
         start_new_session=True,
     )  # fmt: skip
     seen, start = b"", time.monotonic()
-    while b" 3/" not in seen and time.monotonic() - start < 120:
+    while not re.search(rb"\b(?:[3-9]|\d\d+)/1800", seen) and time.monotonic() - start < 120:
         seen += os.read(running.stderr.fileno(), 4096)
     os.kill(running.pid, signal.SIGINT)
     out, _ = running.communicate(timeout=120)
     assert b"interrupted after" in out
     assert running.returncode == 0
+
+
+class Interrupts:
+    """What gets a Ctrl-C in its destructor, where Python prints the exception and goes on."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_python_ignores_ends_a_sweep_too(example, monkeypatch, capsys):
+    pytest.importorskip("joblib", reason="joblib comes with scikit-learn, in the extra `sklearn`")
+    sweep = example("sweep")
+
+    def shown(results, **settings):
+        for result in results:
+            Interrupts()
+            yield result
+
+    monkeypatch.setattr(sweep, "tqdm", shown)
+    assert len(sweep.sweep([0.03], [4], [0, 1, 2])) == 1
+    assert "interrupted after 1 of 3 trials" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
