@@ -11,12 +11,10 @@ or dask's distributed.
 from __future__ import annotations
 
 import argparse
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
 from math import cos, pi, sin
-from typing import Any
 
 import joblib
 from tqdm import tqdm
@@ -56,34 +54,14 @@ def on_dask(address: str | None, workers: int) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def noted_ctrl_c() -> Iterator[list[int]]:
-    """A list that is not empty once Ctrl-C was pressed: an exception alone is lost where Python has to ignore it, as
-    in a destructor."""
-    pressed: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        pressed.append(number)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def sweep(lrs: list[float], widths: list[int], seeds: list[int], jobs: int = 2) -> list[dict[str, float]]:
     """The trials that have ended, best first."""
     grid = list(product(lrs, widths, seeds))
     results = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(joblib.delayed(trial)(*x) for x in grid)
     found = []
     try:
-        with noted_ctrl_c() as pressed:
-            for result in tqdm(results, total=len(grid), unit="trial"):
-                found.append(result)
-                if pressed:
-                    raise KeyboardInterrupt
+        for result in tqdm(results, total=len(grid), unit="trial"):
+            found.append(result)
     except KeyboardInterrupt:
         print(f"interrupted after {len(found)} of {len(grid)} trials")
     return sorted(found, key=lambda row: row["loss"])
