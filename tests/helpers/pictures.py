@@ -41,4 +41,4 @@ def opened(browser, path, **context):
         yield page
     finally:
         made.close()
-    assert wrong == []
+    assert wrong == [], wrong  # written out: pytest explains assertions of test files alone

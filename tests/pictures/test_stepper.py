@@ -385,6 +385,34 @@ def test_the_picture_follows_the_size_of_its_frame(browser, tmp_path):
         assert frame.bounding_box()["width"] > 1.4 * small
 
 
+TEXTS_WIDER_THAN_THEIR_BOX = """[...document.querySelectorAll("g.box > text:not(.unset)")].filter((text) => {
+    const box = text.parentElement.querySelector(":scope > circle, :scope > rect");
+    return text.getBBox().width > box.getBBox().width;
+}).map((text) => text.textContent)"""
+
+
+@pytest.mark.parametrize("what", ["graph", "long numbers", "network"])
+def test_a_frame_that_is_shown_later(browser, tmp_path, what):
+    """As in a tab that is not in front: nothing has a size when the page is read."""
+    model, big = ag.MLP(2, [3, 1], seed=0), [ag.Parameter(x, name="a") for x in (-123456.7, 2.5e-7)]
+    stepper = {
+        "graph": lambda: ag.step(reused()),
+        "long numbers": lambda: ag.step((big[0] * big[1] - 1.0) ** 2, ag.optim.SGD(big, lr=1e-9)),
+        "network": lambda: ag.step(model, ag.optim.SGD(model.parameters()), x=[-1234.5, 2.0], target=1.0),
+    }[what]()
+    frame = stepper._repr_mimebundle_()["text/html"].replace("<iframe", "<iframe hidden", 1)
+    path = tmp_path / "hidden.html"
+    path.write_text(f"<!DOCTYPE html><body>{frame}", encoding="utf-8")
+    with opened(browser, path) as page:
+        page.evaluate("document.querySelector('iframe').hidden = false")
+        page.wait_for_timeout(200)
+        inside = page.frames[1]
+        for _ in range(3):
+            wider = inside.evaluate(TEXTS_WIDER_THAN_THEIR_BOX)
+            assert wider == []
+            inside.press("body", "End")
+
+
 @pytest.mark.parametrize("name", ["script", "dot", "tag", "long", "entity"])
 def test_hostile_names_in_the_page(browser, tmp_path, name):
     stepper = ag.step(hostile_graph(HOSTILE[name]))

@@ -22,6 +22,13 @@
   }
   // A box or a circle; a circle may have no name, and the bare number in a box has none.
   const outline = (g) => g.querySelector(":scope > circle, :scope > rect");
+  // By its attributes: a frame that is not shown yet has no layout to measure.
+  const area = (g) => {
+    const shape = outline(g);
+    const [x, y, width, height] = (shape.localName === "circle" ? ["cx", "cy", "r", "r"] : ["x", "y", "width", "height"])
+      .map((name) => shape[name].baseVal.value);
+    return shape.localName === "circle" ? { x: x - width, y: y - width, width: 2 * width, height: 2 * width } : { x, y, width, height };
+  };
   const literal = (g) => part(g, "title") === null && outline(g).localName === "rect";
   const updated = new Set(steps.filter((s) => s.part === "new").flatMap((s) => Object.keys(s.fills)));
   for (const i of updated) part(boxes.get(i), "new").classList.add("new");
@@ -31,7 +38,7 @@
     if (!text) return;
     text.textContent = (name === "new" ? "→ " : openings.get(text)) + value;
     text.classList.remove("unset");
-    const room = outline(g).getBBox().width - (outline(g).localName === "circle" ? 4 : 12);
+    const room = area(g).width - (outline(g).localName === "circle" ? 4 : 12);
     text.removeAttribute("textLength");
     if (text.getComputedTextLength() > room) {
       text.setAttribute("textLength", room);
@@ -41,7 +48,7 @@
 
   function pill(g, value) {
     // What is being added, on the lower edge of the operand's box.
-    const rect = outline(g).getBBox();
+    const rect = area(g);
     const made = document.createElementNS(svg.namespaceURI, "g");
     made.setAttribute("class", "plus");
     const text = document.createElementNS(svg.namespaceURI, "text");
@@ -177,7 +184,7 @@
   byId("slider").max = steps.length - 1;
   byId("panel").hidden = false;
   fit();
-  // Of the figure, not of the window: a notebook gives its frame a size after the script has run.
-  new ResizeObserver(fit).observe(figure);
   show(0);
+  // Of the figure, not of the window: a notebook gives its frame a size after the script has run, and texts their length.
+  new ResizeObserver(() => { fit(); show(at); }).observe(figure);
 })();
