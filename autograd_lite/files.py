@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -44,7 +45,7 @@ NOTHING = type(None)
 
 PARTS: dict[str, dict[str, Any]] = {  # of each kind of payload, and their types; "told" are the settings of a training
     "module": {"type": (str,), "config": (dict,), "parameters": (dict,), "frozen": (list,)},
-    "optimizer": {"rule": (str,), "lr": (float, int, NOTHING), "steps": (int,), "pieces": (list,)},
+    "optimizer": {"rule": (str,), "lr": (float, int, NOTHING, list), "steps": (int,), "pieces": (list,)},
     "state": {},  # any names
     "checkpoint": {
         "seed": (int,), "told": (dict,), "model": (dict,), "optimizer": (dict,), "history": (list,),
@@ -63,7 +64,7 @@ def save(obj: Any, path: Any) -> None:
     Args:
         obj: an MLP, Layer, Neuron, Perceptron or Network, which `load` returns as such; an Optimizer, for
             which it returns the `state_dict`; or a `state_dict()`, also of a user-defined module.
-        path: a file name.
+        path: a file name, or a file that is open for writing bytes, such as io.BytesIO(), to which it is added.
 
     Raises:
         TypeError: obj is none of these, or has a part that only code could describe, or a key that is not a string.
@@ -78,7 +79,8 @@ def save(obj: Any, path: Any) -> None:
         >>> twin, twin.state_dict() == model.state_dict()
         (MLP(2, [3, 1], activation='relu'), True)
     """
-    path_of(path, "save: path")
+    if not hasattr(path, "write"):
+        path_of(path, "save: path")
     if isinstance(obj, Optimizer):
         text, _ = _text("optimizer", obj.state_dict())
     elif isinstance(obj, Module):
@@ -93,14 +95,17 @@ def save(obj: Any, path: Any) -> None:
         text, _ = _text(_kind(obj), obj)
     else:
         raise TypeError(f"save: expected a module, an optimizer or a state_dict, got {describe(obj)}")
-    write_whole(path, text.encode("ascii"), "save: path")
+    if hasattr(path, "write"):
+        path.write(text.encode("ascii"))
+    else:
+        write_whole(path, text.encode("ascii"), "save: path")
 
 
 def load(path: Any) -> Any:
     """Read what `save` or a checkpoint of `fit` wrote.
 
     Args:
-        path: a file name.
+        path: a file name, a file that is open for reading bytes (read to its end), or the bytes themselves.
 
     Returns:
         The module; for an optimizer or a state dict, the dict for `load_state_dict`; for a checkpoint a dict whose
@@ -117,7 +122,9 @@ def load(path: Any) -> Any:
         >>> optimizer.load_state_dict(ag.load("adam.json"))
     """
     kind, payload = _read(path, "load: path")
-    return _module(payload, path) if kind == "module" else payload
+    return (
+        _module(payload, path if isinstance(path, (str, os.PathLike)) else "the file") if kind == "module" else payload
+    )
 
 
 # --- the file -------------------------------------------------------------------------------------------------
@@ -180,6 +187,13 @@ def _document(head: Mapping[str, Any]) -> str:
 
 
 def _read(path: Any, what: str) -> tuple[str, dict[str, Any]]:
+    if isinstance(path, (bytes, bytearray, memoryview)) and bytes(path[:1]) == b"{":  # not a name as bytes
+        return _parsed(bytes(path), "the bytes")
+    if hasattr(path, "read"):
+        raw = path.read(MAX_BYTES + 1)
+        if not isinstance(raw, bytes):
+            raise TypeError(f"{what}: the file must be open for reading bytes, mode 'rb', it gave {describe(raw)}")
+        return _parsed(raw, getattr(path, "name", "the file"))
     given = path_of(path, what)
     status = given.stat()
     check_regular(given, status, what)  # before it is opened, which waits for the other end of a FIFO

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
 from collections.abc import Mapping
-from typing import Any
+from math import isfinite, log10
+from typing import Any, ClassVar
 
 __all__ = ["History"]
 
@@ -22,6 +25,8 @@ class History:
         rows: the dicts.
         seed: of the order of the examples; `fit` with this seed repeats the training.
         stopped: why the training ended.
+        backend: what computed the gradients: "eager", or the program's backend, "native" or "numpy".
+        threads: how many that could use.
 
     Example:
         >>> model = ag.MLP(1, [1], seed=0)
@@ -36,6 +41,8 @@ class History:
         self.rows: list[dict[str, Any]] = []
         self.seed = seed
         self.stopped = ""
+        self.backend = "eager"
+        self.threads = 1
 
     @property
     def loss(self) -> list[float]:
@@ -156,11 +163,88 @@ class History:
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, History) and (self.rows, self.stopped) == (other.rows, other.stopped)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
+
+    def curve(self, width: int = 60, height: int = 8) -> str:
+        """The losses over the epochs as text, the largest and the smallest beside them; the scale is logarithmic.
+
+        Args:
+            width, height: of the curve, in characters.
+
+        Raises:
+            ValueError: no epoch was completed.
+
+        Example:
+            >>> history = ag.History()
+            >>> history.rows = [{"loss": 4.0}, {"loss": 2.0}, {"loss": 1.0}]
+            >>> print(history.curve(width=9, height=3))
+            loss
+                4 |***
+                  |   ***
+                1 |      ***
+                   1       3  epoch
+        """
+        if not self.rows:
+            raise ValueError("History.curve: no epoch was completed")
+        named = {"*": self.loss, "o": self.validation_loss}
+        heights = {mark: [_log(x) for x in column] for mark, column in named.items() if column}
+        known = [y for column in heights.values() for y in column if y is not None]
+        low, high = (min(known), max(known)) if known else (0.0, 0.0)
+        count, rows = len(self.rows), [[" "] * width for _ in range(height)]
+        for mark, column in heights.items():
+            for x in range(width):
+                y = column[min(x * count // width, len(column) - 1)]
+                if y is not None:
+                    share = (high - y) / (high - low) if high > low else 1.0
+                    rows[round(share * (height - 1))][x] = mark
+        labels = [""] * height
+        labels[0], labels[-1] = f"{10.0**high:.4g}", f"{10.0**low:.4g}"
+        title = "loss" + (" (*), validation loss (o)" if "o" in heights else "")
+        lines = [f"{label:>9} |{''.join(row)}".rstrip() for label, row in zip(labels, rows, strict=True)]
+        return "\n".join([title, *lines, f"{'':11}1{count:>{width - 1}}  epoch"])
+
+    def _repr_html_(self) -> str:
+        """The summary and the curve as a picture, for a notebook."""
+        text = html.escape(self.summary())
+        if len(self.rows) < 2:
+            return f"<pre>{text}</pre>"
+        return (
+            f'<img src="data:image/svg+xml;base64,{base64.b64encode(self._svg().encode()).decode()}"><pre>{text}</pre>'
+        )
+
+    def _svg(self) -> str:
+        width, height = 480.0, 180.0
+        named = {"#4477aa": self.loss, "#ee6677": self.validation_loss}
+        heights = {color: [_log(x) for x in column] for color, column in named.items() if column}
+        known = [y for column in heights.values() for y in column if y is not None] or [0.0]
+        low, high = min(known), max(known)
+        step, scale = width / (len(self.rows) - 1), height / (high - low or 1.0)
+        lines = []
+        for color, column in heights.items():
+            points = " ".join(
+                f"{60 + x * step:.1f},{15 + (high - y) * scale:.1f}" for x, y in enumerate(column) if y is not None
+            )
+            lines.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.5"/>')
+        labels = [
+            (4, 20, f"{10.0**high:.3g}"),
+            (4, 195, f"{10.0**low:.3g}"),
+            (60, 212, "1"),
+            (500, 212, str(len(self.rows))),
+        ]
+        texts = [f'<text x="{x}" y="{y}">{text}</text>' for x, y, text in labels]
+        return (
+            '<svg xmlns="http://www.w3.org/2000/svg" width="560" height="220" font-family="sans-serif" font-size="12">'
+            '<rect width="560" height="220" fill="white"/>' + "".join(lines + texts) + "</svg>"
+        )
 
     def __str__(self) -> str:
-        return self.summary()
+        return f"{self.summary()}\n\n{self.curve()}" if len(self.rows) > 1 else self.summary()
 
     def __repr__(self) -> str:
-        end = f", loss {self.loss[-1]:.6g}" if self.rows else ""
+        end = f", loss {self.loss[-1]:.6g}, {self.stopped or 'not ended'}" if self.rows else ""
         return f"History({len(self.rows)} epochs{end})"
+
+
+def _log(x: float) -> float | None:
+    """The height of a loss in a curve; None for what has none."""
+    return log10(max(x, 1e-300)) if isfinite(x) else None

@@ -1,5 +1,6 @@
 """Save and load: exact, whole or not at all, and safe against anything that a file may hold."""
 
+import io
 import json
 import math
 import os
@@ -8,6 +9,7 @@ import sys
 import time
 import tracemalloc
 
+import numpy as np
 import pytest
 
 import autograd_lite as ag
@@ -588,3 +590,81 @@ def test_the_file_is_plain_json(saved):
     assert list(found) == ["format", "version", "kind", "payload", "checksum"]
     assert found["payload"]["parameters"] == {"w[0]": 1e-05, "w[1]": -2.5, "b": 12.0}
     assert found["payload"]["config"] == {"n_in": 2, "activation": "tanh"}
+
+
+# --- file objects, bytes, parts of a state, and arrays -------------------------------------------------------------
+
+
+def test_files_that_are_open_and_bytes(tmp_path):
+    model = ag.MLP(2, [3, 1], seed=0)
+    optimizer = ag.optim.Adam([{"params": model.weights(), "lr": 0.5}, {"params": model.biases()}], 0.1)
+    for thing, same in (
+        (model, lambda x: x.state_dict() == model.state_dict()),
+        (optimizer, lambda x: x == optimizer.state_dict()),
+        (model.state_dict(), lambda x: x == model.state_dict()),
+    ):
+        buffer, path = io.BytesIO(), tmp_path / "thing.json"
+        ag.save(thing, buffer)
+        ag.save(thing, path)
+        assert buffer.getvalue() == path.read_bytes()
+        buffer.seek(0)
+        with open(path, "rb") as file:
+            for given in (buffer, buffer.getvalue(), memoryview(path.read_bytes()), file, path):
+                assert same(ag.load(given))
+    with pytest.raises(ValueError, match="the bytes: the checksum does not fit"):
+        ag.load(path.read_bytes().replace(b"0.", b"1.", 1))
+    with open(path) as file, pytest.raises(TypeError, match="mode 'rb'"):
+        ag.load(file)
+    with pytest.raises(ValueError, match="the file is empty"):
+        ag.load(io.BytesIO())
+
+
+def test_a_part_of_a_state():
+    small, large = ag.MLP(2, [3, 1], seed=0), ag.MLP(2, [3, 2], seed=1)
+    before = large.state_dict()
+    found = large.load_state_dict(small.state_dict(), strict=False)
+    assert large.layers[0].state_dict() == small.layers[0].state_dict()
+    assert found.unexpected_keys == []
+    assert [name for name in before if name.startswith("layers[1].neurons[1]")] == found.missing_keys
+    assert large.state_dict()["layers[1].neurons[1].b"] == before["layers[1].neurons[1].b"]
+    assert small.load_state_dict(large.state_dict(), strict=False).unexpected_keys == found.missing_keys
+    assert small.load_state_dict(small.state_dict()) == ([], [])
+    with pytest.raises(TypeError, match="load_state_dict"):
+        small.load_state_dict({"layers[0].neurons[0].b": "x"}, strict=False)
+
+
+def test_arrays_and_back():
+    class Odd(ag.Module):
+        def __init__(self):
+            self.grid = [[ag.Parameter(10.0 * i + j) for j in range(3)] for i in range(2)]
+            self.ragged = [[ag.Parameter(1.0)], [ag.Parameter(2.0), ag.Parameter(3.0)]]
+            self.cube = np.array([[[ag.Parameter(0.5)]]])
+            self.one = ag.Parameter(7.0)
+            self.net = ag.MLP(2, [3, 1], seed=0)
+
+    model = Odd()
+    arrays = model.arrays()
+    assert arrays["grid"].tolist() == [[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]]
+    assert {name: x.shape for name, x in arrays.items() if not name.startswith("net")} == {
+        "grid": (2, 3), "ragged[0][0]": (), "ragged[1][0]": (), "ragged[1][1]": (), "cube": (1, 1, 1), "one": (),
+    }  # fmt: skip
+    x = np.array([0.3, -0.2])
+    hidden = np.maximum(arrays["net.layers[0].w"] @ x + arrays["net.layers[0].b"], 0.0)
+    out = arrays["net.layers[1].w"] @ hidden + arrays["net.layers[1].b"]
+    assert out == pytest.approx([model.net(x).item()])
+    twin = Odd()
+    twin.load_arrays({name: 2.0 * x for name, x in arrays.items()})
+    assert list(twin.state_dict().values()) == [2.0 * x for x in model.state_dict().values()]
+    before = twin.state_dict()
+    for change, error, words in (
+        ({"grid": np.zeros((3, 2))}, ValueError, r"'grid' has the shape \(3, 2\), the module needs \(2, 3\)"),
+        ({"grid": np.full((2, 3), np.nan)}, ValueError, "not finite"),
+        ({"grid": [["a"] * 3] * 2}, TypeError, "must hold real numbers"),
+        ({"more": 1.0}, ValueError, "unknown 'more'"),
+    ):
+        with pytest.raises(error, match=words):
+            twin.load_arrays(arrays | change)
+    for wrong, error in (({}, ValueError), (3, TypeError)):
+        with pytest.raises(error, match="load_arrays"):
+            twin.load_arrays(wrong)
+    assert twin.state_dict() == before

@@ -1,4 +1,5 @@
-"""Writes the stubs of type checkers and editors: engine/signatures.pyi from the table, __init__.pyi from the names.
+"""Writes what type checkers and editors read: engine/signatures.pyi from the table, __init__.pyi from the public names,
+names.py from the tables of names that arguments take.
 
     python -m tools.make_stubs
 
@@ -7,14 +8,21 @@ operators and methods of Value that are made from it. tests/engine/test_stubs.py
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import autograd_lite as ag
 from autograd_lite.engine import functions
 from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.folding.backends import AUTO, BACKENDS
+from autograd_lite.losses import LOSSES
+from autograd_lite.nn.activations import activation_names
+from autograd_lite.nn.initializers import INITIALIZERS
+from autograd_lite.optim import RULES
 
 PATH = Path(functions.__file__).with_name("signatures.pyi")
 NAMES = Path(ag.__file__).with_suffix(".pyi")
+ARGUMENTS = Path(ag.__file__).with_name("names.py")
 
 HEAD = '''\
 """What the table gives `ag` and Value, for type checkers and editors: there is no such module at run time.
@@ -145,7 +153,47 @@ def names() -> str:
     return "\n".join(lines) + "\n"
 
 
+LITERALS = '''\
+"""The names that arguments take, as types, so that an editor offers them.
+
+Written by tools/make_stubs.py from the tables of losses, optimizers and so on: change those, and run it again.
+"""
+
+from typing import Literal, Protocol
+
+
+class Text(Protocol):
+    """Any str. In a union `str` itself would swallow the names beside it, and an editor would offer none."""
+
+    def isidentifier(self) -> bool:
+        """As of a str."""
+        ...
+
+
+'''
+
+
+def arguments() -> str:
+    """names.py: a Literal for each table; most arguments take the names in other forms too ("ReLU"), so any `Text`."""
+    tables = {
+        "LossName": LOSSES,
+        "OptimizerName": RULES,
+        "ActivationName": [*(x for x in activation_names() if TABLE[x].builtin), "linear", "identity"],
+        "InitializerName": INITIALIZERS,
+        "BackendName": [AUTO, *BACKENDS],
+    }
+    parts = [LITERALS]
+    for name, table in tables.items():
+        line = f"{name} = Literal[{', '.join(json.dumps(x) for x in table)}]"
+        if len(line) > 120:
+            indented = [f"    {json.dumps(x)},\n" for x in table]
+            line = f"{name} = Literal[\n{''.join(indented)}]"
+        parts.append(f"{line}\n")
+    return "".join(parts)
+
+
 if __name__ == "__main__":
     argparse.ArgumentParser(prog="python -m tools.make_stubs", description=__doc__.partition("\n")[0]).parse_args()
     PATH.write_text(stub(), encoding="utf-8")
     NAMES.write_text(names(), encoding="utf-8")
+    ARGUMENTS.write_text(arguments(), encoding="utf-8")

@@ -31,7 +31,8 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
-    '"where(b == floor(b), b * a ** (b - 1), b * _lowered(a, b, 1)))'
+    f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, where(abs(b) > 0.05, '
+    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a == 0, b * a ** (b - 1), _faint(a, b))))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -147,8 +148,8 @@ MISTAKES = [
         "if False:",
     ), (
         "a Parameter replaced by an equal one goes unnoticed",
-        "if all(map(eq, self._parts, self._copies)) and not met.any:",
-        "if all(map(eq, self._parts, self._copies)):",
+        "if same and not met.any:",
+        "if same:",
     )),
     *_slips("folding/backends/numpy_sums.py", "zeros", (
         "a sum whose literal 0 was left out comes out as -0.0",
@@ -205,8 +206,8 @@ MISTAKES = [
         f'"{_IN_EXPONENT}, " {_IN_BASE}"',
     ), (
         "the factor b forgotten in the derivative of a whole power",
-        "where(b == floor(b), b * a ** (b - 1), b * _low",
-        "where(b == floor(b), a ** (b - 1), b * _low",
+        "where(b == floor(b), b * a ** (b - 1), \"",
+        "where(b == floor(b), a ** (b - 1), \"",
     ), (
         "0 ** 0 has the derivative NaN",
         "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), ",
@@ -289,8 +290,8 @@ MISTAKES = [
         "            if id(thing) in seen and not isinstance(thing, Parameter):\n",
     ), (
         "a state with unknown entries taken",
-        "        if missing or extra:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
-        "        if missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
+        "        if strict and (missing or extra):\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",  # noqa: E501
+        "        if strict and missing:\n            wrong = [f\"missing {name!r}\" for name in sorted(missing)] + [",
     )),
     *_slips("nn/initializers.py", "nn golden training", (
         "Glorot's bound from n_in alone",
@@ -351,24 +352,24 @@ MISTAKES = [
     # --- training
     *_slips("optim/optimizer.py", "optim golden training faults_training interrupts", (
         "a step up the gradient",
-        "return w - self.lr * g, tuple(after)",
-        "return w + self.lr * g, tuple(after)",
+        "w = w - self._rates() * g",
+        "w = w + self._rates() * g",
     ), (
         "frozen parameters that move",
-        'live = np.array([not getattr(p, "frozen", False) for p in self.params])',
-        "live = np.array([True for p in self.params])",
+        'frozen = [getattr(p, "frozen", False) for p in self.params]',
+        "frozen = [False for p in self.params]",
     ), (
         "a step with a gradient that is NaN",
-        "if not self.allow_nonfinite and not np.isfinite(g).all():",
+        "if not self.allow_nonfinite and not all_finite(g):",
         "if False:",
     ), (
         "a step that makes numbers infinite",
-        "        if np.isfinite(new).all():\n",
+        "        if all_finite(new):\n",
         "        if True:\n",
     ), (
         "a parameter given twice stepped twice",
-        "            if id(p) not in seen:\n",
-        "            if True:\n",
+        "                if id(p) not in seen:\n",
+        "                if True:\n",
     ), (
         "parameters written before the state, so that an interrupt comes between",
         "set_numbers(self.params, numbers.tolist(), effect)",
@@ -395,13 +396,29 @@ MISTAKES = [
         'self.alpha * state["cache"] + (1.0 - self.alpha) * (g * g)',
         '(1.0 - self.alpha) * state["cache"] + self.alpha * (g * g)',
     ), (
+        "AMSGrad without the largest square",
+        'vectors.maximum(state["largest_v"], v)',
+        "v",
+    ), (
+        "Rprop that takes a step back with the gradient that turned",
+        "g = vectors.where(turned < 0.0, 0.0, g)\n",
+        "g = g\n",
+    ), (
+        "Nesterov's Adam that looks at the rate of now",
+        "for k in (t, t + 1))",
+        "for k in (t, t))",
+    ), (
+        "an average that begins at 0",
+        "if self.decay is None or t == 1 else self.decay",
+        "if self.decay is None else self.decay",
+    ), (
         "Adam without bias correction",
         "        if self.corrected:\n",
         "        if False:\n",
     ), (
         "Adam whose bias correction stays at the first step",
-        't = state["t"] + 1',
-        't = 0 * state["t"] + 1',
+        't = state["t"] + 1\n    m =',
+        't = 0 * state["t"] + 1\n    m =',
     ), (
         "clipping to a norm that always scales",
         "(g * (self.limit / norm) if norm > self.limit else g)",
@@ -409,12 +426,12 @@ MISTAKES = [
     )),
     *_slips("optim/rules.py", "optim golden training faults_training interrupts", (
         "AdamW whose decay goes through the moments",
-        "super().__init__(params, lr, *first, scale, *last, allow_nonfinite=allow_nonfinite)\n\n\nAdaGrad",
-        "super().__init__(params, lr, *first, *last, scale, allow_nonfinite=allow_nonfinite)\n\n\nAdaGrad",
+        "chain += [*_decay(penalty), *rule, *_decay(decay)]",
+        "chain += [*_decay(penalty), *_decay(decay), *rule]",
     ), (
         "the slides' l2 without the 2 of its derivative",
-        "from_l2 = 2.0 * setting(l2",
-        "from_l2 = setting(l2",
+        'self._each("l2", l2, groups, 2.0)',
+        'self._each("l2", l2, groups)',
     )),
     *_slips("optim/schedules.py", "optim training golden", (
         "step decay without steps",
@@ -451,8 +468,8 @@ MISTAKES = [
         "parameters, share = self.optimizer.params, 1.0",
     ), (
         "a loss at the end of an epoch weighted by batch, not by example",
-        '"loss": sum(costs) / len(costs) + penalties / weights',
-        '"loss": sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights',  # noqa: E501
+        'Epoch(sum(costs) / len(costs) + penalties / weights,',
+        'Epoch(sum(sum(costs[i : i + batch_size]) / len(costs[i : i + batch_size]) for i in steps) / len(steps) + penalties / weights,',  # noqa: E501
     )),
     *_slips("data.py", "training golden fit_compiled", (
         "every epoch in the same order",
@@ -514,14 +531,37 @@ MISTAKES = [
         "        target.write_bytes(data)\n        beside.unlink()\n",
     )),
     # --- fold
-    *_slips("folding/build.py", "fold fold_classes compile fold_arrays", (
+    *_slips("folding/emitting.py", "fold fold_classes compile fold_arrays", (
         "lanes merged that differ in their second operand",
-        "packed = lane[columns[0]] if len(columns) == 1 else (lane[columns[0]] << 31) + lane[columns[1]]",
-        "packed = lane[columns[0]]",
+        "by_occurrence(places[0] if len(places) == 1 else (places[0] << 31) + places[1])",
+        "by_occurrence(places[0])",
     ), (
         "a mean folded as a sum",
         'return self.builder.mean(made, self.flat_size[mine]) if what == "mean" else made',
         "return made",
+    )),
+    *_slips("folding/rolling.py", "loops", (
+        "steps rolled whose lanes are in another order",
+        "if (now & ((of != low + (step - delay) * period + statement) | (to.lane[positions] != lane))).any():",
+        "if False:",
+    ), (
+        "a recurrence that starts from other values than one of its readers",
+        "if known != position and (of[0] != of[1] or place[0] != place[1]):",
+        "if False:",
+    )),
+    *_slips("folding/repeats.py", "loops", (
+        "a step rolled that takes from another one than the others do",
+        "        good = np.where(inside, like_inside, like_outside).all(1)\n",
+        "        good = np.ones(run.times, bool)\n",
+    )),
+    *_slips("folding/backends/numpy_loops.py", "loops", (
+        "a loop on floats trusted though a sum in it has overflowed",
+        "return doubt == 0.0 and all(np.isfinite(rows).all() for rows in runs.rows.values())",
+        "return True",
+    ), (
+        "the steps of a loop kept in the wrong order where the next ones take from two before",
+        "for s in range(shift, 0, -1)]",
+        "for s in range(1, shift + 1)]",
     )),
     *_slips("folding/grouping.py", "fold fold_classes compile fold_arrays", (
         "a - b and b - a in one class",
@@ -546,8 +586,8 @@ MISTAKES = [
         'self.code[i] = codes.setdefault(("pow", 2.0), len(codes))',
     ), (
         "terms left out that are not 0",
-        "self.zero = is_zero(np.array(values, float))",
-        "self.zero = np.array([v <= 0.5 for v in values], bool)",
+        "self.zero: Array = is_zero(np.array(values, float))",
+        "self.zero: Array = np.array([v <= 0.5 for v in values], bool)",
     )),
     *_slips("folding/contractions.py", "fold_parts fold compile", (
         "a matrix product whose left rows come in reverse",
@@ -586,8 +626,8 @@ MISTAKES = [
         "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
-        "            parts[source].append(part)\n",
-        "            parts[source] = [part]\n",
+        "            self.parts[source].append(part)\n",
+        "            self.parts[source] = [part]\n",
     )),
     *_slips("folding/instructions.py", "fold compile", (
         "two equal parts of a sum merged without adding their factors",
@@ -794,6 +834,41 @@ MISTAKES = [
         "object code that others could have written",
         "not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)",
         "found.st_mode > 0",
+    )),
+    *_slips("folding/nested_loops.py", "native_loops", (
+        "what is handed on in a forward loop starts one step late",
+        "(carry.delay - shift) * width + lane",
+        "(carry.delay - shift + 1) * width + lane",
+    ), (
+        "what a backward loop reads beyond its last step is that step",
+        "ago = shift if self.loop.backward else -shift",
+        "ago = -shift",
+    )),
+    *_slips("folding/nested_steps.py", "native_loops", (
+        "a matrix of the step taken for one that stays",
+        "        if not view.fixed:\n            return None",
+        "        if view.stride:\n            return None",
+    ), (
+        "a member that another Map reads is not stored",
+        "elif self.group_of.get(x.member) is not item or not self._in_order(x):",
+        "elif not self._in_order(x):",
+    ), (
+        "the second half of a chain replaces the first",
+        "factor, add or start > 0, watch=watch",
+        "factor, add, watch=watch",
+    )),
+    *_slips("folding/backends/native/nests_to_ir.py", "nests_of_loops", (
+        "a backward recurrence runs forward",
+        't = block.operation(f"sub i64 {start}, {count}") if x.backward else count',
+        "t = count",
+    ), (
+        "a table stays where it was at the first step",
+        "table = ((step, access.table_strides[0]),) if access.table is not None else ()",
+        "table = ()",
+    ), (
+        "of the sums of a step only the first is watched",
+        "                    total = total + of(k)\n",
+        "                    pass\n",
     )),
 ]
 # fmt: on

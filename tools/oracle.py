@@ -3,6 +3,7 @@
     python -m tools.oracle --count 2000 --seed 1            eager reverse, forward and the mixed second orders
     python -m tools.oracle --count 2000 --seed 1 --fold     every program folded and compiled too
     python -m tools.oracle --count 2000 --fold 200          the first 200 of them
+    python -m tools.oracle --fold 200 --backend jax         ... on JAX
 
 A program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op x`, dead
 branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from tools/oracle_truth.py.
@@ -24,12 +25,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 import autograd_lite as ag
+from autograd_lite.folding.backends import BACKENDS, why_not
 from tools.oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf, reached
 
 # --- programs -----------------------------------------------------------------------------------------------
@@ -309,6 +312,8 @@ class Tally:
     operations: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     over: int = 0
+    backends: tuple[str, ...] = tuple(name for name in ("numpy", "native") if not why_not(name))
+    """On which a program is folded."""
 
     def add(self, other: Tally) -> None:
         self.programs, self.folded = self.programs + other.programs, self.folded + other.folded
@@ -353,11 +358,14 @@ class Case:
     def __init__(self, program: Program, tally: Tally, label: str) -> None:
         self.program, self.tally, self.label = program, tally, label
         self.failures: list[str] = []
+        self.backend = ""
+        """Which one runs, of a program that is folded."""
         self.point = program.leaves
         self.judged: dict[Any, float] = {}
         """error / bound of what was compared before: most modes give the same bits."""
 
     def fail(self, what: str) -> None:
+        what = f"{what}, on {self.backend}" if self.backend else what
         self.failures.append(what if self.point is self.program.leaves else f"{what}, at {self.point}")
         self.tally.over += 1
 
@@ -497,19 +505,28 @@ def other_row(program: Program, direction: list[float], rng: random.Random, tall
 
 
 def folded(case: Case, known: Known, direction: list[float], others: list[Row]) -> None:
-    """The same program as array instructions: at its own numbers, at others, and over a batch of rows."""
+    """The same program as array instructions: at its own numbers, at others, and over a batch; on every backend."""
+    for name in case.tally.backends:
+        case.backend = name
+        on_backend(case, known, direction, others, name)
+    case.backend = ""
+
+
+def on_backend(case: Case, known: Known, direction: list[float], others: list[Row], name: str) -> None:
+    """The same program on one backend."""
     program, leaves, tally = case.program, case.program.leaves, case.tally
     both, bounds = [known.value, *known.gradient], [known.value_bound, *known.gradient_bound]
-    value, gradient = ag.compile(program).value_and_grad(leaves)
+    value, gradient = ag.compile(program, backend=name).value_and_grad(leaves)
     case.compare("compile", [value, *gradient], both, bounds)
     xs = [ag.Value(x) for x in leaves]
     y = program(xs)
-    value, gradient = ag.fold(y, params=xs).loss_and_grad(leaves)
+    value, gradient = ag.fold(y, params=xs, backend=name).loss_and_grad(leaves)
     case.compare("fold", [value, *gradient], both, bounds)
-    fed = ag.fold(y, inputs=[xs])
+    fed = ag.fold(y, inputs=[xs], backend=name)
     graphs = ag.gradients(y, xs, create_graph=True)
-    case.compare("fold of the gradient graph", ag.fold(graphs, params=xs)(), known.gradient, known.gradient_bound)
-    second = ag.fold(ag.dot(graphs, direction), inputs=[xs])
+    again = ag.fold(graphs, params=xs, backend=name)()
+    case.compare("fold of the gradient graph", again, known.gradient, known.gradient_bound)
+    second = ag.fold(ag.dot(graphs, direction), inputs=[xs], backend=name)
     if known.product is None:
         tally.skipped["fold, second order", known.why_no_product] += 1
     else:
@@ -526,13 +543,13 @@ def folded(case: Case, known: Known, direction: list[float], others: list[Row]) 
                 "fold, second order, fed with other numbers", list(product), there.product, there.product_bound
             )
     case.point = leaves
-    batch(case, [(leaves, known), *others])
+    batch(case, [(leaves, known), *others], name)
 
 
-def batch(case: Case, rows: list[tuple[list[float], Known]]) -> None:
+def batch(case: Case, rows: list[tuple[list[float], Known]], name: str) -> None:
     """The rows as one batch: the mean of their values, and each row's gradient of that mean."""
     n = len(rows)
-    compiled = ag.compile(case.program, batch=True)
+    compiled = ag.compile(case.program, batch=True, backend=name)
     value, gradient = compiled.value_and_grad(np.array([point for point, _ in rows]))
     sizes = sum(abs(float(known.value)) for _, known in rows)
     bound = sum(known.value_bound for _, known in rows) / n + 2.0**-52 * sizes + TINY
@@ -547,9 +564,10 @@ def batch(case: Case, rows: list[tuple[list[float], Known]]) -> None:
 # --- running many ---------------------------------------------------------------------------------------------
 
 
-def run(seeds: range, seed: int, fold: int, tally: Tally | None = None) -> Tally:
-    """The programs of these numbers, the first `fold` of all folded too."""
+def run(seeds: range, seed: int, fold: int, tally: Tally | None = None, backends: Sequence[str] = ()) -> Tally:
+    """The programs of these numbers, the first `fold` of all folded too, on these backends."""
     tally = Tally() if tally is None else tally
+    tally.backends = tuple(backends) or tally.backends
     for k in seeds:
         rng = random.Random(seed * 1_000_000_007 + k)
         program, exact, again = draw(rng)
@@ -568,6 +586,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="fold and compile them too; with a number, the first N of them")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        choices=[*BACKENDS],
+        metavar="NAME",
+        help="where the folded ones run, may be repeated; by default on NumPy and as native code",
+    )
     options = parser.parse_args(arguments)
     size = 50
     stop = options.start + options.count
@@ -598,14 +623,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def results(chunks: Sequence[range], options: argparse.Namespace) -> Any:
     """The tallies of the chunks in order, from this process or several."""
+    some = partial(run, backends=options.backend) if options.backend else run
     if options.jobs == 1:
         for chunk in chunks:
-            yield run(chunk, options.seed, options.fold)
+            yield some(chunk, options.seed, options.fold)
         return
     pool = ProcessPoolExecutor(options.jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:
         n = len(chunks)
-        yield from pool.map(run, chunks, [options.seed] * n, [options.fold] * n)
+        yield from pool.map(some, chunks, [options.seed] * n, [options.fold] * n)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

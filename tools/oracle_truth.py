@@ -1076,7 +1076,10 @@ def _partial_errors(node: Node, errors: Sequence[float], accuracy: Accuracy) -> 
         floor += UNDERFLOW
     elif node.op == "div":  # -v / b, of a v that may be subnormal
         floor += TINY * (1.0 + 1.0 / node.r[1])
-    return moved, [m + ulps * EPS * size + (floor if size else 0.0) for m, size in zip(moved, node.sizes, strict=True)]
+    return moved, [  # a partial that is too small for a float is not 0 for that
+        m + ulps * EPS * size + (floor if size or exact else 0.0)
+        for m, size, exact in zip(moved, node.sizes, node.local.d, strict=True)
+    ]
 
 
 class _Walk:
@@ -1218,9 +1221,13 @@ class _Walk:
         self.bound_of_curvature = self._curvature()
 
     def _curvature(self) -> float:
-        """Forward over forward adds up g s t t, node by node; through the leaves it is the product's bound times v."""
+        """Forward over forward adds up g s t t, node by node; through the leaves it is the product's bound times v.
+
+        What underflows at a node is multiplied by the adjoint there.
+        """
         n = self.program.leaves
         t = self.t[:n]
-        return 2.0 * sum(
+        lost = TINY * sum(size for size in (abs(float(g)) for g in self.g) if size < math.inf)
+        return 4.0 * lost + 2.0 * sum(
             (e + n * EPS * abs(float(x))) * abs(float(v)) for e, x, v in zip(self.ea[:n], self.a[:n], t, strict=True)
         )

@@ -251,6 +251,13 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     return found
 
 
+def _cross(a: Any, b: Any, *axes: Any, **options: Any) -> Any:
+    a, b = base(a, "np.cross"), base(b, "np.cross")
+    if a.ndim == b.ndim == 1:  # NumPy before 2.0 makes floats of single numbers on the way; of rows it does not
+        return finished(normal(np.cross(a[None], b[None])[0], "np.cross"))
+    return finished(normal(np.cross(a, b, *axes, **options), "np.cross"))
+
+
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
     return reduced(functions.sum, np.diagonal(base(a, "np.trace"), offset, axis1, axis2), -1)
 
@@ -269,9 +276,54 @@ def _outer(a: Any, b: Any, out: Any = None) -> Any:
 
 
 def _like(fill: float) -> Callable[..., Any]:
-    return lambda a, dtype=None, order="K", subok=True, shape=None, **_: np.full(
-        np.shape(a) if shape is None else shape, fill
-    )
+    def like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+        """An array that takes Values, as `y = np.zeros_like(x)` with `y[i] = ...` wants; of another dtype if asked."""
+        full = np.full(np.shape(a) if shape is None else shape, fill)
+        return array(full) if dtype is None or dtype in (object, float) else full.astype(dtype)
+
+    return like
+
+
+def _gradient(f: Any, *spacing: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """Central differences of second order, and one-sided ones at the ends."""
+    f = array(f)
+    axes = tuple(range(f.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
+    given = spacing * len(axes) if len(spacing) == 1 else spacing or (1.0,) * len(axes)
+    if len(given) != len(axes):
+        raise TypeError(f"np.gradient: there are {len(axes)} axes, got {len(spacing)} spacings")
+    if edge_order not in (1, 2):
+        raise ValueError(f"np.gradient: edge_order must be 1 or 2, got {edge_order!r}")
+    found = [_slopes(np.moveaxis(f, a, -1), h, edge_order) for a, h in zip(axes, given, strict=True)]
+    back = [np.moveaxis(x, -1, a) for x, a in zip(found, axes, strict=True)]
+    return back[0] if len(back) == 1 else tuple(back)
+
+
+def _slopes(f: Any, spacing: Any, edge_order: int) -> Any:
+    """The derivative along the last axis; `spacing` is one step, or the coordinates."""
+    n = f.shape[-1]
+    if n <= edge_order:
+        raise ValueError(f"np.gradient: the array needs at least {edge_order + 1} elements along each axis, got {n}")
+    h = np.diff(array(spacing)) if np.ndim(spacing) else array(np.full(n - 1, 1.0)) * spacing
+    if np.shape(h) != (n - 1,):
+        raise ValueError(f"np.gradient: there are {n} elements along the axis, and {len(h) + 1} coordinates")
+    steps = np.diff(f, axis=-1) / h
+    before, after = h[:-1], h[1:]
+    inner = (steps[..., :-1] * after + steps[..., 1:] * before) / (before + after)
+    first, last = steps[..., :1], steps[..., -1:]
+    if edge_order == 2:
+        first = first + (steps[..., :1] - steps[..., 1:2]) * h[0] / (h[0] + h[1])
+        last = last + (steps[..., -1:] - steps[..., -2:-1]) * h[-1] / (h[-1] + h[-2])
+    return np.concatenate([first, inner, last], axis=-1)
+
+
+def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **options: Any) -> Any:
+    rows = np.moveaxis(array(arr), axis, -1)
+    found = [array(func1d(row, *args, **options)) for row in rows.reshape(-1, rows.shape[-1])]
+    shape = found[0].shape
+    table = np.stack(found).reshape(rows.shape[:-1] + shape)
+    for k in range(len(shape)):  # the result's axes stand where the axis was
+        table = np.moveaxis(table, rows.ndim - 1 + k, axis % rows.ndim + k)
+    return finished(table)
 
 
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
@@ -346,12 +398,15 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "corrcoef": _corrcoef,
     "einsum": _einsum,
     "trace": _trace,
+    "cross": _cross,
     "dot": _dot,
     "vdot": _vdot,
     "outer": _outer,
     "zeros_like": _like(0.0),
     "empty_like": _like(0.0),
     "ones_like": _like(1.0),
+    "gradient": _gradient,
+    "apply_along_axis": _apply_along_axis,
     "shape": lambda a: np.shape(base(a, "np.shape")),
     "ndim": lambda a: base(a, "np.ndim").ndim,
     "size": lambda a, axis=None: np.size(base(a, "np.size"), axis),

@@ -18,11 +18,12 @@ from autograd_lite.engine.value import Value
 
 _MOVING = """
 append array2string array_repr array_split array_str astype atleast_1d atleast_2d atleast_3d block broadcast_arrays
-broadcast_to choose column_stack compress concat concatenate convolve copy copyto correlate cross cumprod cumsum
+broadcast_to choose column_stack compress concat concatenate convolve copy copyto correlate cumprod cumsum
 cumulative_prod cumulative_sum delete diag diag_indices_from diagflat diagonal diff dsplit dstack ediff1d expand_dims
 extract fill_diagonal flip fliplr flipud full_like hsplit hstack inner insert isin ix_ kron matrix_transpose
 may_share_memory meshgrid moveaxis pad permute_dims place polyval put put_along_axis ravel repeat reshape resize
-result_type roll rollaxis rot90 row_stack searchsorted shares_memory split squeeze stack swapaxes take take_along_axis
+result_type roll rollaxis rot90 row_stack searchsorted shares_memory
+sliding_window_view split squeeze stack swapaxes take take_along_axis
 tensordot tile transpose trapezoid trapz tril tril_indices_from triu triu_indices_from unique unstack vander vsplit
 vstack linalg.cross linalg.diagonal linalg.matmul linalg.matrix_transpose linalg.multi_dot linalg.outer
 linalg.tensordot linalg.trace linalg.vecdot
@@ -122,7 +123,11 @@ def explanation(error: Exception) -> str:
     """Our words for an error of NumPy about a base array of Values; "" for any other error."""
     met = _REFUSALS.search(str(error))
     if not met or (met["attribute"] and not isinstance(getattr(np, met["attribute"], None), np.ufunc)):
-        return ""
+        inside = _inside_numpy(error)
+        return inside and (
+            f"np.{inside} cannot work on a list or a base array of objects that holds Values: make it an ag.array "
+            "(docs/NUMPY.md lists what works on one)"
+        )
     name = next((x for x in (met["name"], met["ufunc"], met["cast"], met["attribute"]) if x), "")
     ours = (
         f"ag.{name}(array)"
@@ -136,3 +141,13 @@ def explanation(error: Exception) -> str:
         f"{called} cannot work on a base array of objects that holds Values (np.array([x, 0.5]) makes one): "
         f"make it ag.array([x, 0.5]), or use {ours}, which works on any array"
     )
+
+
+def _inside_numpy(error: Exception) -> str:
+    """The function of NumPy that was called where an error came from its own code; "" if it came from elsewhere."""
+    step, called, module = error.__traceback__, "", ""
+    while step is not None:
+        module = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        called = (called or step.tb_frame.f_code.co_name) if module == "numpy" else ""
+        step = step.tb_next
+    return called

@@ -65,7 +65,8 @@ def _copysign(a: Any, b: Any) -> Any:
     return -abs(a) if math.copysign(1.0, b) < 0.0 else abs(a)
 
 
-_pow, divide = functions.VALUES["pow"], functions.VALUES["div"]
+_pow = functions.VALUES["pow"]
+divide: Callable[..., Any] = functions.VALUES["div"]
 _LN2 = math.log(2.0)
 
 _SAME = (

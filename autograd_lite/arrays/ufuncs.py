@@ -23,7 +23,7 @@ _NATIVE = {"add", "subtract", "multiply", "negative"}
 
 _TO_BOOL = {"isnan", "isfinite", "isinf", "signbit"}
 
-REDUCTIONS = {
+REDUCTIONS: dict[str, Callable[..., Any]] = {
     "add": functions.sum,
     "multiply": functions.prod,
     "maximum": functions.max,

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from autograd_lite.derivatives.reverse import accumulate, adjoint_graph, chain_product, local_gradients, refuse_stale
+from autograd_lite.derivatives.reverse import (
+    accumulate,
+    adjoint_graph,
+    chain_product,
+    is_traced,
+    lasting,
+    local_gradients,
+    refuse_stale,
+)
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
@@ -96,7 +104,7 @@ def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dic
     for root in roots:
         if not isfinite(tangent.get(root, 0.0)):
             adjoint = adjoints(root)
-            tangent[root] = sum(g * t for x, t in seeds.items() if (g := adjoint.get(x, 0.0)))
+            tangent[root] = sum((g * t for x, t in seeds.items() if (g := adjoint.get(x, 0.0))), 0.0)
     return tangent
 
 
@@ -104,7 +112,8 @@ def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value
     """`tangents` as Values (floats where they are constant), which can be differentiated again.
 
     Where any tangent on the way is not finite the backward pass decides, and not only where a root's is not: a factor
-    of 0 would hide a NaN here, and the next derivative would show it.
+    of 0 would hide a NaN here, and the next derivative would show it. In a trace, whose numbers will be others, it
+    decides for a single root; of many roots it is only kept that a NaN has derivatives that are NaN.
 
     Args:
         roots: the Values whose derivatives are asked for.
@@ -115,9 +124,10 @@ def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value
     """
     nodes = graph.toposort(*roots)
     refuse_stale(nodes, seeds)
+    traced = is_traced()
     tangent = dict(seeds)
-    finite = True
-    for node in nodes:
+    finite = not (traced and len(roots) == 1)
+    for node in nodes if finite else ():
         row = node._row
         if row is None or node in seeds:
             continue
@@ -129,7 +139,12 @@ def tangent_graph(roots: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value
         used = [(i, d) for i, d in zip(slots, partials, strict=True) if not (type(d) is float and d == 0.0)]
         if used:
             t = tangent[node] = accumulate([chain_product(row.chain, d, tangent[operands[i]]) for i, d in used])
-            finite = finite and isfinite(graph.data_of(t))
+            finite = finite and (traced or isfinite(graph.data_of(t)))
+    if traced and finite:  # a backward pass for each of many roots would be too much
+        along = functions.sum(list(seeds))
+        for root in roots:
+            if isinstance(tangent.get(root), Value):
+                tangent[root] = lasting(tangent[root], along)
     if not finite:  # the backward pass knows the rules for 0 * inf
         for root in roots:
             adjoint = adjoint_graph(root, list(seeds), seeds)

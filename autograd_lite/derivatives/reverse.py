@@ -102,19 +102,26 @@ def adjoint_graph(root: Value, wanted: Sequence[Value], fresh: Collection[Value]
             if type(d) is float and d == 0.0 and (row.branch or _finite(g)):
                 continue  # 0 for every input, not only here; but an infinite slope times 0 is NaN, as in numbers
             parts.setdefault(operands[i], []).append(chain_product(row.chain, g, d))
-    return [_lasting(adjoint.get(x, 0.0), x) for x in wanted]
+    return [lasting(adjoint.get(x, 0.0), x) for x in wanted]
 
 
-def _lasting(g: Any, x: Value) -> Any:
+def lasting(g: Any, x: Value) -> Any:
     """A derivative in x. A NaN among them stays NaN at every higher order: 1 / abs(x) at 0 has NaN (0 * inf), whose own
     derivative is found through the constant slope of abs, and would be 0."""
     number = graph.data_of(g)
-    return g if number == number else record(TABLE["_lasting"], (g, x))
+    if number == number and (type(g) is float or not is_traced()):
+        return g
+    return record(TABLE["_lasting"], (g, x))
 
 
 def _finite(g: Any) -> bool:
-    """Whether an adjoint is finite, and stays so: in a trace it may be infinite at the next call."""
-    return (type(g) is float and isfinite(g)) or ((not tracing or mode.tracer is None) and isfinite(graph.data_of(g)))
+    """Whether an adjoint is finite, and stays so."""
+    return (type(g) is float and isfinite(g)) or (not is_traced() and isfinite(graph.data_of(g)))
+
+
+def is_traced() -> bool:
+    """Whether numbers are those of a trace: at the next call they may be infinite or NaN."""
+    return bool(tracing) and mode.tracer is not None
 
 
 def chain_product(row: Row, first: Any, second: Any) -> Any:
@@ -138,6 +145,8 @@ def accumulate(parts: list[Any]) -> Any:
 def local_gradients(row: Row, operands: Sequence[Any], node: Value, slots: Sequence[int]) -> list[Any]:
     """A row's local derivatives in some of its operands, as Values."""
     if row.zero_gradient:  # constant; where the result is NaN it stands for the NaN, so that the next order has it too
+        if is_traced():  # it may be NaN in the trace and not at a call, or the other way round
+            return [functions.where(functions.equal(node, node), 0.0, node)] * len(slots)
         return [node if d != d else d for d in map(node._local_grads.__getitem__, slots)]
     if not isinstance(row.partials, str):
         found = row.partials(*operands, node)

@@ -324,9 +324,10 @@ class Transformed:
     """
 
     def __init__(self, rule: Function, what: str, f: Function, settings: dict[str, Any]) -> None:
-        self.__wrapped__ = _function(what, f)
+        self.__wrapped__: Function = _function(what, f)
         self._rule, self._what, self._settings = rule, what, settings
-        self.__name__ = self.__qualname__ = f"{what}({getattr(f, '__name__', 'f')})"
+        self.__name__: str = f"{what}({getattr(f, '__name__', 'f')})"
+        self.__qualname__ = self.__name__
         self.__module__ = getattr(f, "__module__", None) or __name__
         self.__doc__ = f"ag.{what} of {getattr(f, '__name__', 'f')}, as a function of the same arguments."
 

@@ -9,7 +9,7 @@ parameters new and half of them old.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from operator import add, attrgetter
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from autograd_lite.engine.graph import Node
 
 _NUMBER, _GRADIENT = repeat("_f"), repeat("_grad")
-gradient_of = attrgetter("_grad")
+gradient_of: Callable[[Node], float] = attrgetter("_grad")
 """The gradient that a leaf has gathered so far."""
 
 

@@ -58,10 +58,33 @@ ALIASES = {
     "bcewithlogits": "binary_cross_entropy_with_logits", "ce": "cross_entropy", "nll": "cross_entropy",
     "softmax": "cross_entropy", "svm": "hinge", "maxmargin": "hinge",
     "rectifier": "relu", "lrelu": "leaky_relu", "swish": "silu", "logistic": "sigmoid", "none": "linear",
-    "gd": "sgd", "momentum": "sgd", "nesterov": "sgd", "gradientdescent": "sgd", "adaptive": "adam",
+    "identity": "linear", "gd": "sgd", "gradientdescent": "sgd",
     "xavier": "glorot", "kaiming": "he", "gaussian": "normal", "acc": "accuracy",
 }  # fmt: skip
 """The usual short names, and those of other libraries, in lower case without separators."""
+
+NEARLY = {
+    "momentum": "sgd", "nesterov": "sgd", "adaptive": "adam", "nll": "cross_entropy", "softmax": "cross_entropy",
+    "svm": "hinge", "l2loss": "squared_error", "logloss": "binary_cross_entropy",
+}  # fmt: skip
+"""Names that are a hint alone: what is meant needs an argument more, or reads its targets in another way."""
+
+
+def known_as(name: Any, known: Iterable[str]) -> str | None:
+    """The known name that is meant by a name in any case, or by its usual short one; None if there is none.
+
+    Example:
+        >>> from autograd_lite.engine.checks import known_as
+        >>> known_as("MSE", ["hinge", "mean_squared_error"]), known_as("hing", ["hinge"])
+        ('mean_squared_error', None)
+    """
+    if not isinstance(name, str):
+        return None
+    plain = {_plain(x): x for x in known}
+    forms = [form for wanted in [_plain(name)] for form in (wanted, wanted.removesuffix("loss"))]
+    exact = [name] if name in plain.values() else []
+    usual = [ALIASES[form] for form in forms if form in ALIASES and form not in NEARLY]
+    return next((plain[_plain(x)] for x in [*exact, *forms, *usual] if _plain(x) in plain), None)
 
 
 def did_you_mean(name: Any, known: Iterable[str]) -> str:
@@ -77,7 +100,8 @@ def did_you_mean(name: Any, known: Iterable[str]) -> str:
     plain = {_plain(x): x for x in known}
     wanted = _plain(name)
     forms = wanted, wanted.removesuffix("loss")
-    found = next((plain[x] for form in forms for x in (form, _plain(ALIASES.get(form, ""))) if x in plain), None)
+    meant = {**ALIASES, **NEARLY}
+    found = next((plain[x] for form in forms for x in (form, _plain(meant.get(form, ""))) if x in plain), None)
     if found is None:
         found = next((plain[x] for x in plain if wanted and _one_letter_apart(wanted, x)), None)
     return f"; did you mean {found!r}?" if found else ""

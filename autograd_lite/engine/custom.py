@@ -80,7 +80,7 @@ def primitive(
     # Operands have names in either form: parameters of a function, or what a text mentions, in order of occurrence.
     if isinstance(forward, str):
         operands = _free_names(forward, f"primitive {name!r}: forward")
-        forward = _function_of(forward, *operands)
+        forward = _function_of(forward, f"primitive {name!r}: forward", *operands)
     else:
         operands = _positional(forward, "forward")
     if not operands:
@@ -162,12 +162,12 @@ def _known(name: str) -> bool:
     return name in VALUES or newest(name) is not None
 
 
-def _function_of(text: str, *names: str) -> Callable[..., Any]:
+def _function_of(text: str, what: str, *names: str) -> Callable[..., Any]:
     """A rule as a function of Values and floats; the primitives that it mentions are those of this moment."""
     try:
         source = value_source(text.strip())
     except RecursionError:
-        raise ValueError("primitive: the text of a rule is nested too deeply") from None
+        raise ValueError(f"{what}: the text is nested too deeply") from None
     space = {**VALUES, "__builtins__": {}, "__name__": __name__}
     space.update({x: function_called(x) for x in source.names - VALUES.keys() - set(names) if newest(x) is not None})
     return eval(f"lambda {', '.join(names)}: {source.code}", space)  # type: ignore[no-any-return]
@@ -237,7 +237,8 @@ def _checked_partials(name: str, partials: Any, operands: tuple[str, ...]) -> Ca
             raise ValueError(
                 f"primitive {name!r}: partials has {given} derivatives for {n} operands ({', '.join(operands)})"
             )
-        partials = _function_of(f"({partials},)" if n > 1 else partials, *operands, "out")
+        text = f"({partials},)" if n > 1 else partials
+        partials = _function_of(text, f"primitive {name!r}: partials", *operands, "out")
     takes = len(_positional(partials, "partials"))
     if takes not in (n, n + 1):
         raise ValueError(

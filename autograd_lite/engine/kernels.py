@@ -282,16 +282,21 @@ def _polygamma(n: float, a: float) -> float:
     return size if order % 2 else -size
 
 
-def _cotangent(order: int, a: float) -> float:
-    """The order-th derivative of cot(x) at x = pi a: a polynomial in the cotangent, P' of it times -(1 + c^2)."""
+def cotangents(order: int) -> list[float]:
+    """The order-th derivative of cot(x) as a polynomial in the cotangent c, highest first: P' times -(1 + c^2)."""
     polynomial = [0.0, 1.0]
     for _ in range(order):
         slope = [k * p for k, p in enumerate(polynomial)][1:]
         polynomial = [-(x + y) for x, y in zip([*slope, 0.0, 0.0], [0.0, 0.0, *slope], strict=True)]
+    return polynomial[::-1]
+
+
+def _cotangent(order: int, a: float) -> float:
+    """The order-th derivative of cot(x) at x = pi a."""
     c = _cos_pi(a) / _sin_pi(a)
-    value = polynomial.pop()
-    while polynomial:  # Horner's rule
-        value = value * c + polynomial.pop()
+    value, *others = cotangents(order)
+    for p in others:  # Horner's rule
+        value = value * c + p
     return value
 
 

@@ -338,6 +338,11 @@ class Code:
 
     __slots__ = ("operands", "result", "steps", "title")
 
+    title: str
+    operands: tuple[str, ...]
+    steps: tuple[Step, ...]
+    result: int | float
+
     def __init__(self, title: str, operands: tuple[str, ...], steps: tuple[Step, ...], result: int | float) -> None:
         self.title, self.operands, self.steps, self.result = title, operands, steps, result
 

@@ -44,6 +44,8 @@ class _State:
         "__del__", "blocks", "closings", "on_adjoint", "on_sweep", "recording", "scope", "tracer", "unseen", "watchers",
     )  # fmt: skip
 
+    blocks: tuple[_Block, ...]
+    closings: int
     __del__: Callable[[], Any]
     recording: bool
     scope: Any
@@ -95,12 +97,12 @@ def current() -> _State:
 class _Mode:
     """The settings of the open blocks, each read where it is asked for."""
 
-    recording = property(lambda self: current().recording)
-    scope = property(lambda self: current().scope)
-    watchers = property(lambda self: current().watchers)
-    on_adjoint = property(lambda self: current().on_adjoint)
-    on_sweep = property(lambda self: current().on_sweep)
-    tracer = property(lambda self: current().tracer)
+    recording: Any = property(lambda self: current().recording)
+    scope: Any = property(lambda self: current().scope)
+    watchers: Any = property(lambda self: current().watchers)
+    on_adjoint: Any = property(lambda self: current().on_adjoint)
+    on_sweep: Any = property(lambda self: current().on_sweep)
+    tracer: Any = property(lambda self: current().tracer)
 
 
 mode: _Mode = _Mode()

@@ -47,7 +47,9 @@ _ROWS = (
         "The negative -a.", linear=True),
     Row("pow",           "**",    "a b",   "a ** b",
                                            "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "
-                                           "where(b == floor(b), b * a ** (b - 1), b * _lowered(a, b, 1))),"
+                                           "where(b == floor(b), b * a ** (b - 1), "
+                                           "where(a < 0, out, where(abs(b) > 0.05, b * _lowered(a, b, 1), "
+                                           "where(a == 0, b * a ** (b - 1), _faint(a, b)))))),"
                                            "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))",
         "The power a ** b over the reals.", domain=(POSITIVE, REAL), infix=True, grows=True),
     Row("exp",           "exp",   "a",     "exp(a)",                       "out",
@@ -138,13 +140,13 @@ _ROWS = (
         note="Wichura's rational approximations have their own rounding"),
     Row("lgamma",        "lnΓ",   "a",     "lgamma(a)",                    "digamma(a)",
         "The logarithm of the absolute value of the gamma function.", ulp=(12.0, 6.0), floor=(4e-14, 4e-14),
-        near=(-100.0, 4.0), note="the C library's lgamma; it crosses 0 at 1 and 2 and between negative integers"),
+        near=(-inf, 4.0), note="the C library's lgamma; it crosses 0 at 1 and 2 and between negative integers"),
     Row("digamma",       "ψ",     "a",     "digamma(a)",                   "polygamma(1, a)",
-        "The derivative of lgamma.", ulp=(6.0, 12.0), floor=(4e-14, 0.0), near=(-100.0, 2.0),
+        "The derivative of lgamma.", ulp=(6.0, 12.0), floor=(4e-14, 0.0), near=(-inf, 2.0),
         note="it crosses 0 at 1.4616 and between negative integers"),
     Row("polygamma",     "ψ",     "n a",   "polygamma(n, a)",              "zero_gradient(out), polygamma(n + 1, a)",
         "The n-th derivative of digamma.", domain=((0.0, 8.0), REAL), ulp=(32.0, 32.0), floor=(1e-13, 1e-11),
-        near=(-100.0, 2.0), note="powers of a rounded sum; it crosses 0 between negative integers", setting="n"),
+        near=(-inf, 2.0), note="powers of a rounded sum; it crosses 0 between negative integers", setting="n"),
     Row("sinc",          "sinc",  "a",     "_sinc(a, 0)",                  "_sinc(a, 1)",
         "sin(pi a) / (pi a), and 1 at 0.", ulp=(4.0, 4.0), floor=(0.0, 5e-15),
         note="pi a is rounded; sinc' crosses 0 everywhere"),
@@ -271,16 +273,21 @@ _ROWS = (
         infix=True, commutes=True, role="product"),
     Row("_stop",         "stop",  "a",     "a",                            "zero_gradient(out)",
         "a as a constant.", zero_gradient=True),
-    Row("_lasting",      "NaN",   "a x",   "a",                            "where(a == a, 1, a), where(a == a, 0, a)",
+    # (not a == a: a fast plan takes that for true)
+    Row("_lasting",      "NaN",   "a x",   "a",                            "where(a < 0, 1, where(a >= 0, 1, a)), "
+                                                                           "where(a < 0, 0, where(a >= 0, 0, a))",
         "a, a derivative in x: where it is NaN, so are its own derivatives, whatever a branch drops on the way.",
         branch=True),
     Row("_lowered",      "**",    "a b c",
-        "where(a ** c > 1e-290, where(a ** c < 1e290, where(a ** b > 1e-290, where(a ** b < 1e290, "
-        "a ** b / a ** c, a ** (b - c)), a ** (b - c)), a ** (b - c)), a ** (b - c))",
+        "where(a == 0, a ** (b - c), where(a == inf, a ** (b - c), where(abs(b) > 1e15, a ** (b - c), "
+        "a ** (b - c) * a ** where(abs(b) > c, (b - (b - c)) - c, b - ((b - c) + c)))))",
                                            "(b - c) * _lowered(a, b, c + 1), "
                                            "where(a == 0, where(b < c, -inf, 0 * out), out * log(a)), "
                                            "where(a == 0, where(b < c, inf, 0 * out), -out * log(a))",
-        "a ** (b - c), which does not feel the rounding of b - c.", domain=(POSITIVE, REAL, (0.0, 3.0))),
+        "a ** (b - c), times a to the power of what b - c loses in rounding.", domain=(POSITIVE, REAL, (0.0, 3.0))),
+    Row("_faint",        "**",    "a b",   "b * a ** b / a",
+                                           "(b - 1) * out / a, a ** b / a + out * log(a)",
+        "b a ** (b - 1) for a small b: a ** (b - 1) alone may overflow.", domain=(POSITIVE, (-0.05, 0.05))),
     Row("_shift",        "-",     "a b",   "where(a == b, 0, a - b)",      "1, -1",
         "a - b, and 0 where they are equal, infinities included.", infix=True),
     Row("_expdiff",      "exp",   "a b",   "_expdiff(a, b)",               "out, -out",

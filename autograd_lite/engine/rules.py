@@ -21,7 +21,7 @@ from zlib import adler32, crc32
 from autograd_lite.engine import lowering
 from autograd_lite.engine.lowering import FLOATS, float_text, on_floats
 
-inf = math.inf
+inf: float = math.inf
 
 
 TABLE: dict[str, Row] = lowering.TABLE

@@ -15,7 +15,7 @@ from copy import copy
 from itertools import product
 from math import prod
 from sys import modules
-from typing import Any
+from typing import Any, ClassVar
 
 from autograd_lite.engine import checks
 from autograd_lite.engine.checks import describe, is_array, to_float
@@ -31,6 +31,10 @@ class Join:
     """
 
     __slots__ = ("kind", "names", "size")
+
+    kind: Any
+    size: int
+    names: tuple[Any, ...] | None
 
     def __init__(self, kind: Any, size: int, names: tuple[Any, ...] | None = None) -> None:
         self.kind, self.size, self.names = kind, size, names
@@ -52,7 +56,7 @@ class Join:
             and (self.size, self.names) == (other.size, other.names)
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def place(self, i: int) -> str:
         """How Python reaches item i."""
@@ -152,12 +156,12 @@ class TreeDef:
     """
 
     def __init__(self, steps: Sequence[Shape | Join]) -> None:
-        self.steps = list(steps)
+        self.steps: list[Shape | Join] = list(steps)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TreeDef) and self.steps == other.steps
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         text = self.build(lambda shape, _: f"array{shape}" if shape else "*", lambda join, items: join.written(items))

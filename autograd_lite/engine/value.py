@@ -149,6 +149,9 @@ class Value(Methods):
 
     @data.setter
     def data(self, data: Any) -> None:
+        if type(data) is float and self._row is None and not tracing:  # `p.data -= lr * p.grad`, the hottest user code
+            self._f = data
+            return
         if tracing:
             notify_read(self, "setting the data")
         if self._row is not None:
@@ -167,11 +170,14 @@ class Value(Methods):
         """
         if tracing:
             notify_read(self, "the grad")
-        return getattr(self, "_grad", 0.0)
+        try:
+            return self._grad
+        except AttributeError:
+            return 0.0
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        self._grad = as_float(grad, "grad", "set it to 0.0 to clear it")
+        self._grad = grad if type(grad) is float else as_float(grad, "grad", "set it to 0.0 to clear it")
 
     @property
     def name(self) -> str:
@@ -347,7 +353,7 @@ class Value(Methods):
     def __ne__(self, other: object) -> bool:
         return _same(self, other, "not_equal", False)
 
-    __hash__ = object.__hash__
+    __hash__: Any = object.__hash__
 
     # -- copies and pickles: see Ancestors
 

@@ -38,6 +38,9 @@ class Terms:
         products: the products that are parts of these.
     """
 
+    x: Array
+    y: Array
+
     def __init__(
         self, scan: Scan, kept: Array, scope: Array = None,
         sums: Collection[str] = SUMS, products: Collection[str] = PRODUCTS,
@@ -45,31 +48,31 @@ class Terms:
         n = scan.count
         code_of = {getattr(what, "name", ""): code for code, what in enumerate(scan.what)}
         is_a = {name: scan.code == code_of.get(name, -1) for name in (*SUMS, *PRODUCTS)}
-        self.has_terms = _any(is_a, SUMS)
+        self.has_terms: Array = _any(is_a, SUMS)
         """Whether a node is an addition of any kind."""
-        self.merged = _any(is_a, (x for x in sums if x != "mean"))
+        self.merged: Array = _any(is_a, (x for x in sums if x != "mean"))
         """Whether it is a sum like all the others: a mean, and a sum that was not asked for, is something else."""
         takes = _any(is_a, sums)
         owner, x, y = _added(scan, is_a)
         into = _absorbed(scan, kept, scope, owner[takes[owner] & (y < 0)], x[takes[owner] & (y < 0)])
         inner_sum = (into >= 0) & self.merged
         product = (into >= 0) & _any(is_a, products)
-        self.absorbed = inner_sum | product
+        self.absorbed: Array = inner_sum | product
         """Whether a node is a part of a unit whose value another node has."""
         self.units: Array = np.flatnonzero((scan.arity > 0) & ~self.absorbed)
         """The nodes that are not, leaves left out."""
         root = _outermost(np.where(inner_sum, into, np.arange(n)))
-        self.unit_of = np.where(product, root[into], root)
+        self.unit_of: Array = np.where(product, root[into], root)
         """For each node the unit that it is a part of."""
 
         kept_terms = _kept_terms(scan, is_a["add"], inner_sum, owner, x, y)
-        self.zeroed = np.zeros(n, bool)
+        self.zeroed: Array = np.zeros(n, bool)
         """Which units have lost the 0 that a running sum starts from."""
         self.zeroed[root[owner[~kept_terms & (x >= n)]]] = True
         owner, x, y = owner[kept_terms], x[kept_terms], y[kept_terms]
         order = np.lexsort((owner, root[owner]))
         owner, x, y = owner[order], x[order], y[order]
-        self.root = root[owner]
+        self.root: Array = root[owner]
         self._open_products(scan, is_a, product, x, y)
 
     def _open_products(self, scan: Scan, is_a: dict[str, Array], product: Array, x: Array, y: Array) -> None:
@@ -78,10 +81,10 @@ class Terms:
         is_part[: scan.count] = product
         opened = np.flatnonzero((y < 0) & is_part[x])
         inside = x[opened]
-        self.kind = (y >= 0).astype(np.int64)
+        self.kind: Array = (y >= 0).astype(np.int64)
         for k, name in enumerate(PRODUCTS, 1):
             self.kind[opened[is_a[name][inside]]] = k
-        self.product = np.full(len(x), -1)
+        self.product: Array = np.full(len(x), -1)
         self.product[opened] = inside
         self.x, self.y = x, y
         self.x[opened], self.y[opened] = scan.left[inside], scan.right[inside]

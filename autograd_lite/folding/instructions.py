@@ -10,6 +10,9 @@ An instruction does one thing to `size` lanes. It is one of
     Composite  an instruction that the Builder has written out in others, but differentiates as one primitive;
                a plan looks through it, so that no backend sees it
 
+    Carry      what a recurrence reads of the steps before: the one thing, beside the adjoint of it (Recurrent), that
+               reads a later instruction; it closes a loop (loops.py)
+
 Operands are Refs: another instruction and which of its lanes; a Map takes numbers too. With `batched`, each lane has
 a value for each row of a batch. All of it is plain data. Equal instructions are made once.
 """
@@ -135,6 +138,51 @@ class Sum(Instruction):
     @property
     def refs(self) -> tuple[Ref, ...]:  # noqa: D102
         return tuple(x for part in self.parts for x in (part.left, part.right) if x is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Recurrent(Sum):
+    """A sum that may read later instructions: the adjoint of what a Carry hands on, which the step after it adds to.
+
+    Args:
+        steps: how many steps its lanes are of, those of one side by side.
+    """
+
+    steps: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Carry(Instruction):
+    """What the steps of a recurrence read of those before: `delay` steps of initial lanes, then those of `later`.
+
+    Args:
+        steps: how many steps there are; the lanes of one stand side by side.
+        delay: how many steps back it is read from at most.
+        initial: what stands for the steps before the first.
+        later: all lanes of an instruction that stands behind this one, and may depend on it: a loop.
+    """
+
+    steps: int
+    delay: int
+    initial: Ref
+    later: Ref
+
+    @property
+    def refs(self) -> tuple[Ref, ...]:  # noqa: D102
+        return (self.initial, self.later)
+
+    @property
+    def width(self) -> int:
+        """How many lanes one step has."""
+        return self.size // (self.delay + self.steps)
+
+    def parts(self) -> tuple[Part, Part]:
+        """It as what a sum adds."""
+        first = self.delay * self.width
+        return (
+            Part("plain", 1.0, np.arange(first), self.initial, None),
+            Part("plain", 1.0, np.arange(first, self.size), self.later, None),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,6 +343,11 @@ class Builder:
 class Lanes:
     """Lanes in an expression: operators on it emit instructions. With an `owner`, elements of groups."""
 
+    builder: Builder
+    ref: Ref
+    size: int
+    owner: Any
+
     def __init__(self, builder: Builder, ref: Ref, size: int, owner: Array | None = None) -> None:
         self.builder, self.ref, self.size, self.owner = builder, ref, size, owner
 
@@ -326,9 +379,13 @@ class Lanes:
 class Elements:
     """The sequence `xs` of a rule: iterating over it gives one thing, that stands for every element."""
 
+    builder: Builder
+    ref: Ref
+    counts: Array
+
     def __init__(self, builder: Builder, ref: Ref, counts: Array) -> None:
         self.builder, self.ref, self.counts = builder, ref, counts
-        self.owner = np.repeat(np.arange(len(counts)), counts)
+        self.owner: Array = np.repeat(np.arange(len(counts)), counts)
 
     def __iter__(self) -> Any:
         return iter([Lanes(self.builder, self.ref, len(self.owner), self.owner)])

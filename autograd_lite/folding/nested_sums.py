@@ -32,13 +32,13 @@ SEVERAL = 3
 """So many forms are worth being joined."""
 
 LEAST_STACKED = 8
-"""Forms of at least so many lanes, each of one term, are added up lane by lane where they stand."""
+"""Forms of at least this many lanes, each of one term, are added up lane by lane where they stand."""
 
 LARGE = 300**3
 """Products of more multiplications than this are np.matmul's."""
 
 LONG = 32
-"""Few sums of so many terms, by table, are gathered into place first."""
+"""Few sums of at least this many terms, by table, are gathered into place first."""
 
 
 class Work(NamedTuple):

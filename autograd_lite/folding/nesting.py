@@ -17,9 +17,25 @@ from autograd_lite.engine.lowering import Code, Step, lower
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.backends.strides import affine, common, cut, pattern
-from autograd_lite.folding.instructions import Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.instructions import Carry, Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.loops import Loop
+from autograd_lite.folding.nested_loops import Loops
+from autograd_lite.folding.nested_steps import max_shift
 from autograd_lite.folding.nested_sums import Sums
-from autograd_lite.folding.nests import FURTHER, PAD, Access, Fill, Input, Nest, Nests, Output, Pack, Rows, Watch
+from autograd_lite.folding.nests import (
+    FURTHER,
+    IN_PYTHON,
+    PAD,
+    Access,
+    Fill,
+    Input,
+    Nest,
+    Nests,
+    Output,
+    Pack,
+    Rows,
+    Watch,
+)
 from autograd_lite.folding.nests import Map as MapNest
 from autograd_lite.folding.nests_interpreter import python_step
 from autograd_lite.folding.plan import ZERO_RULE, Plan
@@ -54,6 +70,8 @@ def padded(n: int) -> int:
 
 class Straight:
     """Straight-line code that is being made: equal steps once. Inputs have negative numbers until it is finished."""
+
+    results: set[int]
 
     def __init__(self) -> None:
         self.inputs: dict[Any, int] = {}
@@ -129,6 +147,11 @@ class Group:
         batched: whether they are.
     """
 
+    kind: str
+    stage: int
+    size: int
+    batched: bool
+
     def __init__(self, kind: str, stage: int, size: int, batched: bool) -> None:
         self.kind, self.stage, self.size, self.batched = kind, stage, size, batched
         self.members: dict[int, None] = {}
@@ -138,17 +161,26 @@ class Group:
 class Nesting:
     """Makes nests of a plan: places, stages, groups; the sums are in nested_sums.py."""
 
+    plan: Plan
+    instructions: list[Instruction]
+    arena: int
+    sums_start: int
+    sums_end: int
+
     def __init__(self, plan: Plan, dtype: Any) -> None:
         self.plan, self.instructions = plan, plan.instructions
         self.block = 64 if np.dtype(dtype) == np.float64 else 128
-        self.size = [x.size for x in self.instructions]
-        self.batched = [x.batched for x in self.instructions]
+        self.size: list[int] = [x.size for x in self.instructions]
+        self.batched: list[bool] = [x.batched for x in self.instructions]
+        self.loop_of = {k: loop for loop in plan.loops for k in range(loop.start, loop.stop)}
+        self.carried = {k: carry for loop in plan.loops for k, carry in loop.carries.items()}
+        """The Carry of an instruction: what it hands on from step to step lies where it lies."""
         self.place: dict[int, int] = {}
         self.names: dict[int, str] = {}
         self.arena, self._single, self._single_end = 0, 0, 0
-        self.stage = self._stages()
-        self.items: list[tuple[int, Group | Nest]] = []
-        self.done = [-1] * len(self.instructions)
+        self.stage: list[int] = self._stages()
+        self.items: list[tuple[int, Group | Loop | Nest]] = []
+        self.done: list[int] = [-1] * len(self.instructions)
         """The item after which an instruction is there; -1 from the start of its stage."""
         self.joined: dict[int, int] = {}
         """The item, a group, that an instruction is a member of."""
@@ -160,8 +192,8 @@ class Nesting:
         self._each: dict[int, list[tuple[float, Ref, Ref | None]] | None] = {}
         self._constants: dict[Any, float | None] = {}
         self.literals: list[tuple[int, Array]] = []
-        self.flag = self.raw(PAD)
-        self.zero = self.raw(PAD)
+        self.flag: int = self.raw(PAD)
+        self.zero: int = self.raw(PAD)
         self._one: int | None = None
         self.names[self.flag], self.names[self.zero] = "flag", "0"
         self.input_users: dict[int, None] = {}
@@ -184,7 +216,10 @@ class Nesting:
         """The place of an instruction, which is stored then."""
         found = self.place.get(k)
         if found is None:
-            size = self.size[k]
+            size = self.size[k] + self._beyond(k)
+            if k in self.carried:
+                self.at(self.carried[k])
+                return self.place[k]
             x = self.instructions[k] if k < len(self.instructions) else None
             if self.batched[k]:
                 found = self.raw(size * self.block)
@@ -196,10 +231,19 @@ class Nesting:
             else:
                 found = self.raw(size)
             self.place[k] = found
+            if isinstance(x, Carry):
+                self.place[x.later.source] = found + x.delay * x.width * self.step_of(k)
             if isinstance(x, Literal):
                 self.literals.append((found, np.asarray(x.values, float)))
             self.names.setdefault(found, x.name if isinstance(x, Leaf) else f"%{k}")
         return found
+
+    def _beyond(self, k: int) -> int:
+        """Lanes behind its last one, which stay 0: those of the steps that a backward loop has not got."""
+        loop = self.loop_of.get(k)
+        if loop is None or not loop.backward:
+            return 0
+        return max_shift(loop, k) * (self.size[k] // loop.steps)
 
     def in_sums(self, n: int) -> int:
         """Room among the sums over rows."""
@@ -230,7 +274,12 @@ class Nesting:
     def _stages(self) -> list[int]:
         stages: list[int] = []
         for k, x in enumerate(self.instructions):
-            before = max((stages[ref.source] for ref in x.refs), default=0)
+            loop = self.loop_of.get(k)
+            if loop is not None and k > loop.start:
+                stages.append(stages[-1])
+                continue
+            all_of = [x] if loop is None else self.instructions[loop.start : loop.stop]
+            before = max((stages[r.source] for y in all_of for r in y.refs if r.source < k), default=0)
             if x.batched and before == 2:
                 raise Refused(f"%{k} reads a sum over all rows for each row")
             stages.append(1 if x.batched else 2 if before else 0)
@@ -437,9 +486,9 @@ class Nesting:
             assert total is not None
             return total
         assert isinstance(x, Map)
-        return self._mapped(code, x, [of(a) if isinstance(a, Ref) else a for a in x.args])
+        return self.mapped(code, x, [of(a) if isinstance(a, Ref) else a for a in x.args])
 
-    def _mapped(self, code: Straight, x: Map, values: list[int | float]) -> int | float:
+    def mapped(self, code: Straight, x: Map, values: list[int | float]) -> int | float:
         """A primitive of values; where more of them are numbers than in the plan, it is lowered for these."""
         rule = x.code
         assert rule is not None
@@ -455,7 +504,7 @@ class Nesting:
         x, batched = self.instructions[k], self.batched[k]
         if isinstance(x, Map):
             assert x.code is not None
-            if any(step.function for step in x.code.steps):
+            if any(step.function or step.name in IN_PYTHON for step in x.code.steps):
                 return None
             costly = sum(step.name not in CHEAP for step in x.code.steps)
             if not batched:
@@ -543,7 +592,7 @@ class Nesting:
             [*(refs[key] for key in code.inputs), *(Ref(k, None) for k in kept)], group.size, group.batched
         )
         count = len(code.inputs)
-        summed = self._watched(group.members)
+        summed = self.watched(group.members)
         steps, moved = code.finished([values[k] for k in [*kept, *summed]])
         outputs = tuple(zip(moved[: len(kept)], accesses[count:], strict=True))
         watch = tuple(dict.fromkeys(x for x in moved[len(kept) :] if isinstance(x, int)))
@@ -563,7 +612,8 @@ class Nesting:
     _by_bytes: dict[bytes, Array]
     _alive: list[Array]
 
-    def _watched(self, members: Sequence[int] | dict[int, None]) -> list[int]:
+    def watched(self, members: Sequence[int] | dict[int, None]) -> list[int]:
+        """Of some instructions those of which each number goes into the flag."""
         return [k for k in members if isinstance(self.instructions[k], Sum) or k in self.results]
 
     def _registers_of(self, group: Group) -> Nest | None:
@@ -595,7 +645,7 @@ class Nesting:
                 assert isinstance(x, Map)
                 lanes = [self.lanes(a).tolist() if isinstance(a, Ref) else None for a in x.args]
                 values[k] = [
-                    self._mapped(code, x, [
+                    self.mapped(code, x, [
                         of(a.source, own[lane]) if isinstance(a, Ref) and own is not None else a  # type: ignore[misc]
                         for a, own in zip(x.args, lanes, strict=True)
                     ])
@@ -609,7 +659,7 @@ class Nesting:
         def access(source: int, lane: int) -> Access:
             return Access(self.at(source) + lane * self.step_of(source), (row if self.batched[source] else 0,))
 
-        summed = [value for k in self._watched(group.members) for value in values[k]]
+        summed = [value for k in self.watched(group.members) for value in values[k]]
         steps, moved = code.finished([*(values[k][lane] for k, lane in kept), *summed])
         outputs = tuple((value, access(*which)) for value, which in zip(moved, kept, strict=False))
         watch = tuple(dict.fromkeys(x for x in moved[len(kept) :] if isinstance(x, int)))
@@ -633,9 +683,14 @@ class Nesting:
     def whole(self) -> Nests:
         """The nests."""
         self._same, self._by_bytes, self._alive = {}, {}, []
-        self.results = {ref.source for ref in self.plan.outputs}
-        sums = Sums(self)
-        for k, x in enumerate(self.instructions):
+        self.results: set[int] = {ref.source for ref in self.plan.outputs}
+        sums, loops = Sums(self), Loops(self)
+        for item in self.plan.items:
+            if isinstance(item, Loop):
+                self.items.append((self.stage[item.start], item))
+                self.done[item.start : item.stop] = [len(self.items) - 1] * (item.stop - item.start)
+                continue
+            k, x = item, self.instructions[item]
             if isinstance(x, (Leaf, Literal)) or not x.size:
                 continue
             kind = self._kind(k) or self._rest_of_sum(k, sums)
@@ -649,18 +704,22 @@ class Nesting:
                 assert isinstance(x, Map)
                 self._in_python(k, x)
         outputs = [self._output(ref) for ref in self.plan.outputs]
-        for _, item in self.items:
-            if isinstance(item, Group):
-                for ref in self._outside(item):
+        for _, made in self.items:
+            if isinstance(made, Loop):
+                loops.reads(made)
+            elif isinstance(made, Group):
+                for ref in self._outside(made):
                     self.at(ref.source)
         stages: list[list[Nest]] = [[], [], []]
-        for stage, item in self.items:
-            if isinstance(item, Group):
-                nest = self._registers_of(item) if item.kind != "lanes" else self._loop_of(item)
+        for stage, made in self.items:
+            if isinstance(made, Loop):
+                stages[stage] += loops.nests(made)
+            elif isinstance(made, Group):
+                nest = self._registers_of(made) if made.kind != "lanes" else self._loop_of(made)
                 if nest is not None:
                     stages[stage].append(nest)
             else:
-                stages[stage].append(item)
+                stages[stage].append(made)
         inputs, packs = self._inputs()
         stages[1][:0] = packs
         if self.sums_end > self.sums_start:
@@ -720,7 +779,7 @@ class Nesting:
         return Output(n, offset, True, mean, total)
 
     def _in_python(self, k: int, x: Map) -> None:
-        """A map with a user-defined function in it."""
+        """A map with a user-defined function in it, or a name that no loop computes."""
         axes: list[tuple[int, ...]] = []
         views: list[Access] = []
         row_at = 1 if x.batched else None

@@ -48,7 +48,13 @@ FURTHER = ("fma", "max", "min")
 """Steps of a Map that are not ELEMENTARY: a * b + c, rounded once; and max(a, b): a where a >= b or a is NaN, else b;
 min(a, b): a where a <= b or a is NaN, else b."""
 
-STEPS = ELEMENTARY | {*FURTHER}
+IN_PYTHON = frozenset(
+    ["mod", "floor_divide", "round", "log_ndtr", "_hazard", "_excess", "ndtri", "erfinv", "lgamma", "digamma",
+     "polygamma", "_sinc"]
+)  # fmt: skip
+"""Elementary names that no loop computes: an instruction whose code has one is a step in Python."""
+
+STEPS = (ELEMENTARY - IN_PYTHON) | {*FURTHER}
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,14 @@ class Access:
         if self.table is not None:
             further = (*further[:axis], 0, *further[axis:])
         return replace(self, strides=strides, table_strides=further)
+
+    def at_first(self, index: int) -> Access:
+        """The same at one index of its first axis, without that axis."""
+        offset = self.offset + index * self.strides[0]
+        if self.table is None:
+            return replace(self, offset=offset, strides=self.strides[1:])
+        table = self.table + index * self.table_strides[0]
+        return replace(self, offset=offset, strides=self.strides[1:], table=table, table_strides=self.table_strides[1:])
 
     def at(self, axis: int, place: int, order: Sequence[int]) -> Access:
         """The same at one place of an axis, its other axes in this order."""
@@ -281,7 +295,71 @@ class PythonStep:
     views: tuple[Access, ...]
 
 
-Nest = Map | Product | Rows | Terms | Pack | Fill | Watch | PythonStep
+@dataclass(frozen=True)
+class Recurrence:
+    """A code at every step, one step after the other: what is carried from step to step stays in registers.
+
+    The axes are (step,), each value one number; with rows (step, row), and the vector axis is the rows.
+
+    Args:
+        steps: how many there are.
+        inputs: values 0, 1, ... of the code. They may read what an output has written in a step before.
+        code: steps, numbered on from the inputs: ELEMENTARY or FURTHER.
+        outputs: (value or number, where it goes).
+        carried: (input, value or number): in the first step that runs the input is read, in each later one it is what
+            the value was in the step before.
+        backward: whether the last step runs first.
+        watch: values that are sums: the flag is NaN if one of them is infinite or NaN. (It may be so as well where the
+            sum of all of them overflows.)
+        rows: whether the last axis is the rows of a block.
+    """
+
+    steps: int
+    inputs: tuple[Access, ...]
+    code: tuple[Step, ...]
+    outputs: tuple[tuple[int | float, Access], ...]
+    carried: tuple[tuple[int, int | float], ...] = ()
+    backward: bool = False
+    watch: tuple[int, ...] = ()
+    rows: bool = False
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Nests that run step after step: the first axis of each of them is the steps (of a Product, the blocks).
+
+    Args:
+        steps: how many there are.
+        body: what runs at each step, in order: Map, Product, Rows, Pack and Fill.
+        backward: whether the last step runs first.
+    """
+
+    steps: int
+    body: tuple[Map | Product | Rows | Pack | Fill, ...]
+    backward: bool = False
+
+
+Nest = Map | Product | Rows | Terms | Pack | Fill | Watch | PythonStep | Recurrence | Loop
+
+InLoop = Map | Product | Rows | Pack | Fill
+
+
+def at_step(nest: InLoop, of: Callable[[Access], Access]) -> InLoop:
+    """A nest of a Loop at one step, without the axis of steps; of(access) is the access there."""
+    match nest:
+        case Map():
+            inputs, outputs = tuple(map(of, nest.inputs)), tuple((x, of(access)) for x, access in nest.outputs)
+            return replace(nest, axes=nest.axes[1:], inputs=inputs, outputs=outputs)
+        case Product():
+            left, right, out = (of(x).with_axis(0) for x in (nest.left, nest.right, nest.out))
+            return replace(nest, blocks=1, left=left, right=right, out=out)
+        case Rows():
+            other = None if nest.right is None else of(nest.right)
+            return replace(nest, lanes=nest.lanes[1:], left=of(nest.left), right=other, out=of(nest.out))
+        case Pack():
+            return replace(nest, axes=nest.axes[1:], source=of(nest.source), target=of(nest.target))
+        case Fill():
+            return replace(nest, axes=nest.axes[1:], target=of(nest.target))
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,18 @@ from autograd_lite.folding.nests import (
     RUN,
     Access,
     Fill,
+    Loop,
     Map,
     Nest,
     Nests,
     Pack,
     Product,
     PythonStep,
+    Recurrence,
     Rows,
     Terms,
     Watch,
+    at_step,
 )
 
 Array = Any
@@ -57,7 +60,7 @@ def evaluated(steps: Sequence[Step], values: list[Any], shape: tuple[int, ...], 
 
 
 def python_step(code: Code, axes: tuple[tuple[int, ...], ...], views: tuple[Access, ...]) -> PythonStep:
-    """A code that has a user-defined function in it, as a step in Python."""
+    """A code that has a user-defined function in it, or a name that no loop computes, as a step in Python."""
 
     def run(*arrays: Array) -> None:
         *operands, out = arrays
@@ -71,14 +74,20 @@ def python_step(code: Code, axes: tuple[tuple[int, ...], ...], views: tuple[Acce
 class Interpreter:
     """Runs nests; see `backends.Runner` for the arguments of a call."""
 
+    nests: Nests
+    dtype: Any
+    first: int
+    rows: int
+    seed: float
+
     def __init__(self, nests: Nests, dtype: Any = float) -> None:
         self.nests, self.dtype = nests, dtype
-        self.arena = np.zeros(nests.arena, dtype)
+        self.arena: Array = np.zeros(nests.arena, dtype)
         for offset, values in nests.literals:
             self.arena[offset : offset + len(values)] = values
         self.rows, self.first, self.seed = 0, 0, 1.0
         self.inputs: list[Array] = []
-        self.trusted = True
+        self.trusted: bool = True
 
     def __call__(self, leaves: Leaves, rows: int | None, means: int = 0) -> list[Array]:
         """The outputs."""
@@ -240,3 +249,26 @@ class Interpreter:
         arrays = [self._read(access, axes) for access, axes in zip(nest.views, nest.axes, strict=True)]
         nest.function(*arrays)
         self._write(nest.views[-1], nest.axes[-1], arrays[-1])
+
+    def _recurrence(self, nest: Recurrence) -> None:
+        axes = (self.nests.block,) if nest.rows else (1,)
+        before: dict[int, Any] = {}
+
+        def at(access: Access, t: int) -> Access:
+            access = access.at_first(t)
+            return access if nest.rows else access.with_axis(0)
+
+        for t in reversed(range(nest.steps)) if nest.backward else range(nest.steps):
+            values = [
+                before[k] if k in before else self._read(at(access, t), axes) for k, access in enumerate(nest.inputs)
+            ]
+            values = evaluated(nest.code, values, axes, self.dtype)
+            for value, access in nest.outputs:
+                self._write(at(access, t), axes, value if isinstance(value, float) else values[value])
+            for value in nest.watch:
+                self._watched(np.asarray(values[value]))
+            before = {k: np.full(axes, x) if isinstance(x, float) else values[x] for k, x in nest.carried}
+
+    def _loop(self, nest: Loop) -> None:
+        for t in reversed(range(nest.steps)) if nest.backward else range(nest.steps):
+            self._all([at_step(one, lambda access, t=t: access.at_first(t)) for one in nest.body])  # type: ignore[misc]

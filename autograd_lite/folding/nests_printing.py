@@ -1,4 +1,4 @@
-"""Nests as text: one line a nest."""
+"""Nests as text: one line a nest, and for a Loop one more for each nest in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd_lite.engine.lowering import Step
-from autograd_lite.folding.nests import Access, Fill, Map, Nest, Nests, Pack, Product, PythonStep, Rows, Terms, Watch
+from autograd_lite.folding.nests import (
+    Access,
+    Fill,
+    Loop,
+    Map,
+    Nest,
+    Nests,
+    Pack,
+    Product,
+    PythonStep,
+    Recurrence,
+    Rows,
+    Terms,
+    Watch,
+)
 
 COUNTERS = "ijklmnpq"
 
@@ -78,15 +92,37 @@ class _Shown:
         return COUNTERS[:count] + "r" * rows
 
     def _map(self, nest: Map) -> str:
-        counters = self._counters(nest.axes, nest.rows)
-        texts = expressions(nest.code, [self.access(x, counters) for x in nest.inputs])
+        return f"{self._axes(nest.axes, nest.rows)}: {self._coded(nest, self._counters(nest.axes, nest.rows))}"
+
+    def _coded(self, nest: Map | Recurrence, counters: str, carried: dict[int, int | float] | None = None) -> str:
+        """The outputs of a code."""
+        names = [self.access(x, counters) for x in nest.inputs]
+        for n, k in enumerate(carried or ()):
+            names[k] = f"c{n}"
+        texts = expressions(nest.code, names)
         found = [
             f"{self.access(access, counters)} = {f'{x:g}' if isinstance(x, float) else texts[x]}"
             for x, access in nest.outputs[:MOST_OUTPUTS]
         ]
         if len(nest.outputs) > MOST_OUTPUTS:
             found.append(f"{len(nest.outputs) - MOST_OUTPUTS} more")
-        return f"{self._axes(nest.axes, nest.rows)}: {'; '.join(found)}"
+        for n, x in enumerate([*(carried or {}).values()][:MOST_OUTPUTS]):
+            found.append(f"c{n} = {f'{x:g}' if isinstance(x, float) else texts[x]}")
+        return "; ".join(found)
+
+    def _recurrence(self, nest: Recurrence) -> str:
+        axes = (nest.steps, self.nests.block) if nest.rows else (nest.steps,)
+        counters = self._counters(axes, nest.rows)
+        first = [
+            f"c{n} = {self.access(nest.inputs[k].at_first(nest.steps - 1 if nest.backward else 0), counters[1:])}"
+            for n, (k, _) in enumerate(nest.carried[:MOST_OUTPUTS])
+        ]
+        steps = f"{nest.steps:,} steps{' backward' * nest.backward}{f' x {axes[-1]} rows' * nest.rows}"
+        return f"{steps} from {', '.join(first)}: {self._coded(nest, counters, dict(nest.carried))}"
+
+    def _loop(self, nest: Loop) -> str:
+        body = "".join(f"\n    {self.line(one)}" for one in nest.body)
+        return f"{nest.steps:,} steps{' backward' * nest.backward}:{body}"
 
     def _sum(self, nest: Any, axes: str, out: str, left: str, right: str | None) -> str:
         factor = "" if nest.factor == 1.0 else "-" if nest.factor == -1.0 else f"{nest.factor:g} "

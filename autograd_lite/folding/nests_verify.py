@@ -17,12 +17,14 @@ from autograd_lite.folding.nests import (
     STEPS,
     Access,
     Fill,
+    Loop,
     Map,
     Nest,
     Nests,
     Pack,
     Product,
     PythonStep,
+    Recurrence,
     Rows,
     Terms,
     Watch,
@@ -72,6 +74,9 @@ class _Verified:
 
     def nest(self, nest: Nest, where: str) -> None:
         """One nest: its accesses, and what its kind promises."""
+        if isinstance(nest, Loop):
+            self._loop(nest, where)
+            return
         for access, axes, written, padded in _uses(nest, self.nests):
             self.access(access, axes, written, padded, where)
         getattr(self, "_" + type(nest).__name__.lower())(nest, where)
@@ -117,7 +122,8 @@ class _Verified:
         if access is not None:
             assert access.strides[-1] in allowed, f"{where}: stride {access.strides[-1]} along a vector"
 
-    def _map(self, nest: Map, where: str) -> None:
+    def _code(self, nest: Map | Recurrence, where: str) -> None:
+        """That a code takes what is there."""
         count = len(nest.inputs)
         for k, step in enumerate(nest.code, count):
             assert step.name in STEPS, f"{where}: a step {step.name}"
@@ -125,11 +131,37 @@ class _Verified:
             assert all(isinstance(x, float) or 0 <= x < k for x in step.args), f"{where}: a step that takes a later one"
         values = [x for x, _ in nest.outputs if not isinstance(x, float)] + list(nest.watch)
         assert all(0 <= x < count + len(nest.code) for x in values), f"{where}: a value that is not there"
+
+    def _map(self, nest: Map, where: str) -> None:
+        self._code(nest, where)
         assert not nest.rows or nest.axes[-1] == self.nests.block, f"{where}: other rows"
+        self._in_rows(nest, where)
+
+    def _in_rows(self, nest: Map | Recurrence, where: str) -> None:
         if nest.rows:
             for access in [*nest.inputs, *(access for _, access in nest.outputs)]:
                 self._vector(access, where, 0, 1)
                 assert access.table is None or access.table_strides[-1] == 0, f"{where}: a table along the rows"
+
+    def _recurrence(self, nest: Recurrence, where: str) -> None:
+        self._code(nest, where)
+        assert nest.steps > 0, f"{where}: no steps"
+        for k, value in nest.carried:
+            assert 0 <= k < len(nest.inputs), f"{where}: carries to what is not an input"
+            assert isinstance(value, float) or 0 <= value < len(nest.inputs) + len(nest.code), (
+                f"{where}: carries nothing"
+            )
+        assert len(dict(nest.carried)) == len(nest.carried), f"{where}: carries twice to one input"
+        self._in_rows(nest, where)
+
+    def _loop(self, nest: Loop, where: str) -> None:
+        assert nest.steps > 0, f"{where}: no steps"
+        for k, one in enumerate(nest.body):
+            assert isinstance(one, (Map, Product, Rows, Pack, Fill)), f"{where}: a {type(one).__name__} in it"
+            steps = one.blocks if isinstance(one, Product) else one.lanes[0] if isinstance(one, Rows) else one.axes[0]
+            assert steps == nest.steps, f"{where}: {steps} steps"
+            assert isinstance(one, (Product, Rows)) or len(one.axes) >= 2, f"{where}: nothing but steps"
+            self.nest(one, f"{where} {k}, {type(one).__name__}")
 
     def _product(self, nest: Product, where: str) -> None:
         for access in (nest.left, nest.right, nest.out):
@@ -184,6 +216,13 @@ def _uses(nest: Nest, nests: Nests) -> Iterator[Use]:
         case Map():
             yield from ((x, nest.axes, False, False) for x in nest.inputs)
             yield from ((x, nest.axes, True, nest.padded) for _, x in nest.outputs)
+        case Recurrence():
+            steps: tuple[int, ...] = (nest.steps, nests.block) if nest.rows else (nest.steps,)
+            first = dict(nest.carried)  # these are read once
+            for k, given in enumerate(nest.inputs):
+                once = given.at_first(nest.steps - 1 if nest.backward else 0).with_axis(0) if k in first else given
+                yield once, steps, False, False
+            yield from ((x, steps, True, False) for _, x in nest.outputs)
         case Product(blocks=b, m=m, n=n, k=k):
             yield nest.left, (b, m, k), False, False
             yield nest.right, (b, k, n), False, False

@@ -21,7 +21,20 @@ import numpy as np
 from autograd_lite.engine.lowering import Code, lower
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.contractions import Form, forms
-from autograd_lite.folding.instructions import Composite, Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.instructions import (
+    Carry,
+    Composite,
+    Instruction,
+    Leaf,
+    Literal,
+    Map,
+    Part,
+    Recurrent,
+    Reduce,
+    Ref,
+    Sum,
+)
+from autograd_lite.folding.loops import Loop, components, is_loop, loop_of
 
 Array = Any
 
@@ -34,8 +47,10 @@ class Plan:
     """Instructions in order, and where the results are.
 
     Args:
-        instructions: each reads earlier ones only. None of them is a Composite.
+        instructions: each reads earlier ones only, but for those of a loop, which stand side by side. None of them is a
+            Composite, and all Carries are in loops.
         outputs: the results.
+        loops: the loops among them, in order.
         safe: whether this is the plan that is run again where the fast one cannot be trusted.
         doubt_nan: whether a NaN in an output may come from the plan being the fast one.
         kept: what backends have made for it.
@@ -45,7 +60,18 @@ class Plan:
     outputs: list[Ref]
     safe: bool = False
     doubt_nan: bool = False
+    loops: list[Loop] = field(default_factory=list)
     kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def items(self) -> Iterator[int | Loop]:
+        """What to run, in order: the number of an instruction, or a loop in place of its instructions."""
+        at = 0
+        for loop in self.loops:
+            yield from range(at, loop.start)
+            yield loop
+            at = loop.stop
+        yield from range(at, len(self.instructions))
 
 
 def plan(instructions: Sequence[Instruction], outputs: Sequence[Ref], safe: bool = False) -> Plan:
@@ -56,13 +82,21 @@ def plan(instructions: Sequence[Instruction], outputs: Sequence[Ref], safe: bool
         outputs: the results.
         safe: make the safe plan; see the head of this file.
     """
-    needed = _needed_lanes(instructions, outputs)
-    kept = _Kept(instructions, needed, safe)
-    for k in range(len(instructions)):
-        if needed[k] is not None:
-            kept.keep(k)
+    needed = _Needed(instructions, outputs)
+    kept = _Kept(instructions, needed.masks, safe)
+    for members, loop in needed.order():
+        if loop:
+            kept.keep_loop(members)
+        else:
+            kept.keep(members[0])
     doubt_nan = not safe and any(map(_has_zero_rule, kept.sources()))
-    return Plan(kept.instructions, [kept.moved(ref) for ref in outputs], safe, doubt_nan)
+    return Plan(kept.instructions, [kept.moved(ref) for ref in outputs], safe, doubt_nan, kept.loops)
+
+
+def numbers(instructions: Sequence[Instruction], outputs: Sequence[Ref]) -> dict[int, int]:
+    """For each instruction that the outputs need its number in the plan."""
+    order = _Needed(instructions, outputs).order()
+    return {k: number for number, k in enumerate(k for members, _ in order for k in members)}
 
 
 def _has_zero_rule(x: Instruction) -> bool:
@@ -94,36 +128,100 @@ def _of_operands(x: Instruction, chosen: Array | None) -> Iterator[tuple[Ref, Ar
                     yield part.right, kept
     elif isinstance(x, Reduce):
         yield x.elements, None if chosen is None else np.repeat(chosen, x.counts)
+    elif isinstance(x, Carry):
+        first = x.delay * x.width
+        yield x.initial, None if chosen is None else chosen[:first]
+        yield x.later, None if chosen is None else chosen[first:]
     else:
         for ref in x.refs:
             yield ref, chosen
 
 
-def _needed_lanes(instructions: Sequence[Instruction], outputs: Sequence[Ref]) -> list[Array]:
-    """For each instruction which of its lanes the outputs need, as a mask; None where it is none of them."""
-    masks: list[Array] = [None] * len(instructions)
+class _Needed:
+    """Which lanes of which instructions some outputs need: `masks`, None for an instruction that is not needed."""
 
-    def mark(ref: Ref, chosen: Array | None) -> None:
-        ref = look_through(instructions, ref)
-        mask = masks[ref.source]
+    def __init__(self, instructions: Sequence[Instruction], outputs: Sequence[Ref]) -> None:
+        self.instructions = instructions
+        self.masks: list[Array] = [None] * len(instructions)
+        self.outputs = [look_through(instructions, ref) for ref in outputs]
+        for ref in outputs:
+            self._mark(ref, None)
+        self.has_loops = any(isinstance(x, (Carry, Recurrent)) for x in instructions)
+        if not self.has_loops:
+            for k in range(len(instructions) - 1, -1, -1):
+                if self.masks[k] is not None:
+                    self._hand_on(k)
+            return
+        reads: list[set[int]] = []
+        for x in instructions:
+            refs = () if isinstance(x, Composite) else x.refs
+            reads.append({look_through(instructions, ref).source for ref in refs})
+        for members in reversed(components(reads, (ref.source for ref in self.outputs))):
+            if is_loop(reads, members):
+                self._hand_on_around(members)
+            elif self.masks[members[0]] is not None:
+                self._hand_on(members[0])
+
+    def order(self) -> Iterator[tuple[list[int], bool]]:
+        """The instructions that are needed, in an order to run them in, and whether they are a loop."""
+        if not self.has_loops:
+            for k, mask in enumerate(self.masks):
+                if mask is not None:
+                    yield [k], False
+            return
+        reads: list[set[int]] = []
+        for x, mask in zip(self.instructions, self.masks, strict=True):
+            some = [] if mask is None else _of_operands(x, None if mask.all() else mask)
+            reads.append({look_through(self.instructions, ref).source for ref, chosen in some
+                          if chosen is None or chosen.any()})  # fmt: skip
+        for members in components(reads, (ref.source for ref in self.outputs)):
+            yield members, is_loop(reads, members)
+
+    def _mark(self, ref: Ref, chosen: Array | None) -> None:
+        ref = look_through(self.instructions, ref)
+        mask = self.masks[ref.source]
         if mask is None:
-            mask = masks[ref.source] = np.zeros(instructions[ref.source].size, bool)
+            mask = self.masks[ref.source] = np.zeros(self.instructions[ref.source].size, bool)
         if ref.lanes is not None:
             mask[ref.lanes if chosen is None else ref.lanes[chosen]] = True
         else:
             mask[slice(None) if chosen is None else chosen] = True
 
-    for ref in outputs:
-        mark(ref, None)
-    for k in range(len(instructions) - 1, -1, -1):
-        mask, x = masks[k], instructions[k]
-        if mask is None:
-            continue
+    def _hand_on(self, k: int) -> None:
+        """Mark what the lanes of an instruction need."""
+        mask, x = self.masks[k], self.instructions[k]
         if isinstance(x, (Leaf, Literal)):
             mask[:] = True
         for ref, lanes in _of_operands(x, None if mask.all() else mask):
-            mark(ref, lanes)
-    return masks
+            self._mark(ref, lanes)
+
+    def _hand_on_around(self, members: list[int]) -> None:
+        """The same in a loop, until nothing is added: a lane that one step needs is there in all of them."""
+        carries = [k for k in members if isinstance(self.instructions[k], Carry)]
+        steps = next(x.steps for k in members if isinstance(x := self.instructions[k], (Carry, Recurrent)))
+        counted: dict[int, int] = {}
+        while True:
+            for k in carries:  # a carry and what it hands on have one place to lie in, so they have the same lanes
+                x = self.instructions[k]
+                assert isinstance(x, Carry)
+                first, later = x.delay * x.width, self.masks[x.later.source]
+                if later is not None and self.masks[k] is not None:
+                    self.masks[k][first:] |= later
+            more = [
+                k for k in reversed(members) if self.masks[k] is not None and self._tiled(k, steps) > counted.get(k, 0)
+            ]
+            if not more:
+                return
+            for k in more:
+                counted[k] = int(self.masks[k].sum())
+                self._hand_on(k)
+
+    def _tiled(self, k: int, steps: int) -> int:
+        """Give every step of an instruction the lanes that one of them needs; how many those are."""
+        x, mask = self.instructions[k], self.masks[k]
+        rows = steps + (x.delay if isinstance(x, Carry) else 0)
+        mask[:] = np.tile(mask.reshape(rows, -1).any(0), rows)
+        return int(mask.sum())
 
 
 class _Kept:
@@ -138,6 +236,9 @@ class _Kept:
     def __init__(self, before: Sequence[Instruction], masks: list[Array], safe: bool) -> None:
         self.before, self.masks, self.safe = before, masks, safe
         self.instructions: list[Instruction] = []
+        self.loops: list[Loop] = []
+        self.count = 0
+        """How many instructions have a number."""
         self.number = [-1] * len(before)
         self.lane: list[Array] = [None] * len(before)
         """Where the lanes of an instruction of which some have been dropped are now."""
@@ -163,22 +264,51 @@ class _Kept:
 
     def keep(self, k: int) -> None:
         """Append an instruction."""
-        mask, x = self.masks[k], self.before[k]
+        x = self.before[k]
+        if isinstance(x, Carry):  # of what does not depend on it: lanes of two instructions, end to end
+            x = Sum(x.size, x.batched, x.parts())
+        elif isinstance(x, Recurrent):
+            x = Sum(x.size, x.batched, x.parts, x.zeroed)
+        self._enter(k)
+        self.instructions.append(self._changed(k, x))
+
+    def keep_loop(self, members: list[int]) -> None:
+        """Append the instructions of a loop, which read each other."""
+        start = len(self.instructions)
+        for k in members:
+            self._enter(k)
+        self.instructions += [self._changed(k, self.before[k], False) for k in members]
+        self.loops.append(loop_of(self.instructions, start, len(self.instructions)))
+
+    def _enter(self, k: int) -> None:
+        """Give an instruction its number, and its lanes their places."""
+        mask = self.masks[k]
+        if not mask.all():
+            self.lane[k] = np.where(mask, np.cumsum(mask) - 1, -1)
+        self.number[k] = self.count
+        self.count += 1
+
+    def _changed(self, k: int, x: Instruction, forms: bool = True) -> Instruction:
+        """An instruction with the lanes that are needed, of operands as they are now."""
+        mask = self.masks[k]
         chosen = None if mask.all() else mask
         size = x.size if chosen is None else int(mask.sum())
-        if chosen is not None:
-            self.lane[k] = np.where(mask, np.cumsum(mask) - 1, -1)
         if isinstance(x, Map):
             args = tuple(self.moved(a, chosen) if isinstance(a, Ref) else a for a in x.args)
-            x = replace(x, size=size, args=args, code=self._code(x))
-        elif isinstance(x, Sum):
-            x = replace(x, size=size, parts=tuple(self._parts(k, x, chosen)))
-        elif isinstance(x, Reduce):
+            return replace(x, size=size, args=args, code=self._code(x))
+        if isinstance(x, Sum):
+            return replace(x, size=size, parts=tuple(self._parts(k, x, chosen, forms)))
+        if isinstance(x, Reduce):
             counts = x.counts if chosen is None else x.counts[chosen]
             elements = self.moved(x.elements, None if chosen is None else np.repeat(chosen, x.counts))
-            x = replace(x, size=size, elements=elements, counts=counts)
-        self.number[k] = len(self.instructions)
-        self.instructions.append(x)
+            return replace(x, size=size, elements=elements, counts=counts)
+        if isinstance(x, Carry):
+            first = x.delay * x.width
+            initial = self.moved(x.initial, None if chosen is None else chosen[:first])
+            return replace(
+                x, size=size, initial=initial, later=self.moved(x.later, None if chosen is None else chosen[first:])
+            )
+        return x
 
     def _code(self, x: Map) -> Code:
         """What runs: in the fast plan a product is a product, and a derivative need not tell NaN apart."""
@@ -186,8 +316,8 @@ class _Kept:
         numbers = tuple(None if isinstance(a, Ref) else a for a in x.args)
         return lower(row, x.slot, numbers, nan=self.safe or x.slot < 0)
 
-    def _parts(self, k: int, x: Sum, chosen: Array | None) -> Iterator[Part]:
-        """The parts of a sum, and how each is computed."""
+    def _parts(self, k: int, x: Sum, chosen: Array | None, forms: bool) -> Iterator[Part]:
+        """The parts of a sum, and how each is computed; in a loop its terms say that."""
         for part in x.parts:
             kept = None if chosen is None else chosen[part.to]
             to = part.to if kept is None else self.lane[k][part.to[kept]]
@@ -196,7 +326,7 @@ class _Kept:
             kind = "mul" if part.kind in ZERO_RULE and not self.safe else part.kind
             right = None if part.right is None else self.moved(part.right, kept)
             moved = Part(kind, part.factor, to, self.moved(part.left, kept), right)
-            yield moved._replace(forms=self._forms(moved, x.batched))
+            yield moved._replace(forms=self._forms(moved, x.batched)) if forms else moved
 
     def _forms(self, part: Part, batched: bool) -> tuple[Form, ...]:
         def lanes(ref: Ref) -> Array:

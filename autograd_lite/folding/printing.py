@@ -1,4 +1,7 @@
-"""A plan as text: one line an instruction, with its lanes, its operands and the matrix products in it."""
+"""A plan as text: one line an instruction, with its lanes, its operands and the matrix products in it.
+
+Of a loop the lines say what one step does.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd_lite.folding.contractions import Form
-from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.instructions import Carry, Instruction, Leaf, Literal, Map, Part, Reduce, Ref, Sum
+from autograd_lite.folding.loops import Local, Loop, Operand
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.reverse import sources
 
@@ -29,26 +33,87 @@ def listing(plan: Plan, results: int, constants: Array = None) -> str:
     """
     count = len(plan.instructions)
     lines: list[tuple[str, str, str]] = []
+    loop_of = {k: loop for loop in plan.loops for k in range(loop.start, loop.stop)}
     at = 0
     for run in [*repeats(shapes(plan)), Repeat(count, 1, 0)]:
         shown = min(run.start + 2 * run.period, count)
-        lines += [_line(plan, k, constants) for k in range(at, shown)]
+        for k in range(at, shown):
+            loop = loop_of.get(k)
+            if loop is not None and k == loop.start:
+                lines.append((heading(loop), HEADING, ""))
+            lines.append(_line(plan, k, constants) if loop is None else _line_of_step(plan, loop, k))
         at = run.start + run.period * run.times
         if shown < at:
             each = f" of {run.period} instructions each" if run.period > 1 else ""
             lines.append(("...", "", f"{run.times - 2:,} more of this shape{each}"))
     if len(lines) > MOST_LINES:
-        left = len(lines) - MOST_LINES
-        lines[MOST_LINES // 2 : -MOST_LINES // 2] = [("...", "", f"{left:,} more instructions")]
+        middle = slice(MOST_LINES // 2, -MOST_LINES // 2)
+        headings = [name.rstrip(":") for name, size, _ in lines[middle] if size == HEADING]
+        left = len(lines) - MOST_LINES - len(headings)
+        with_loops = "".join(f"; a {text}" for text in headings)
+        lines[middle] = [("...", "", f"{left:,} more instructions{with_loops}")]
     for k, ref in enumerate(plan.outputs):
         lines.append(("result" if k < results else "gradient", "", shown_ref(ref)))
-    widths = [max(len(line[i]) for line in lines) for i in range(2)]
-    return "\n".join(f"{name:{widths[0]}}  {size:>{widths[1]}}  {what}" for name, size, what in lines)
+    widths = [max(len(line[i]) for line in lines if line[1] != HEADING) for i in range(2)]
+    return "\n".join(name if size == HEADING else f"{name:{widths[0]}}  {size:>{widths[1]}}  {what}"
+                     for name, size, what in lines)  # fmt: skip
+
+
+HEADING = "heading"
+"""In place of the lanes of a line that is not an instruction."""
 
 
 def _line(plan: Plan, k: int, constants: Array) -> tuple[str, str, str]:
     x = plan.instructions[k]
     return f"%{k}", lanes(x), " ".join([f"{name(x, constants)} ", _operands(x)]).rstrip()
+
+
+def heading(loop: Loop) -> str:
+    """What stands above the instructions of a loop: "loop of 1,000 steps, the last one first:"."""
+    return f"loop of {loop.steps:,} steps{', the last one first' if loop.backward else ''}:"
+
+
+def _line_of_step(plan: Plan, loop: Loop, k: int) -> tuple[str, str, str]:
+    """What an instruction of a loop does in one step."""
+    x = plan.instructions[k]
+    width = x.width if isinstance(x, Carry) else x.size // loop.steps
+    size = f"{width:,}{' x rows' if x.batched else ''}"
+    return f"  %{k}", size, f"{name(x)}  {', '.join(operands_of_step(plan, loop, k))}"
+
+
+def operands_of_step(plan: Plan, loop: Loop, k: int, most: int = MOST_TERMS) -> list[str]:
+    """What an instruction of a loop takes in a step: "%3 of the step before", "a row of %2"; of a sum all in one."""
+    x = plan.instructions[k]
+    if isinstance(x, Carry):
+        return [shown_ref(x.later), f"at first {shown_ref(x.initial)}"]
+    member = next(member for member in loop.members if member.k == k)
+
+    def shown(operand: Operand) -> str:
+        if isinstance(operand, Local):
+            width = plan.instructions[operand.member].size // loop.steps
+            whole = len(operand.lanes) == width and np.array_equal(operand.lanes, np.arange(width))
+            side = "after" if loop.backward else "before"
+            steps = (
+                ""
+                if not operand.shift
+                else f" of the step {side}"
+                if operand.shift == 1
+                else f" {operand.shift} steps {side}"
+            )
+            return shown_ref(Ref(operand.member, None if whole else operand.lanes)) + steps
+        return shown_ref(Ref(operand.source, operand.base)) if operand.invariant else f"a row of %{operand.source}"
+
+    if isinstance(x, Sum):
+        terms = []
+        for term in member.terms:
+            factor = "" if term.factor == 1.0 else f"{term.factor:g} "
+            terms.append(factor + shown(term.left) + ("" if term.right is None else f" * {shown(term.right)}"))
+        left = len(terms) - most
+        if left > 1:
+            terms[most - 1 : -1] = [f"... {left:,} more terms"]
+        return [" + ".join(terms)]
+    found = iter([" and ".join(shown(piece.of) for piece in pieces) for pieces in member.operands])
+    return [next(found) if isinstance(a, Ref) else f"{a:g}" for a in operands(x)]
 
 
 def lanes(x: Instruction) -> str:
@@ -65,6 +130,8 @@ def name(x: Instruction, constants: Array = None) -> str:
         return f"literal {' '.join(f'{v:g}' for v in x.values[:4])}{' ...' if x.size > 4 else ''}"
     if isinstance(x, Map) and x.slot >= 0:
         return f"d {x.row.name.lstrip('_')}/d{'abcdefgh'[x.slot]}"
+    if isinstance(x, Carry):
+        return "carry"
     return x.row.name.lstrip("_") if isinstance(x, (Map, Reduce)) else "sum"
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from operator import index
 from typing import Any, TypeVar
 
@@ -16,14 +18,20 @@ import numpy as np
 
 from autograd_lite.engine.atomic import add_gradients, set_numbers
 from autograd_lite.engine.checks import describe, whole
+from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import mode, notify_read, tracing
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
-from autograd_lite.folding.backends import AUTO, Leaves, checked_backend
+from autograd_lite.folding.backends import AUTO, REFERENCE, Choice, Leaves, Refused, checked_backend, why_not
+from autograd_lite.folding.backends import backend as backend_named
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, Ready, Use, cache
+from autograd_lite.names import BackendName
 
 Array = Any
+
+Direct = Callable[[Any, tuple[Any, ...]], "tuple[float, Array] | None"]
+"""(theta, arguments) -> (loss, gradient), or None where it is not sure: see native/runner.py."""
 
 
 class GuardChanged(RuntimeError):
@@ -54,17 +62,17 @@ def checked_theta(theta: Any, count: int) -> Array:
     return vector
 
 
-def _checked_argnum(argnum: Any, count: int) -> int:
+def _checked_argnum(argnum: Any, count: int, who: str = "value_and_grad") -> int:
     try:
         if isinstance(argnum, bool):
             raise TypeError
         place = index(argnum)
     except TypeError:
         raise TypeError(
-            f"value_and_grad: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
+            f"{who}: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
         ) from None
     if not -count <= place < count:
-        raise IndexError(f"value_and_grad: argnum is {place}, the program has {count} arguments")
+        raise IndexError(f"{who}: argnum is {place}, the program has {count} arguments")
     return place % count
 
 
@@ -133,6 +141,8 @@ class Executable(ABC):
             program._refuse_several("value_and_grad")
             place = _checked_argnum(argnum, len(program._shapes))
             value, *_, gradient = program._run(program.theta, args, place + 1)
+            if place + 1 not in program._direct:
+                program.direct(place + 1)
             shape = program._shapes[place]
             if program._batch:
                 rows = len(args[place])
@@ -217,6 +227,8 @@ class Program(Executable):
         (12.0, 12.0, 7.0)
     """
 
+    params: list[Value]
+
     def __init__(
         self,
         folded: Folded,
@@ -233,6 +245,7 @@ class Program(Executable):
         self._shapes, self._single, self._batch = list(shapes), single, batch
         self._how = dtype, backend, threads
         self._ready: dict[int | None, Ready] = {}
+        self._direct: dict[int, Direct | None] = {}
         self.guards: list[tuple[str, bool]] = []
         """What the last roots must come out as for the trace to hold; see tracing.py."""
         self.captured: list[Value] = []
@@ -241,10 +254,49 @@ class Program(Executable):
         """Values of which Python has seen the number while it traced: the program holds for that number."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_ready": {}}
+        return vars(self) | {"_ready": {}, "_direct": {}}
 
     def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
         return task(self, args, theta)
+
+    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
+        """See `Executable.loss_and_grad`."""
+        call = self._direct.get(0)
+        if call is not None and not FLOATS["special"]:
+            found = call(theta, args)
+            if found is not None:
+                return found
+        return super().loss_and_grad(theta, *args)
+
+    loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
+
+    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
+        """See `Executable.value_and_grad`."""
+        if argnum.__class__ is int and argnum >= 0:
+            call = self._direct.get(argnum + 1)
+            if call is not None and not FLOATS["special"]:
+                found = call(None, args)
+                if found is not None:
+                    shape = self._shapes[argnum]
+                    return (
+                        found if len(shape) == 1 else (found[0], found[1].reshape(shape) if shape else found[1].item())
+                    )
+        return super().value_and_grad(*args, argnum=argnum)
+
+    value_and_grad.__doc__ = Executable.value_and_grad.__doc__
+
+    def direct(self, wanted: int) -> Direct | None:
+        """What computes the value and this gradient with nothing around it; None where that is not for this program."""
+        if wanted not in self._direct:
+            self._direct[wanted] = None
+            live = self.guards or self.watched or self.captured or (wanted and (self.params or self._batch))
+            ready = None if live or not self._single else self._made_ready(wanted)
+            if ready is not None and ready.use.dtype == float:
+                make = getattr(backend_named(ready.choice.name), "direct", None)
+                if make is not None:
+                    with suppress(Refused):
+                        self._direct[wanted] = make(ready.prepare(), self._constants, self._shapes, self._batch)
+        return self._direct[wanted]
 
     # -- binding
 
@@ -314,6 +366,115 @@ class Program(Executable):
         if not self._single:
             raise TypeError(f"{what}: the program has {self.results} results; a gradient needs one")
 
+    # -- elsewhere
+
+    def jax(self, argnum: int | None = None) -> Callable[..., Any]:
+        """A pure function of JAX, (theta, *args) -> (value, gradient), for `jax.jit`, `vmap` and sharding.
+
+        Without parameters it is a function of the arguments alone. Numbers that are neither parameters nor arguments
+        are those of now. Where a branch that the trace took would go the other way, value and gradient are NaN. A sum
+        that overflows on the way to a finite result stays infinite.
+
+        Args:
+            argnum: the argument in which the gradient is; None for the parameters, and the first argument if there are
+                none.
+
+        Raises:
+            TypeError: the program has several results.
+            RuntimeError: JAX is not installed, or is set up without the 64-bit numbers of a float64 program.
+
+        Example:
+            >>> w = [ag.Parameter(0.5), ag.Parameter(-1.0)]
+            >>> program = ag.fold(ag.tanh(w[0] * w[1]), params=w, dtype=np.float32)
+            >>> value, gradient = jax.jit(program.jax())(program.theta)  # doctest: +SKIP
+        """
+        place = self._differentiated_in("jax", argnum)
+        if why_not("jax"):
+            raise RuntimeError(f"jax: {why_not('jax')}")
+        from autograd_lite.folding.backends import jax_backend
+
+        try:
+            jax_backend.check_dtype(self._how[0])
+        except Refused as error:
+            raise RuntimeError(f"jax: {error}") from None
+        plan, constants = self._folded.plan(place, True), self._constants.copy()
+        function = jax_backend.pure(
+            plan, self._how[0], constants, self._shapes, self._batch, self.guards, place - 1 if place else None
+        )
+        return function if self.params else partial(function, np.zeros(0))
+
+    def source(self, language: str, *args: Any, argnum: int | None = None, gradient: bool = True) -> str:
+        """The program as a file in another language: value and gradient, test vectors and a self-test, nothing else.
+
+        The file needs the mathematics of its language alone. What holds of it is in its head: double precision, the
+        arguments flat and row after row, a batch as a loop over its rows, the constants and branches of now.
+
+        Args:
+            language: "c" (C99), "js", "python" or "numpy".
+            args: arguments for the test vectors, of a batch up to three rows; by default numbers between 0 and 1.
+            argnum: the argument in which the gradient is; None for the parameters, and the first argument if there are
+                none.
+            gradient: whether there is one; of several results there is none.
+
+        Returns:
+            The text of the file.
+
+        Raises:
+            ValueError: there is no such language, or the program has a user-defined primitive in it.
+
+        Example:
+            >>> w = ag.Parameter(0.5)
+            >>> text = ag.fold(ag.tanh(w), params=[w]).source("c")
+            >>> "double loss_and_grad(const double *theta, double *gradient)" in text
+            True
+        """
+        from autograd_lite.folding import export
+
+        if language not in export.LANGUAGES:
+            known = ", ".join(map(repr, export.LANGUAGES))
+            raise ValueError(f"source: the language must be one of {known}, got {language!r}")
+        some = gradient and self._single and bool(self.params or self._shapes)
+        place = self._differentiated_in("source", argnum) if some else None
+        theta = now = self.theta
+        arrays = self._examples() if not args and self._shapes else list(args)
+        leaves, _ = self._leaves(theta, arrays)
+        folded = self._folded
+
+        def run(theta: Array, args: Sequence[Array]) -> tuple[list[float], Array] | None:
+            leaves, rows = self._leaves(theta, [x.reshape(-1, *shape) if self._batch else x.reshape(shape)
+                                                for x, shape in zip(args, self._shapes, strict=True)])  # fmt: skip
+            ready = folded.ready(Use(place, float, REFERENCE, None))
+            found = folded.run(ready, leaves, rows, 0 if rows is None else self.results)
+            if self.guards:
+                try:
+                    self._check_guards(found)
+                except GuardChanged:
+                    if theta is now:
+                        raise
+                    return None
+            slope = np.zeros(0) if place is None else found[-1]
+            return [float(x[0]) for x in found[: self.results]], slope.T
+
+        slope_in = None if place is None else f"x{place - 1}" if place else "theta"
+        return export.source(
+            language, folded.plan(place, True), self._constants.copy(), theta, self._shapes, leaves.inputs,
+            self.results, self._single, slope_in, self.guards, self._batch, run,
+        )  # fmt: skip
+
+    def _examples(self) -> list[Array]:
+        """Arguments to try: numbers between 0 and 1, in the domain of most functions; three rows of a batch."""
+        rng = np.random.default_rng(0)
+        return [rng.uniform(0.1, 0.9, (3, *shape) if self._batch else shape) for shape in self._shapes]
+
+    def _differentiated_in(self, what: str, argnum: int | None) -> int:
+        """The leaf in which a gradient is: 0 for theta, 1 for the first argument."""
+        self._refuse_several(what)
+        if argnum is None and self.params:
+            return 0
+        if not self._shapes:
+            raise RuntimeError(f"{what}: the program has neither parameters nor arguments")
+        return _checked_argnum(argnum or 0, len(self._shapes), what) + 1
+
     # -- how it shows itself
 
     def plan(self, gradient: bool = True) -> Plan:
@@ -328,8 +489,13 @@ class Program(Executable):
 
     @property
     def backend(self) -> str:
-        """What runs it: "native" or "numpy"; and, where it is NumPy for want of native code, why."""
+        """What runs it: "native", "numpy" or "jax"; and, where it is NumPy for want of native code, why."""
         return str(self._made_ready(self._gradient_in()).choice)
+
+    @property
+    def choice(self) -> Choice:
+        """The backend of the value with the gradient in the parameters, and why it is that one."""
+        return self._made_ready(0 if self.params else self._gradient_in()).choice
 
     def _made_ready(self, wanted: int | None) -> Ready:
         self._ready[wanted] = self._folded.ready(Use(wanted, *self._how))
@@ -354,6 +520,8 @@ def _loss_and_grad(program: Program, args: Sequence[Any], theta: Any) -> tuple[f
     if not program.params:
         raise RuntimeError("loss_and_grad: the program has no parameters; value_and_grad differentiates in inputs")
     found = program._run(checked_theta(theta, len(program.params)), args, 0)
+    if 0 not in program._direct:
+        program.direct(0)
     return found[0].item(), found[-1]
 
 
@@ -379,7 +547,7 @@ def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
 
 
 def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *, dtype: Any = float,
-         backend: str = AUTO, threads: int | None = None) -> Program:  # fmt: skip
+         backend: BackendName = AUTO, threads: int | None = None) -> Program:  # fmt: skip
     """A graph as a Program: scalars that do the same thing become lanes of one array instruction.
 
     What Python decided while the graph was built stays decided, and a number that is neither a parameter nor an
@@ -390,8 +558,9 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
     graph has -0.0: then 1 / sum is inf in place of -inf, and what is computed from that may differ wholly, as atan2 and
     atan of it do; everywhere else a zero has the sign that it has in the graph. An expression that comes twice is
     computed once, and its gradient added up before it meets the slope: sqrt(w) - sqrt(w) has derivative 0 at 0, where
-    the graph has inf - inf. Each step of a recurrence is an instruction of its own, which takes about 0.3 ms to prepare
-    and a few microseconds to run: a graph that is one long chain is better left as it is.
+    the graph has inf - inf. Steps that repeat (an ODE, a filter, an RNN) are found and become a loop in the program,
+    from 8 steps on; a long chain without a pattern has an instruction for each operation, which takes about 0.3 ms to
+    prepare and a few microseconds to run: it is better left as it is.
 
     Args:
         value: the Value to compute, or a sequence of several.
@@ -400,8 +569,9 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         inputs: leaves to feed, one argument each: a Value, or a nested sequence or array of Values for an argument
             of that shape.
         dtype: what the program computes in, float64, or float32 on request.
-        backend: "native" for machine code, "numpy", or "auto": native where llvmlite is installed (the extra `fast`)
-            and the program is one for it. They agree up to rounding; `program.backend` says which one runs.
+        backend: "native" for machine code, "numpy", "jax" (the extra `jax`, with 64-bit numbers enabled), or "auto":
+            native where llvmlite is installed (the extra `fast`) and the program is one for it. They agree up to
+            rounding; `program.backend` says which one runs.
         threads: how many native code may use for a long batch; by default as many as there are cores. Results are the
             same to the last bit for any number.
 
@@ -412,7 +582,7 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
         TypeError: value or a leaf is not a Value.
         ValueError: there is no value, or a leaf is the result of an operation or given twice, or there is no such
             backend.
-        RuntimeError: the backend "native" cannot run here.
+        RuntimeError: the backend that is asked for by name cannot run here.
 
     Example:
         >>> w = [ag.Parameter(0.5), ag.Parameter(-1.0)]

@@ -37,12 +37,22 @@ class Binding(NamedTuple):
 class Pattern:
     """What a graph must be for the fold of a scanned one to serve it."""
 
+    count: int
+    given: bool
+    leaf_sizes: list[int]
+    zero: Array
+    term: Array
+    left: Array
+    right: Array
+    flat: Array
+    sizes: Array
+
     def __init__(self, scan: Scan, given: bool) -> None:
         # Places count from the root: a node stands before its operands. After the nodes come the literals, a place
         # that stays empty, and one for each exponent that is written out.
         n = self.count = scan.count
         self.given, self.leaf_sizes, self.zero, self.term = given, scan.leaf_sizes, scan.zero, scan.term
-        self.literals = n + scan.literals
+        self.literals: int = n + scan.literals
 
         def place(positions: Array) -> Array:
             return np.where(positions < n, n - 1 - positions, positions)
@@ -55,16 +65,16 @@ class Pattern:
         codes = scan.code[::-1]
         powers = np.array([isinstance(what, tuple) for what in scan.what])[codes]
         right[powers] = self.literals + 1 + np.arange(int(powers.sum()))
-        self.exponents = [scan.what[code][1] for code in codes[powers].tolist()]
+        self.exponents: list[Any] = [scan.what[code][1] for code in codes[powers].tolist()]
         rows = [TABLE["pow"] if isinstance(what, tuple) else what for what in scan.what]
-        self.rows = [rows[code] for code in codes.tolist()]
+        self.rows: list[Any] = [rows[code] for code in codes.tolist()]
         self.left, self.right = left.astype(np.int32), right.astype(np.int32)
         self.distinct: list[int] = np.flatnonzero(self._may_be_one(scan)[::-1]).tolist()
         self.flat, self.sizes = place(scan.flat).astype(np.int32), scan.sizes
-        self.roots = place(scan.roots).tolist()
+        self.roots: list[int] = place(scan.roots).tolist()
         leaves = np.flatnonzero(scan.arity == 0)
         source, lane, last = scan.source[leaves], scan.lane[leaves], len(scan.leaf_sizes) - 1
-        self.fed = sorted(zip(source[source < last].tolist(), lane[source < last].tolist(),
+        self.fed: list[tuple[int, int, int]] = sorted(zip(source[source < last].tolist(), lane[source < last].tolist(),
                               place(leaves[source < last]).tolist(), strict=True))  # fmt: skip
         held = leaves[source == last]
         self.captured: list[int] = place(held[np.argsort(scan.lane[held])]).tolist()

@@ -66,10 +66,10 @@ class Scan:
         self, roots: Sequence[Any], params: Sequence[Any] | None, inputs: Sequence[Sequence[Any]], apart: Array = None,
         nodes: Sequence[Any] | None = None,
     ) -> None:  # fmt: skip
-        self.nodes = graph.toposort(*roots) if nodes is None else nodes
-        self.count = len(self.nodes)
+        self.nodes: Sequence[Any] = graph.toposort(*roots) if nodes is None else nodes
+        self.count: int = len(self.nodes)
         position = dict(zip(self.nodes, range(self.count), strict=True))
-        self.roots = np.array([position[root] for root in roots], np.int64)
+        self.roots: Array = np.array([position[root] for root in roots], np.int64)
         a, b, flat = self._operations(position)
         literals = self._literals(a, b, flat, apart)
         self._leaves(literals, params, inputs)
@@ -82,20 +82,20 @@ class Scan:
         rows: list[Row | None] = list(map(_row, nodes))
         a, b = list(map(_a, nodes)), list(map(_b, nodes))
         codes: dict[Any, int] = {row: code for code, row in enumerate(dict.fromkeys(rows))}
-        self.code = np.fromiter(map(codes.__getitem__, rows), np.int64, n)
-        self.arity = np.array([arity_of(row) for row in codes])[self.code]
+        self.code: Array = np.fromiter(map(codes.__getitem__, rows), np.int64, n)
+        self.arity: Array = np.array([arity_of(row) for row in codes])[self.code]
         self.many: Array = np.flatnonzero(self.arity == MANY_OPERANDS)
         # Tuples of operands stand end to end in `flat`. They leave `a`, where the look-up would hash them.
         tuples = [a[i] for i in self.many.tolist()]
         for i in self.many.tolist():
             a[i] = None
         flat = list(chain.from_iterable(tuples))
-        self.left = np.fromiter(map(position.get, a, repeat(-1)), np.int64, n)
-        self.right = np.fromiter(map(position.get, b, repeat(-1)), np.int64, n)
-        self.flat = np.fromiter(map(position.get, flat, repeat(-1)), np.int64, len(flat))
-        self.sizes = np.fromiter(map(len, tuples), np.int64, len(tuples))
+        self.left: Array = np.fromiter(map(position.get, a, repeat(-1)), np.int64, n)
+        self.right: Array = np.fromiter(map(position.get, b, repeat(-1)), np.int64, n)
+        self.flat: Array = np.fromiter(map(position.get, flat, repeat(-1)), np.int64, len(flat))
+        self.sizes: Array = np.fromiter(map(len, tuples), np.int64, len(tuples))
         self._fixed_exponents(codes, b)
-        self.what = list(codes)
+        self.what: list[Any] = list(codes)
         """What a code stands for: a Row, None for a leaf, ("pow", 2.0) for a power whose exponent is written out."""
         return a, b, flat
 
@@ -140,7 +140,7 @@ class Scan:
             first, which = by_occurrence(np.where(by_chance[apart], its_own, both))
         self.groups: Array = which
         """For each literal operand which literal it is."""
-        self.literals = len(first)
+        self.literals: int = len(first)
         self.left[in_left], self.right[in_right], self.flat[in_flat] = np.split(
             which + self.count, [len(in_left), len(in_left) + len(in_right)]
         )
@@ -148,7 +148,7 @@ class Scan:
         terms = self._terms() - self.count
         self.term: Array = np.bincount(terms[terms >= 0], minlength=self.literals).astype(bool)
         """Which literals are terms of a sum."""
-        self.zero = is_zero(np.array(values, float)) & self.term
+        self.zero: Array = is_zero(np.array(values, float)) & self.term
         """Which literals are the 0 that a running sum starts from: terms that can be left out."""
         return values
 
@@ -166,10 +166,10 @@ class Scan:
         if params is None:
             fed = set(chain.from_iterable(inputs))
             params = [nodes[i] for i in leaves if isinstance(nodes[i], Parameter) and nodes[i] not in fed]
-        self.params = list(params)
-        self.source = np.zeros(n + self.literals, np.int64)
+        self.params: list[Any] = list(params)
+        self.source: Array = np.zeros(n + self.literals, np.int64)
         """For a leaf which leaf instruction it is a lane of: 0 theta, 1... the inputs, the last the constants."""
-        self.lane = np.zeros(n + self.literals, np.int64)
+        self.lane: Array = np.zeros(n + self.literals, np.int64)
         self.captured: list[Any] = []
         """The Values among the constants: they come after the literals."""
         last, values = len(inputs) + 1, list(literals)
@@ -185,8 +185,8 @@ class Scan:
             self.source[i], self.lane[i] = known
         self.source[n:] = last
         self.lane[n:] = np.arange(self.literals)
-        self.constants = np.array(values, float)
-        self.leaf_sizes = [len(self.params), *map(len, inputs), len(values)]
+        self.constants: Array = np.array(values, float)
+        self.leaf_sizes: list[int] = [len(self.params), *map(len, inputs), len(values)]
 
     # -- what only one of the callers asks for
 
@@ -254,3 +254,11 @@ def arity_of(row: Row | None) -> int:
     if row is None:
         return 0
     return MANY_OPERANDS if row.variadic or len(row.operands) >= MANY_OPERANDS else len(row.operands)
+
+
+def flat_ranges(scan: Scan) -> tuple[Array, Array]:
+    """For each node how many operands it has in `scan.flat`, and where they start."""
+    size, start = np.zeros(scan.count, np.int64), np.zeros(scan.count, np.int64)
+    size[scan.many] = scan.sizes
+    start[scan.many] = np.cumsum(scan.sizes) - scan.sizes
+    return size, start

@@ -49,9 +49,13 @@ class Ready:
 
     __slots__ = ("by_rows", "choice", "plan", "use")
 
+    plan: Plan
+    use: Use
+    choice: Choice
+
     def __init__(self, plan: Plan, use: Use, choice: Choice) -> None:
         self.plan, self.use, self.choice = plan, use, choice
-        self.by_rows = choice.name == REFERENCE
+        self.by_rows: bool = choice.name == REFERENCE
         """Whether a runner has buffers for one length of the batch."""
 
     def key(self, rows: int | None) -> Any:
@@ -66,15 +70,18 @@ class Ready:
 class Folded:
     """A structure, and what has been made to run it. Threads share it: each runs a runner of its own."""
 
+    builder: Builder
+    roots: list[Ref]
+
     def __init__(self, builder: Builder, roots: list[Ref]) -> None:
         self.builder, self.roots = builder, roots
         self._start()
 
     def _start(self) -> None:
-        self.lock = threading.Lock()
+        self.lock: Any = threading.Lock()
         self.plans: dict[Any, Plan] = {}
         self.known: dict[Use, Ready] = {}
-        self.pool = Pool()
+        self.pool: Pool = Pool()
 
     def __getstate__(self) -> Any:
         return self.builder.instructions, self.roots
@@ -141,6 +148,10 @@ class Folded:
 class Cache:
     """The structures folded last, so that another graph of the same structure is not folded anew."""
 
+    most: int
+    tries: int
+    lock: Any
+
     def __init__(self, most: int = 16, tries: int = 4) -> None:
         self.most, self.tries, self.lock = most, tries, threading.Lock()
         self.known: OrderedDict[Any, tuple[Folded, Pattern, str, Array]] = OrderedDict()
@@ -185,4 +196,4 @@ class Cache:
         return made, binding
 
 
-cache = Cache()
+cache: Cache = Cache()

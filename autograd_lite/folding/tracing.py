@@ -17,20 +17,22 @@ from numbers import Number
 from operator import eq
 from sys import stdlib_module_names
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from autograd_lite.arrays import array as ag_array
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
-from autograd_lite.engine.modes import changed_mode, following, traced
+from autograd_lite.engine.lowering import FLOATS
+from autograd_lite.engine.modes import changed_mode, comparing, traced, tracing
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
 from autograd_lite.folding.backends import AUTO, checked_backend
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.program import (
+    Direct,
     Executable,
     GuardChanged,
     Program,
@@ -40,6 +42,7 @@ from autograd_lite.folding.program import (
     checked_threads,
     make,
 )
+from autograd_lite.names import BackendName
 
 Array = Any
 
@@ -64,9 +67,9 @@ class Tracer:
     def __init__(
         self, inputs: Iterable[Value], params: Sequence[Value], theta: Sequence[float] | None, batch: bool = False
     ) -> None:
-        self.batch = batch
-        self.inputs = set(inputs)
-        self.live = self.inputs | set(params)
+        self.batch: bool = batch
+        self.inputs: set[Value] = set(inputs)
+        self.live: set[Value] = self.inputs | set(params)
         self.guards: list[tuple[Value, str, bool]] = []
         self.watched: dict[Value, float] = {}
         """Values from elsewhere of which Python has seen the number, and that number."""
@@ -152,22 +155,24 @@ class Compiled(Executable):
     """
 
     def __init__(
-        self, f: Callable[..., Any], params: Any, batch: bool, dtype: Any, backend: str, threads: int | None
+        self, f: Callable[..., Any], params: Any, batch: bool, dtype: Any, backend: BackendName, threads: int | None
     ) -> None:
         self._f, self._source, self._batch = f, params, batch
         self._how = dtype, backend, threads
         self._programs: dict[Any, list[Program]] = {}
         self._latest: Program | None = None
+        self._quick: Direct | None = None
+        """For loss_and_grad, where one program is all there is."""
         self._known = None if params is None else _parameters(params)
         self._contents = _Contents(params)
         self._lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: x for name, x in vars(self).items() if name not in ("_lock", "_contents")}
+        return {name: x for name, x in vars(self).items() if name not in ("_lock", "_contents", "_quick")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._contents, self._lock = _Contents(self._source), threading.RLock()
+        self._contents, self._lock, self._quick = _Contents(self._source), threading.RLock(), None
 
     # -- parameters
 
@@ -188,8 +193,26 @@ class Compiled(Executable):
                 self._known = _parameters(self._source)
                 self._contents = _Contents(self._source)
                 self._programs.clear()
+                self._quick = None
 
     # -- use
+
+    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
+        """See `Executable.loss_and_grad`."""
+        if self._quick is not None and not FLOATS["special"]:
+            self._notice()
+            found = None if self._quick is None else self._quick(theta, args)
+            if found is not None:
+                return found
+        value, gradient = super().loss_and_grad(theta, *args)
+        latest = self._latest
+        if latest is not None and self._quick is None and sum(map(len, self._programs.values())) == 1:
+            (_, kinds), *_ = self._programs
+            if kinds == tuple(map(bool, latest._shapes)):  # it was traced on arrays, where arrays come
+                self._quick = latest.direct(0)
+        return value, gradient
+
+    loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
 
     def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
         """Use the program that fits the arguments; trace one if there is none."""
@@ -229,6 +252,7 @@ class Compiled(Executable):
         """A new program for these arguments, kept for others of their shapes."""
         with self._lock:
             known = self._known
+            self._quick = None
             program = self._trace(arrays, shapes, kinds, theta)
             if theta is not None and known and theta.shape == (len(known),) and len(program.params) > len(known):
                 raise ValueError(
@@ -272,6 +296,16 @@ class Compiled(Executable):
         self._latest = program
         return program
 
+    # -- elsewhere
+
+    def jax(self, argnum: int | None = None) -> Callable[..., Any]:
+        """The program used last as a pure function of JAX. See `Program.jax`."""
+        return self._traced("jax").jax(argnum)
+
+    def source(self, language: str, *args: Any, argnum: int | None = None, gradient: bool = True) -> str:
+        """The program used last as a file in another language. See `Program.source`."""
+        return self._traced("source").source(language, *args, argnum=argnum, gradient=gradient)
+
     # -- how it shows itself
 
     def plan(self, gradient: bool = True) -> Plan:
@@ -308,7 +342,7 @@ class Compiled(Executable):
 
 
 def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, dtype: Any = float,
-            backend: str = AUTO, threads: int | None = None) -> Compiled:  # fmt: skip
+            backend: BackendName = AUTO, threads: int | None = None) -> Compiled:  # fmt: skip
     """A function of numbers as a Program: traced on Values at its first call, then run as array instructions.
 
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an
@@ -344,6 +378,14 @@ def compile(f: Callable[..., Any], params: Any = None, batch: bool = False, *, d
         raise TypeError(f"compile: f must be a function, got {describe(f)}")
     backend, threads = checked_backend(backend, "compile"), checked_threads(threads, "compile")
     return Compiled(f, params, batch, checked_dtype(dtype, "compile"), backend, threads)
+
+
+def repeats(compiled: Compiled, program: Program, args: Sequence[Any]) -> bool:
+    """Whether the function, traced once more, is the same program: it draws nothing at random and counts nothing."""
+    arrays = [numbers(x, "compile: argument", k) for k, x in enumerate(args)]
+    shapes = tuple(x.shape[1:] for x in arrays)
+    again = compiled._trace(arrays, shapes, tuple(map(bool, shapes)), program.theta)
+    return again._folded is program._folded and again._constants.tobytes() == program._constants.tobytes()
 
 
 def _parameters(params: Any) -> list[Value]:
@@ -405,9 +447,19 @@ class _Contents:
         # instead, that is another one, and is reported to a follower.
         met = _Met()
         try:
-            with following(met):
-                if all(map(eq, self._parts, self._copies)) and not met.any:
-                    return True
+            try:
+                try:
+                    tracing.add(met)  # `following`, at a third of its time: this runs in each call
+                    comparing.add(met)
+                    same = all(map(eq, self._parts, self._copies))
+                finally:
+                    tracing.discard(met)
+                    comparing.discard(met)
+            finally:  # an interrupt between the two above would leave it there for good
+                tracing.discard(met)
+                comparing.discard(met)
+            if same and not met.any:
+                return True
             now = self._elements()
         except (ValueError, RuntimeError):  # an array was replaced; another thread adds to a container
             return False
@@ -437,7 +489,7 @@ class _Elements:
     def __eq__(self, other: object) -> bool:
         return self.copy() == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
 
 def _elements_of(part: Any) -> Iterable[Any]:

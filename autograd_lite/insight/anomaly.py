@@ -32,7 +32,7 @@ class _Same(ref[Value]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Same) and self() is other()
 
-    __hash__ = ref.__hash__
+    __hash__: Any = ref.__hash__
 
 
 _sources: dict[_Same, tuple[str, int]] = {}
@@ -180,9 +180,9 @@ def hidden_slopes(adjoint: Mapping[Value, float]) -> Iterator[tuple[Value, int]]
         if row is None or (g == 0.0 and node not in smooth):
             continue
         operands = graph.raw_operands(node)
-        zeros = [type(x) is not float and x._row is not None and x._f == 0.0 for x in operands]
+        zeros = [type(x) is not float and x._row is not None and number_of(x) == 0.0 for x in operands]
         others = sum(zeros)  # factors that are 0, and not given so
-        for slot, (x, d) in enumerate(zip(operands, node._local_grads, strict=True)):
+        for slot, (x, d) in enumerate(zip(operands, node.local_grads, strict=True)):
             if type(x) is float:
                 continue
             if g == 0.0 and isinf(d):

@@ -128,6 +128,10 @@ class Value(value.Value):
         return f"Value(data={self._f}, grad={getattr(self, '_grad', 0.0)})"
 
 
+class Parameter(Value, value.Parameter):
+    """A weight of a network: a Value that `ag.grad`, `ag.compile` and pictures know as one to be trained."""
+
+
 def _inverse(x: Any) -> Any:
     """x ** -1; of a number it is a number, which is not a node of the graph, and of 0 infinity."""
     return x**-1 if isinstance(x, value.Value) else FLOATS["pow"](as_float(x, "Value: the divisor"), -1.0)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from autograd_lite.micrograd.engine import Value
+from autograd_lite.micrograd.engine import Parameter, Value
 
 __all__ = ["MLP", "Layer", "Module", "Neuron", "Value"]
 
@@ -34,8 +34,9 @@ class Neuron(Module):
     """
 
     def __init__(self, nin: int, nonlin: bool = True) -> None:
-        self.w: list[Value] = [Value(random.uniform(-1, 1)) for _ in range(nin)]
-        self.b: Value = Value(0)
+        # Parameters, so that a derivative of the network inside a loss keeps its dependence on them
+        self.w: list[Value] = [Parameter(random.uniform(-1, 1)) for _ in range(nin)]
+        self.b: Value = Parameter(0)
         self.nonlin: bool = nonlin
 
     def __call__(self, x: Sequence[Any]) -> Value:

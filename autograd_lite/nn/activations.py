@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from autograd_lite.engine import functions
-from autograd_lite.engine.checks import describe, did_you_mean
+from autograd_lite.engine.checks import describe, did_you_mean, known_as
 from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.names import ActivationName, Text
+
+Activation: TypeAlias = ActivationName | Text | Callable[[Any], Any] | None
+"""What a layer takes as its activation: a name, also that of a user-defined primitive, or a function of one Value."""
 
 
 def activation_function(activation: Any, what: str = "activation") -> Callable[[Any], Any] | None:
@@ -18,6 +22,7 @@ def activation_function(activation: Any, what: str = "activation") -> Callable[[
         return activation  # type: ignore[no-any-return]
     if not isinstance(activation, str):
         raise TypeError(f"{what}: expected a name, a function of one Value or None, got {describe(activation)}")
+    activation = usual_name(activation)
     if activation in ("linear", "identity"):
         return None
     if activation in activation_names():
@@ -27,6 +32,13 @@ def activation_function(activation: Any, what: str = "activation") -> Callable[[
         f"{what}: unknown activation {activation!r}; known are {', '.join(activation_names())}, None, 'linear' "
         f"or 'identity' for none, or any function of one Value{hint}"
     )
+
+
+def usual_name(activation: Any) -> Any:
+    """The name of ours for an activation's name in any case ("ReLU") or of another library; all else as it is."""
+    if not isinstance(activation, str) or activation == "identity":
+        return activation
+    return known_as(activation, [*activation_names(), "linear"]) or activation
 
 
 def activation_names() -> list[str]:

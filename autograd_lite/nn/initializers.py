@@ -6,13 +6,17 @@ import random
 from collections.abc import Callable
 from math import sqrt
 from operator import index
-from typing import Any
+from typing import Any, TypeAlias
 
-from autograd_lite.engine.checks import as_float, describe, did_you_mean
+from autograd_lite.engine.checks import as_float, describe, did_you_mean, known_as
 from autograd_lite.engine.rules import newest
+from autograd_lite.names import InitializerName, Text
 
 Initializer = Callable[[int, int, Any], float]
 """(inputs, outputs, random generator) -> one weight."""
+
+Init: TypeAlias = InitializerName | Text | Initializer | float | None
+"""What a layer takes for its first weights: a name, an initializer, or a number for every weight."""
 
 
 def uniform(epsilon: float = 0.1) -> Initializer:
@@ -91,10 +95,10 @@ def initializer(init: Any, activation: Any) -> Initializer:
         row = newest(activation) if isinstance(activation, str) else None
         return he() if row is not None and row.rectifies else glorot()
     if isinstance(init, str):
-        if init not in INITIALIZERS:
+        if (found := known_as(init, INITIALIZERS)) is None:
             hint = did_you_mean(init, INITIALIZERS)
             raise ValueError(f"init: unknown initializer {init!r}; known are {', '.join(INITIALIZERS)}{hint}")
-        return INITIALIZERS[init]()
+        return INITIALIZERS[found]()
     if callable(init):
         return init  # type: ignore[no-any-return]
     constant = as_float(init, "init", "give a name, a function of (n_in, n_out, rng), or a number for every weight")

@@ -13,8 +13,8 @@ from autograd_lite.engine.reading import numbers_of
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
-from autograd_lite.nn.activations import activation_function, shown_activation
-from autograd_lite.nn.initializers import generator, initializer
+from autograd_lite.nn.activations import Activation, activation_function, shown_activation, usual_name
+from autograd_lite.nn.initializers import Init, generator, initializer
 from autograd_lite.nn.module import Module, first_few, to_number
 from autograd_lite.nn.trace import Trace
 
@@ -43,11 +43,11 @@ class Neuron(Module):
     """
 
     def __init__(
-        self, n_in: int, activation: Any = "relu", *, init: Any = None, seed: Any = None, nonlin: bool | None = None,
-        n_out: int = 1,
+        self, n_in: int, activation: Activation = "relu", *, init: Init = None, seed: Any = None,
+        nonlin: bool | None = None, n_out: int = 1,
     ) -> None:  # fmt: skip
-        self.n_in = whole(n_in, f"{type(self).__name__}: n_in")
-        self.activation = None if nonlin is False else activation
+        self.n_in: int = whole(n_in, f"{type(self).__name__}: n_in")
+        self.activation: Any = None if nonlin is False else usual_name(activation)
         self._activate = activation_function(self.activation)
         draw, rng = initializer(init, self.activation), generator(seed)
         self.w: list[Parameter] = [Parameter(draw(self.n_in, n_out, rng)) for _ in range(self.n_in)]
@@ -106,12 +106,15 @@ class Layer(Module):
         ['sigmoid', 'sigmoid', 'sigmoid']
     """
 
+    n_in: int
+    n_out: int
+
     def __init__(
-        self, n_in: int, n_out: int, activation: Any = "relu", *, init: Any = None, seed: Any = None,
+        self, n_in: int, n_out: int, activation: Activation = "relu", *, init: Init = None, seed: Any = None,
         nonlin: bool | None = None,
     ) -> None:  # fmt: skip
         self.n_in, self.n_out = whole(n_in, "Layer: n_in"), whole(n_out, "Layer: n_out")
-        self.activation = None if nonlin is False else activation
+        self.activation: Any = None if nonlin is False else usual_name(activation)
         rng = generator(seed)
         self.neurons: list[Neuron] = [
             Neuron(self.n_in, self.activation, init=init, seed=rng, n_out=self.n_out) for _ in range(self.n_out)
@@ -162,9 +165,12 @@ class MLP(Module):
         (2,)
     """
 
+    activation: Any
+    output_activation: Any
+
     def __init__(
-        self, n_in: int, n_outs: Sequence[int], activation: Any = "relu", output_activation: Any = None, *,
-        init: Any = None, seed: Any = None,
+        self, n_in: int, n_outs: Sequence[int], activation: Activation = "relu",
+        output_activation: Activation = None, *, init: Init = None, seed: Any = None,
     ) -> None:  # fmt: skip
         n_outs = sequence(n_outs, "MLP: n_outs", "a list of layer sizes such as [16, 16, 1]")
         sizes = [whole(n_in, "MLP: n_in"), *(whole(n, f"MLP: n_outs[{i}]") for i, n in enumerate(n_outs))]
@@ -174,6 +180,7 @@ class MLP(Module):
         activation_function(output_activation, "output_activation")
         rng = generator(seed)
         last = len(sizes) - 2
+        activation, output_activation = usual_name(activation), usual_name(output_activation)
         self.activation, self.output_activation = activation, output_activation
         self.layers: list[Layer] = [
             Layer(sizes[i], sizes[i + 1], output_activation if i == last else activation, init=init, seed=rng)

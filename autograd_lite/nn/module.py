@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autograd_lite.data import as_rows
 from autograd_lite.engine.atomic import clear_grads, set_numbers
@@ -16,6 +17,19 @@ from autograd_lite.engine.value import Parameter, Value
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+class Loaded(NamedTuple):
+    """What `load_state_dict` found: names missing in the state, and names that the module does not have."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+NEURON = re.compile(r"(?:^|(?<=\.))neurons(\[\d+\])\.(?=[wb](?:\[|$))")
+"""The place of a neuron in the name of one of its parameters."""
+
+INDICES = re.compile(r"(?:\[\d+(?:, \d+)*\])*$")
 
 
 class Module:
@@ -87,25 +101,37 @@ class Module:
         """The parameters as numbers, by name."""
         return {name: parameter.data for name, parameter in self.named_parameters()}
 
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
+    def load_state_dict(self, state: Mapping[str, float], strict: bool = True) -> Loaded:
         """Set every parameter from `state_dict()` of a module of the same shape; all of them or none.
 
         Args:
             state: a number for each name.
+            strict: whether the names must be the same; otherwise those that both have are set.
+
+        Returns:
+            The names that were missing in the state, and those that the module does not have.
 
         Raises:
             TypeError: state is not a mapping, or an entry is not a number.
-            ValueError: a name is missing or unknown, or a number is NaN or infinite.
+            ValueError: a name is missing or unknown (if strict), or a number is NaN or infinite.
+
+        Example:
+            >>> part = {"layers[0].neurons[0].w[0]": 0.5, "head": 1.0}
+            >>> found = ag.MLP(1, [1], seed=0).load_state_dict(part, strict=False)
+            >>> found.missing_keys, found.unexpected_keys
+            (['layers[0].neurons[0].b'], ['head'])
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of numbers by name, got {describe(state)}")
         parameters = dict(self.named_parameters())
-        missing, extra = parameters.keys() - state.keys(), state.keys() - parameters.keys()
-        if missing or extra:
+        missing = [name for name in parameters if name not in state]
+        extra = [name for name in state if name not in parameters]
+        if strict and (missing or extra):
             wrong = [f"missing {name!r}" for name in sorted(missing)] + [
                 f"unknown {name!r}" for name in sorted(extra, key=str)
             ]
             raise ValueError(f"load_state_dict: {first_few(wrong)}; the module is {self!r}")
+        parameters = {name: p for name, p in parameters.items() if name in state}
         numbers = [as_float(state[name], f"load_state_dict: {name!r}") for name in parameters]
         for name, x in zip(parameters, numbers, strict=True):
             if not isfinite(x):
@@ -114,6 +140,81 @@ class Module:
                     "to set it all the same, write the parameter's .data"
                 )
         set_numbers(parameters.values(), numbers)
+        return Loaded(missing, extra)
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The parameters as arrays by name: those of one list, or of the neurons of one layer, in one array.
+
+        The weights of a Layer have the shape (n_out, n_in), as PyTorch's Linear has them; Keras and scikit-learn have
+        the transpose.
+
+        Example:
+            >>> {name: x.shape for name, x in ag.MLP(2, [3, 1], seed=0).arrays().items()}
+            {'layers[0].w': (3, 2), 'layers[0].b': (3,), 'layers[1].w': (1, 3), 'layers[1].b': (1,)}
+        """
+        import numpy as np
+
+        return {
+            name: np.array([p.item() for p in members]).reshape(shape)
+            for name, (shape, members) in self._boxes().items()
+        }
+
+    def load_arrays(self, arrays: Mapping[str, Any]) -> None:
+        """Set every parameter from `arrays()` of a module of the same shape; all of them or none.
+
+        Args:
+            arrays: an array for each name, or whatever NumPy makes one of.
+
+        Raises:
+            TypeError: arrays is not a mapping, or an entry does not hold numbers.
+            ValueError: a name is missing or unknown, a shape is another, or a number is NaN or infinite.
+
+        Example:
+            >>> model = ag.MLP(1, [1])
+            >>> model.load_arrays({"layers[0].w": [[2.0]], "layers[0].b": [1.0]})
+            >>> model([3.0]).item()
+            7.0
+        """
+        import numpy as np
+
+        if not isinstance(arrays, Mapping):
+            raise TypeError(f"load_arrays: expected a dict of arrays by name, got {describe(arrays)}")
+        boxes = self._boxes()
+        wrong = [f"missing {name!r}" for name in boxes if name not in arrays]
+        wrong += [f"unknown {name!r}" for name in arrays if name not in boxes]
+        if wrong:
+            raise ValueError(f"load_arrays: {first_few(wrong)}; the module is {self!r}")
+        parameters, numbers = [], []
+        for name, (shape, members) in boxes.items():
+            given = np.asarray(arrays[name])
+            if given.dtype.kind not in "biuf":
+                raise TypeError(f"load_arrays: {name!r} must hold real numbers, got {describe(arrays[name])}")
+            if given.shape != shape:
+                raise ValueError(f"load_arrays: {name!r} has the shape {given.shape}, the module needs {shape}")
+            if not np.isfinite(given).all():
+                raise ValueError(f"load_arrays: {name!r} holds a number that is not finite")
+            parameters += members
+            numbers += given.astype(float).ravel().tolist()
+        set_numbers(parameters, numbers)
+
+    def _boxes(self) -> dict[str, tuple[tuple[int, ...], list[Parameter]]]:
+        """Name: (shape, parameters in order) of each array; what does not fill one stands alone."""
+        found: dict[str, dict[tuple[int, ...], tuple[str, Parameter]]] = {}
+        for name, parameter in self.named_parameters():
+            neuron = NEURON.search(name)
+            base = name if neuron is None else name[: neuron.start()] + name[neuron.end() :]
+            tail = INDICES.search(base)
+            assert tail is not None  # it matches the empty text too
+            place = tuple(map(int, re.findall(r"\d+", (neuron[1] if neuron else "") + tail[0])))
+            found.setdefault(base[: tail.start()], {})[place] = name, parameter
+        boxes: dict[str, tuple[tuple[int, ...], list[Parameter]]] = {}
+        for base, members in found.items():
+            shape = tuple(max(axis) + 1 for axis in zip(*members, strict=False))
+            if list(members) == list(product(*map(range, shape))):
+                boxes[base] = shape, [parameter for _, parameter in members.values()]
+            else:
+                boxes |= {name: ((), [parameter]) for name, parameter in members.values()}
+        return boxes
 
     def predict(self, X: Any) -> np.ndarray[Any, Any]:
         """The outputs for many examples, as numbers and without a graph.
@@ -142,6 +243,10 @@ class Module:
     def weights(self) -> list[Parameter]:
         """The parameters except biases, i.e. those that weight decay applies to."""
         return [parameter for name, parameter in self.named_parameters() if not _is_bias(name)]
+
+    def biases(self) -> list[Parameter]:
+        """The parameters called `b`: all that are not `weights`."""
+        return [parameter for name, parameter in self.named_parameters() if _is_bias(name)]
 
     def summary(self) -> str:
         """The parts of the module with the weights and the parameters that each has.

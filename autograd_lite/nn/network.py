@@ -9,8 +9,8 @@ from autograd_lite.engine.checks import describe, flag, sequence
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope, set_scope
 from autograd_lite.engine.value import Parameter, Value, record
-from autograd_lite.nn.activations import activation_function
-from autograd_lite.nn.initializers import generator, initializer
+from autograd_lite.nn.activations import Activation, activation_function
+from autograd_lite.nn.initializers import Init, generator, initializer
 from autograd_lite.nn.layers import as_example
 from autograd_lite.nn.module import Module, first_few
 from autograd_lite.nn.trace import Trace
@@ -47,8 +47,9 @@ class Network(Module):
     bias: bool
 
     def __init__(
-        self, edges: Iterable[tuple[Any, Any]], activation: Any = "sigmoid", *, inputs: Sequence[Any] | None = None,
-        outputs: Sequence[Any] | None = None, bias: bool = False, init: Any = None, seed: Any = None,
+        self, edges: Iterable[tuple[Any, Any]], activation: Activation | Mapping[Any, Activation] = "sigmoid", *,
+        inputs: Sequence[Any] | None = None, outputs: Sequence[Any] | None = None, bias: bool = False,
+        init: Init = None, seed: Any = None,
     ) -> None:  # fmt: skip
         given = sequence(edges, "Network: edges", "a sequence of pairs (from, to)")
         self.edges: list[tuple[Any, Any]] = [_edge(edge, n) for n, edge in enumerate(given)]
@@ -84,7 +85,7 @@ class Network(Module):
         if unknown:
             raise ValueError(f"Network: activation is given for {unknown[0]!r}, which is an input or not a neuron")
         self.activation: Any = dict(activation) if isinstance(activation, Mapping) else activation
-        own = {j: self.activation.get(j) if isinstance(activation, Mapping) else activation for j in entered}
+        own = {j: activation.get(j) if isinstance(activation, Mapping) else activation for j in entered}
         made = {g: activation_function(g) for g in own.values()}
         self._activate = {j: made[g] for j, g in own.items()}
         self.bias, rng = flag(bias, "Network: bias"), generator(seed)

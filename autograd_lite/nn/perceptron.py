@@ -14,6 +14,7 @@ from autograd_lite.engine.checks import as_float, describe, sequence, setting, w
 from autograd_lite.engine.reading import number_of, numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, SEPARATED, History
+from autograd_lite.nn.initializers import Init
 from autograd_lite.nn.layers import Neuron
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Perceptron(Neuron):
     the gradient; it is corrected here).
     """
 
-    def __init__(self, n_in: int, *, init: Any = 0.0, seed: Any = None) -> None:
+    def __init__(self, n_in: int, *, init: Init = 0.0, seed: Any = None) -> None:
         super().__init__(n_in, None, init=init, seed=seed)
 
     def predict(self, X: Any) -> np.ndarray[Any, Any]:

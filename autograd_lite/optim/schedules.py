@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import cos, inf, pi
 
-from autograd_lite.engine.checks import sequence, setting, whole
+from autograd_lite.engine.checks import flag, sequence, setting, whole
 
 __all__ = [
-    "Constant", "CosineDecay", "ExponentialDecay", "InverseTimeDecay", "PiecewiseConstant", "ReduceOnPlateau",
-    "StepDecay", "WarmUp",
+    "Constant", "CosineDecay", "CosineRestarts", "ExponentialDecay", "InverseTimeDecay", "LinearDecay", "OneCycle",
+    "PiecewiseConstant", "PolynomialDecay", "ReduceOnPlateau", "StepDecay", "WarmUp",
 ]  # fmt: skip
 
 
@@ -162,6 +162,161 @@ class CosineDecay(_Schedule):
     def __call__(self, k: int) -> float:
         """The rate at step k."""
         return self.floor + (self.lr - self.floor) * (1.0 + cos(pi * min(k / self.steps, 1.0))) / 2.0
+
+
+class CosineRestarts(_Schedule):
+    """Half a cosine wave again and again, each longer than the one before.
+
+        lr(k) = floor + (lr - floor) * (1 + cos(pi * i / n)) / 2,  i steps after the last restart, in a wave of n
+
+    Args:
+        lr: the rate at each restart.
+        steps: the number of steps or epochs of the first wave.
+        longer: each wave is this many times as long as the one before; a whole number.
+        floor: the rate that a wave falls to.
+
+    Raises:
+        TypeError, ValueError: an argument is not a number, or is out of its range.
+
+    Example:
+        >>> rate = ag.optim.CosineRestarts(1.0, steps=2, longer=2)
+        >>> [round(rate(k), 6) for k in range(7)]
+        [1.0, 0.5, 1.0, 0.853553, 0.5, 0.146447, 1.0]
+
+    Source: Loshchilov and Hutter, SGDR, 2017. PyTorch's CosineAnnealingWarmRestarts.
+    """
+
+    def __init__(self, lr: float, steps: int, longer: int = 1, floor: float = 0.0) -> None:
+        self.lr: float = setting(lr, "CosineRestarts: lr", 0.0)
+        self.steps: int = whole(steps, "CosineRestarts: steps")
+        self.longer: int = whole(longer, "CosineRestarts: longer")
+        self.floor: float = setting(floor, "CosineRestarts: floor", 0.0)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        i, n = k, self.steps
+        if self.longer == 1:
+            i %= n
+        while i >= n:  # a logarithm could miss the restart by rounding
+            i, n = i - n, n * self.longer
+        return self.floor + (self.lr - self.floor) * (1.0 + cos(pi * i / n)) / 2.0
+
+
+class OneCycle(_Schedule):
+    """Up to the rate along half a cosine wave, then down to nearly 0.
+
+        from lr / start at step 0 to lr at step rise * steps - 1, then to lr / (start * end) at step steps - 1
+
+    Args:
+        lr: the highest rate.
+        steps: the number of steps of the whole training; the rate stays where it is after them.
+        rise: the share of the steps on which it rises, in (0, 1).
+        start: the first rate is lr / start.
+        end: the last rate is the first one / end.
+        linear: straight lines in place of cosines.
+
+    Raises:
+        TypeError, ValueError: an argument is not a number, or is out of its range.
+
+    Example:
+        >>> rate = ag.optim.OneCycle(1.0, steps=10, rise=0.5, start=10.0, linear=True)
+        >>> [round(rate(k), 4) for k in range(10)]
+        [0.1, 0.325, 0.55, 0.775, 1.0, 0.8, 0.6, 0.4, 0.2, 0.0]
+
+    Source: Smith and Topin, Super-convergence, 2018. PyTorch's OneCycleLR.
+    """
+
+    def __init__(
+        self, lr: float, steps: int, rise: float = 0.3, start: float = 25.0, end: float = 1e4, linear: bool = False
+    ) -> None:
+        self.lr: float = setting(lr, "OneCycle: lr", 0.0)
+        self.steps: int = whole(steps, "OneCycle: steps")
+        self.rise: float = setting(rise, "OneCycle: rise", 0.0, 1.0)
+        self.start: float = setting(start, "OneCycle: start", 1.0)
+        self.end: float = setting(end, "OneCycle: end", 1.0)
+        self.linear: bool = flag(linear, "OneCycle: linear")
+        if not 1.0 < self.rise * self.steps < self.steps - 1.0:
+            raise ValueError(
+                f"OneCycle: {self.steps} steps leave none to rise or to fall on with rise={self.rise:g}; "
+                "give the number of steps of the whole training"
+            )
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        top, first = self.rise * self.steps - 1.0, self.lr / self.start
+        if k <= top:
+            return self._between(first, self.lr, k / top)
+        return self._between(self.lr, first / self.end, min((k - top) / (self.steps - 1.0 - top), 1.0))
+
+    def _between(self, a: float, b: float, share: float) -> float:
+        if self.linear:
+            return a + (b - a) * share
+        return b + (a - b) * (1.0 + cos(pi * share)) / 2.0
+
+
+class PolynomialDecay(_Schedule):
+    """Down to a floor along a power of the steps that are left.
+
+        lr(k) = floor + (lr - floor) * (1 - min(k / steps, 1)) ** power
+
+    Args:
+        lr: the rate at the beginning.
+        steps: the number of steps or epochs until the floor is reached.
+        power: 1 is a straight line.
+        floor: the rate at the end.
+
+    Raises:
+        TypeError, ValueError: an argument is not a number, or is out of its range.
+
+    Example:
+        >>> rate = ag.optim.PolynomialDecay(1.0, steps=4, power=2)
+        >>> [rate(k) for k in range(6)]
+        [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]
+
+    Source: PyTorch's PolynomialLR, Keras' PolynomialDecay, optax's polynomial_schedule.
+    """
+
+    def __init__(self, lr: float, steps: int, power: float = 1.0, floor: float = 0.0) -> None:
+        self.lr: float = setting(lr, "PolynomialDecay: lr", 0.0)
+        self.steps: int = whole(steps, "PolynomialDecay: steps")
+        self.power: float = setting(power, "PolynomialDecay: power", 0.0)
+        self.floor: float = setting(floor, "PolynomialDecay: floor", 0.0)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        left = 1.0 - min(k / self.steps, 1.0)
+        return self.floor + (self.lr - self.floor) * float(left**self.power)
+
+
+class LinearDecay(_Schedule):
+    """A straight line from one rate to another, where it stays; it may rise.
+
+        lr(k) = lr + (end - lr) * min(k / steps, 1)
+
+    Args:
+        lr: the rate at the beginning.
+        steps: the number of steps or epochs until the end is reached.
+        end: the rate from then on.
+
+    Raises:
+        TypeError, ValueError: an argument is not a number, or is out of its range.
+
+    Example:
+        >>> rate = ag.optim.LinearDecay(1.0, steps=4, end=0.5)
+        >>> [rate(k) for k in range(6)]
+        [1.0, 0.875, 0.75, 0.625, 0.5, 0.5]
+
+    Source: PyTorch's LinearLR, optax's linear_schedule.
+    """
+
+    def __init__(self, lr: float, steps: int, end: float = 0.0) -> None:
+        self.lr: float = setting(lr, "LinearDecay: lr", 0.0)
+        self.steps: int = whole(steps, "LinearDecay: steps")
+        self.end: float = setting(end, "LinearDecay: end", 0.0)
+
+    def __call__(self, k: int) -> float:
+        """The rate at step k."""
+        return self.lr + (self.end - self.lr) * min(k / self.steps, 1.0)
 
 
 class PiecewiseConstant(_Schedule):

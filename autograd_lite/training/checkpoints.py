@@ -17,36 +17,50 @@ from autograd_lite.training.run import Run
 
 
 class Checkpoints:
-    """The file to which the state of a training is written after every epoch: the old file or the new one, whole."""
+    """The file to which the state of a training is written after some epochs: the old file or the new one, whole.
+
+    A state that waits for its turn is kept, and written when the training ends: an interrupt in the middle of an epoch
+    leaves the file of the whole epochs before it.
+    """
 
     path: Any
     names: Any
     settings: Any
+    every: int
 
-    def __init__(self, path: Any, run: Run, names: Mapping[str, Value], settings: dict[str, Any]) -> None:
-        self.path, self.names, self.settings = path, names, settings
+    def __init__(self, path: Any, run: Run, names: Mapping[str, Value], settings: dict[str, Any], every: int) -> None:
+        self.path, self.names, self.settings, self.every = path, names, settings, every
+        self._waiting: dict[str, Any] | None = None
         # What no file can hold (a seed of 50 digits, the state of a user-defined transformation) is refused before the
         # first step, not after the first epoch.
         files.check("checkpoint", self._payload(run))
 
     def save(self, run: Run) -> None:
-        """Write the state."""
-        files.write("checkpoint", self._payload(run), self.path)
+        """Take the state of now, after an epoch; write it if it is the turn of the epoch."""
+        self._waiting = self._payload(run)
+        if run.epoch % self.every == 0:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write the state that waits."""
+        if self._waiting is not None:
+            files.write("checkpoint", self._waiting, self.path)
+            self._waiting = None
 
     def _payload(self, run: Run) -> dict[str, Any]:
         return {
             "seed": run.history.seed,
-            "told": self.settings,
+            "told": {**self.settings, "threads": run.history.threads},
             "model": {name: number_of(p) for name, p in self.names.items()},
             "optimizer": run.optimizer.state_dict(),
-            "history": run.history.rows,
+            "history": list(run.history.rows),
             "best": None if run.best is None else {"epoch": run.best[0], "model": run.best[1]},
         }
 
 
 def settings_of(
     run: Run, names: Mapping[str, Value], loss: Any, data: list[Any], held_out: list[Any] | None, batch_size: int,
-    shuffle: bool,
+    shuffle: bool, backend: str,
 ) -> dict[str, Any]:  # fmt: skip
     """What has to be the same when a training is resumed."""
     return {
@@ -59,6 +73,7 @@ def settings_of(
         "model": _architecture(run.model),
         "rule": [_transform_text(transform) for transform in run.optimizer.transforms],
         "data": hashlib.sha256(repr((data, held_out)).encode()).hexdigest(),
+        "backend": backend,
     }
 
 
@@ -134,6 +149,7 @@ def resume_from(
     saved = dict(found["told"])
     if isinstance(saved.get("rule"), list):
         saved["rule"] = [_renamed(str(text)) for text in saved["rule"]]
+    saved.setdefault("backend", settings["backend"])  # earlier versions did not say
     for key, value in settings.items():
         if saved.get(key) != value:
             raise ValueError(

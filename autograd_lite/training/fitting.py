@@ -12,33 +12,49 @@ from typing import Any
 
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
-from autograd_lite.engine.checks import describe, did_you_mean, sequence, whole
-from autograd_lite.engine.modes import changed_mode, no_grad
+from autograd_lite.engine.checks import describe, did_you_mean, known_as, sequence, whole
+from autograd_lite.engine.graph import raw_operands, toposort
+from autograd_lite.engine.modes import changed_mode, mode, no_grad
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
+from autograd_lite.names import BackendName, LossName, OptimizerName, Text
 from autograd_lite.nn.module import Module
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.rules import rule_named
+from autograd_lite.training.batches import Batches
 from autograd_lite.training.checkpoints import Checkpoints, resume_from, saved_training, settings_of
 from autograd_lite.training.loop import Training
 from autograd_lite.training.metrics import metrics_of
 from autograd_lite.training.run import Run
-from autograd_lite.training.steps import CompiledStep, TrainingStep, check_value
+from autograd_lite.training.steps import TrainingStep, check_value
 from autograd_lite.training.stopping import EarlyStopping, stopping_conditions
+from autograd_lite.training.weights import Weighted, checked_weights, scaled, weigh
+
+PAYS = 500_000
+"""Operands that are worth a program: tracing and compiling a model takes 0.05 to 0.2 s."""
+
+FEW = 100
+"""Examples times epochs for which the question whether a program pays is not asked: it takes a call of the model."""
 
 SCHEDULE = "the epoch such as ag.optim.StepDecay(0.1) (a constant rate is the optimizer's lr)"
+
+LR = 0.03
+"""The learning rate of the default optimizer: of few thousand parameters Adam's own default, 0.001, makes little."""
 
 PENALTY = "the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)"
 
 
 def fit(
-    model: Callable[[Any], Any], X: Any, y: Any, *, loss: Any = losses.squared_error, optimizer: Any = None,
+    model: Callable[[Any], Any], X: Any, y: Any = ..., *,
+    loss: LossName | Text | Callable[[Any, Any], Any] = losses.squared_error,
+    optimizer: OptimizerName | Text | Optimizer | Callable[[list[Value]], Optimizer] | None = None,
     epochs: int = 100, batch_size: int | None = 32, validation: Any = None, metrics: Any = (),
     callbacks: Iterable[Callable[[Run], Any]] = (), seed: int | None = None, progress: bool | None = None,
     parameters: Iterable[Value] | None = None, penalty: Callable[[Any], Any] | None = None,
     schedule: Callable[..., float] | None = None, shuffle: bool = True, error_tolerance: float | None = None,
     cost_tolerance: float | None = None, patience: int | None = None, min_delta: float = 0.0,
-    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | str = False,
+    restore_best: bool = True, checkpoint: Any = None, resume: Any = None, compiled: bool | BackendName = "auto",
+    sample_weight: Any = None, lr: float | Callable[[int], float] | None = None, checkpoint_every: int = 1,
 ) -> History:  # fmt: skip
     """Train a model: epochs of mini-batches in random order, one step of the optimizer for each mini-batch.
 
@@ -46,12 +62,15 @@ def fit(
 
     Args:
         model: a Module, or any function of one example that computes with the Values in `parameters`.
-        X: examples, shape (n, d), or (n,) for a function of one number; a generator is read into a list.
+        X: examples, shape (n, d), or (n,) for a function of one number; a generator is read into a list. Without y:
+            batches, pairs (X, y), from an object that can be iterated anew in each epoch, or a function that gives one;
+            for data that do not fit in memory. batch_size, shuffle and a share as validation are then not used.
         y: targets, shape (n,) or (n, k).
         loss: a function of (prediction, target) such as `ag.losses.hinge`, or its name there. A user-defined one may
             say by an attribute `targets` what its targets are, see `ag.losses.Targets`.
-        optimizer: an Optimizer, the name of a rule such as "adam" (with its defaults), or a function that makes an
-            Optimizer from the parameters; SGD by default.
+        optimizer: an Optimizer, the name of a rule such as "sgd" (with its defaults), or a function that makes an
+            Optimizer from the parameters, also one that takes lr too; Adam by default.
+        lr: the learning rate, or a schedule by step; 0.03 for the default optimizer, otherwise the rule's default.
         epochs: the largest number of epochs, counted from the beginning also after `resume`.
         batch_size: 1 for incremental mode, None for batch mode. A shorter last batch is used too.
         validation: the share of the examples to hold out, chosen by the seed; or a pair (X, y).
@@ -68,14 +87,22 @@ def fit(
         patience: stop after this many epochs without a better loss (the validation loss, if there is validation).
         min_delta: by how much it has to be better.
         restore_best: with `patience`, end with the weights of the best epoch.
-        checkpoint: the path of a file, in an existing directory, to which the state is written after every epoch.
+        checkpoint: the path of a file, in an existing directory, to which the state is written after every
+            epoch; or after every `checkpoint_every` epochs and at the end, also of a training that Ctrl-C ends.
+        checkpoint_every: a write takes some 30 ms on a disk.
         resume: a checkpoint to resume from, or True for the one at `checkpoint` if it exists. The other arguments must
             be as they were; then the result is that of a training that was not interrupted.
         compiled: whether to run the loss and its gradient as a program on arrays (`ag.compile`): the same numbers up to
             rounding, many times as fast. Every example must take the same branches of the model. The model runs once
             for all steps, so what it draws at random (dropout) or keeps in Python is fixed: train such a model
             uncompiled. Parameters are updated after each epoch, before callbacks are called, and at the end.
-            "native" or "numpy" chooses the backend (see `ag.fold`); True is "auto".
+            "native" or "numpy" chooses the backend (see `ag.fold`), True takes native where it can run. "auto" is False
+            for a model that takes different branches or draws at random, for a training so short that the program would
+            not pay, and inside `detect_anomaly`; otherwise True. It is settled before the first step, `history.backend`
+            says as what, and a training that is resumed goes on with it.
+        sample_weight: how much each example counts, shape (n,), at least 0: the loss is sum w l / sum w over all
+            examples. The weights are scaled to the mean 1, and a batch is the mean of w l over its examples. Those of
+            validation data may stand behind them, validation=(X, y, w). Metrics are not weighted.
 
     Returns:
         A History. Ctrl-C ends the training and returns the history so far; parameters are those after a whole step.
@@ -111,27 +138,40 @@ def fit(
     loss, callbacks = _loss(loss), _callbacks(callbacks)
     _check_function("schedule", schedule, SCHEDULE)
     _check_function("penalty", penalty, PENALTY)
-    names, optimizer = _parameters_and_optimizer(model, parameters, optimizer)
-    data, held_out = split(examples(X, y, "fit"), validation, history.seed)
+    names, optimizer = _parameters_and_optimizer(model, parameters, optimizer, lr)
+    batches = Batches(X) if y is ... else None  # None is refused as targets that are missing
+    if batches is None:
+        data, held_out, weights = _data(X, y, validation, sample_weight, history.seed)
+    else:
+        data, held_out, weights = _first_batch(batches, validation, sample_weight)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
     early_stopping = EarlyStopping(patience, min_delta, restore_best)
     epochs = whole(epochs, "fit: epochs", 0)
     conditions = stopping_conditions(early_stopping, error_tolerance, cost_tolerance)
-    metrics = metrics_of(metrics, loss, [target for _, target in data + (held_out or [])])
+    if optimizer.allow_nonfinite:  # whoever lets NaN through wants to see where it goes
+        conditions.pop()
+    every = whole(checkpoint_every, "fit: checkpoint_every")
+    metrics = metrics_of(metrics, loss, [target for _, target in data + (held_out or [])], weights is not None)
     _first_call(model, loss, penalty, data, held_out)
+    if weights is not None:
+        loss, (data, held_out) = Weighted(loss, isinstance(data[0][1], list)), weights
 
     run = Run(model, optimizer, history)
-    settings = settings_of(run, names, loss, data, held_out, size, shuffle)
-    if saved:
-        resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
-    checkpoints = None if checkpoint is None else Checkpoints(checkpoint, run, names, settings)
-    layers = _layers(optimizer, names)
-    step = TrainingStep(model, optimizer, loss, penalty, layers)
-    if compiled:
-        step = CompiledStep(model, optimizer, loss, penalty, layers, _backend(compiled))
+    recorded = saved["told"].get("backend") if saved else None
+    step = _step(model, optimizer, loss, penalty, _layers(optimizer, names), compiled, recorded, data, epochs)
+    history.backend, history.threads = step.backend, step.threads
+    checkpoints = None
+    if saved or checkpoint is not None:
+        settings = settings_of(run, names, loss, data, held_out, size, shuffle, step.backend)
+        if batches is not None:  # what comes later is not known
+            settings |= {"examples": "batches", "batch_size": "batches", "data": "batches"}
+        if saved:
+            resume_from(run, names, settings, saved, checkpoint if resume is True else resume)
+        if checkpoint is not None:
+            checkpoints = Checkpoints(checkpoint, run, names, settings, every)
     training = Training(
-        run, list(names.values()), step, data, held_out, size, shuffle, schedule, metrics, epochs, conditions,
-        early_stopping, callbacks, checkpoints,
+        run, list(names.values()), step, data if batches is None else batches, held_out, size, shuffle, schedule,
+        metrics, epochs, conditions, early_stopping, callbacks, checkpoints,
     )  # fmt: skip
     return training.run(progress)
 
@@ -139,13 +179,42 @@ def fit(
 # --- the arguments --------------------------------------------------------------------------------------------
 
 
+def _data(X: Any, y: Any, validation: Any, sample_weight: Any, seed: int | None) -> tuple[list[Any], Any, Any]:
+    """(examples to train on, examples held out or None, both with weights behind the targets or None)."""
+    data, held_weights = examples(X, y, "fit"), None
+    if isinstance(validation, (tuple, list)) and len(validation) == 3:
+        *validation, held_weights = validation
+    kept, held_out = split(data, validation, seed)
+    if sample_weight is None and held_weights is None:
+        return kept, held_out, None
+    given = checked_weights(sample_weight, len(data), "fit: sample_weight")
+    if isinstance(validation, (tuple, list)):
+        mine = held_out and weigh(held_out, checked_weights(held_weights, len(held_out), "fit: validation weights"))
+        parts = weigh(kept, given), mine
+    else:  # none, or a share: the same one, with the weights
+        parts = split(weigh(data, given), validation, seed)
+    named = zip(parts, ("fit: sample_weight", "fit: the weights of the validation data"), strict=True)
+    return kept, held_out, [part and scaled(part, what) for part, what in named]
+
+
+def _first_batch(batches: Batches, validation: Any, sample_weight: Any) -> tuple[list[Any], Any, None]:
+    """What `_data` gives, of the first batch."""
+    if sample_weight is not None:
+        raise ValueError("fit: batches have no sample_weight; multiply it into the loss, or give X, y")
+    if validation is not None and not isinstance(validation, (tuple, list)):
+        raise ValueError(f"fit: of batches no share is held out, validation must be a pair (X, y), got {validation!r}")
+    data = batches.first()
+    return data, split(data, validation, None)[1], None
+
+
 def _loss(loss: Any) -> Callable[[Any, Any], Any]:
     if isinstance(loss, str):
-        if loss not in losses.LOSSES:
+        found = known_as(loss, losses.LOSSES)
+        if found is None:
             raise ValueError(
                 f"fit: unknown loss {loss!r}; known are {', '.join(losses.LOSSES)}{did_you_mean(loss, losses.LOSSES)}"
             )
-        return losses.LOSSES[loss]
+        return losses.LOSSES[found]
     if not callable(loss):
         raise TypeError(f"fit: loss must be a function of (prediction, target), got {describe(loss)}")
     return loss  # type: ignore[no-any-return]
@@ -161,10 +230,41 @@ def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
     return found
 
 
-def _backend(compiled: Any) -> str:
-    from autograd_lite.folding.backends import AUTO, checked_backend
+def _step(
+    model: Any, optimizer: Optimizer, loss: Any, penalty: Any, layers: dict[str, Any], compiled: Any, recorded: Any,
+    data: list[Any], epochs: int,
+) -> TrainingStep:  # fmt: skip
+    """What takes the steps: uncompiled, or by a program, which is traced here; `recorded` is that of the checkpoint."""
+    eager = TrainingStep(model, optimizer, loss, penalty, layers)
+    if not compiled:
+        return eager
+    free = isinstance(compiled, str) and compiled == "auto"
+    if free and (recorded == eager.backend or mode.on_adjoint is not None):
+        return eager
+    if free and recorded is None and (len(data) * epochs < FEW or _work(model, loss, data) * epochs < PAYS):
+        return eager
+    from autograd_lite.folding.backends import AUTO, BACKENDS, checked_backend
+    from autograd_lite.training.compiled import CompiledStep
 
-    return checked_backend(AUTO if compiled is True else compiled, "fit: compiled")
+    backend = AUTO if free or compiled == 1 else checked_backend(compiled, "fit: compiled")
+    if backend == AUTO and recorded in BACKENDS:
+        backend = checked_backend(recorded, "fit: the checkpoint")
+    step = CompiledStep(model, optimizer, loss, penalty, layers, backend)
+    if free and recorded is None:
+        ours = all(type(x).__module__.startswith("autograd_lite.") for x in (model, penalty or model)) and (
+            (loss.loss if isinstance(loss, Weighted) else loss) in losses.LOSSES.values()
+        )
+        return step if step.can_train(data, ours) else eager
+    step.prepare(data)
+    return step
+
+
+def _work(model: Any, loss: Any, data: list[Any]) -> int:
+    """How many operands the graphs of all examples have, about: about 0.4 us each, uncompiled."""
+    x, target = data[0]
+    with changed_mode(recording=True, watchers=()):
+        nodes = toposort(loss(model(x), target))
+    return len(data) * sum(len(raw_operands(node)) for node in nodes)
 
 
 def _check_function(name: str, function: Any, of: str) -> None:
@@ -172,7 +272,9 @@ def _check_function(name: str, function: Any, of: str) -> None:
         raise TypeError(f"fit: {name} must be a function of {of}, got {describe(function)}")
 
 
-def _parameters_and_optimizer(model: Any, parameters: Any, optimizer: Any) -> tuple[dict[str, Value], Optimizer]:
+def _parameters_and_optimizer(
+    model: Any, parameters: Any, optimizer: Any, lr: Any
+) -> tuple[dict[str, Value], Optimizer]:
     """(every parameter of the model and of the optimizer by name, the optimizer)."""
     if not callable(model):
         raise TypeError(f"fit: model must be a Module or a function of one example, got {describe(model)}")
@@ -185,14 +287,20 @@ def _parameters_and_optimizer(model: Any, parameters: Any, optimizer: Any) -> tu
                 f"fit: {describe(model)} has no parameters; give parameters=[...], the leaves to train, or an optimizer"
             )
         if optimizer is None or isinstance(optimizer, str):
-            optimizer = rule_named(optimizer or "sgd", "fit: optimizer")
-        made = optimizer(wanted) if callable(optimizer) else optimizer
+            lr = LR if optimizer is None and lr is None else lr
+            optimizer = rule_named(optimizer or "adam", "fit: optimizer")
+        given = {} if lr is None else {"lr": lr}
+        made = optimizer(wanted, **given) if callable(optimizer) else optimizer
         if not isinstance(made, Optimizer):
             raise TypeError(
                 "fit: optimizer must be an Optimizer, or a function that makes one from parameters, "
                 f"got {describe(made)}"
             )
         optimizer = made
+    elif lr is not None:
+        raise ValueError(
+            f"fit: lr={lr!r} is for an optimizer that fit makes; this one has lr={optimizer.lr!r}: set that"
+        )
     elif parameters is not None and set(parameters) != set(optimizer.params):
         raise ValueError("fit: parameters and the optimizer's are not the same; give one of the two")
     known, changed = set(names.values()), set(optimizer.params)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autograd_lite.data import epoch_order
 from autograd_lite.engine.atomic import at_once, set_numbers
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, History
+from autograd_lite.optim.optimizer import NotFinite
+from autograd_lite.training.batches import Batches, train_batches
 from autograd_lite.training.checkpoints import Checkpoints
 from autograd_lite.training.metrics import Metric
 from autograd_lite.training.progress import progress_bar
@@ -32,7 +33,7 @@ class Training:
     state: Run
     parameters: Sequence[Value]
     step: TrainingStep
-    data: Sequence[tuple[Any, Any]]
+    data: Sequence[tuple[Any, Any]] | Batches
     held_out: Sequence[tuple[Any, Any]] | None
     batch_size: int
     shuffle: bool
@@ -63,12 +64,28 @@ class Training:
     def _train(self, progress: bool | None) -> None:
         with progress_bar(self.epochs, self.state, progress) as advance:
             while not self.should_stop():
-                self.epoch()
+                try:
+                    self.epoch()
+                except NotFinite as error:
+                    raise NotFinite(f"{error}. {self._so_far()}") from None
+                if self.callbacks or self.checkpoints is not None:
+                    self.step.write_back()
                 for callback in self.callbacks:
                     callback(self.state)
                 if self.checkpoints is not None:
                     self.checkpoints.save(self.state)
                 advance()
+
+    def _so_far(self) -> str:
+        """Where a training was that broke off, and what to try."""
+        losses = self.state.history.loss
+        before = f"the loss was {losses[0]:g} in the first epoch and {losses[-1]:g} in the last" if losses else (
+            "it is the first"
+        )  # fmt: skip
+        return (
+            f"It diverged in epoch {self.state.epoch + 1}, with the learning rate {self.state.optimizer.lr:g}; "
+            f"{before}. Try a rate ten times smaller, clip_norm=1.0 of the optimizer, or X and y scaled to about 1"
+        )
 
     def should_stop(self) -> bool:
         """Whether a callback or one of the conditions ends the training now; `state.reason` then says why."""
@@ -81,17 +98,25 @@ class Training:
         """Every example once, the validation, and the row of the history that says how it went."""
         run, history = self.state, self.state.history
         if self.schedule is not None:
+            self.step.write_back()  # a schedule, too, may look at the model
             watched = [history.watched] if getattr(self.schedule, "watches_losses", False) else []
             run.optimizer.lr = self.schedule(run.epoch, *watched)
-        order = epoch_order(len(self.data), history.seed, run.epoch, self.shuffle)
-        row = train_epoch(self.step, self.data, self.batch_size, order, self.metrics)
-        row |= validate(run.model, self.step.loss, self.held_out, self.metrics, row)
+        if isinstance(self.data, Batches):
+            row = train_batches(self.step, self.data, self.metrics)
+        else:
+            order = self.step.order(len(self.data), history.seed, run.epoch, self.shuffle)
+            row = train_epoch(self.step, self.data, self.batch_size, order, self.metrics)
+        row |= validate(self.step, self.held_out, self.metrics, row)
+        if self.early_stopping.restores:
+            self.step.write_back()
         best = self.early_stopping.best(run, row, self.parameters)
         at_once(map(list.append, (history.rows,), (row,)), map(setattr, (run,), ("best",), (best,)))
 
     def finish(self) -> None:
         """Leave everything in the Values: the numbers of a compiled step, or the best weights if they are wanted."""
         self.step.write_back()
+        if self.checkpoints is not None:
+            self.checkpoints.finish()
         self.state.history.stopped = self.state.reason or INTERRUPTED
         if self.early_stopping.restores and self.state.best is not None:
             set_numbers(self.parameters, self.state.best[1])

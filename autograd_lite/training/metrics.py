@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from autograd_lite import losses
-from autograd_lite.engine.checks import as_float, describe, did_you_mean
+from autograd_lite.engine.checks import as_float, describe, did_you_mean, known_as
+from autograd_lite.training.weights import numbers_alone
 
 Metric: TypeAlias = Callable[[Any, Any], float]
 """A function of (predictions, targets)."""
@@ -40,8 +41,11 @@ def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: boo
     return float(np.mean((scores > threshold) == labels))
 
 
-def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Metric]:
-    """The argument `metrics` as functions by name; "accuracy" reads predictions as the loss says (its `targets`)."""
+def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any], weighted: bool = False) -> dict[str, Metric]:
+    """The argument `metrics` as functions by name; "accuracy" reads predictions as the loss says (its `targets`).
+
+    They are called with targets behind which there are weights, if `weighted`.
+    """
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
     if not isinstance(metrics, Iterable) or getattr(metrics, "ndim", 1) == 0:
@@ -60,9 +64,10 @@ def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Met
     wanted = getattr(loss, "targets", losses.NUMBERS)
     if not isinstance(wanted, losses.Targets):
         raise TypeError(f"fit: loss.targets must be a Targets such as ag.losses.SIGNS, got {describe(wanted)}")
+    behind = None if not weighted else isinstance(targets[0], list)
     found: dict[str, Metric] = {}
     for name, metric in metrics.items():
-        if isinstance(metric, str) and metric == "accuracy":
+        if known_as(metric, ["accuracy"]):
             # Decided here, from the loss and all targets: those of the validation alone may all be 1.
             metric = _Accuracy(wanted.threshold, wanted.signed or -1 in targets)
         if not callable(metric):
@@ -70,7 +75,7 @@ def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any]) -> dict[str, Met
                 f"fit: a metric is 'accuracy' or a function of (predictions, targets), got {describe(metric)}"
                 f"{did_you_mean(metric, ['accuracy'])}"
             )
-        found[name] = _OnArrays(name, metric)
+        found[name] = _OnArrays(name, metric, behind)
     return found
 
 
@@ -83,13 +88,16 @@ class _Accuracy:
 
 
 class _OnArrays:
-    def __init__(self, name: str, metric: Callable[..., float]) -> None:
+    def __init__(self, name: str, metric: Callable[..., float], behind: bool | None) -> None:
         self.name, self.metric = name, metric
+        self.behind = behind
+        """Whether weights stand behind targets that are lists (True) or numbers; None without weights."""
 
     def __call__(self, predictions: Any, targets: Any) -> float:
         import numpy as np
 
-        found = self.metric(np.array(predictions), np.array(targets))
+        given = np.array(targets)
+        found = self.metric(np.array(predictions), given if self.behind is None else numbers_alone(given, self.behind))
         try:
             return as_float(found, f"fit: metric {self.name!r}")
         except TypeError:

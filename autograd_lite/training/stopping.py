@@ -44,6 +44,24 @@ class CostTolerance:
         return f"the cost changed by less than {self.tolerance:g} over an epoch" if met else ""
 
 
+class Divergence:
+    """Stop when the loss has risen over three epochs to a million times that of the first."""
+
+    def reason(self, history: History) -> str:
+        """Why to stop after the epochs so far; empty to continue."""
+        if len(history) < 4:
+            return ""
+        first, *_ = losses = history.loss
+        a, b, c, d = losses[-4:]
+        if not (a < b < c < d and d > 1e6 * abs(first) > 0.0):
+            return ""
+        return (
+            f"it diverged: the loss rose from {first:g} to {d:g} in epoch {len(history)}, with the learning rate "
+            f"{history.rows[-1]['learning_rate']:g}; try a rate ten times smaller, clip_norm=1.0 of the optimizer, or "
+            "X and y scaled to about 1"
+        )
+
+
 class EarlyStopping:
     """Stop after `patience` epochs in a row without a better loss, and keep the weights of the best epoch."""
 
@@ -81,4 +99,4 @@ def stopping_conditions(early_stopping: EarlyStopping, error: Any, cost: Any) ->
         conditions.append(ErrorTolerance(error))
     if cost is not None:
         conditions.append(CostTolerance(cost))
-    return [*conditions, early_stopping]
+    return [*conditions, early_stopping, Divergence()]

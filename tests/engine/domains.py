@@ -156,6 +156,7 @@ DEFINITIONS = {
     "_stop": lambda a: a,
     "_lasting": lambda a, x: a,
     "_lowered": lambda a, b, c: a ** (b - c),
+    "_faint": lambda a, b: b * a ** (b - 1),
     "_shift": lambda a, b: a - b,
     "_expdiff": lambda a, b: mp.exp(a - b),
     "_logistic": lambda a, b: 1 / (1 + mp.exp(b - a)),

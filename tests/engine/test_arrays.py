@@ -178,6 +178,42 @@ def test_programs_written_for_floats_and_numpy():
     assert ag.value_and_grad(lambda x: x**2 if np.isscalar(x) else np.sum(x**3))(3.0) == (9.0, 6.0)
 
 
+def test_an_array_like_another_takes_values():
+    def f(x, like):
+        y = like(x)
+        for i in range(len(x)):
+            y[i] = x[i] * i + (y[i - 1] if i else 0.0)
+        return np.sum(y * y)
+
+    at = np.array([0.4, 1.3, 0.9])
+    for like in (
+        np.zeros_like,
+        np.empty_like,
+        np.ones_like,
+        lambda x: np.full_like(x, 2.0),
+        lambda x: np.zeros(x.shape, x.dtype),
+    ):
+        value, gradient = ag.value_and_grad(f)(at, like)
+        assert value == pytest.approx(f(at, like))
+        expected = [(f(at + 1e-6 * e, like) - f(at - 1e-6 * e, like)) / 2e-6 for e in np.eye(3)]
+        np.testing.assert_allclose(gradient, expected, rtol=1e-7)
+        compiled = ag.compile(lambda x, like=like: f(x, like))
+        np.testing.assert_allclose(compiled.value_and_grad(at)[1], gradient)
+    x = ag.array([ag.Value(1.0), 2.0])
+    assert np.zeros_like(x, dtype=int).dtype == int
+    assert np.zeros_like(x, shape=(2, 3)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("f", [np.sum, np.sort, lambda v: np.outer(v, v), lambda v: v[:1]])
+def test_apply_along_axis_puts_results_where_numpy_does(f, axis):
+    at = np.arange(12.0).reshape(3, 4) ** 0.5
+    found = np.apply_along_axis(f, axis, ag.array(at) + ag.Value(0.0))
+    right = np.apply_along_axis(f, axis, at)
+    assert found.shape == right.shape
+    np.testing.assert_allclose(found, right)
+
+
 def test_a_bare_value_meets_numpy():
     import numbers
 
@@ -287,6 +323,9 @@ def test_arithmetic_of_floats_in_it_does_not_raise():
         (lambda x: np.add(x, 1, where=[True, False]), r"np.add: where= without out= leaves elements undefined"),
         (lambda x: np.exp(np.array([x[0, 0], 0.5])), r"np.exp cannot work on a base array .*ag.array.*ag.exp\(array\)"),
         (lambda x: np.arctan2(np.array([x[0, 0], 0.5]), 1.0), r"np.arctan2 cannot work on a base array .*ag.array"),
+        (lambda x: np.percentile(list(x[0]), 30), r"np.percentile cannot work on a list .*ag.array"),
+        (lambda x: np.cov(list(x[0])), r"np.cov cannot work on a list .*ag.array"),
+        (lambda x: np.interp(0.5, [0.0, 1.0], list(x[0, :2])), r"np.interp cannot work on a list .*ag.array"),
         (lambda x: np.linalg.inv(np.asarray(x)), r"np.inv cannot work on a base array .*ag.linalg.inv\(array\)"),
     ],
 )

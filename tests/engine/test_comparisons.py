@@ -273,7 +273,7 @@ TRANSFORMS = {
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @pytest.mark.parametrize("name", LEFT)
-def test_fault_43_a_result_that_left_the_graph_is_refused(name, transform):
+def test_fault_42_a_result_that_left_the_graph_is_refused(name, transform):
     with pytest.raises(TypeError, match=r"left the graph|one number"):
         TRANSFORMS[transform](LEFT[name])
 

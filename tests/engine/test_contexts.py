@@ -60,7 +60,7 @@ each_block = pytest.mark.parametrize(("block", "look"), BLOCKS.values(), ids=BLO
 
 
 @each_block
-def test_fault_44_two_tasks(block, look):
+def test_fault_43_two_tasks(block, look):
     """Task A sleeps in a block that B does not open; B's own block ends while A's is open, and the other way round."""
     outside, found = look(), {}
 

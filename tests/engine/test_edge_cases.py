@@ -481,3 +481,21 @@ def test_folded_functions_give_what_eager_ones_do_at_special_points(name):
         value, gradient = ag.fold(y, params=xs).loss_and_grad(list(point))
         for got, wanted in zip([value, *gradient], [y.item(), *ag.gradients(y, xs)], strict=True):
             assert same(float(got), wanted, 8), (point, got, wanted)
+
+
+@pytest.mark.parametrize("b", [0.5, -0.5, 1e-17, -1e-300, 5e-324, 2.0 + 1e-15])
+def test_a_power_that_is_not_a_number_has_no_derivative(b):
+    for f in (lambda a: a**b, lambda a: a ** ag.Value(b), ag.compile(lambda a: a**b)):
+        value, slope = f.value_and_grad(-2.0) if hasattr(f, "value_and_grad") else ag.value_and_grad(f)(-2.0)
+        assert math.isnan(value)
+        assert math.isnan(slope)
+    assert all(map(math.isnan, ag.grad(lambda a, b: a**b, (0, 1))(-2.0, b)))
+    assert math.isnan(ag.grad(ag.grad(lambda a: a**b))(-2.0))
+
+
+@pytest.mark.parametrize(("a", "b"), [(8.86e-321, 8.86e-321), (5e-324, 3e-17), (1e-310, -1e-12), (1e-311, 8e-4)])
+def test_the_slope_of_a_power_overflows_only_where_it_is_too_large(a, b):
+    """a ** (b - 1) is infinite there, and b times it is not."""
+    for f in (ag.grad(lambda a: a**b), ag.grad(lambda a: a ** ag.Value(b)), ag.compile(ag.grad(lambda a: a**b))):
+        assert f(a) == pytest.approx(b * a**b / a, rel=1e-14)
+    assert abs(ag.grad(ag.grad(lambda a: a**b))(a)) == math.inf

@@ -1,6 +1,8 @@
 """Programs written for micrograd run with the import changed, and give the same numbers."""
 
+import copy
 import math
+import pickle
 import random
 
 import micrograd.engine
@@ -215,3 +217,30 @@ def test_methods_that_its_forks_and_lectures_use():
     x = ag.Value(0.5)
     for name in ("exp", "log", "tanh", "relu"):
         assert getattr(x, name)().data == getattr(ag, name)(0.5)
+
+
+def test_a_derivative_of_a_network_inside_a_loss_keeps_its_dependence_on_the_weights():
+    random.seed(1337)
+    net = ag.micrograd.nn.MLP(1, [4, 1])
+    u = lambda t: net([ag.tanh(t)])  # noqa: E731
+    loss = lambda: (ag.grad(u)(0.5) - 1.0) ** 2 + u(0.5) ** 2  # noqa: E731
+    loss().backward()
+    for p in net.parameters():
+        middle, sides = p.data, []
+        for by in (1e-6, -1e-6):
+            p.data = middle + by
+            sides.append(loss().data)
+        p.data = middle
+        assert p.grad == pytest.approx((sides[0] - sides[1]) / 2e-6, abs=1e-8)
+    assert any(p.grad for p in net.layers[0].parameters())
+    compiled = ag.compile(lambda t: (ag.grad(u)(t) - 1.0) ** 2 + u(t) ** 2)
+    assert compiled(0.5) == pytest.approx(loss().data)
+    assert {*compiled.params} <= {*net.parameters()}
+
+
+def test_a_weight_is_copied_and_pickled_with_its_attributes():
+    weight = ag.micrograd.nn.Neuron(1).w[0]
+    weight.momentum, weight.grad = 0.5, 2.0
+    for other in (copy.deepcopy(weight), pickle.loads(pickle.dumps(weight))):
+        assert (type(other), other.momentum, other.grad, other.frozen) == (type(weight), 0.5, 2.0, False)
+        assert repr(other) == f"Value(data={weight.data}, grad=2.0)"

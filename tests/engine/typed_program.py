@@ -32,6 +32,15 @@ def program() -> tuple[float, float]:
         ag.MLP(1, [2, 1], "tanh", init="he", seed=0), [[1.0], [2.0]], [1.0, 2.0], optimizer="adam", epochs=1
     )
     loss_of_it: float = trained["loss"][-1]
+    double = ag.primitive("typed_double", "a * 2", "2")
+    ag.Layer(1, 1, "typed_double", init=0.5)  # a user-defined primitive by its name
+    ag.Network([("a", "b")], {"b": double}, init=ag.nn.he())
+    ag.fold(y, backend="numpy")
+
+    for _ in ():
+        ag.fit(ag.MLP(1, [1], "ReLU"), [[1.0]], [1.0], loss="MSE", optimizer="Adam")  # names in any form
+        ag.fit(ag.MLP(1, [1]), [[1.0]], [1.0], compiled="natural")  # type: ignore[arg-type]
+        ag.compile(ag.exp, backend="naive")  # type: ignore[arg-type]
 
     wrong: float = ag.exp(x)  # type: ignore[assignment]
     wrong_method: float = x.sigmoid()  # type: ignore[assignment]

@@ -28,7 +28,7 @@ def table():
 
 
 def test_every_line_has_exactly_one_test():
-    assert sorted(line for line, _ in named()) == list(range(1, 41))
+    assert sorted(line for line, _ in named()) == list(range(1, 44))
 
 
 def test_the_table_names_them():

@@ -58,7 +58,7 @@ def test_fault_20_no_data_is_refused_and_a_short_last_batch_is_weighted_by_its_s
             seen += [e * e for e in errors]
             at[0] -= 0.01 * sum(2.0 * e * LINE[0][i][0] for e, i in zip(errors, batch, strict=True)) / len(batch)
         history = ag.fit(lambda x, w=w: w * x[0], *LINE, parameters=[w], epochs=1, batch_size=3, shuffle=False,
-                         compiled=compiled)  # fmt: skip
+                         optimizer="sgd", compiled=compiled)  # fmt: skip
         assert w.data == pytest.approx(at[0], rel=1e-12)
         assert history.loss == pytest.approx([sum(seen) / 4], rel=1e-12)
 

@@ -34,12 +34,17 @@ def growth(act, times, warm_up):
     """
     for _ in range(warm_up):
         act()
-    gc.collect()
-    before = sys.getallocatedblocks()
-    for _ in range(times):
-        act()
-    assert gc.collect() == 0
-    return sys.getallocatedblocks() - before
+    grown = []
+    for _ in range(2):  # a leak grows again; what Python 3.10 keeps for code that has run 1,024 times does not
+        gc.collect()
+        before = sys.getallocatedblocks()
+        for _ in range(times):
+            act()
+        assert gc.collect() == 0
+        grown.append(sys.getallocatedblocks() - before)
+        if grown[0] < 10:
+            break
+    return min(grown)
 
 
 def network():

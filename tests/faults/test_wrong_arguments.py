@@ -196,21 +196,41 @@ def test_many_examples_at_once_are_told_what_to_call(name):
     ("call", "given", "meant"),
     [
         *(("loss", x, "mean_squared_error") for x in ("mse", "MSE", "MSELoss", "mean_squared-error")),
-        *(("loss", x, "binary_cross_entropy") for x in ("bce", "BCE", "BCELoss", "log_loss")),
+        *(("loss", x, "binary_cross_entropy") for x in ("bce", "BCE", "BCELoss")),
         *(("loss", x, "absolute_error") for x in ("mae", "MAE", "L1Loss")),
-        *(("loss", x, "cross_entropy") for x in ("ce", "CrossEntropyLoss", "crossentropy", "nll")),
+        *(("loss", x, "cross_entropy") for x in ("ce", "CrossEntropyLoss", "crossentropy")),
         ("loss", "Hinge", "hinge"), ("loss", "BCEWithLogitsLoss", "binary_cross_entropy_with_logits"),
-        *(("activation", x, "relu") for x in ("ReLU", "RELU", "Relu", "rectifier", "rellu")),
+        *(("activation", x, "relu") for x in ("ReLU", "RELU", "Relu", "rectifier")),
         ("activation", "LeakyReLU", "leaky_relu"), ("activation", "swish", "silu"), ("activation", "Tanh", "tanh"),
         ("activation", "logistic", "sigmoid"), ("activation", "none", "linear"),
-        ("optimizer", "adm", "adam"), ("optimizer", "momentum", "sgd"), ("optimizer", "rms_prop", "rmsprop"),
-        ("optimizer", "Adam-W", "adamw"),
+        ("optimizer", "rms_prop", "rmsprop"), ("optimizer", "Adam-W", "adamw"), ("optimizer", "GD", "sgd"),
         *(("init", x, "glorot") for x in ("xavier", "Glorot", "Xavier")), ("init", "kaiming", "he"),
         ("init", "Gaussian", "normal"),
         ("metrics", "acc", "accuracy"), ("metrics", "Accuracy", "accuracy"),
     ],
 )  # fmt: skip
-def test_a_name_in_another_form_is_answered_by_the_name(call, given, meant):
+def test_a_name_in_any_case_and_the_usual_short_ones_work(call, given, meant):
+    """They give what the name of ours gives, to the bit."""
+    states = []
+    for name in (given, meant):
+        settings = {"activation": "relu", "init": "glorot"} | ({call: name} if call in ("activation", "init") else {})
+        model = ag.MLP(2, [2, 2 if meant == "cross_entropy" else 1], seed=3, output_activation="sigmoid", **settings)
+        targets = [-1, 1] if meant == "hinge" else [0, 1] if call == "loss" else Y
+        rest = {} if call in ("activation", "init") else {call: name}
+        history = ag.fit(model, X[:2], targets[:2], seed=0, epochs=3, **rest)
+        states.append([repr(model), model.state_dict(), history.loss])
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "meant"),
+    [
+        ("loss", "nll", "cross_entropy"), ("loss", "log_loss", "binary_cross_entropy"), ("loss", "SVM", "hinge"),
+        ("activation", "rellu", "relu"), ("init", "glorrot", "glorot"), ("init", "hee", "he"),
+        ("optimizer", "adm", "adam"), ("optimizer", "momentum", "sgd"), ("metrics", "accurcy", "accuracy"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_nearly_one_is_answered_by_the_name(call, given, meant):
     if call in ("activation", "init"):
         with pytest.raises(ValueError, match=f"did you mean '{meant}'"):
             ag.MLP(2, [2, 1], **{call: given})

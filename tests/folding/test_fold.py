@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import autograd_lite as ag
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import record
-from autograd_lite.folding.backends import kernels
+from autograd_lite.folding.backends import special
 from autograd_lite.folding.instructions import Sum
 from autograd_lite.folding.printing import name
 from autograd_lite.folding.program import fold
@@ -54,6 +54,29 @@ def test_every_primitive_at_its_edges(row):
         points, gradient.reshape(-1, n), np.array(ag.gradients(total, flat)).reshape(-1, n), strict=True
     ):
         assert approximate(row, found, expected), (point, found, expected)
+
+
+@pytest.mark.parametrize("row", FIXED, ids=lambda row: row.name)
+def test_every_primitive_between_others_in_calls_and_batches(row):
+    """One lane, few and many; a row that no loop computes stands as a step in Python between two loops."""
+    points = np.array([[0.3, 0.6, 0.45], [0.8, 0.25, 0.5], [0.55, 0.9, 1.0]])
+    low = [operand == row.setting or row.name == "acosh" for operand in row.operands]
+
+    def f(x):
+        xs = [float(k + 1) if low[k] and row.setting else v * v + (1.0 if low[k] else 0.01)
+              for k, v in enumerate(x[: len(row.operands)])]  # fmt: skip
+        y = record(row, tuple(xs))
+        more = [record(row, tuple(x if type(x) is float else x + 0.01 * k for x in xs)) for k in range(20)]
+        return ag.tanh(y * x[0]) + ag.sum([ag.sin(z) * x[1] for z in more])
+
+    one, batch = ag.compile(f), ag.compile(f, batch=True)
+    total, slopes = batch.value_and_grad(points)
+    expected = [ag.value_and_grad(f)(list(point)) for point in points.tolist()]
+    for point, row_of_batch, (value, gradient) in zip(points.tolist(), slopes, expected, strict=True):
+        found, slope = one.value_and_grad(point)
+        assert close([found, *slope], [value, *gradient], scale=10.0), point
+        assert close(3 * row_of_batch, gradient, scale=10.0), point
+    assert close(total, np.mean([value for value, _ in expected]), scale=10.0)
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE.values() if row.variadic], ids=lambda row: row.name)
@@ -497,9 +520,9 @@ def test_a_slope_at_minus_zero_keeps_its_sign_in_a_folded_gradient_graph(f):
 def test_the_error_functions_without_scipy_are_those_of_math(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "scipy.special", None)
-    monkeypatch.setattr(kernels, "_any_erfc", kernels._special("erfc"))
+    monkeypatch.setattr(special, "_any_erfc", special.of_scipy("erfc", math.erfc))
     x = np.concatenate([np.linspace(-6.0, 27.0, 200), [math.inf, -math.inf, math.nan]])
-    for kernel, function in ((kernels._special("erf"), math.erf), (kernels.erfc, math.erfc)):
+    for kernel, function in ((special.of_scipy("erf", math.erf), math.erf), (special.erfc, math.erfc)):
         out = np.empty(len(x))
         kernel(x, out)
         assert np.array_equal(out, [function(v) for v in x], equal_nan=True)

@@ -276,13 +276,14 @@ def test_a_class_knows_its_line_and_an_instruction_its_class(make):
     for k, number in number_of.items():
         x = instructions[look_through(instructions, built.refs[k]).source]
         assert (*operation(x), x.size) == (*operation(printed[number]), printed[number].size)
-    # The numbers of a line are those of its nodes.
+    # The numbers of a line are those of its nodes, in a loop those of all steps.
     chosen = sorted(number_of)[:40]
     found = prepare(plan(instructions, [Ref(built.refs[k].source, None) for k in chosen]))(
         Leaves(np.array([p.item() for p in scan.params]), scan.constants), None
     )
     for k, lanes in zip(chosen, found, strict=True):
-        nodes = terms_units(scan)[built.classes[terms_units(scan)] == k]
+        line = [other for other, number in number_of.items() if number == number_of[k]]
+        nodes = terms_units(scan)[np.isin(built.classes[terms_units(scan)], line)]
         if len(nodes):
             numbers = scan.numbers[nodes]
             assert np.allclose([lanes.min(), lanes.max()], [numbers.min(), numbers.max()], rtol=1e-12, atol=1e-15)

@@ -10,8 +10,8 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding import backends, nested_sums
-from autograd_lite.folding.backends import numpy_backend
-from autograd_lite.folding.backends.native import jit, runner
+from autograd_lite.folding.backends import Leaves, backend, numpy_backend
+from autograd_lite.folding.backends.native import jit, nests_to_ir, runner
 from autograd_lite.folding.backends.native.runner import Compiled, Runner
 from autograd_lite.folding.nests import RUN, PythonStep
 
@@ -251,3 +251,169 @@ def test_compile_time_grows_as_programs_do():
     start = time.process_time()
     Compiled(plan, float)
     assert time.process_time() - start < 5.0
+
+
+# --- gathers ------------------------------------------------------------------------------------------------------
+
+
+def attention(lengths, heads, width, order):
+    """Causal attention within words of these lengths, and the sum of what comes out; components in this order."""
+    rng = np.random.default_rng(0)
+    n, size = sum(lengths), heads * width
+    q, k, v = ([[ag.Parameter(x) for x in row] for row in rng.normal(size=(n, size))] for _ in range(3))
+    out, start = [], 0
+    for length in lengths:
+        for i in range(start, start + length):
+            for h in range(heads):
+                part = [h * width + c for c in order(range(width), i)]
+                scores = [ag.dot([q[i][c] for c in part], [k[j][c] for c in part]) for j in range(start, i + 1)]
+                weights = ag.softmax(scores)
+                out += [ag.tanh(ag.dot(weights, [v[j][c] for j in range(start, i + 1)])) for c in part]
+        start += length
+    return ag.sum(out), [x for rows in (q, k, v) for row in rows for x in row]
+
+
+@native
+@pytest.mark.parametrize("order", [lambda parts, i: parts, lambda parts, i: sorted(parts, key=lambda c: (c % 2, c)),
+                                   lambda parts, i: list(parts)[:: 1 if i % 3 else -1]])  # fmt: skip
+@pytest.mark.parametrize(("lengths", "heads", "width"), [([3, 5, 1, 8], 4, 4), ([2, 6], 2, 8), ([5, 4], 3, 3)])
+def test_sums_read_without_gathers_have_the_same_bits(lengths, heads, width, order, monkeypatch):
+    value, params = attention(lengths, heads, width, order)
+    program = ag.fold(value, params, backend="native")
+    expected, slope = ag.fold(value, params, backend="numpy").loss_and_grad(program.theta)
+    seen, found, real = set(), [], nests_to_ir.layout
+
+    def noted(*args):
+        seen.add(type(real(*args)).__name__)
+        return real(*args)
+
+    for layout in (noted, lambda *args: None):
+        monkeypatch.setattr(nests_to_ir, "layout", layout)
+        program._folded.plan(0, False).kept.clear()
+        runner = backend("native").prepare(program._folded.plan(0, False))
+        found.append(runner(Leaves(program.theta, program.constants), None))
+    for one, other in zip(*found, strict=True):
+        assert one.tobytes() == other.tobytes()
+    assert abs(found[0][0][0] - expected) < 1e-13
+    assert np.abs(found[0][1] - slope).max() < 1e-13
+    if width == 4:
+        assert {"Fours", "Across"} <= seen
+
+
+# --- calls without the long way -----------------------------------------------------------------------------------
+
+
+def long_way(program, theta, *args):
+    """loss_and_grad as it is without what native code has for usual arguments."""
+    program._direct[0] = None
+    try:
+        return program.loss_and_grad(theta, *args)
+    finally:
+        del program._direct[0]
+
+
+@native
+@pytest.mark.parametrize("n", [1, 64, 100, RUN, RUN + 1])
+def test_a_direct_call_gives_what_the_long_way_gives(n):
+    compiled = ag.compile(net, params=W, batch=True)
+    x = rows(n)
+    theta = np.array([p.data for p in W])
+    compiled.loss_and_grad(theta, x)
+    program = compiled._latest
+    assert compiled._quick is program._direct[0]
+    assert (compiled._quick is None) == (program._direct[0] is None)
+    for args in ((theta, x), (theta + 0.1, x), (theta, x[::-1]), (theta.tolist(), x.tolist()), (theta, x[:1].copy())):
+        (one, g), (other, h) = compiled.loss_and_grad(*args), long_way(program, *args)
+        assert one == other
+        assert g.tobytes() == h.tobytes()
+        program.direct(0)
+    x[0] = 0.25  # the array is read anew at each call
+    assert compiled.loss_and_grad(theta, x)[0] == long_way(program, theta, x)[0] != one
+
+
+@native
+def test_a_direct_call_leaves_errors_and_odd_numbers_to_the_long_way():
+    w, x = [ag.Parameter(0.5 + k) for k in range(3)], [ag.Value(1.0 + k) for k in range(3)]
+    program = ag.fold(ag.dot(w, [xi * xi for xi in x]), w, [x])
+    theta = program.theta
+    assert program.loss_and_grad(theta, [1.0, 2.0, 3.0])[0] == 0.5 + 6.0 + 22.5
+    assert program.value_and_grad([1.0, 2.0, 3.0])[0] == 29.0
+    assert program._direct[0] is not None
+    for wrong, error in ((([1.0, 2.0],), ValueError), ((), TypeError), ((["a"] * 3,), TypeError)):
+        with pytest.raises(error):
+            program.loss_and_grad(theta, *wrong)
+    with pytest.raises(ValueError, match="theta: expected a vector of 3 numbers"):
+        program.loss_and_grad(theta[:2], np.ones(3))
+    assert program.loss_and_grad(theta, np.full(3, 1e160))[0] == np.inf
+    with ag.detect_anomaly(), pytest.raises(FloatingPointError):
+        program.loss_and_grad(theta, np.full(3, 1e160))
+    assert program.loss_and_grad(np.float32([1, 2, 3]), np.ones(3))[0] == 6.0
+
+
+@native
+def test_direct_values_and_gradients_in_an_argument():
+    matrix = [[ag.Value(0.1 * i + j) for j in range(2)] for i in range(3)]
+    x = ag.Value(2.0)
+    program = ag.fold(ag.sum([v * v * x for row in matrix for v in row]), [], [matrix, x])
+    a = np.arange(6.0).reshape(3, 2)
+    for _ in range(2):
+        assert program.value_and_grad(a, np.array(3.0))[0] == 165.0
+        assert np.array_equal(program.value_and_grad(a, 3.0)[1], 6.0 * a)
+        assert program.value_and_grad(a, np.array(3.0), argnum=1) == (165.0, 55.0)
+        assert program.value_and_grad(a, 3.0, argnum=-1) == (165.0, 55.0)
+    assert program._direct[1] is not None
+
+
+@native
+def test_threads_share_a_program_and_its_direct_call():
+    from concurrent.futures import ThreadPoolExecutor
+
+    program = ag.fold(ag.sum([ag.tanh(w * w) for w in W]), W)
+    thetas = np.random.default_rng(0).normal(size=(400, len(W)))
+    expected = [long_way(program, theta)[0] for theta in thetas]
+    program.direct(0)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda theta: program.loss_and_grad(theta)[0], thetas))
+    assert found == expected
+
+
+@native
+def test_a_direct_call_notices_what_the_long_way_notices():
+    """A Value read from elsewhere, a guard, a parameter replaced."""
+    scale, flag = ag.Value(2.0), ag.Parameter(1.0)
+    captured = ag.compile(lambda: scale * W[0] * W[1], params=W)
+    theta = captured.theta
+    before = captured.loss_and_grad(theta)[0]
+    scale.data = 4.0
+    assert captured.loss_and_grad(theta)[0] == 2.0 * before
+    guarded = ag.compile(lambda: flag * 2.0 if flag > 0.0 else flag * 3.0, params=[flag])
+    assert [guarded.loss_and_grad(np.array([x]))[0] for x in (1.0, -1.0, 2.0)] == [2.0, -3.0, 4.0]
+    model = ag.MLP(2, [2, 1], seed=0)
+    loss = ag.compile(lambda x: model(x) ** 2, params=model, batch=True)
+    x = np.ones((4, 2))
+    theta = loss.theta if loss._latest else np.array([p.data for p in model.parameters()])
+    first = loss.loss_and_grad(theta, x)[0]
+    assert loss.loss_and_grad(theta, x)[0] == first
+    model.layers[1].neurons[0].b = ag.Parameter(0.0)
+    assert loss.loss_and_grad(theta, x)[0] == first
+    assert loss.params[-1] is model.layers[1].neurons[0].b
+
+
+@native
+@pytest.mark.parametrize("columns", [1, 2, 3])
+@pytest.mark.parametrize("rows_of_left", [8, 11, 40])
+def test_a_product_of_few_columns_has_the_same_bits(columns, rows_of_left, monkeypatch):
+    """sum over examples of delta x: as in the gradient of a layer with few inputs."""
+    rng = np.random.default_rng(0)
+    w = [[ag.Parameter(x) for x in row] for row in rng.normal(size=(rows_of_left, columns))]
+    X = rng.normal(size=(30, columns)).tolist()
+    loss = ag.sum([ag.tanh(ag.dot(row, x)) for x in X for row in w])
+    program = ag.fold(loss, [x for row in w for x in row], backend="native")
+    found = []
+    for narrow in (nests_to_ir.NARROW, 0):
+        monkeypatch.setattr(nests_to_ir, "NARROW", narrow)
+        program._folded.plan(0, False).kept.clear()
+        runner = backend("native").prepare(program._folded.plan(0, False))
+        found.append(runner(Leaves(program.theta, program.constants), None)[1])
+    assert found[0].tobytes() == found[1].tobytes()
+    assert near(found[0], ag.fold(loss, program.params, backend="numpy").loss_and_grad(program.theta)[1])

@@ -25,6 +25,7 @@ from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import DOUBLE, FLOAT, NUMBERS, PIECE, Module
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
+from autograd_lite.folding.nests import FURTHER, STEPS
 from tests.engine.domains import CHOICES, CONSTANT, DEFINITIONS, exact, inside, is_smooth, numbers_of, points_of
 from tests.engine.test_table import POINTS, SMALLEST_NORMAL, bound_of, is_close
 from tests.helpers.vectorised import COMPARED, OPERANDS, TYPES, compiled, elementary, row_on_arrays, text_of
@@ -215,6 +216,10 @@ def is_native(row):
     """Whether the native functions have all that a row is lowered to; what lacks one runs as a step of NumPy."""
     codes = [lower(row, slot) for slot in range(-1, len(row.operands))]
     return all(step.name in ELEMENTARY for code in codes for step in code.steps)
+
+
+def test_what_a_loop_may_hold_is_what_there_are_functions_for():
+    assert ELEMENTARY.keys() == STEPS - set(FURTHER)
 
 
 TEXTS = [

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.folding import build, structures
 from autograd_lite.folding.backends import numpy_backend
 from autograd_lite.folding.nesting import nests
 from autograd_lite.folding.nests import Map, Pack, Product, PythonStep, Rows, Terms
@@ -136,10 +137,16 @@ def test_a_bias_shares_the_loop_of_the_activation():
 
 
 def recurrence(steps):
+    """The plan of a recurrence that is not rolled into a loop."""
     w, y = ag.Parameter(0.9), ag.Parameter(0.5)
     for _ in range(steps):
         y = ag.tanh(w * y)
-    return ag.fold(y).plan()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "LEAST_SAVED", 10**9)
+        structures.cache.known.clear()
+        plan = ag.fold(y).plan()
+    structures.cache.known.clear()
+    return plan
 
 
 def test_a_long_recurrence_is_made_into_nests_quickly():

@@ -89,7 +89,8 @@ def test_initialisers_by_name_number_and_default():
     assert ag.Neuron(3, "relu", seed=1).state_dict() == ag.Neuron(3, "relu", init="he", seed=1).state_dict()
     assert ag.Neuron(3, "tanh", seed=1).state_dict() == ag.Neuron(3, "tanh", init="glorot", seed=1).state_dict()
     with pytest.raises(ValueError, match="uniform, normal, glorot, he"):
-        ag.Neuron(3, init="xavier")
+        ag.Neuron(3, init="orthogonal")
+    assert ag.Neuron(3, init="Xavier", seed=1).state_dict() == ag.Neuron(3, init="glorot", seed=1).state_dict()
 
 
 def test_seeds():

@@ -64,14 +64,21 @@ def test_forward_and_backward_are_told_apart_and_the_result_is_on_top():
             assert tops[edge.source] < tops[edge.target]
 
 
-@pytest.mark.parametrize("steps", [40, 3000])
-def test_steps_that_repeat_are_counted(steps):
+@pytest.mark.parametrize(
+    ("steps", "counted", "printed"),
+    [
+        (15, "more of this shape", "more of this shape"),  # too few for a loop
+        (40, "40 times loop of 40 steps", "loop of 40 steps:"),
+        (3000, "3,000 times loop of 3,000 steps, the last one first", "loop of 3,000 steps, the last one first:"),
+    ],
+)
+def test_steps_that_repeat_are_counted(steps, counted, printed):
     program = recurrence(steps)
-    picture = ag.draw(program)
+    picture = ag.draw(program, fold=True if steps == 15 else None)
     assert len(picture.diagram.boxes) <= 30
-    assert any("more of this shape" in box.title for box in picture.diagram.boxes)
+    assert any(counted in text for text in says(picture))
     assert sum(box.count for box in picture.diagram.boxes) == len(program.plan().instructions)
-    assert "more of this shape" in str(program)
+    assert printed in str(program)
     assert len(str(program).splitlines()) < 40
     assert max(map(len, str(program).splitlines())) < 600
 
@@ -90,8 +97,22 @@ def test_neighbours_share_a_box_where_there_are_many():
     assert any("steps" in box.symbol for box in picture.diagram.boxes)
     assert sum(box.count for box in picture.diagram.boxes) == len(program.plan().instructions)
     assert len(ag.draw(program, fold=False).diagram.boxes) == len(program.plan().instructions)
+    for _ in range(3000):
+        h = [[ag.sin, ag.exp, ag.tanh, ag.atan, ag.cosh][rng.integers(5)](h[0] * 0.3)]
     with pytest.raises(ValueError, match="more than fold=False draws"):
-        ag.draw(recurrence(1000), fold=False)
+        ag.draw(ag.fold(h[0], params=w), fold=False)
+
+
+def test_a_loop_is_one_box_and_its_instructions_are_boxes_if_asked():
+    program = recurrence(100)
+    picture = ag.draw(program)
+    loops = [box for box in picture.diagram.boxes if box.symbol == "100 times"]
+    assert [box.kind for box in loops] == ["backward", "op"]
+    assert any(edge.source == edge.target for edge in picture.diagram.edges)
+    every = ag.draw(program, fold=False)
+    assert len(every.diagram.boxes) == len(program.plan().instructions)
+    assert any("carry" in text and "at first" in text for text in says(every))
+    assert len(every.svg) > 1000
 
 
 @pytest.mark.parametrize("direction", ["BT", "LR"])

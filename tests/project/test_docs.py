@@ -5,6 +5,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = ["autograd_lite"] + [
     module.name
     for module in pkgutil.walk_packages(ag.__path__, "autograd_lite.")
-    if not module.name.endswith("__main__")
+    if not module.name.endswith("__main__") and (find_spec("jax") or not module.name.endswith("jax_backend"))
 ]
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[2] / "autograd_lite"
 COLUMNS = {
     "engine": "",
     "history": "",
+    "names": "",
     "atomic_write": "engine",
     "data": "engine",
     "losses": "engine",
@@ -22,15 +23,15 @@ COLUMNS = {
     "arrays": "engine linalg",
     "derivatives": "engine",
     "optim": "engine",
-    "folding": "engine arrays",
-    "nn": "engine data history",
+    "folding": "engine arrays names",
+    "nn": "engine data history names",
     "micrograd": "engine",
     "insight": "engine derivatives",
     "pictures": "engine atomic_write folding insight nn",  # a network is drawn from its layers
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
-    "training": "engine atomic_write data files folding history losses nn optim",
-    "sklearn": "engine losses nn optim training",
+    "training": "engine atomic_write data files folding history losses names nn optim",
+    "sklearn": "engine data folding history losses names nn optim training",
     "__init__": "*",
     "__main__": "*",
 }

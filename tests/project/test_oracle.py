@@ -15,7 +15,7 @@ import autograd_lite as ag
 from autograd_lite.derivatives import forward, reverse, transforms
 from autograd_lite.engine import backward, functions
 from autograd_lite.engine.rules import TABLE
-from autograd_lite.folding import build, program
+from autograd_lite.folding import emitting, program
 from tests.engine.domains import exact, is_smooth, ordinary_points_of
 from tools import oracle, oracle_truth
 
@@ -171,11 +171,11 @@ def test_a_wrong_forward_mode_is_found(monkeypatch):
 
 
 def test_lanes_that_are_merged_though_they_differ_are_found(monkeypatch):
-    def careless(columns, mine, lane):
-        lane[mine] = 0
+    def careless(emitter, columns, mine):
+        emitter.lane[mine] = 0
         return [column[:1] for column in columns]
 
-    monkeypatch.setattr(build, "_once", careless)
+    monkeypatch.setattr(emitting.Emitter, "_once", careless)
     monkeypatch.setattr(program, "cache", type(program.cache)(0))
     assert "backward: got" not in failures("fold: got", fold=True)
 

@@ -18,10 +18,10 @@ ALLOWED = {
     "nn/layers.py": {"_net_input", "__call__", "trace", "as_example"},
     # the walks themselves: they report what they start from
     "derivatives/forward.py": {"push_forward", "_careful_tangents", "tangent_graph"},
-    "derivatives/reverse.py": {"local_gradients", "_finite"},
+    "derivatives/reverse.py": {"local_gradients", "_finite", "lasting"},
     # only whether there is one; what is written, not read
     "nn/trace.py": {"_backward"},
-    "training/steps.py": {"write_back"},
+    "training/compiled.py": {"write_back"},
 }
 """The functions elsewhere that may."""
 

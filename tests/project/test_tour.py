@@ -73,7 +73,7 @@ def test_readme_commands_are_what_ci_runs():
     block = re.search(r"```sh install\n(.*?)```", readme, re.S).group(1).splitlines()
     assert block == [
         "python3 -m venv .venv && .venv/bin/pip install -q -e '.[all,test]' && .venv/bin/python -m autograd_lite",
-        ".venv/bin/python -m pytest",
+        ".venv/bin/python -m pytest -n auto",
     ]
     assert "sh install" in (ROOT / ".ci" / "run").read_text()
 

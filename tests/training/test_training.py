@@ -616,7 +616,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         (small(), X, y, {"seed": 2}),
         (small(), X, y, {"shuffle": False}),
         (ag.MLP(2, [5, 1], seed=0), X, y, {}),
-        (small(), X, y, {"optimizer": adam()}),
+        (small(), X, y, {"optimizer": lambda p: optim.SGD(p, 0.01)}),
     ):
         model, X_, y_, more = arguments
         before = state(model)
@@ -720,17 +720,22 @@ def test_ctrl_c_gives_the_history_so_far():
     timer.start()
     start = time.perf_counter()
     try:
-        history = ag.fit(model, X, y, optimizer=adam(), epochs=1_000_000, batch_size=5, seed=0)
+        history = ag.fit(model, X, y, optimizer=adam(), epochs=1_000_000, batch_size=5, seed=0, compiled=True)
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.perf_counter() - start < 20
     assert history.stopped == "interrupted"
     twin = small()
-    assert ag.fit(twin, X, y, optimizer=adam(), epochs=len(history), batch_size=5, seed=0).rows == history.rows
+    again = ag.fit(twin, X, y, optimizer=adam(), epochs=len(history), batch_size=5, seed=0, compiled=True)
+    assert again.rows == history.rows
 
 
 def test_a_rule_by_its_name_in_any_case():
-    for name, make in (("Adam", optim.Adam), ("sgd", lambda p: optim.SGD(p, 0.01)), (None, optim.SGD)):
+    for name, make in (
+        ("Adam", optim.Adam),
+        ("sgd", lambda p: optim.SGD(p, 0.01)),
+        (None, lambda p: optim.Adam(p, 0.03)),
+    ):
         named, made = small(), small()
         history = ag.fit(named, *moons(10), optimizer=name, epochs=2, seed=0)
         assert history == ag.fit(made, *moons(10), optimizer=make, epochs=2, seed=0)
@@ -935,7 +940,7 @@ def test_the_bar_is_on_when_asked_and_off_when_there_is_no_terminal(capsys):
     shown = capsys.readouterr().err
     assert "loss=" in shown
     assert "accuracy=" in shown
-    assert "lr=0.01" in shown
+    assert "lr=0.03" in shown
     assert "2/2" in shown
     ag.fit(model, *moons(10), epochs=2, seed=0)
     ag.fit(model, *moons(10), epochs=2, seed=0, progress=False)
@@ -1106,3 +1111,99 @@ def test_history_draws_on_given_axes_and_says_what_is_there():
     assert ag.History().summary() == "no epoch yet"
     assert "validation loss" not in history_of(2).summary()
     assert sum("validation loss" in line for line in history.summary().splitlines()) == 1
+
+
+# --- defaults, divergence, the interval of checkpoints, and how a history shows itself -----------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_moons_are_learned_in_twenty_epochs(seed):
+    X, y = moons(100)
+    history = ag.fit(ag.MLP(2, [16, 16, 1], seed=seed), X, y, loss="hinge", epochs=20, seed=seed, metrics="accuracy")
+    assert history.loss[-1] < 0.2
+    assert history.metrics["accuracy"][-1] > 0.92
+
+
+def test_the_rate_of_an_optimizer_that_fit_makes():
+    X, y = moons(10)
+    runs = []
+    for settings in (
+        {"lr": 0.05},
+        {"optimizer": "Adam", "lr": 0.05},
+        {"optimizer": optim.Adam, "lr": optim.Constant(0.05)},
+        {"optimizer": lambda p: optim.Adam(p, 0.05)},
+    ):
+        runs.append(ag.fit(small(), X, y, epochs=2, seed=1, **settings))
+        assert runs[-1].learning_rate == [0.05, 0.05]
+    assert all(run == runs[0] for run in runs)
+    assert ag.fit(small(), X, y, epochs=1, seed=1).learning_rate == [0.03]
+    assert ag.fit(small(), X, y, epochs=1, seed=1, optimizer="sgd").learning_rate == [0.01]
+    model = small()
+    with pytest.raises(ValueError, match=r"fit: lr=0.1 is for an optimizer that fit makes; this one has lr=0.01"):
+        ag.fit(model, X, y, optimizer=optim.SGD(model.parameters()), lr=0.1)
+    with pytest.raises(ValueError, match="lr must be at least 0"):
+        ag.fit(model, X, y, lr=-0.1)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_training_that_diverges_ends_early_and_says_why(compiled):
+    w = ag.Parameter(1.0)
+    settings = {"parameters": [w], "optimizer": "sgd", "epochs": 5000, "compiled": compiled, "loss": "mse"}
+    slow = ag.fit(lambda x: w * x, [1.0] * 4, [0.0] * 4, lr=1.5, **settings)
+    assert slow.stopped.startswith(
+        "it diverged: the loss rose from 1 to 1.04858e+06 in epoch 11, with the learning rate"
+    )
+    assert "try a rate ten times smaller, clip_norm=1.0" in slow.stopped
+    w.data = 1.0
+    words = r"no parameter was changed.*It diverged in epoch 1, with the learning rate 1e\+100; it is the first"
+    with pytest.raises(ValueError, match=words):
+        ag.fit(lambda x: w * x, [1.0] * 4, [0.0] * 4, lr=1e100, batch_size=1, **settings)
+    lax = lambda p: optim.SGD(p, 1.5, allow_nonfinite=True)  # noqa: E731
+    w.data = 1.0
+    assert len(ag.fit(lambda x: w * x, [1.0] * 4, [0.0] * 4, **settings | {"optimizer": lax, "epochs": 40})) == 40
+
+
+def test_checkpoints_at_an_interval(tmp_path, monkeypatch):
+    path, written = tmp_path / "run.json", []
+    write = ag.files.write
+    monkeypatch.setattr(ag.files, "write", lambda kind, payload, where: written.append(len(payload["history"])) or
+                        write(kind, payload, where))  # fmt: skip
+    X, y = moons(10)
+    settings = {"seed": 1, "checkpoint": path, "checkpoint_every": 3}
+    whole = ag.fit(small(), X, y, epochs=7, **settings)
+    assert written == [3, 6, 7]
+
+    def interrupt(run):
+        if run.epoch == 5:
+            raise KeyboardInterrupt
+
+    written.clear()
+    path.unlink()
+    ag.fit(small(), X, y, epochs=7, callbacks=[interrupt], **settings)
+    assert written == [3, 4], "the fifth epoch's callback was interrupted before its checkpoint"
+    assert ag.fit(small(), X, y, epochs=7, resume=True, **settings) == whole
+    for wrong in (0, 2.5, "often"):
+        with pytest.raises((TypeError, ValueError), match="fit: checkpoint_every"):
+            ag.fit(small(), X, y, **settings | {"checkpoint_every": wrong})
+
+
+def test_a_history_shows_itself():
+    X, y = moons(20)
+    history = ag.fit(small(), X, y, epochs=30, seed=1, validation=0.2)
+    text = str(history)
+    assert text.startswith(history.summary())
+    curve = history.curve(width=20, height=5).splitlines()
+    assert curve[0] == "loss (*), validation loss (o)"
+    assert len(curve) == 7
+    assert {"*", "o"} <= set("".join(curve[1:]))
+    assert curve[-1].split() == ["1", "30", "epoch"]
+    picture = history._repr_html_()
+    assert picture.startswith('<img src="data:image/svg+xml;base64,')
+    assert "ended by: the last epoch" in picture
+    empty = ag.History()
+    assert (str(empty), empty._repr_html_()) == ("no epoch yet", "<pre>no epoch yet</pre>")
+    with pytest.raises(ValueError, match="no epoch was completed"):
+        empty.curve()
+    empty.rows = [{"loss": x} for x in (math.nan, 0.0, math.inf, 0.0)]
+    assert "loss" in empty.curve(4, 3)
+    assert empty._repr_html_()

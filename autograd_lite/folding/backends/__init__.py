@@ -11,9 +11,13 @@ runs then.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+
+from autograd_lite.names import BackendName
 
 if TYPE_CHECKING:
     from autograd_lite.folding.instructions import Leaf
@@ -92,10 +96,11 @@ REFERENCE = "numpy"
 BACKENDS = {
     "numpy": "autograd_lite.folding.backends.numpy_backend",
     "native": "autograd_lite.folding.backends.native.runner",
+    "jax": "autograd_lite.folding.backends.jax_backend",
 }
 """The module of each backend, loaded when it is first asked for."""
 
-AUTO = "auto"
+AUTO: Final = "auto"
 """Native code where it can run, NumPy where it cannot."""
 
 AUTOMATIC = "native"
@@ -114,10 +119,19 @@ def why_not(name: str) -> str:
         from autograd_lite.folding.backends.native.jit import why_not
 
         return why_not()
+    if name == "jax" and find_spec("jax") is None:
+        return "JAX is not installed (pip install autograd_lite[jax])"
     return ""
 
 
-def checked_backend(name: Any, who: str) -> str:
+@cache
+def default_threads() -> int:
+    """As many as there are cores for this process."""
+    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(found)
+
+
+def checked_backend(name: Any, who: str) -> BackendName:
     """The name of a backend, or "auto".
 
     Raises:
@@ -129,7 +143,7 @@ def checked_backend(name: Any, who: str) -> str:
         raise ValueError(f"{who}: the backend must be one of {known}, got {name!r}")
     if name != AUTO and why_not(name):
         raise RuntimeError(f'{who}: backend "{name}" cannot run here: {why_not(name)}; "auto" takes NumPy then')
-    return str(name)
+    return cast("BackendName", name)
 
 
 class Choice(NamedTuple):

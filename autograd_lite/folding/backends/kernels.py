@@ -1,7 +1,7 @@
 """The elementary names of rules as array functions: NumPy's ufuncs, and the few that it lacks.
 
 Each is called as kernel(*arrays, out). They agree with the float kernels of engine/kernels.py up to rounding: NaN in
-gives NaN, poles give infinities. erf and erfc are SciPy's where it is installed.
+gives NaN, poles give infinities. Those of special functions are in special.py.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.kernels import SQRT1_2, SQRT1_2_LOW, TWO_OVER_SQRT_PI
 from autograd_lite.engine.lowering import FLOATS
+from autograd_lite.folding.backends import special
 
 Array = Any
 
@@ -58,61 +58,6 @@ def _hypot(a: Any, b: Any, out: Array) -> None:
     np.copyto(out, math.nan, where=np.isnan(a) | np.isnan(b))
 
 
-def _high(a: Array) -> Array:
-    """As in engine/kernels.py: a (of moderate size) rounded to 26 bits."""
-    c = 134217729.0 * a
-    return c - (c - a)
-
-
-def _gauss(a: Any, s: Any, out: Array) -> None:
-    a, s = np.asarray(a), np.asarray(s)
-    near = np.abs(a) < 40.0
-    inside = np.where(near, a, 0.0)
-    high = _high(inside)
-    found = np.exp(-s * high * high) * np.exp(-s * (inside - high) * (inside + high))
-    np.copyto(out, np.where(near, found, np.where(np.isnan(a) | np.isnan(s), math.nan, 0.0)))
-
-
-def _ndtr(a: Any, out: Array) -> None:
-    a = np.asarray(a)
-    x = -a * SQRT1_2
-    value = np.empty(a.shape)
-    _any_erfc(x, value)
-    tail = (a > -38.5) & (a < -0.7)
-    if tail.any():
-        t, tx = a[tail], x[tail]
-        high, root = _high(t), float(_high(np.float64(SQRT1_2)))
-        low, rest = t - high, SQRT1_2 - root
-        lost = -(((high * root + tx) + high * rest + low * root) + low * rest + t * SQRT1_2_LOW)
-        gauss = np.empty(t.shape)
-        _gauss(tx, 1.0, gauss)
-        value[tail] = _erfc_tail(tx, gauss, value[tail]) - TWO_OVER_SQRT_PI * gauss * lost
-    np.multiply(value, 0.5, out)
-
-
-def _erfc_tail(x: Array, gauss: Array, plain: Array) -> Array:
-    """erfc(x) = erfcx(x) exp(-x^2), whose square is split: SciPy's own rounds it, and is 255 ulp off at 26."""
-    try:
-        from scipy.special import erfcx
-    except ImportError:  # then it is math.erfc, which is right as it stands
-        return plain
-    return erfcx(x) * gauss
-
-
-def erfc(a: Any, out: Array) -> None:
-    """The complement of the error function, as near as that of `math` in the tail too."""
-    a = np.asarray(a)
-    value = np.empty(a.shape)
-    _any_erfc(a, value)
-    tail = (a > 0.5) & (a < 28.0)
-    if tail.any():
-        t = a[tail]
-        gauss = np.empty(t.shape)
-        _gauss(t, 1.0, gauss)
-        value[tail] = _erfc_tail(t, gauss, value[tail])
-    np.copyto(out, value)
-
-
 def _expdiff(a: Any, b: Any, out: Array) -> None:
     d = np.subtract(a, b)
     np.exp(d, out)
@@ -144,37 +89,12 @@ def where(condition: Array, a: Any, b: Any, out: Array) -> None:
         np.copyto(out, math.nan, where=np.isnan(condition))
 
 
-def _special(name: str) -> Callable[..., None]:
-    """A function of scipy.special, or of math element by element."""
-    found: list[Any] = []
-
-    def kernel(a: Any, out: Array) -> None:
-        if not found:
-            try:
-                from scipy import special
-
-                found.append(getattr(special, name))
-            except ImportError:
-                slow = np.frompyfunc(getattr(math, name), 1, 1)
-                found.append(lambda a, out: np.copyto(out, np.asarray(slow(a), float)))
-        found[0](a, out)
-
-    return kernel
-
-
-erf, _any_erfc = _special("erf"), _special("erfc")
-
-
-def _by_element(name: str) -> Callable[..., None]:
-    """The float kernel, element by element: the same bits as eager without SciPy, at a call of Python an element."""
-    each: list[Any] = []
-
-    def kernel(*arguments: Any) -> None:
-        if not each:
-            each.append(np.frompyfunc(FLOATS[name], len(arguments) - 1, 1))
-        np.copyto(arguments[-1], np.asarray(each[0](*arguments[:-1]), float))
-
-    return kernel
+def _round(a: Any, digits: Any, out: Array) -> None:
+    """Correct rounding to decimal digits is Python's, element by element; to none it is NumPy's."""
+    if isinstance(digits, float) and digits == 0.0:
+        np.rint(a, out)
+    else:
+        np.copyto(out, np.asarray(np.frompyfunc(FLOATS["round"], 2, 1)(a, digits), float))
 
 
 def _floor_divide(a: Any, b: Any, out: Array) -> None:
@@ -199,17 +119,25 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "hypot": _hypot,
     "div": np.divide,
     "pow": _pow,
-    "erf": erf,
-    "erfc": erfc,
-    "_ndtr": _ndtr,
-    "_gauss": _gauss,
     "_expdiff": _expdiff,
     "exp2": np.exp2,
     "rint": np.rint,
     "mod": np.mod,
     "floor_divide": _floor_divide,
-    **{name: _by_element(name) for name in ("round", "log_ndtr", "_hazard", "_excess", "ndtri", "erfinv", "lgamma",
-       "digamma", "polygamma", "_sinc")},
+    "round": _round,
+    "erf": special.erf,
+    "erfc": special.erfc,
+    "_ndtr": special.ndtr,
+    "_gauss": special.gauss,
+    "log_ndtr": special.log_ndtr,
+    "_hazard": special.hazard,
+    "_excess": special.excess,
+    "ndtri": special.ndtri,
+    "erfinv": special.erfinv,
+    "lgamma": special.lgamma,
+    "digamma": special.digamma,
+    "polygamma": special.polygamma,
+    "_sinc": special.sinc,
 }  # fmt: skip
 
 

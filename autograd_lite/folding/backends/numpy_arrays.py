@@ -28,7 +28,7 @@ class Overflow:
     A step may hold it, but not the object that holds the steps: that would be a reference cycle.
     """
 
-    seen = False
+    seen: bool = False
 
     def write(self, message: str) -> None:
         """NumPy's report, which names the function."""
@@ -50,13 +50,16 @@ class Arrays:
         dtype: of the numbers.
     """
 
+    rows: int | None
+    dtype: Any
+
     def __init__(self, rows: int | None, dtype: Any) -> None:
         self.rows, self.dtype = rows, dtype
         self.steps: list[ArrayCall] = []
         self.of: list[Array] = []
         """The array of each instruction: (lanes,) or (lanes, rows)."""
-        self.overflow = Overflow()
-        self.nbytes = 0
+        self.overflow: Overflow = Overflow()
+        self.nbytes: int = 0
         self._scratch: dict[Any, list[Array]] = {}
         self._in_use: list[tuple[Any, Array]] = []
         self._gathered: dict[Any, Array] = {}

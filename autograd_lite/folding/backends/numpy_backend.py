@@ -5,6 +5,8 @@ worked through in chunks that stay in the cache.
 
     numpy_arrays.py   buffers, views, steps           numpy_sums.py   the forms of a sum
     numpy_maps.py     the code of rules, reductions   kernels.py      elementary functions on arrays
+    numpy_loops.py    loops, step by step             python_loops.py the same of few lanes, as Python on floats
+    numpy_steps.py    the steps of an instruction     one_step.py     a step of a loop as instructions
     strides.py        index arrays as views           overflow.py     sums that overflow on the way
 """
 
@@ -18,10 +20,11 @@ import numpy as np
 from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.backends.kernels import has_nan
 from autograd_lite.folding.backends.numpy_arrays import Arrays
-from autograd_lite.folding.backends.numpy_maps import add_map, add_reduce
-from autograd_lite.folding.backends.numpy_sums import add_sum
-from autograd_lite.folding.backends.overflow import Term, mend_mean, mend_sum, total
-from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Mean, Reduce, Ref, Sum
+from autograd_lite.folding.backends.numpy_loops import add_loop
+from autograd_lite.folding.backends.numpy_steps import add
+from autograd_lite.folding.backends.overflow import total
+from autograd_lite.folding.instructions import Leaf
+from autograd_lite.folding.loops import Loop
 from autograd_lite.folding.plan import Plan
 
 Array = Any
@@ -44,15 +47,21 @@ def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runne
 class Runner:
     """See `backends.Runner`. It holds its buffers, so one thread at a time may run it."""
 
+    plan: Plan
+    dtype: Any
+
     def __init__(self, plan: Plan, dtype: Any) -> None:
         self.plan, self.dtype = plan, dtype
         self._chunks: dict[int | None, _Chunk] = {}
-        self.trusted = True
+        self.trusted: bool = True
         width = sum(x.size for x in plan.instructions if x.batched)
         self._most_rows = max(CHUNK_BYTES // (8 * max(width, 1)), LEAST_ROWS)
         by_rows: list[bool] = []
-        for x in plan.instructions:
-            by_rows.append(x.batched or any(by_rows[ref.source] for ref in x.refs))
+        for item in plan.items:
+            every = plan.instructions[item.start : item.stop] if isinstance(item, Loop) else [plan.instructions[item]]
+            known = len(by_rows)
+            found = any(x.batched or any(by_rows[ref.source] for ref in x.refs if ref.source < known) for x in every)
+            by_rows += [found] * len(every)
         self._by_rows = [by_rows[ref.source] for ref in plan.outputs]
         """Whether each output is made of what the rows have: then it is the sum of those of the chunks."""
         self._batched = [plan.instructions[ref.source].batched for ref in plan.outputs]
@@ -107,11 +116,13 @@ class _Chunk:
         self.leaves: list[tuple[Leaf, Array]] = []
         self.bound: Array = None
         """The constants that are in their buffer."""
-        for x in plan.instructions:
-            self.arrays.of.append(self._made(x))
-            if plan.safe:
-                self._mend(x)
-            self.arrays.release()
+        for item in plan.items:
+            if isinstance(item, Loop):
+                add_loop(self.arrays, plan, item)
+            elif isinstance(x := plan.instructions[item], Leaf):
+                self.arrays.of.append(self._leaf(x))
+            else:
+                add(self.arrays, plan.instructions, x, plan.safe)
         self.outputs = [self.arrays.flat(ref) for ref in plan.outputs]
         self.nbytes = self.arrays.nbytes
 
@@ -135,44 +146,11 @@ class _Chunk:
             for function, arguments in self.arrays.steps:
                 function(*arguments)
 
-    def _made(self, x: Instruction) -> Array:
-        """The array of an instruction, and the steps that fill it."""
-        arrays = self.arrays
-        if isinstance(x, Literal):
-            return np.asarray(x.values, arrays.dtype)
-        shape = arrays.shape(x.size, x.batched)
-        if isinstance(x, Leaf):
-            # Wide examples stay row by row: copying them is then no transposition, and BLAS takes both.
-            wide = len(shape) == 2 and x.size >= WIDE
-            buffer = arrays.zeros(shape[::-1]).T if wide else arrays.zeros(shape)
-            self.leaves.append((x, buffer))
-            return buffer
-        out = arrays.zeros(shape)
-        if isinstance(x, Sum):
-            add_sum(arrays, x, out)
-        elif isinstance(x, Map):
-            add_map(arrays, x, out)
-        elif isinstance(x, Reduce):
-            add_reduce(arrays, x, out)
-        else:
-            raise TypeError(f"numpy backend: an instruction of type {type(x).__name__}")
-        return out
-
-    # -- sums that overflow although their result does not
-
-    def _mend(self, x: Instruction) -> None:
-        """Steps that recompute a sum whose intermediate overflowed although the result is finite."""
-        if isinstance(x, Sum):
-            self.arrays.do(mend_sum, self.arrays.of[-1], self._terms(x))
-        elif isinstance(x, Mean):
-            of, shares = x.refs
-            sums = self.plan.instructions[of.source]
-            if isinstance(sums, Sum):
-                self.arrays.do(mend_mean, self.arrays.of[-1], self._terms(sums), self.arrays.lanes(of),
-                               self.arrays.flat(shares))  # fmt: skip
-
-    def _terms(self, x: Sum) -> list[Term]:
-        def bound(ref: Ref | None) -> tuple[Array, Array]:
-            return (None, None) if ref is None else (self.arrays.of[ref.source], self.arrays.lanes(ref))
-
-        return [Term(part.kind, part.factor, part.to, *bound(part.left), *bound(part.right)) for part in x.parts]
+    def _leaf(self, x: Leaf) -> Array:
+        """The array of a leaf."""
+        shape = self.arrays.shape(x.size, x.batched)
+        # Wide examples stay row by row: copying them is then no transposition, and BLAS takes both.
+        wide = len(shape) == 2 and x.size >= WIDE
+        buffer = self.arrays.zeros(shape[::-1]).T if wide else self.arrays.zeros(shape)
+        self.leaves.append((x, buffer))
+        return buffer

@@ -116,23 +116,23 @@ class Units:
     """A graph as the units of a picture, and what may not share a box."""
 
     def __init__(self, order: Sequence[Value], roots: Sequence[Value]) -> None:
-        self.scan = Scan(roots, None, (), nodes=order)
+        self.scan: Scan = Scan(roots, None, (), nodes=order)
         nodes, n = self.scan.nodes, self.scan.count
-        self.path = paths(order)
+        self.path: dict[int, tuple[Scope, ...]] = paths(order)
         scope: Array = None
         if any(self.path.values()):  # a sum takes in nothing of another scope: no term crosses a frame
             scopes: dict[int, int] = {}
             scope = np.array([scopes.setdefault(id(node.scope), len(scopes)) for node in nodes])
-        self.terms = Terms(self.scan, self.scan.roots, scope, SUMS, PRODUCTS)
+        self.terms: Terms = Terms(self.scan, self.scan.roots, scope, SUMS, PRODUCTS)
         self.shown: Array = np.flatnonzero(~self.terms.absorbed)
         """The nodes that have a box, or share one: leaves, and units."""
-        self.size = np.bincount(self.terms.unit_of, minlength=n)
+        self.size: Array = np.bincount(self.terms.unit_of, minlength=n)
         """How many scalars a unit holds."""
         n_terms = np.bincount(self.terms.root, minlength=n)
         add = self.scan.code == next((k for k, what in enumerate(self.scan.what) if what is TABLE["add"]), -1)
-        self.plain_add = add & (self.size == 1) & (n_terms == 2)
+        self.plain_add: Array = add & (self.size == 1) & (n_terms == 2)
         """Additions of two things, shown as a + b; any other tree of additions is a sum."""
-        self.own_kind = np.full(n + self.scan.literals, KINDS.index("constant"))
+        self.own_kind: Array = np.full(n + self.scan.literals, KINDS.index("constant"))
         leaf = self.scan.arity == 0
         self.own_kind[:n][~leaf] = 0
         self.own_kind[np.flatnonzero(leaf)] = [KINDS.index(kind(nodes[i])) for i in np.flatnonzero(leaf).tolist()]
@@ -245,6 +245,10 @@ class Partition:
         by_use: whether leaves are told apart by what they are used for and called.
     """
 
+    graph: Units
+    depth: int
+    first: Array
+
     def __init__(self, graph: Units, alike: Array, depth: int, exact: Array, by_use: bool) -> None:
         self.graph, self.depth = graph, depth
         e, n = graph.operands, graph.scan.count
@@ -260,11 +264,11 @@ class Partition:
         self.first, which = by_occurrence(key)
         self.first = graph.shown[self.first]
         """For each group its first member."""
-        self.of = np.full(n, -1)
+        self.of: Array = np.full(n, -1)
         """For each node that is shown its group."""
         self.of[graph.shown] = which
         differ = exact[graph.shown] != exact[self.first][which]
-        self.repeats = np.bincount(which, differ & (graph.scan.arity[graph.shown] > 0), len(self.first)) > 0
+        self.repeats: Array = np.bincount(which, differ & (graph.scan.arity[graph.shown] > 0), len(self.first)) > 0
         """Whether a group is steps of a recurrence, of one shape but not of one class."""
         literal = e.operand >= n
         self.literals: list[tuple[int, int, Array]] = _runs(self.of[e.user], self.role, np.flatnonzero(literal))

@@ -67,7 +67,7 @@ class Unit:
     key: Key = None
 
     literal: ClassVar[bool] = False
-    """As of a Box: it is no bare number."""
+    """As of a Box: it is not a bare number."""
 
 
 @dataclass(frozen=True)

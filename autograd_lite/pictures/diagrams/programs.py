@@ -1,8 +1,9 @@
 """The picture of a Program: its instructions as boxes, forward up to the result, backward down to the gradient.
 
 It is the picture of what runs: a box an instruction, with its lanes and the matrix products in it. A long program is
-shortened: steps that repeat, as those of a recurrence, are drawn once and then counted; lane by lane neighbours
-share a box; and if that leaves too many boxes, so do instructions that look alike.
+shortened: a loop is one box, which says how often it runs and what a step does; steps that repeat otherwise are drawn
+once and then counted; lane by lane neighbours share a box; and if that leaves too many boxes, so do instructions that
+look alike.
 """
 
 from __future__ import annotations
@@ -13,8 +14,21 @@ from typing import Any, NamedTuple
 
 from autograd_lite.engine.notation import LONGEST_NAME, TOOLTIP_NAME, printable
 from autograd_lite.folding.instructions import Instruction, Leaf, Literal, Map, Reduce, Sum
+from autograd_lite.folding.loops import Loop
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.printing import Repeat, lanes, name, operand, operands, operation, repeats, shapes, terms
+from autograd_lite.folding.printing import (
+    Repeat,
+    heading,
+    lanes,
+    name,
+    operand,
+    operands,
+    operands_of_step,
+    operation,
+    repeats,
+    shapes,
+    terms,
+)
 from autograd_lite.folding.reverse import sources
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Frame, InstructionBox
 
@@ -28,12 +42,16 @@ FORWARD, BACKWARD = 0, 1
 MOST_TERMS = 7
 """Terms of a sum that a box shows; its tooltip shows more."""
 
+MOST_STATEMENTS = 12
+"""Instructions of a loop that its box shows."""
+
 
 class Block(NamedTuple):
-    """Instructions that share a box: neighbours one after another (`fused`), or steps of one shape."""
+    """Instructions that share a box: neighbours one after another (`fused`), a loop, or steps of one shape."""
 
     members: list[int]
     fused: bool = False
+    loop: Loop | None = None
 
 
 def program_diagram(plan: Plan, results: int, constants: Array, most: int, fold: bool | None) -> Diagram:
@@ -50,6 +68,7 @@ def program_diagram(plan: Plan, results: int, constants: Array, most: int, fold:
     best: list[Block] | None = None
     for grouping in GROUPINGS[:1] if fold is False else GROUPINGS[1:] if fold else GROUPINGS:
         groups = grouping(plan, backward)
+        groups = groups if fold is False else _with_loops(plan, groups)
         if best is None or len(groups) < len(best):
             best = groups
         if len(best) <= most:
@@ -63,13 +82,15 @@ def _backward(plan: Plan, results: int) -> list[bool]:
     backward = [True] * len(plan.instructions)
     for ref in plan.outputs[:results]:
         backward[ref.source] = False
-    for k in reversed(range(len(plan.instructions))):
-        x = plan.instructions[k]
-        if not backward[k]:
-            for source in sources(x):
-                backward[source] = False
-        elif isinstance(x, LEAVES) and not (isinstance(x, Leaf) and x.kind == "seed"):
-            backward[k] = False
+    for item in reversed(list(plan.items)):
+        members = range(item.start, item.stop) if isinstance(item, Loop) else [item]
+        if not all(backward[k] for k in members):
+            for k in members:
+                backward[k] = False
+                for source in sources(plan.instructions[k]):
+                    backward[source] = False
+        elif isinstance(x := plan.instructions[members[0]], LEAVES) and not (isinstance(x, Leaf) and x.kind == "seed"):
+            backward[members[0]] = False
     return backward
 
 
@@ -78,6 +99,16 @@ def _backward(plan: Plan, results: int) -> list[bool]:
 
 def _each(plan: Plan, backward: Sequence[bool]) -> list[Block]:
     return [Block([k]) for k in range(len(plan.instructions))]
+
+
+def _with_loops(plan: Plan, groups: list[Block]) -> list[Block]:
+    """The same with each loop as one box."""
+    inside = {k for loop in plan.loops for k in range(loop.start, loop.stop)}
+    loops = [Block(list(range(loop.start, loop.stop)), False, loop) for loop in plan.loops]
+    rest = (
+        [group._replace(members=[k for k in group.members if k not in inside]) for group in groups] if loops else groups
+    )
+    return [*(group for group in rest if group.members), *loops]
 
 
 def _repeated(plan: Plan, backward: Sequence[bool]) -> list[Block]:
@@ -209,6 +240,8 @@ def _taken(
     taken: dict[tuple[int, int], list[str]] = {}
     for k, x in enumerate(plan.instructions):
         for source in sorted(sources(x)):
+            if source > k and box_of[source] != box_of[k]:
+                continue  # around a loop whose instructions have boxes of their own: no arrow leads back
             edge = box_of[source], box_of[k]
             if edge[0] != edge[1] or edge[0] in steps:
                 taken.setdefault(edge, []).append(f"%{k} takes from %{source}")
@@ -247,13 +280,21 @@ def _box(
         held = name(x, constants).removeprefix(called).strip()
         says = [(part, _counted(x)), *([("note", held)] if held else [])]
         says += [("note", used)] if used else []
+    elif group.loop is not None:
+        title, symbol = f"%{members[0]} … %{last}", f"{group.loop.steps:,} times"
+        body = [f"%{k} = {_formula(plan, k, 2)}" for k in members[:MOST_STATEMENTS]]
+        more = len(members) - len(body)
+        says = [(part, heading(group.loop).rstrip(":")), *(("rule", text) for text in body)]
+        says += [("note", f"and {more:,} more instructions")] if more else []
     elif len(members) > 1 and not group.fused:
         title, says = f"… {len(members):,} more of this shape", [(part, f"{_counted(x)} each")]
     elif group.fused:
         title, symbol = f"%{members[0]} … %{last}", f"{len(members)} steps"
         says = [(part, _counted(x)), *(("rule", f"%{k} = {text}") for k in members for text in [_formula(plan, k, 2)])]
     else:
-        several = terms(x, MOST_TERMS) if isinstance(x, Sum) else [_formula(plan, last)]
+        several = (
+            terms(x, MOST_TERMS) if isinstance(x, Sum) and _loop_of(plan, last) is None else [_formula(plan, last)]
+        )
         says = [(part, _counted(x)), *(("rule", text) for text in several)]
     words = [outputs[k] for k in members if k in outputs]
     says += [("note", word) for word in words]
@@ -287,14 +328,20 @@ def _symbol(x: Instruction) -> str:
 
 def _formula(plan: Plan, k: int, most: int = MOST_TERMS) -> str:
     """An instruction as a formula: "%3 * %4", "exp(%2)", "%0[0:16] %3 (matmul 4x4x4) + %1"."""
-    x = plan.instructions[k]
+    x, loop = plan.instructions[k], _loop_of(plan, k)
     if isinstance(x, LEAVES):
         return name(x)
+    taken = list(map(operand, operands(x))) if loop is None else operands_of_step(plan, loop, k, most)
     if isinstance(x, Sum):
-        return " + ".join(terms(x, most))
-    symbol, taken = _symbol(x), list(map(operand, operands(x)))
+        return " + ".join(terms(x, most)) if loop is None else printable(taken[0], 2 * LONGEST_NAME)
+    symbol = _symbol(x)
     if len(taken) == 2 and not symbol.isalnum() and len(symbol) <= 2:
         text = f" {symbol} ".join(taken)
     else:
         text = f"{symbol}({', '.join(taken)})"
     return printable(text, 2 * LONGEST_NAME)
+
+
+def _loop_of(plan: Plan, k: int) -> Loop | None:
+    """The loop that an instruction is in."""
+    return next((loop for loop in plan.loops if loop.start <= k < loop.stop), None)

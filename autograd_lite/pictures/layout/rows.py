@@ -58,15 +58,18 @@ class Rows:
         loops: how much room the edges of a box to itself take beside it.
     """
 
+    asked: LayoutInput
+    turned: bool
+
     def __init__(self, asked: LayoutInput, stagger: int) -> None:
         self.asked, self.turned = asked, asked.direction == "LR"
         self.around: list[tuple[int, ...]] = []
         for i, (parent, _) in enumerate(asked.frames):
             self.around.append((*(self.around[parent] if parent is not None else ()), i))
-        self.loops = self._loops()
-        self.items = self._boxes(stagger)
-        self.spans = self._spans()
-        self.routes = [self._route(i) for i in range(len(asked.edges))]
+        self.loops: dict[int, float] = self._loops()
+        self.items: list[Item] = self._boxes(stagger)
+        self.spans: list[tuple[int, int]] = self._spans()
+        self.routes: list[list[int]] = [self._route(i) for i in range(len(asked.edges))]
         # A frame takes room in every row that it spans, or a box of another would stand in the middle of it.
         for frame, (first, last) in enumerate(self.spans):
             self.items += [Item(row, (0.0, 0.0), self.around[frame]) for row in range(first, last + 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -33,5 +34,5 @@ def framed(picture: Any) -> str:
     return frame(page, image(picture), title=picture.diagram.about, style=style)
 
 
-NOTEBOOK = {"image/svg+xml": lambda picture: picture.svg, "text/html": framed}
+NOTEBOOK: dict[str, Callable[[Any], str]] = {"image/svg+xml": lambda picture: picture.svg, "text/html": framed}
 """What a notebook is offered beside the text, by MIME type."""

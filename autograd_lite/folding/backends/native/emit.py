@@ -83,6 +83,11 @@ class Vector:
 
     __slots__ = ("block", "kind", "lanes", "name")
 
+    block: Block
+    name: str
+    kind: str
+    lanes: int
+
     def __init__(self, block: Block, name: str, kind: str, lanes: int) -> None:
         self.block, self.name, self.kind, self.lanes = block, name, kind, lanes
 
@@ -170,6 +175,10 @@ class Module:
             raise, it ends the process.
     """
 
+    number: Number
+    lanes: int
+    version: int
+
     def __init__(self, number: Number = DOUBLE, lanes: int | None = None, version: int = 22) -> None:
         self.number, self.lanes, self.version = number, lanes or number.lanes, version
         self.functions: dict[str, Block] = {}
@@ -181,17 +190,18 @@ class Module:
         element = {"real": self.number.name, "integer": f"i{self.number.bits}", "mask": "i1", "index": "i32"}[kind]
         return f"<{lanes or self.lanes} x {element}>"
 
-    def function(self, name: str, parameters: str, internal: bool = False) -> Block:
-        """A new function, to be filled."""
-        block = Block(self, name, parameters, internal)
+    def function(self, name: str, parameters: str, internal: bool = False, lanes: int | None = None) -> Block:
+        """A new function, to be filled; with vectors of other lanes than the module's: of 1, to compute numbers."""
+        block = Block(self, name, parameters, internal, lanes or self.lanes)
         self.functions[name] = block
         return block
 
-    def outlined(self, name: str, build: Callable[..., Sequence[Vector]], n: int) -> Block:
+    def outlined(self, name: str, build: Callable[..., Sequence[Vector]], n: int, lanes: int) -> Block:
         """The function `name` of n vectors that `build` writes, written when it is first asked for."""
+        name = name if lanes == self.lanes else f"{name}.{lanes}"
         if name not in self.functions:
-            real = self.type("real")
-            block = self.function(name, ", ".join(f"{real} %a{i}" for i in range(n)), internal=True)
+            real = self.type("real", lanes)
+            block = self.function(name, ", ".join(f"{real} %a{i}" for i in range(n)), internal=True, lanes=lanes)
             block.returned = list(build(*(block.vector(f"%a{i}") for i in range(n))))
         return self.functions[name]
 
@@ -231,11 +241,21 @@ class Block:
         name: of the function.
         parameters: as LLVM writes them: "ptr %x, i64 %n".
         internal: not called from outside.
+        lanes: of its vectors.
     """
 
-    def __init__(self, module: Module, name: str, parameters: str, internal: bool) -> None:
+    module: Module
+    name: str
+    parameters: str
+    internal: bool
+    number: Number
+    lanes: int
+    label: str
+    count: int
+
+    def __init__(self, module: Module, name: str, parameters: str, internal: bool, lanes: int) -> None:
         self.module, self.name, self.parameters, self.internal = module, name, parameters, internal
-        self.number, self.lanes = module.number, module.lanes
+        self.number, self.lanes = module.number, lanes
         self.lines: list[str] = []
         self.known: dict[str, str] = {}  # text of a pure operation -> its name, while it dominates what is written
         self.label, self.count = "entry", 0
@@ -259,6 +279,10 @@ class Block:
         return "\n".join([*lines, f"  ret {self.result} {whole}" if self.returned else "  ret void", "}\n"])
 
     # --- single operations ------------------------------------------------------------------------
+
+    def type(self, kind: str) -> str:
+        """The LLVM type of its vectors."""
+        return self.module.type(kind, self.lanes)
 
     def fresh(self) -> str:
         """A name that is not used yet."""
@@ -298,6 +322,10 @@ class Block:
     def constant(self, x: float) -> Vector:
         """A number in every lane."""
         return Vector(self, self.splat(x), "real", self.lanes)
+
+    def whole(self, x: Vector | float) -> Vector:
+        """A vector, of a number too."""
+        return x if isinstance(x, Vector) else self.constant(x)
 
     def binary(self, name: str, a: Vector | float, b: Vector | float) -> Vector:
         """add, sub, mul or div."""
@@ -355,9 +383,9 @@ class Block:
 
     def calls(self, name: str, build: Callable[..., Sequence[Vector]], *operands: Vector | float) -> list[Vector]:
         """What a function returns that `build` writes once a module: for code that is large and used often."""
-        real, called = self.module.type("real"), self.module.outlined(name, build, len(operands))
+        real, called = self.type("real"), self.module.outlined(name, build, len(operands), self.lanes)
         given = ", ".join(f"{real} {self.splat(x)}" for x in operands)
-        found = self.operation(f"call {called.result} @{name}({given})")
+        found = self.operation(f"call {called.result} @{called.name}({given})")
         return [self.made(f"extractvalue {called.result} {found}, {i}", x.kind) for i, x in enumerate(called.returned)]
 
     def call(self, name: str, build: Callable[..., Vector], *operands: Vector | float) -> Vector:
@@ -388,14 +416,14 @@ class Block:
         """The lanes from an address on; 0, and memory untouched, where a mask does not hold."""
         if mask is not None:
             return self._masked("load", pointer, mask)
-        return self.made(f"load {self.module.type('real')}, ptr {pointer}, align {self.number.bits // 8}", pure=False)
+        return self.made(f"load {self.type('real')}, ptr {pointer}, align {self.number.bits // 8}", pure=False)
 
     def store(self, x: Vector | float, pointer: str, mask: Vector | None = None) -> None:
         """Lanes to an address on; only those where the mask holds."""
         if mask is not None:
             self._masked("store", pointer, mask, x)
         else:
-            real, align = self.module.type("real"), self.number.bits // 8
+            real, align = self.type("real"), self.number.bits // 8
             self.lines.append(f"  store {real} {self.splat(x)}, ptr {pointer}, align {align}")
 
     def gather(self, base: str, index: Vector, mask: Vector | None = None) -> Vector:
@@ -408,7 +436,7 @@ class Block:
 
     def load_index(self, pointer: str) -> Vector:
         """Entries of a table of int32, which hold a place for each lane."""
-        return self.made(f"load {self.module.type('index')}, ptr {pointer}, align 4", "index", pure=False)
+        return self.made(f"load {self.type('index')}, ptr {pointer}, align 4", "index", pure=False)
 
     def load_place(self, pointer: str) -> str:
         """One entry of a table of int32, as i64."""
@@ -421,7 +449,7 @@ class Block:
 
     def spread(self, scalar: str) -> Vector:
         """A scalar in every lane."""
-        real = self.module.type("real")
+        real = self.type("real")
         first = self.operation(f"insertelement {real} poison, {self.number.name} {scalar}, i64 0")
         return self.made(f"shufflevector {real} {first}, {real} poison, <{self.lanes} x i32> zeroinitializer")
 
@@ -437,7 +465,7 @@ class Block:
 
         Until LLVM 21 the alignment was an operand, since then it is an attribute of the pointer.
         """
-        real, masks = self.module.type("real"), self.module.type("mask")
+        real, masks = self.type("real"), self.type("mask")
         many = name in ("gather", "scatter")
         of, align = f"<{self.lanes} x ptr>" if many else "ptr", self.number.bits // 8
         if self.module.version >= 22:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from autograd_lite.folding.backends.native import coefficients
 from autograd_lite.folding.backends.native.emit import DOUBLE, Block, Vector
 
-inf, nan = math.inf, math.nan
+inf: float = math.inf
+nan: float = math.nan
 
 Pair = tuple[Vector, Vector]
 """A number as hi + low. A quotient wants low at most some units in hi's last place; a product may have it larger."""
@@ -497,7 +498,7 @@ def _reduced_by_words(x: Vector) -> tuple[Vector, Vector, Vector]:
     words = coefficients.TWO_OVER_PI
     module.globals["two_over_pi"] = f"@two_over_pi = internal constant [{len(words)} x i64] [{_listed('i64', words)}]"
     module.globals["reduce_angle"] = _REDUCE_ANGLE
-    found = [module.type("real"), module.type("real"), module.type("integer")]
+    found = [block.type("real"), block.type("real"), block.type("integer")]
     names = ["poison"] * 3
     for lane in range(block.lanes):
         wide = op(f"extractelement {x.type} {x.name}, i64 {lane}")
@@ -831,6 +832,7 @@ ELEMENTARY: dict[str, Callable[..., Vector]] = {
     "sqrt": lambda a: a.block.unary("sqrt", a),
     "floor": lambda a: a.block.unary("floor", a),
     "ceil": lambda a: a.block.unary("ceil", a),
+    "rint": lambda a: a.block.unary("rint", a),
     "gt": _comparison(">"),
     "ge": _comparison(">="),
     "lt": _comparison("<"),
@@ -838,6 +840,7 @@ ELEMENTARY: dict[str, Callable[..., Vector]] = {
     "eq": _comparison("=="),
     "select": _where,
     "pow": power,
+    "exp2": lambda a: power(2.0, a),
     "_gauss": _of_two(gauss),
     "_expdiff": _of_two(expdiff),
     "_ndtr": ndtr,

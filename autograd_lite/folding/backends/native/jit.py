@@ -83,15 +83,23 @@ def llvm_version() -> int:
 class Code:
     """Compiled functions; they may be called as long as this object is there."""
 
+    engine: Any
+    size: int
+    cached: bool
+
     def __init__(self, engine: Any, size: int, cached: bool) -> None:
         self.engine, self.size, self.cached = engine, size, cached
 
+    def address(self, name: str) -> int:
+        """Where the function of this name starts."""
+        found: int = self.engine.get_function_address(name)
+        if not found:
+            raise KeyError(f"the compiled code has no function {name!r}")
+        return found
+
     def function(self, name: str, *parameters: Any) -> Callable[..., None]:
         """The function of this name as a ctypes function without result. It runs without the GIL."""
-        address = self.engine.get_function_address(name)
-        if not address:
-            raise KeyError(f"the compiled code has no function {name!r}")
-        made: Any = ctypes.CFUNCTYPE(None, *parameters)(address)
+        made: Any = ctypes.CFUNCTYPE(None, *parameters)(self.address(name))
         made.code = self  # the memory of the code lives as long as this
         return made  # type: ignore[no-any-return]
 

@@ -7,26 +7,30 @@ product are in registers at a time, and what is loaded before a loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from autograd_lite.engine.lowering import Step
 from autograd_lite.folding.backends.native.emit import Block, Scalar, Vector
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
+from autograd_lite.folding.backends.native.gathers import Across, Fours, layout, read_across, read_fours
 from autograd_lite.folding.nests import (
     ARENA,
     PAD,
     Access,
     Fill,
+    Loop,
     Map,
     Nest,
     Nests,
     Output,
     Pack,
     Product,
+    Recurrence,
     Rows,
     Terms,
     Watch,
+    at_step,
 )
 
 PLAIN = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "floor", "ceil", "gt", "ge", "lt", "le", "eq", "select"}
@@ -44,6 +48,9 @@ CHAINS = 4
 PANEL_BYTES, PANEL_STRIDE = 1 << 14, 2048
 """Columns of the right operand that take more, or whose rows are that far apart, are copied side by side first."""
 
+NARROW = 3
+"""Columns of a product, at most, for which its rows are the vectors."""
+
 STREAMED_BYTES = 1 << 18
 """A left operand that takes more is read once; the right one, the rows of a block, stays in the second cache."""
 
@@ -51,6 +58,22 @@ Indices = list[Scalar]
 
 Reader = Callable[[Scalar, Vector | None], Vector]
 """The vector at an index of the last axis; with a mask, 0 where it does not hold."""
+
+
+@dataclass(frozen=True)
+class Moved(Access):
+    """An access at a step of a loop: its offset goes on by index times stride, and so does its place in the table."""
+
+    moved: tuple[tuple[Scalar, int], ...] = ()
+    table_moved: tuple[tuple[Scalar, int], ...] = ()
+
+    @classmethod
+    def at(cls, access: Access, step: Scalar) -> Access:  # type: ignore[override]
+        """An access at an index of its first axis, without that axis."""
+        first = access.at_first(0)
+        table = ((step, access.table_strides[0]),) if access.table is not None else ()
+        return cls(first.offset, first.strides, first.table, first.table_strides, first.scale, first.base,
+                   ((step, access.strides[0]),), table)  # fmt: skip
 
 
 @dataclass
@@ -77,35 +100,46 @@ class Frame:
 class Emitter:
     """Writes nests into one function."""
 
+    frame: Frame
+    nests: Nests
+    block: Block
+
     def __init__(self, frame: Frame, block: Block) -> None:
         self.frame, self.nests, self.block = frame, frame.nests, block
-        self.used = 0
-        self.lanes = block.lanes
+        self.used: int = 0
+        self.lanes: int = block.lanes
 
     def emit(self, nest: Nest) -> None:
-        """Write one nest. The emitter of a kind gets the flag if it watches, and gives it back."""
-        watches = bool(getattr(nest, "watch", ())) or isinstance(nest, Watch)
+        """Write one nest."""
+        watches = bool(getattr(nest, "watch", ())) or isinstance(nest, (Watch, Loop))
         flags = [self.block.constant(0.0)] if watches else []
-        match nest:
-            case Map():
-                found = self.map(nest, flags)
-            case Product():
-                found = self.product(nest, flags)
-            case Rows():
-                found = self.rows(nest, flags)
-            case Terms():
-                found = self.terms(nest, flags)
-            case Watch():
-                found = self.watch(nest, flags)
-            case Pack():
-                found = self.pack(nest, flags)
-            case Fill():
-                found = self.fill(nest, flags)
-            case _:
-                raise TypeError(f"native: a nest of type {type(nest).__name__}")
+        found = self.nest(nest, flags)
         if watches:
             place = self.block.address("%arena", (self.nests.flag, 1))
             self.block.store(self.block.load(place) + found[0], place)
+
+    def nest(self, nest: Nest, flags: list[Vector]) -> list[Vector]:
+        """Write one nest. The emitter of a kind gets the flag if it watches, and gives it back."""
+        match nest:
+            case Map():
+                return self.map(nest, flags)
+            case Product():
+                return self.product(nest, flags)
+            case Rows():
+                return self.rows(nest, flags)
+            case Terms():
+                return self.terms(nest, flags)
+            case Watch():
+                return self.watch(nest, flags)
+            case Pack():
+                return self.pack(nest, flags)
+            case Fill():
+                return self.fill(nest, flags)
+            case Recurrence():
+                return self.recurrence(nest, flags)
+            case Loop():
+                return self.loop(nest, flags)
+        raise TypeError(f"native: a nest of type {type(nest).__name__}")
 
     # -- scalars
 
@@ -178,7 +212,7 @@ class Emitter:
     def pointer(self, access: Access, indices: Indices, i: Scalar = 0) -> str:
         """The address at these indices, and where it has a last axis more, at i there."""
         block = self.block
-        terms: list[tuple[Scalar, int]] = [(access.offset, 1), *zip(indices, access.strides, strict=False)]
+        terms: list[tuple[Scalar, int]] = [*self.start(access), *zip(indices, access.strides, strict=False)]
         if len(access.strides) > len(indices):
             terms.append((i, access.strides[-1]))
         if access.table is not None:
@@ -189,9 +223,14 @@ class Emitter:
         """The address of an entry of its table."""
         assert access.table is not None
         given = [*indices, i] if len(access.table_strides) > len(indices) else indices
+        moved = access.table_moved if isinstance(access, Moved) else ()
         return self.block.address(
-            "%tables", (access.table, 1), *zip(given, access.table_strides, strict=True), of="i32"
-        )  # fmt: skip
+            "%tables", (access.table, 1), *moved, *zip(given, access.table_strides, strict=True), of="i32"
+        )
+
+    def start(self, access: Access) -> list[tuple[Scalar, int]]:
+        """Its offset."""
+        return [(access.offset, 1), *(access.moved if isinstance(access, Moved) else ())]
 
     def base(self, access: Access) -> str:
         """What its offset counts from."""
@@ -212,7 +251,7 @@ class Emitter:
         gathers = access.table is not None and access.table_strides[-1] != 0
         if gathers and n > 1:
             assert access.table_strides[-1] == 1
-            affine = Access(access.offset, access.strides, base=access.base)
+            affine = replace(access, table=None, table_strides=())
             start = self.pointer(affine, indices)
 
             def gather(i: Scalar, mask: Vector | None) -> Vector:
@@ -261,7 +300,7 @@ class Emitter:
             return
         mask = self.inside(i, n, step)
         if gathers:
-            affine = Access(access.offset, access.strides, base=access.base)
+            affine = replace(access, table=None, table_strides=())
             index = block.load_index(self.entry(access, indices, i))
             if access.scale != 1:
                 index = block.made(f"mul {index.type} {index.name}, splat (i32 {access.scale})", "index")
@@ -339,6 +378,68 @@ class Emitter:
 
         return self.over(x.axes[:-1], along, flags)
 
+    def recurrence(self, x: Recurrence, flags: list[Vector]) -> list[Vector]:
+        """Step after step on numbers, or on vectors of rows; what no step moves is read before the first."""
+        block = self.block
+        n = self.nests.block if x.rows else 1
+        start = x.steps - 1 if x.backward else 0
+
+        def read(access: Access, step: Scalar, i: Scalar) -> Vector:
+            moved = Moved.at(access, step)
+            if x.rows and moved.strides[-1]:
+                return block.load(self.pointer(moved, [], i))
+            return block.load_one(self.pointer(moved if not x.rows else replace(moved, strides=()), []))
+
+        def some(i: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+            carried = dict(x.carried)
+            fixed = {
+                k: read(access, start, i) for k, access in enumerate(x.inputs)
+                if k in carried or not (access.strides[0] or any(access.table_strides[:1]))
+            }  # fmt: skip
+
+            def step(count: Scalar, before: list[Vector]) -> Sequence[Vector]:
+                t = block.operation(f"sub i64 {start}, {count}") if x.backward else count
+                known = {**fixed, **dict(zip(carried, before, strict=False))}
+                values: list[Vector | float] = [
+                    known[k] if k in known else read(access, t, i) for k, access in enumerate(x.inputs)
+                ]
+                for one in x.code:
+                    values.append(self.step(one, [a if isinstance(a, float) else values[a] for a in one.args], False))
+
+                def of(value: int | float) -> Vector | float:
+                    return values[value] if isinstance(value, int) else value
+
+                for value, access in x.outputs:
+                    moved = Moved.at(access, t)
+                    if x.rows:
+                        block.store(of(value), self.pointer(moved, [], i))
+                    else:
+                        self.write_one(of(value), self.pointer(moved, []))
+                left = [block.whole(of(value)) for value in carried.values()]
+                if not x.watch:
+                    return [*left, *before[len(left) :]]
+                total = block.whole(of(x.watch[0]))
+                for k in x.watch[1:]:
+                    total = total + of(k)
+                return [*left, *self.watched(before[len(left) :], total, None)]
+
+            found = block.loop(x.steps, 1, step, [*(fixed[k] for k in carried), *flags])
+            return found[len(carried) :]
+
+        return block.loop(n, self.lanes, some, flags)
+
+    def loop(self, x: Loop, flags: list[Vector]) -> list[Vector]:
+        """Nests step after step."""
+        block = self.block
+
+        def step(count: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+            t = block.operation(f"sub i64 {x.steps - 1}, {count}") if x.backward else count
+            for one in x.body:
+                flags = self.nest(at_step(one, lambda access: Moved.at(access, t)), flags)
+            return flags
+
+        return block.loop(x.steps, 1, step, flags)
+
     def side_by_side(self, access: Access, axes: tuple[int, ...]) -> Access:
         """An input that is the same for each index of the outer axes, but gathered, copied to where it is loaded."""
         n = axes[-1]
@@ -381,6 +482,8 @@ class Emitter:
     def product(self, x: Product, flags: list[Vector]) -> list[Vector]:
         """Tiles of some rows by some vectors of columns, whose sums stay in registers over all terms."""
         block, lanes = self.block, self.lanes
+        if x.n <= NARROW and x.m >= lanes and x.left.strides[1] == 1 and not x.rows and x.right.base == ARENA:
+            return self.narrow_product(x, flags)
         vectors = -(-x.n // lanes)
         height, width = _tile(x.m, vectors, self.frame.tile)
         k: Scalar = self.valid() if x.rows == "k" else x.k
@@ -402,7 +505,7 @@ class Emitter:
             outside = [mask if x.right.base != ARENA else None for mask in masks]  # an array may end there
             right, start = (
                 x.right,
-                block.address(self.base(x.right), (x.right.offset, 1), (b, x.right.strides[0]), (j, 1)),
+                block.address(self.base(x.right), *self.start(x.right), (b, x.right.strides[0]), (j, 1)),
             )
             stride = right.strides[1]
             if panel is not None:
@@ -421,7 +524,7 @@ class Emitter:
                 lefts = [
                     block.address(
                         self.base(x.left),
-                        (x.left.offset, 1),
+                        *self.start(x.left),
                         (b, x.left.strides[0]),
                         (i, x.left.strides[1]),
                         (r, x.left.strides[1]),
@@ -441,7 +544,7 @@ class Emitter:
 
                 sums = block.loop(k, 1, term, [block.constant(0.0)] * (high * wide))
                 for r in range(high):
-                    to = block.address("%arena", (x.out.offset, 1), (b, x.out.strides[0]), (i, x.out.strides[1]),
+                    to = block.address("%arena", *self.start(x.out), (b, x.out.strides[0]), (i, x.out.strides[1]),
                                        (r, x.out.strides[1]), (j, 1))  # fmt: skip
                     for q in range(wide):
                         flags = self.finish(x, sums[r * wide + q], block.address(to, (q * lanes, 1)), masks[q], flags)
@@ -467,6 +570,43 @@ class Emitter:
             return one(b, (full, x.m - full), flags) if full < x.m else flags
 
         return block.loop(x.blocks, 1, each, flags)
+
+    def narrow_product(self, x: Product, flags: list[Vector]) -> list[Vector]:
+        """A product of so few columns that a vector of them would be mostly empty: vectors of rows, which lie so."""
+        block, lanes = self.block, self.lanes
+        vectors = -(-x.m // lanes)
+        high = max(1, min(vectors, self.frame.tile // x.n))
+
+        def some(b: Scalar, i: Scalar, count: int, flags: list[Vector]) -> list[Vector]:
+            left = block.address("%arena", (x.left.offset, 1), (b, x.left.strides[0]), (i, 1))
+            right = block.address("%arena", (x.right.offset, 1), (b, x.right.strides[0]))
+
+            def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
+                rows = [block.load(block.address(left, (t, x.left.strides[2]), (q * lanes, 1))) for q in range(count)]
+                found = []
+                for j in range(x.n):
+                    c = block.load_one(block.address(right, (t, x.right.strides[1]), (j, 1)))
+                    found += [block.fma(a, c, s) for a, s in zip(rows, sums[j * count :], strict=False)]
+                return found
+
+            sums = block.loop(x.k, 1, term, [block.constant(0.0)] * (count * x.n))
+            for k, total in enumerate(sums):
+                out = Access(x.out.offset + k // count, x.out.strides[:2])
+                place = block.offset((i, 1), (k % count * lanes, 1))
+                total = total * x.factor if x.factor != 1.0 else total
+                if x.add:
+                    total = self.reader(out, [b], x.m)(place, self.inside(place, x.m)) + total
+                self.write(total, out, [b], place, x.m)
+                if x.watch:
+                    flags = self.watched(flags, total, self.inside(place, x.m))
+            return flags
+
+        def one(b: Scalar, flags: list[Vector]) -> Sequence[Vector]:
+            full = vectors // high * high * lanes
+            flags = block.loop(full, high * lanes, lambda i, flags: some(b, i, high, flags), flags)
+            return some(b, full, vectors % high, flags) if vectors % high else flags
+
+        return block.loop(x.blocks, 1, one, flags)
 
     def finish(self, x: Product, total: Vector, to: str, mask: Vector | None, flags: list[Vector]) -> list[Vector]:
         """A vector of sums to where it goes."""
@@ -538,6 +678,8 @@ class Emitter:
         """Each lane in four sums of vectors, which are added up at its end."""
         block, lanes, n = self.block, self.lanes, x.terms[-1]
         end: Scalar = self.valid() if x.rows else n
+        for i in range(0, n, lanes) if x.rows else ():
+            self.inside(i, end)  # written before the loops, the masks are there in all of them
 
         def one(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
             def term(at: Indices, sums: list[Vector]) -> Sequence[Vector]:
@@ -554,7 +696,9 @@ class Emitter:
                     return [vector(total, block.offset((i, 1), (q * lanes, 1))) for q, total in enumerate(sums)]
 
                 if x.rows:
-                    return block.loop(end, 4 * lanes, four, sums)
+                    for i in range(0, n, 4 * lanes):
+                        sums = list(four(i, sums))
+                    return sums
                 full = n // (4 * lanes) * 4 * lanes
                 sums = block.loop(full, 4 * lanes, four, sums)
                 for q, i in enumerate(range(full, n, lanes)):
@@ -585,25 +729,50 @@ class Emitter:
         groups = x.lanes if x.rows else -(-x.lanes // PAD)
         width = self.nests.block if x.rows else PAD
         step = min(CHAINS * lanes, width)
+        operands = [y for y in (x.left, x.right) if y is not None]
+        layouts = [layout(self.nests, x, y) if lanes == 8 else None for y in operands]
+        fours = next((y.fours for y in layouts if isinstance(y, Across)), 0)
 
         def some(g: Scalar, place: Scalar, start: str, count: str, flags: list[Vector]) -> Sequence[Vector]:
             """Some vectors of a group from `place` on: of its rows, or of its lanes."""
             places = [block.offset((place, 1), (q, 1)) for q in range(0, step, lanes)]
 
-            def read(y: Access, t: Scalar) -> list[Vector]:
+            def read(y: Access, how: Fours | Across | None, t: Scalar) -> list[Vector]:
                 if x.rows:
                     reader = self.reader(y, [block.offset((start, 1), (t, 1))], width)
                     return [reader(i, None) for i in places]
+                if isinstance(how, Fours):
+                    return [read_fours(block, how, y, ((start, 1), (t, PAD), (i, 1))) for i in places]
                 reader = self.reader(y, [], 2 * PAD)
                 return [reader(block.offset((start, 1), (t, PAD), (i, 1)), None) for i in places]
 
             def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
-                lefts = read(x.left, t)
-                rights = [None] * len(sums) if x.right is None else read(x.right, t)
-                return [self.combined(x, *three) for three in zip(sums, lefts, rights, strict=True)]
+                return added(sums, [read(y, how, t) for y, how in zip(operands, layouts, strict=True)])
 
-            sums = [block.constant(0.0)] * len(places) if x.combine == "add" else read(x.left, 0)
-            sums = block.loop(count, 1, term, sums)
+            def added(sums: list[Vector], read: list[list[Vector]]) -> list[Vector]:
+                rights: Sequence[Vector | None] = read[1] if x.right is not None else [None] * len(sums)
+                return [self.combined(x, *three) for three in zip(sums, read[0], rights, strict=True)]
+
+            def four(k: int, sums: list[Vector]) -> list[Vector]:
+                """Four terms, of which an operand at least is read at once."""
+                at = [
+                    [list(each) for each in zip(*(
+                        read_across(block, how, y, ((start, 1), (4 * k, PAD), (i, 1))) for i in places
+                    ), strict=True)]
+                    if isinstance(how, Across)
+                    else [read(y, how, 4 * k + u) for u in range(4)]
+                    for y, how in zip(operands, layouts, strict=True)
+                ]  # fmt: skip
+                for both in zip(*at, strict=True):
+                    sums = added(sums, list(both))
+                return sums
+
+            sums = [block.constant(0.0)] * len(places) if x.combine == "add" else read(x.left, None, 0)
+            if fours:
+                for k in range(fours):
+                    sums = four(k, sums)
+            else:
+                sums = block.loop(count, 1, term, sums)
             indices, n = ([g], width) if x.rows else ([], x.lanes)
             for total, i in zip(sums, places, strict=True):
                 at = i if x.rows else block.offset((g, PAD), (i, 1))
@@ -785,8 +954,7 @@ def _moved(access: Access, axis: int) -> Access:
     def moved(strides: tuple[int, ...]) -> tuple[int, ...]:
         return (*strides[:axis], *strides[axis + 1 :], strides[axis]) if strides else strides
 
-    return Access(access.offset, moved(access.strides), access.table, moved(access.table_strides), access.scale,
-                  access.base)  # fmt: skip
+    return replace(access, strides=moved(access.strides), table_strides=moved(access.table_strides))
 
 
 def _swapped(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -795,4 +963,4 @@ def _swapped(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 def _turned(access: Access) -> Access:
     """An access without a table with its last two axes exchanged."""
-    return Access(access.offset, _swapped(access.strides), base=access.base)
+    return replace(access, strides=_swapped(access.strides))

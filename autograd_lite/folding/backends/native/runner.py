@@ -20,7 +20,7 @@ from weakref import ref
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from autograd_lite.folding.backends import Leaves
+from autograd_lite.folding.backends import Leaves, Refused, default_threads
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.backends.native.emit import NUMBERS
 from autograd_lite.folding.backends.native.text import CONTEXT, Program
@@ -30,13 +30,15 @@ from autograd_lite.folding.plan import Plan
 
 Array = Any
 
+_FLOAT = np.dtype(float)
+
 RUNS_AT_A_TIME = 16
 """A thread takes this many runs: a power of two, so that their sums are a branch of the tree."""
 
 PAYS = 3e-4
 """Seconds of work from which on threads are worth waking."""
 
-PARTIALS, FLAGGED, OUTS = CONTEXT.index("partials"), CONTEXT.index("flagged"), len(CONTEXT)
+PARTIALS, FLAGGED, COUNT, OUTS = *map(CONTEXT.index, ("partials", "flagged", "count")), len(CONTEXT)
 
 
 def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runner:
@@ -52,11 +54,91 @@ def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runne
     return Runner(code, threads or default_threads())
 
 
-@cache
-def default_threads() -> int:
-    """As many as there are cores for this process."""
-    found = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return len(found)
+def stepper(runners: Sequence[Runner], updates: Sequence[Any], live: Array | None, ranges: Sequence[tuple[int, int]],
+            counts: Sequence[tuple[int, int, int, int]]) -> Any:  # fmt: skip
+    """Steps of an optimizer around programs: see stepping.stepper."""
+    from autograd_lite.folding.backends.native.steps import Steps
+
+    return Steps(runners, updates, live, ranges, counts)
+
+
+def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], batch: bool) -> Any:
+    """The first result and the gradient of a program, with as little Python around the code as there can be.
+
+    Args:
+        runner: nobody else runs it.
+        constants: of the program; they stay.
+        shapes: of the arguments, each without the axis of a batch.
+        batch: whether there is one; then the mean of the result is meant.
+
+    Returns:
+        A function of (theta, arguments) that gives (result, gradient); or None where these are not arrays of float64
+        of the right shapes, or where the numbers cannot be trusted: then it is for the caller to do it the long way,
+        with its checks and its messages.
+
+    Raises:
+        Refused: there are steps in Python in it, or the gradient has rows.
+    """
+    first, *_, last = runner.code.nests.outputs
+    if not runner.code.whole or last.batched:
+        raise Refused("steps in Python, or a gradient with rows")
+    runner.bind_constants(constants)
+    arena, theta_view, flagged = runner.memory.arena, runner.theta, runner.memory.flagged
+    theta_shape = None if theta_view is None else theta_view.shape
+    start = first.total if first.batched else first.offset
+    value, gradient = arena[start : start + 1], arena[last.offset : last.offset + last.size]
+    run, at, count = runner.code.function("again", 0), ctypes.c_void_p(runner.memory.address), len(shapes)
+    bound = [_gone] * count
+    views = {index: view.reshape(shapes[index]) for index, view in runner.unbatched_inputs}
+    free = [None]  # empty while a thread is in a call
+
+    def bind(args: tuple[Any, ...]) -> bool:
+        """Write the addresses of other arrays into the context, if they are such as can be."""
+        bound[:] = [_gone] * count
+        for arg, shape in zip(args, shapes, strict=True):
+            if arg.__class__ is not np.ndarray or arg.dtype is not _FLOAT or not arg.ndim or arg.shape[1:] != shape:
+                return False
+            if not (arg.flags.c_contiguous and arg.flags.aligned and len(arg) == len(args[0])):
+                return False
+        if not 0 < len(args[0]) <= RUN:
+            return False
+        runner.memory.context[COUNT] = len(args[0])
+        runner.slots([args[index] for index in runner.batched_inputs])
+        bound[:] = map(ref, args)
+        return True
+
+    def call(theta: Any, args: tuple[Any, ...]) -> tuple[float, Array] | None:
+        if theta_view is not None and (
+            theta.__class__ is not np.ndarray or theta.dtype is not _FLOAT or theta.shape != theta_shape
+        ):
+            return None
+        if len(args) != count:
+            return None
+        try:
+            free.pop()
+        except IndexError:
+            return None
+        try:
+            if batch:
+                for known, arg in zip(bound, args, strict=True):
+                    if known() is not arg:
+                        if not bind(args):
+                            return None
+                        break
+            else:
+                for arg, shape in zip(args, shapes, strict=True):
+                    if arg.__class__ is not np.ndarray or arg.dtype is not _FLOAT or arg.shape != shape:
+                        return None
+                for index, view in views.items():
+                    view[...] = args[index]
+            if theta_view is not None:
+                theta_view[:] = theta
+            run(at)
+            return None if flagged.value else (value.item(), gradient.copy())
+        finally:
+            free.append(None)
+
+    return call
 
 
 class Compiled:
@@ -68,20 +150,23 @@ class Compiled:
         target: what the code is made for, if not for this machine.
     """
 
+    arena: int
+    parts: dict[str, list[str | PythonStep]]
+
     def __init__(self, plan: Plan, dtype: Any, target: jit.Target | None = None) -> None:
         target = target or jit.Target.host()
         self.nests: Nests = nests(plan, dtype)
-        self.dtype = np.dtype(dtype)
+        self.dtype: Any = np.dtype(dtype)
         tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
         program = Program(self.nests, number, tile, jit.llvm_version(), plan.doubt_nan)
         self.arena, self.parts = program.frame.arena, program.parts
-        self.inputs = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
-        self.whole = "run" in program.module.functions
+        self.inputs: int = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
+        self.whole: bool = "run" in program.module.functions
         """Whether all of it is one function: there are no steps in Python."""
-        self.code = jit.compile_text(program.module.close(), target)
+        self.code: jit.Code = jit.compile_text(program.module.close(), target)
         self._functions: dict[str, Callable[..., None]] = {}
-        self.tables = np.ascontiguousarray(self.nests.tables, np.int32)
+        self.tables: Array = np.ascontiguousarray(self.nests.tables, np.int32)
 
     def function(self, name: str, numbers: int) -> Callable[..., None]:
         """A function of the code, which takes a context and some whole numbers."""
@@ -95,17 +180,17 @@ class Memory:
 
     def __init__(self, code: Compiled) -> None:
         found = code.nests
-        self.arena = _aligned(code.arena + PAD, code.dtype)
+        self.arena: Array = _aligned(code.arena + PAD, code.dtype)
         for offset, values in found.literals:
             self.arena[offset : offset + len(values)] = values
         start, stop = found.sums
-        self.sums = self.arena[start:stop]
+        self.sums: Array = self.arena[start:stop]
         self.partials: Array = None
         """Of the runs of a piece, their sums over rows."""
-        self.context = np.zeros(OUTS + len(found.outputs) + code.inputs, np.int64)
+        self.context: Array = np.zeros(OUTS + len(found.outputs) + code.inputs, np.int64)
         self.context[:2] = self.arena.ctypes.data, code.tables.ctypes.data
-        self.address = self.context.ctypes.data
-        self.flagged = ctypes.c_int64.from_address(self.address + 8 * FLAGGED)
+        self.address: int = self.context.ctypes.data
+        self.flagged: ctypes.c_int64 = ctypes.c_int64.from_address(self.address + 8 * FLAGGED)
         """Not 0 if a number that was watched was not finite."""
 
     def with_partials(self) -> Array:
@@ -127,29 +212,32 @@ def _aligned(size: int, dtype: Any) -> Array:
 class Runner:
     """See `backends.Runner`. It holds an arena, so one thread at a time may run it."""
 
+    code: Compiled
+    threads: int
+
     def __init__(self, code: Compiled, threads: int) -> None:
         self.code, self.threads = code, threads
-        self.trusted = True
-        self.memory = Memory(code)
-        self.nbytes = self.memory.arena.nbytes
+        self.trusted: bool = True
+        self.memory: Memory = Memory(code)
+        self.nbytes: int = self.memory.arena.nbytes
         self._workers = [self.memory]
         arena = self.memory.arena
         self._constants: list[Array] = []
         self._bound: Array = None
         """The constants that are in the arena."""
-        self._theta: Array = None
-        self._inputs: list[tuple[int, Array]] = []
-        self._rows: list[int] = []
+        self.theta: Array = None
+        self.unbatched_inputs: list[tuple[int, Array]] = []
+        self.batched_inputs: list[int] = []
         """The inputs of which the rows are read."""
         for x in code.nests.inputs:
             view = arena[x.offset : x.offset + x.size]
             if x.batched:
                 if x.kind == "input":
-                    self._rows.append(x.index)
+                    self.batched_inputs.append(x.index)
             elif x.kind == "theta":
-                self._theta = view
+                self.theta = view
             elif x.kind == "input":
-                self._inputs.append((x.index, view))
+                self.unbatched_inputs.append((x.index, view))
             elif x.kind == "constants":
                 self._constants.append(view)
             else:
@@ -172,11 +260,11 @@ class Runner:
             with np.errstate(all="ignore"):  # a number may be beyond the range of a float32
                 leaves = self._cast(leaves)
         theta, constants, inputs = leaves
-        if self._theta is not None:
-            self._theta[:] = theta
+        if self.theta is not None:
+            self.theta[:] = theta
         if constants is not self._bound:
-            self._bind_constants(constants)
-        for index, view in self._inputs:
+            self.bind_constants(constants)
+        for index, view in self.unbatched_inputs:
             view[:] = inputs[index]
         if rows is None:
             if self._run is not None:
@@ -198,11 +286,12 @@ class Runner:
     def _cast(self, leaves: Leaves) -> Leaves:
         """The leaves in the type of the arena; constants, which are mostly bound already, as they are."""
         if leaves.constants is not self._bound:
-            self._bind_constants(leaves.constants)
+            self.bind_constants(leaves.constants)
         inputs = tuple(np.asarray(x, self.code.dtype) for x in leaves.inputs)
         return leaves._replace(theta=np.asarray(leaves.theta, self.code.dtype), inputs=inputs)
 
-    def _bind_constants(self, constants: Array) -> None:
+    def bind_constants(self, constants: Array) -> None:
+        """Put the constants into the arena."""
         self._bound = None  # an interrupt may come while they are copied
         for view in self._constants:
             view[...] = constants
@@ -211,7 +300,7 @@ class Runner:
     def _bind_rows(self, leaves: Leaves, rows: int, means: int) -> dict[int, Array]:
         """Write the addresses of the inputs and of the outputs with rows into the context; what must be kept."""
         context, kept, bound = self.memory.context, {}, self._arrays
-        for index in self._rows:
+        for index in self.batched_inputs:
             array = leaves.inputs[index]
             if bound[index]() is array:  # NumPy does not resize an array that has a weak reference
                 continue
@@ -230,6 +319,14 @@ class Runner:
                     context[OUTS + k] = _address(out)
             self._means, self._by_rows = means, any(k >= 0 for k in kept)
         return kept
+
+    def slots(self, arrays: Sequence[Array]) -> list[int]:
+        """Bind these arrays to the inputs with rows; where to write the addresses for the rows of each output."""
+        start = OUTS + len(self._outputs)
+        for index, array in zip(self.batched_inputs, arrays, strict=True):
+            self.memory.context[start + index] = _address(array)
+        self._arrays, self._means = [_gone] * len(self._arrays), -1  # for the next call
+        return [self.memory.address + 8 * (OUTS + k) for k, x in enumerate(self._outputs) if x.batched]
 
     def _found(self, k: int, kept: dict[int, Array]) -> Array:
         """An output: its rows, their mean, or what there is one of."""

@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 
 from autograd_lite.folding.backends.native.emit import Block, Module, Number, Scalar, Vector
 from autograd_lite.folding.backends.native.nests_to_ir import Emitter, Frame
-from autograd_lite.folding.nests import RUN, Nests, Output, PythonStep
+from autograd_lite.folding.nests import RUN, Nest, Nests, Output, PythonStep, Recurrence
 
 SECTION = "ptr %arena, ptr %tables, ptr %bases, i64 %first, i64 %rows"
 
-CONTEXT = ("arena", "tables", "partials", "flagged")
-"""The first entries of a context: three pointers, and whether a number that was watched was not finite. Then for each
-output a pointer to where its rows go, or 0 if it has none or their mean is wanted; then for each input its array."""
+CONTEXT = ("arena", "tables", "partials", "flagged", "count")
+"""The first entries of a context: three pointers, whether a number that was watched was not finite, and for `again` the
+number of rows. Then for each output a pointer to where its rows go, or 0 if it has none or their mean is wanted; then
+for each input its array."""
 
 
 class Program:
@@ -34,10 +35,12 @@ class Program:
     """
 
     def __init__(self, nests: Nests, number: Number, tile: int, version: int, doubts: bool = False) -> None:
-        self.nests = nests
-        self.frame = Frame(nests, tile, doubts, nests.arena)
-        self.module = Module(number, version=version)
-        self.parts = {name: self._section(name) for name in ("prologue", "body", "epilogue")}
+        self.nests: Nests = nests
+        self.frame: Frame = Frame(nests, tile, doubts, nests.arena)
+        self.module: Module = Module(number, version=version)
+        self.parts: dict[str, list[str | PythonStep]] = {
+            name: self._section(name) for name in ("prologue", "body", "epilogue")
+        }
         """The sections: names of functions, and the steps in Python between them."""
         for k, output in enumerate(nests.outputs):
             if output.batched:
@@ -59,9 +62,17 @@ class Program:
                 close()
                 parts.append(nest)
             else:
-                steps.append(lambda block, nest=nest: Emitter(self.frame, block).emit(nest))  # type: ignore[misc]
+                steps.append(lambda block, nest=nest: self._emit(block, nest))  # type: ignore[misc]
         close()
         return parts
+
+    def _emit(self, block: Block, nest: Nest) -> None:
+        """One nest; a recurrence without rows is a function of its own, of vectors of one number."""
+        if isinstance(nest, Recurrence) and not nest.rows:
+            name = f"recurrence{len(self.module.functions)}"
+            block.lines.append(f"  call void @{name}({SECTION})")
+            block = self.module.function(name, SECTION, internal=True, lanes=1)
+        Emitter(self.frame, block).emit(nest)
 
     # -- what calls the sections
 
@@ -79,7 +90,7 @@ class Program:
         """The names of a section's parameters, taken from a context."""
         for k, name in enumerate(CONTEXT):
             block.lines.append(f"  %at.{name} = getelementptr i64, ptr %context, i64 {k}")
-            if name != "flagged":
+            if name not in ("flagged", "count"):
                 block.lines.append(f"  %{name} = load ptr, ptr %at.{name}, align 8")
         outs = len(CONTEXT)
         block.lines += [
@@ -95,7 +106,8 @@ class Program:
     def _drivers(self) -> None:
         """The functions that are called from Python.
 
-        run(context, rows) does everything, for a batch of at most one run. For more there are before(context, rows),
+        run(context, rows) does everything, for a batch of at most one run, and again(context) does the same: what has
+        one argument is called sooner. For more there are before(context, rows),
         runs(context, start, stop, rows) and after(context, rows). Where there are steps in Python, there is a function
         for each part between them, `ends` for the end of a block, and `last` for the end of all.
         """
@@ -112,6 +124,8 @@ class Program:
             emitter.means()
         self._call(block, "epilogue", 0)
         emitter.report_flag(last=True)
+        block = self._driver("again", "")
+        block.lines.append(f"  call void @run(ptr %context, i64 {block.operation('load i64, ptr %at.count, align 8')})")
         if self.nests.body:
             block = self._driver("before", "i64 %rows")
             Emitter(self.frame, block).clear_flag()
@@ -136,7 +150,7 @@ class Program:
 
     def _driver(self, name: str, parameters: str) -> Block:
         """A function that is called from Python."""
-        block = self.module.function(name, f"ptr %context, {parameters}")
+        block = self.module.function(name, f"ptr %context, {parameters}" if parameters else "ptr %context")
         self._context(block)
         return block
 

@@ -1,0 +1,340 @@
+"""Repeats in the sequence of classes: the steps of a recurrence, found before anything is made for each of them.
+
+The classes of a graph (grouping.py) in order are a sequence of tokens: what a class does, on how many lanes, with how
+many operands. A recurrence shows as a period in it. `repeats` finds periods by doubling, as distances between equal
+runs of 1, 2, 4 ... tokens, and clips each stretch to the steps whose operands are the same too, under the shift by
+the period. All of that is arithmetic on arrays, in near-linear time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.folding.grouping import Terms
+from autograd_lite.folding.scan import MANY_OPERANDS, Scan, flat_ranges
+
+Array = Any
+
+LEAST_STEPS = 8
+"""Steps that a run must have: a few equal layers stay instructions of their own."""
+
+LEAST_SAVED = 50
+"""Classes that a run must do away with."""
+
+SHARE_SAVED = 400
+"""And at least one in this many of all classes."""
+
+PERIODS = 6
+"""For each length of a run of tokens, the distances tried: the most frequent ones."""
+
+LOOKS, CHECKS = 30, 200
+"""All checks together read the sequence at most this often, and there are at most this many."""
+
+MULTIPLES = 4
+"""Where the steps of a period differ, its multiples up to this one are tried: two statements may have one token."""
+
+SHORTER = 3
+"""Steps that may be left out at the end."""
+
+FARTHEST = 8
+"""Steps that a recurrence may look back."""
+
+
+class Run(NamedTuple):
+    """`times` steps of `period` classes, from the class `start` on."""
+
+    start: int
+    period: int
+    times: int
+
+    @property
+    def stop(self) -> int:
+        """The class after the last."""
+        return self.start + self.period * self.times
+
+    @property
+    def saved(self) -> int:
+        """How many classes become lanes of others."""
+        return self.period * (self.times - 1)
+
+
+def mix(h: Array, x: Array) -> Array:
+    """A hash of hashes and numbers."""
+    h = (h ^ (np.asarray(x).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15) + (h << np.uint64(6)))) * np.uint64(
+        0xBF58476D1CE4E5B9
+    )
+    return h ^ (h >> np.uint64(29))
+
+
+class Classes:
+    """The classes of a graph in order, as arrays.
+
+    Args:
+        scan, terms: the graph, and its units.
+        of: the class of every position.
+        made: what each class does that holds no leaves.
+        leaves: how many classes hold leaves; they come first.
+    """
+
+    def __init__(self, scan: Scan, terms: Terms, of: Array, made: list[Any], leaves: int) -> None:
+        self.scan, self.terms, self.of, self.made, self.leaves = scan, terms, of, made, leaves
+        self.count = leaves + len(made)
+        in_class = of[terms.units]
+        by_class = np.argsort(in_class, kind="stable")
+        self.members: Array = terms.units[by_class]
+        """The nodes of all classes, end to end, those of a class in topological order."""
+        self.starts: Array = np.searchsorted(in_class[by_class], np.arange(leaves, self.count + 1))
+        self.lanes: Array = np.diff(self.starts)
+        first = self.members[self.starts[:-1]]
+        self.sums: Array = terms.has_terms[first]
+        """Which of them are sums."""
+        token = mix(
+            np.where(self.sums & terms.merged[first], len(scan.what), scan.code[first]).astype(np.uint64), self.lanes
+        )
+        token = mix(token, terms.zeroed[first])
+        pieces = [self._of_few(first), *self._of_sums(first), self._of_many(first)]
+        owner, operand, place = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
+        order = np.lexsort((place, owner))
+        self.operands: Array = operand[order]
+        """The classes that each takes from, end to end, in an order that does not depend on that of the graph."""
+        self.ends: Array = np.searchsorted(owner[order], np.arange(len(first) + 1))
+        number, kind = pieces[1][0], pieces[1][3]
+        kinds = np.zeros(len(first), np.uint64)
+        np.add.at(kinds, number, mix(kind.astype(np.uint64), kind))
+        self.tokens: Array = mix(mix(token, kinds), np.diff(self.ends))
+
+    def _of_few(self, first: Array) -> tuple[Array, Array, Array]:
+        """(class, operand, place) for those of one or two operands; a product has the earlier class first."""
+        scan = self.scan
+        few = np.flatnonzero(~self.sums & (scan.arity[first] <= 2))
+        two = scan.arity[first[few]] == 2
+        a = self.of[scan.left[first[few]]]
+        b = np.where(two, self.of[np.where(two, scan.right[first[few]], 0)], -1)
+        mul = np.array([what is TABLE["mul"] for what in scan.what])[scan.code[first[few]]]
+        a, b = np.where(mul, np.minimum(a, b), a), np.where(mul, np.maximum(a, b), b)
+        return (
+            np.concatenate([few, few[two]]),
+            np.concatenate([a, b[two]]),
+            np.concatenate([np.zeros(len(few), np.int64), np.ones(int(two.sum()), np.int64)]),
+        )
+
+    def _of_sums(self, first: Array) -> Iterator[tuple[Array, ...]]:
+        """The same for sums: each kind of term once, sorted; with the kinds of product."""
+        terms = self.terms
+        sums = np.flatnonzero(self.sums)
+        low, high = (np.searchsorted(terms.root, first[sums], side) for side in ("left", "right"))
+        owner = np.repeat(sums, high - low)
+        at = np.arange(len(owner)) + np.repeat(low - (np.cumsum(high - low) - (high - low)), high - low)
+        kind = terms.kind[at]
+        a, b = self.of[terms.x[at]], np.where(terms.y[at] >= 0, self.of[terms.y[at]], -1)
+        swap = (a > b) & (kind == 1)
+        a, b = np.where(swap, b, a), np.where(swap, a, b)
+        order = np.lexsort((b, a, kind, owner))
+        owner, a, b, kind = owner[order], a[order], b[order], kind[order]
+        new = np.ones(len(owner), bool)
+        new[1:] = (np.diff(owner) != 0) | (np.diff(a) != 0) | (np.diff(b) != 0) | (np.diff(kind) != 0)
+        owner, a, b, kind = owner[new], a[new], b[new], kind[new]
+        place = np.arange(len(owner)) - np.searchsorted(owner, owner)
+        two = b >= 0
+        yield owner, a, place * 2, kind
+        yield owner[two], b[two], place[two] * 2 + 1
+
+    def _of_many(self, first: Array) -> tuple[Array, Array, Array]:
+        """The same for those of a tuple of operands; of a sequence the order does not count."""
+        scan = self.scan
+        size, start = flat_ranges(scan)
+        many = np.flatnonzero(~self.sums & (scan.arity[first] == MANY_OPERANDS))
+        counts = size[first[many]]
+        owner = np.repeat(many, counts)
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        operand = self.of[scan.flat[place + np.repeat(start[first[many]], counts)]]
+        variadic = np.array([isinstance(what, Row) and what.variadic for what in scan.what])[scan.code[first[owner]]]
+        place = np.where(variadic, 0, place)
+        order = np.lexsort((operand, place, owner))
+        owner, operand, place = owner[order], operand[order], place[order]
+        new = np.ones(len(owner), bool)
+        new[1:] = (np.diff(owner) != 0) | (np.diff(operand) != 0) | (np.diff(place) != 0)
+        owner, operand = owner[new], operand[new]
+        return owner, operand, np.arange(len(owner)) - np.searchsorted(owner, owner)
+
+    def by_depth(self) -> Array:
+        """The classes (leaves left out) by how far they are from the leaves, then by what they do.
+
+        Unlike the order in which they occur it does not depend on how Python wrote a step, nor on what else the first
+        step is made of.
+        """
+        depth = [0] * len(self.made)
+        ends, operands = self.ends.tolist(), (self.operands - self.leaves).tolist()
+        for k in range(len(depth)):
+            depth[k] = 1 + max([depth[i] for i in operands[ends[k] : ends[k + 1]] if i >= 0], default=0)
+        order: Array = np.lexsort((self.tokens, depth))
+        return order
+
+    def renumbered(self, order: Array) -> Classes:
+        """The same classes in another order."""
+        rank = np.empty(len(order), np.int64)
+        rank[order] = self.leaves + np.arange(len(order))
+        of = np.where(self.of >= self.leaves, rank[np.maximum(self.of - self.leaves, 0)], self.of)
+        return Classes(self.scan, self.terms, of, [self.made[k] for k in order.tolist()], self.leaves)
+
+    # -- runs
+
+    def runs(self, least: int, saved: int) -> list[Run]:
+        """What repeats, in order; classes are numbered from 0, without those of leaves."""
+        found = _Uniform(self, least)
+        saved = max(saved, len(self.made) // SHARE_SAVED)
+        return repeats(self.tokens, least, saved, found.clipped)
+
+
+class _Uniform:
+    """Which steps of a run take the same operands, relative to the step.
+
+    `label` says for each class what it is a step of: a class that is in no run is a thing of its own.
+    """
+
+    def __init__(self, classes: Classes, least: int) -> None:
+        self.classes, self.least = classes, least
+        count, leaves = len(classes.made), classes.leaves
+        self.label = np.concatenate([np.arange(count), np.arange(-leaves, 0)])  # leaves are negative: from the end
+
+    def clipped(self, run: Run) -> Run | None:
+        """The longest part of a run that is uniform, or None; it is taken as found."""
+        shorter = 0
+        while run.times >= self.least:
+            table = self._operands(run)
+            if table is None:
+                return None
+            first = self._first_uniform(run, table)
+            if not first:
+                for j in range(run.period):
+                    self.label[run.start + j : run.stop : run.period] = 2 * len(self.classes.made) + run.start + j
+                return run
+            if run.times - first >= self.least:
+                run = Run(run.start + first * run.period, run.period, run.times - first)
+            elif shorter < SHORTER:  # the last one may differ from those before it: its values have other uses
+                shorter += 1
+                run = run._replace(times=run.times - 1)
+            else:
+                return None
+        return None
+
+    def _operands(self, run: Run) -> Array | None:
+        """The operand classes, a row for each step; leaves are negative."""
+        ends, leaves = self.classes.ends, self.classes.leaves
+        low, high = ends[run.start], ends[run.stop]
+        width = ends[run.start + run.period] - low
+        if high - low != width * run.times:
+            return None
+        return self.classes.operands[low:high].reshape(run.times, width) - leaves
+
+    def _first_uniform(self, run: Run, table: Array) -> int:
+        """The step from which on all take what the last one takes, as many steps back or from the same outside.
+
+        A step that would look back beyond the first takes what stands before the run. What was made in one step and is
+        used ever after, as the square of a parameter is, is outside: the run begins behind it.
+        """
+        last = table[-1]
+        inside = last >= run.start
+        statement, delay = (last - run.start) % run.period, run.times - 1 - (last - run.start) // run.period
+        far = inside & (delay > FARTHEST)
+        if far.any():
+            return run.times - int(delay[far].min())
+        step = np.arange(run.times)[:, None]
+        same = table == run.start + (step - delay) * run.period + statement
+        like_inside = np.where(step < delay, table < run.start, same)
+        label = self.label[table]
+        like_outside = (label == label[-1]) & (table < run.start)
+        good = np.where(inside, like_inside, like_outside).all(1)
+        bad = np.flatnonzero(~good)
+        return int(bad[-1]) + 1 if len(bad) else 0
+
+
+def repeats(
+    tokens: Array, least: int, saved: int, check: Callable[[Run], Run | None] | None = None
+) -> list[Run]:  # fmt: skip
+    """Runs that do not overlap, chosen by how many tokens they save, a small period first among equals.
+
+    Args:
+        tokens: the sequence.
+        least: steps that a run must have.
+        saved: tokens that it must do away with.
+        check: clips a run to what may be taken, or refuses it.
+
+    Example:
+        >>> from autograd_lite.folding.repeats import repeats
+        >>> repeats(np.frombuffer(b"x" + b"abc" * 20 + b"y", np.uint8).astype(np.uint64), 4, 8)
+        [Run(start=1, period=3, times=20)]
+    """
+    count = len(tokens)
+    left, checks = LOOKS * count, CHECKS
+    waiting: list[tuple[int, int, int, int, int]] = []
+    for period in _periods(tokens, least):
+        if period * least <= count:
+            waiting += [
+                _entry(a, b, period, 1) for a, b in _stretches(tokens, period, least) if b - a - period >= saved
+            ]
+    heapq.heapify(waiting)
+    taken: list[Run] = []
+    while waiting and left > 0 and checks:
+        _, period, start, stop, multiple = heapq.heappop(waiting)
+        a, b = _free(start, stop, taken)
+        if b - a < least * period or b - a - period < saved:
+            continue
+        if (a, b) != (start, stop):
+            heapq.heappush(waiting, _entry(a, b, period, multiple))
+            continue
+        left, checks = left - (b - a), checks - 1
+        found = Run(a, period, (b - a) // period)
+        found_part = found if check is None else check(found)
+        if found_part is None or found_part.saved < saved:
+            longer = period // multiple * (multiple + 1)
+            if multiple < MULTIPLES and b - a >= least * longer:
+                heapq.heappush(waiting, _entry(a, b, longer, multiple + 1))
+            continue
+        taken.append(found_part)
+        for rest in ((a, found_part.start), (found_part.stop, b)):  # may hold another one
+            if rest[1] - rest[0] >= least * period:
+                heapq.heappush(waiting, _entry(*rest, period, 1))
+    return sorted(taken)
+
+
+def _entry(start: int, stop: int, period: int, multiple: int) -> tuple[int, int, int, int, int]:
+    return period - (stop - start), period, start, stop, multiple
+
+
+def _free(a: int, b: int, taken: list[Run]) -> tuple[int, int]:
+    """The longer end of a stretch that no run has."""
+    for run in taken:
+        if a < run.stop and run.start < b:
+            a, b = max(((a, min(b, run.start)), (max(a, run.stop), b)), key=lambda rest: rest[1] - rest[0])
+    return a, b
+
+
+def _periods(tokens: Array, least: int) -> list[int]:
+    """Distances that often lie between equal runs of 1, 2, 4 ... tokens."""
+    found: set[int] = set()
+    grams, length = tokens.copy(), 1
+    while len(grams) > 1:
+        order = np.argsort(grams, kind="stable")
+        same = grams[order[1:]] == grams[order[:-1]]
+        distance, times = np.unique(np.diff(order)[same], return_counts=True)
+        often = np.flatnonzero(times >= least)
+        found.update(distance[often[np.argsort(-times[often], kind="stable")[:PERIODS]]].tolist())
+        if not same.any():
+            break
+        grams, length = mix(grams[:-length], grams[length:]) if len(grams) > length else grams[:0], length * 2
+    return sorted(found)
+
+
+def _stretches(tokens: Array, period: int, least: int) -> list[tuple[int, int]]:
+    """The longest stretches of at least some periods in which each token is that one period later."""
+    same = np.concatenate([[False], tokens[:-period] == tokens[period:], [False]])
+    edges = np.flatnonzero(np.diff(same.astype(np.int8)))
+    start, stop = edges[::2], edges[1::2] + period
+    long = (stop - start) // period >= least
+    return list(zip(start[long].tolist(), stop[long].tolist(), strict=True))
