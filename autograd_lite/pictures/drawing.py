@@ -26,7 +26,7 @@ from autograd_lite.pictures.arguments import (
 from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below, leaves_together
 from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.listing import Tape
-from autograd_lite.pictures.picture import Picture
+from autograd_lite.pictures.picture import Picture, checked_look
 
 if TYPE_CHECKING:
     from autograd_lite.folding.program import Program
@@ -59,6 +59,9 @@ def draw(
     most: int | None = None,
     around: Value | None = None,
     radius: int | None = None,
+    title: str | None = None,
+    size: float | None = None,
+    theme: Literal["auto", "light", "dark", "print"] = "auto",
 ) -> Picture:
     """Draw a computation graph, a box a Value with its f and g; or a network, a circle a unit, a line a weight.
 
@@ -77,13 +80,17 @@ def draw(
             gradients| multiplied); without it a graph that cannot be folded is drawn with 30. Of a network: units that
             are drawn in a column, 10 by default; of a larger layer the middle is left out.
         around, radius: draw only the values within `radius` edges (2) of this one.
+        title: a line above the picture.
+        size: the height of its text in pixels; 12 without it, 20 to 24 for a projector.
+        theme: "light", "dark", "print" (grey, for paper), or "auto": dark where the reader's screen is, and light in a
+            saved file.
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes (or 240 edges), so that one box stands for all scalars
             that do the same thing; of a loop the first step is open, and the others are one box; a graph in which
-            nothing is alike is drawn in part, and says so. True always folds, False draws each Value, to 1,000 boxes,
-            and with depth
-            every closed frame. Above 24 boxes the parameters of a neuron share one, as do the numbers that it takes,
-            unless fold=False. More than 12 edges between the same two boxes are drawn as one, with their number.
+            nothing is alike is drawn in part, and says so. True always folds, False draws every Value, up to 1,000
+            boxes, and with depth every closed frame. Above 24 boxes the parameters of a neuron share one, as do
+            the numbers that it takes, unless fold=False. More than 12 edges between the same two boxes are drawn as
+            one, with their number.
         depth: how many levels of frames are open; a frame below them is one box that says what it holds. 0 closes
             the outermost, as an MLP; 1 shows its layers as boxes; None opens all. More than 4 closed frames of one
             structure side by side, such as the neurons of a layer, are one box.
@@ -123,11 +130,12 @@ def draw(
     from autograd_lite.engine.notation import mixed
     from autograd_lite.pictures.diagrams.diagram import diagram_of
 
+    look = checked_look(title, size, theme)
     if hasattr(loss, "named_parameters"):
         for_graphs = {
             "fold": fold, "explain": explain, "depth": depth, "compare": compare, "around": around, "radius": radius
         }  # fmt: skip
-        return _of_network(loss, x, target, lines, optimizer, most, for_graphs)
+        return look(_of_network(loss, x, target, lines, optimizer, most, for_graphs))
     for name, given in (("x", x), ("target", target), ("lines", lines), ("optimizer", optimizer)):
         if given is not None:
             raise TypeError(f"draw: {name} is about a network, and {describe(loss)} is not a model of ag.nn")
@@ -135,7 +143,7 @@ def draw(
     if fold is not None and not isinstance(fold, bool):
         raise TypeError(f"draw: fold must be True, False or None, got {describe(fold)}")
     if not isinstance(loss, Value) and callable(getattr(loss, "plan", None)):
-        return _of_program(loss, direction, fold, {"depth": depth, "compare": compare, "explain": explain})
+        return look(_of_program(loss, direction, fold, {"depth": depth, "compare": compare, "explain": explain}))
     roots = roots_of(loss, "draw")
     _check_depth(depth)
     order = graph.toposort(*roots)
@@ -150,10 +158,12 @@ def draw(
     small = readable(order, BUNDLE) if fold is None else not fold
     if explain is not None:
         _check_alone(depth, compare)
-        return Picture(bundled(_explained(order, roots, explain, small)), direction, lambda: str(Tape(order, roots)))
+        return look(
+            Picture(bundled(_explained(order, roots, explain, small)), direction, lambda: str(Tape(order, roots)))
+        )
     if around is not None or (most is not None and len(order) > most and fold is None):
         made = _part(order, roots, around, radius, most)
-        return Picture(made, direction, lambda: str(Tape(order, roots)))
+        return look(Picture(made, direction, lambda: str(Tape(order, roots))))
 
     def fine() -> Diagram:
         return bundled(diagram_of(order, roots))
@@ -176,12 +186,16 @@ def draw(
             made = leaves_together(made)
     made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
     if compare is not None:
-        return Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
+        return look(
+            Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
+        )
     wholes = [fine, coarse] if boxes <= MOST_IN_PAGE else [coarse]
     if loops:  # in the page the steps open, one by one
         loop = bundled(loops[0])
         wholes = [lambda: loop]
-    return Picture(made, direction, lambda: str(Tape(order, roots)), [_if_unchanged(order, w, made) for w in wholes])
+    return look(
+        Picture(made, direction, lambda: str(Tape(order, roots)), [_if_unchanged(order, w, made) for w in wholes])
+    )
 
 
 def _reduced(order: list[Value], roots: list[Value], could_unfold: bool) -> tuple[Diagram, Diagram | None]:

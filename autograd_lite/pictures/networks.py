@@ -32,9 +32,8 @@ class NetworkPicture(Picture):
     def __init__(self, diagram: NetworkDiagram) -> None:
         super().__init__(diagram, "LR", lambda: as_text(diagram))
 
-    @cached_property
-    def scene(self) -> Any:
-        """The picture as shapes at their places (a Scene)."""
+    def _shapes(self) -> Any:
+        """The scene without its title."""
         from autograd_lite.pictures.writers.network_scene import network_scene
 
         return network_scene(self.diagram)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+import tempfile
+import webbrowser
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import count
 from math import inf
@@ -12,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.atomic_write import write_whole
-from autograd_lite.engine.checks import as_float
+from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.notation import TOOLTIP_NAME, printable
 from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.writers import WRITERS, target_of, written
-from autograd_lite.pictures.writers.notebook import NOTEBOOK
+from autograd_lite.pictures.writers.notebook import NOTEBOOK, image
+from autograd_lite.pictures.writers.themes import check_theme
 
 if TYPE_CHECKING:
     from autograd_lite.pictures.diagrams.networks import NetworkDiagram
@@ -34,7 +40,14 @@ class Picture:
     Attributes:
         diagram: the boxes, edges and frames, as plain data.
         direction: "BT" or "LR".
+        title: a line above the picture; "" for none.
+        scale: how much larger than usual it is.
+        theme: "auto", "light", "dark" or "print".
     """
+
+    title: str = ""
+    scale: float = 1.0
+    theme: str = "auto"
 
     diagram: Any
     direction: str
@@ -62,17 +75,35 @@ class Picture:
 
     @cached_property
     def scene(self) -> Any:
-        """The picture as shapes at their places (a Scene)."""
+        """The picture as shapes at their places (a Scene), in the colours of the light theme."""
+        from autograd_lite.pictures.writers.scene import titled
+
+        made = self._shapes()
+        made = titled(made, printable(self.title, TOOLTIP_NAME)) if self.title else made
+        return replace(made, scale=self.scale)
+
+    def _shapes(self) -> Any:
+        """The scene without its title."""
         from autograd_lite.pictures.writers.scene import scene
 
         return scene(self.diagram, self.direction)
 
     @cached_property
     def svg(self) -> str:
-        """The picture as SVG text."""
-        from autograd_lite.pictures.writers.svg import svg
+        """The picture as SVG text; with the theme "auto" it is dark where the reader's screen is."""
+        from autograd_lite.pictures.writers.themes import dark_rules
 
-        return svg(self.scene, self.prefix)
+        if self.theme != "auto":
+            return self.still
+        return self.still.replace("</title>\n", f"</title>\n{dark_rules(self.still, self.prefix)}\n", 1)
+
+    @cached_property
+    def still(self) -> str:
+        """The picture as SVG text in one theme, without any style sheet."""
+        from autograd_lite.pictures.writers.svg import svg
+        from autograd_lite.pictures.writers.themes import themed
+
+        return svg(themed(self.scene, self.theme), self.prefix)
 
     @cached_property
     def dot(self) -> str:
@@ -120,8 +151,49 @@ class Picture:
         write_whole(target, written(self, suffix, scale), "save: path")
         return target
 
+    def show(self) -> Path:
+        """Open the picture in the browser, for a plain script: a page in a temporary folder, whose path it returns.
+
+        Example:
+            >>> x = ag.Value(3.0, name="x")
+            >>> ag.draw(x * x).show()  # doctest: +SKIP
+        """
+        path = self.save(Path(tempfile.mkdtemp(prefix="autograd_lite-")) / "picture.html")
+        if not webbrowser.open(path.as_uri()):
+            print(f"show: there is no browser to open; the picture is in {path}", file=sys.stderr)
+        return path
+
+    def _repr_html_(self) -> str:
+        # For programs that ask for this alone, as sphinx-gallery and Streamlit do: an image, which needs no trust.
+        return image(self)
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": repr(self), **{mime: show(self) for mime, show in NOTEBOOK.items()}}
 
     def __repr__(self) -> str:
         return self._text
+
+
+TEXT = 12.0
+"""Height of the text of a picture of the usual size, in pixels."""
+
+
+def checked_look(title: Any, size: Any, theme: Any, who: str = "draw") -> Callable[[Picture], Picture]:
+    """What gives a picture its title, size and theme; they are checked now.
+
+    Raises:
+        TypeError: title is not a string, or size not a number.
+        ValueError: size is not from 4 to 200, or the theme is unknown.
+    """
+    if title is not None and not isinstance(title, str):
+        raise TypeError(f"{who}: title must be a string, got {describe(title)}")
+    height = TEXT if size is None else as_float(size, f"{who}: size")
+    if not 4.0 <= height <= 200.0:
+        raise ValueError(f"{who}: size is the height of the text in pixels, from 4 to 200, got {height:g}")
+    check_theme(theme, who)
+
+    def look(picture: Picture) -> Picture:
+        picture.title, picture.scale, picture.theme = title or "", height / TEXT, theme
+        return picture
+
+    return look

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from html import escape
@@ -21,6 +22,19 @@ from autograd_lite.pictures.steps import Number, Step, as_text
 from autograd_lite.pictures.writers import target_of
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.notebook import frame, image
+from autograd_lite.pictures.writers.scene import (
+    BLUE,
+    INK,
+    MARGIN,
+    PLUS,
+    SMALL,
+    VERMILION,
+    Curve,
+    Element,
+    Scene,
+    Text,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from autograd_lite.nn.module import Module
@@ -69,19 +83,42 @@ class Stepper:
         targets = [edge.target for edge in self.picture.diagram.edges]
         steps = [_plain(step, self._number_text) for step in self.steps]
         data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
-        return document("stepper", self.picture.diagram.about, data, image=image(self.picture), items=items)
+        return document("stepper", self.picture.diagram.about, data, image=image(self.picture, still=True), items=items)
+
+    def frame(self, k: int) -> Picture:
+        """The picture as it is at one step, with its caption; a Picture like any other, for a slide.
+
+        Args:
+            k: the step, from 0; -1 is the last one.
+
+        Raises:
+            TypeError: k is not a whole number.
+            IndexError: there is no such step.
+
+        Example:
+            >>> x = ag.Value(3.0, name="x")
+            >>> ag.step(x * x).frame(0).svg.count("f = 3")
+            1
+        """
+        if isinstance(k, bool) or not isinstance(k, int):
+            raise TypeError(f"frame: k must be a whole number, got {describe(k)}")
+        if not -len(self.steps) <= k < len(self.steps):
+            raise IndexError(f"frame: there are {len(self.steps)} steps, from 0 to {len(self.steps) - 1}, got {k}")
+        return _Frame(self.picture, self.steps[: k % len(self.steps) + 1], self._number_text)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page or the moving picture to a file, which is replaced at once.
 
         Args:
-            path: a name that ends in .html (the page) or .svg (the picture that moves).
+            path: a name that ends in .html (the page), .svg or .gif (the picture that moves; a .gif needs Matplotlib
+                and Pillow), or .pdf (a page for each step, for slides; needs Matplotlib).
 
         Returns:
             The path.
 
         Raises:
             ValueError: another suffix, or the path is a device or a FIFO.
+            RuntimeError: .gif or .pdf, and what it needs is not installed.
 
         Example:
             >>> import tempfile, pathlib
@@ -90,9 +127,18 @@ class Stepper:
             >>> ag.step(x * x).save(folder / "square.html").name
             'square.html'
         """
-        hint = "; .html is the page, .svg the picture that moves. For one that stands still, save ag.draw(loss)"
-        target, suffix = target_of(path, ("html", "svg"), hint)
-        write_whole(target, (self.html if suffix == "html" else self.animated).encode("utf-8"), "save: path")
+        hint = (
+            "; .html is the page, .svg and .gif the picture that moves, .pdf a page for each step. For one that stands "
+            "still, save ag.draw(loss) or stepper.frame(k)"
+        )
+        target, suffix = target_of(path, ("html", "svg", "gif", "pdf"), hint)
+        if suffix in ("gif", "pdf"):
+            from autograd_lite.pictures.writers.raster import series
+
+            content = series([self.frame(k) for k in range(len(self.steps))], suffix)
+        else:
+            content = (self.html if suffix == "html" else self.animated).encode("utf-8")
+        write_whole(target, content, "save: path")
         return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -110,6 +156,56 @@ class Stepper:
     def __repr__(self) -> str:
         count = len(self.steps)
         return "\n".join(f"{i:>{len(str(count))}}. {step.caption}" for i, step in enumerate(self.steps, 1))
+
+
+class _Frame(Picture):
+    """A picture at one step: what is not computed yet is left out, and what computes glows."""
+
+    def __init__(self, whole: Picture, steps: Sequence[Step], text: Callable[[Number], str]) -> None:
+        super().__init__(whole.diagram, whole.direction, lambda: steps[-1].caption)
+        self._whole, self._steps, self._number_text = whole, steps, text
+        self.scale, self.theme = whole.scale, whole.theme
+
+    def _shapes(self) -> Scene:
+        scene: Scene = self._whole.scene
+        filled = {(box, step.part): x for step in self._steps for box, x in step.fills.items()}
+        now = self._steps[-1]
+        colour = {"forward": BLUE, "backward": VERMILION, "update": PLUS}[now.phase]
+        boxes, edges = self.diagram.boxes, self.diagram.edges
+        elements = []
+        for element in scene.elements:
+            number = element.id.lstrip("boxedg")
+            shapes = list(element.shapes)
+            if element.kind.startswith("box") and not boxes[int(number)].literal:
+                shapes = [kept for shape in shapes for kept in self._at(shape, int(number), filled)]
+                if now.box == int(number) and not isinstance(shapes[0], Text):
+                    shapes[0] = replace(shapes[0], stroke=colour, thick=3.5)
+            elif element.kind == "edge":
+                target = edges[int(number)].target
+                if (target, "f") not in filled and not boxes[target].literal:
+                    shapes = shapes[:1]
+                if now.edge == int(number) and isinstance(shapes[0], Curve):
+                    shapes[0] = replace(shapes[0], stroke=colour, thick=max(shapes[0].thick, 3.0))
+            elements.append(replace(element, shapes=tuple(shapes)))
+        # The caption has room for three lines in each frame, so that a series does not jump.
+        lines = wrapped(now.caption, max(scene.width - 2 * MARGIN, 420.0))[:3]
+        texts = tuple(
+            Text(MARGIN, scene.height + 14 + 16 * i, line, "caption", SMALL, INK) for i, line in enumerate(lines)
+        )
+        wide = max(scene.width, 420.0 + 2 * MARGIN)
+        caption = Element("caption", "caption", now.caption, texts)
+        return Scene(wide, scene.height + 60.0, (*elements, caption), now.caption)
+
+    def _at(self, shape: Any, box: int, filled: Mapping[tuple[int, str], Number]) -> list[Any]:
+        """A shape of a box as it is by now: a number with what it is so far, nothing where there is none."""
+        part = "new" if isinstance(shape, Text) and shape.part == "note" and shape.text.startswith("→") else ""
+        if isinstance(shape, Text) and (shape.part in ("f", "g") or part):
+            key = box, part or shape.part
+            if key not in filled:
+                return []
+            opening = re.match(r"[fg](?: = |: )|→ |", shape.text)
+            return [replace(shape, text=(opening.group() if opening else "") + self._number_text(filled[key]))]
+        return [shape]
 
 
 def _plain(step: Step, text: Callable[[Number], str]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def parsed(picture):
-    return ET.fromstring(picture.svg.encode("utf-8"))
+    """The picture in one theme, without the style sheet that turns it dark; of a stepper, its picture."""
+    return ET.fromstring(getattr(picture, "still", picture.svg).encode("utf-8"))
 
 
 def groups(root, kind):

@@ -204,7 +204,7 @@ def test_a_quiz_of_numbers_that_have_changed_is_refused():
 def test_saving_a_quiz_writes_the_sheet(tmp_path):
     quiz = ag.quiz(slides(), "f")
     path = quiz.save(tmp_path / "sheet.svg")
-    assert path.read_text(encoding="utf-8") == quiz.picture.svg != quiz.solution().svg
+    assert path.read_text(encoding="utf-8") == quiz.picture.still != quiz.solution().still
 
 
 @pytest.mark.parametrize("name", HOSTILE)

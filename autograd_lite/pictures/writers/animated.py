@@ -72,7 +72,7 @@ def animated(picture: Picture, steps: Sequence[Step]) -> str:
         css.append(f"@keyframes {name}{{{''.join(stops)}100%{dark}}}")
         css.append(f"#{prefix}-{what}{i}>{element}{{animation:{name} {total:.2f}s infinite}}")
     style = "<style>@media (prefers-reduced-motion:no-preference){" + "".join(css) + "}</style>"
-    return picture.svg.replace("</title>\n", f"</title>\n{style}\n", 1)
+    return picture.still.replace("</title>\n", f"</title>\n{style}\n", 1)
 
 
 def _runs(colours: Mapping[int, str]) -> list[tuple[int, int, str]]:

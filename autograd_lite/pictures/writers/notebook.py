@@ -10,9 +10,9 @@ from typing import Any
 from autograd_lite.pictures.writers.scene import SMALLEST
 
 
-def image(picture: Any) -> str:
-    """The picture as an <img>, for where neither scripts nor frames are allowed."""
-    coded = base64.b64encode(picture.svg.encode("utf-8")).decode("ascii")
+def image(picture: Any, still: bool = False) -> str:
+    """The picture as an <img>, for where neither scripts nor frames are allowed; `still` in the light theme alone."""
+    coded = base64.b64encode((picture.still if still else picture.svg).encode("utf-8")).decode("ascii")
     about = escape(picture.diagram.about)
     return f'<img src="data:image/svg+xml;base64,{coded}" alt="{about}" style="max-width:100%">'
 
@@ -27,7 +27,7 @@ def frame(page: str, inside: str, *, title: str, style: str, scripts: bool = Fal
 
 def framed(picture: Any) -> str:
     """The picture in a frame: JupyterLab shows a bare SVG as an image, without tooltips and wider than the page."""
-    wide, high = picture.scene.width, picture.scene.height
+    wide, high = (side * picture.scene.scale for side in (picture.scene.width, picture.scene.height))
     page = f"<!DOCTYPE html><style>body{{margin:0}}svg{{display:block}}</style>{picture.svg}"
     size = f"width:{wide:.0f}px;max-width:100%;min-width:{SMALLEST * wide:.0f}px;aspect-ratio:{wide:.0f}/{high:.0f}"
     style = f"{size};border:0;display:block"

@@ -53,7 +53,7 @@ def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
         for box, frames in view.boxes.items()
         for frame in frames
     }
-    shown = [f'<div class="view" id="view0">{picture.svg}</div>']
+    shown = [f'<div class="view" id="view0">{picture.still}</div>']
     targets: dict[str, int] = {}
     labels: dict[str, str] = {}
     focus: dict[str, str] = {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import sqrt
 from typing import Any
 
-from autograd_lite.pictures.writers.scene import Circle, Curve, Rect, Scene, Shape, Text
+from autograd_lite.pictures.writers.scene import Circle, Curve, Rect, Shape, Text
 
 MOST_PIXELS, LONGEST = 1e8, 32_000.0
 """Pixels of a PNG, and of one side of it: Matplotlib refuses a longer one, and few programs open it."""
@@ -29,7 +30,7 @@ def write(picture: Any, suffix: str, scale: float) -> bytes:
     Raises:
         RuntimeError: neither Matplotlib nor Graphviz is installed; the message says what to install.
     """
-    wide, high = picture.scene.width, picture.scene.height
+    wide, high = (side * picture.scene.scale for side in (picture.scene.width, picture.scene.height))
     dpi = POINTS * min(scale, LONGEST / max(wide, high), sqrt(MOST_PIXELS / (wide * high)))
     for render in RENDERERS:
         found = render(picture, suffix, dpi)
@@ -44,28 +45,117 @@ def write(picture: Any, suffix: str, scale: float) -> bytes:
 def by_matplotlib(picture: Any, suffix: str, dpi: float) -> bytes | None:
     """The scene, shape by shape; None without Matplotlib."""
     try:
-        import matplotlib.style
-        from matplotlib.figure import Figure
+        import matplotlib.style  # noqa: F401
     except ImportError:
         return None
-    scene: Scene = picture.scene
+    return painted([picture], suffix, dpi)
+
+
+def painted(pictures: Sequence[Any], suffix: str, dpi: float) -> bytes:
+    """Pictures by Matplotlib: a file of one, or a .pdf with a page for each."""
+    import matplotlib.style
+    from matplotlib.backends.backend_pdf import PdfPages
+    from matplotlib.figure import Figure
+
+    from autograd_lite.pictures.writers.themes import themed
+
+    scenes = [themed(picture.scene, picture.theme) for picture in pictures]
+    texts = {shape.text for scene in scenes for e in scene.elements for shape in e.shapes if isinstance(shape, Text)}
     buffer = io.BytesIO()
-    # Not in the style of the user's plots: with usetex, a name would be TeX.
+    # Not in the style of the user's plots: with usetex, a name would be TeX. Text stays text in a PDF, in TrueType
+    # outlines (42), since many journals and printers refuse Type 3. Glyphs that no font has were named in one warning.
     with matplotlib.style.context("default"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # it is drawn as a box
-        figure = Figure(figsize=(scene.width / POINTS, scene.height / POINTS), dpi=dpi, facecolor="white")
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, scene.width)
-        axes.set_ylim(scene.height, 0)
-        axes.set_axis_off()
-        shapes = [shape for element in scene.elements for shape in element.shapes]
-        for order, shape in enumerate(shapes, 1):
-            paint(axes, shape, order)
-        figure.savefig(buffer, format=suffix, metadata={"CreationDate": None} if suffix == "pdf" else None)
+        families = fonts_for("".join(sorted(texts)))
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        matplotlib.rcParams.update({"pdf.fonttype": 42, "font.family": families})
+        figures = []
+        for scene in scenes:
+            inches = scene.width * scene.scale / POINTS, scene.height * scene.scale / POINTS
+            figure = Figure(figsize=inches, dpi=dpi, facecolor=scene.ground)
+            axes = figure.add_axes((0, 0, 1, 1))
+            axes.set_xlim(0, scene.width)
+            axes.set_ylim(scene.height, 0)
+            axes.set_axis_off()
+            shapes = [shape for element in scene.elements for shape in element.shapes]
+            for order, shape in enumerate(shapes, 1):
+                paint(axes, shape, order, scene.scale, families)
+            figures.append(figure)
+        if suffix == "pdf":
+            with PdfPages(buffer, metadata={"CreationDate": None}) as pages:
+                for figure in figures:
+                    pages.savefig(figure)
+        else:
+            figures[0].savefig(buffer, format=suffix)
     return buffer.getvalue()
 
 
-def paint(axes: Any, shape: Shape | Text, order: float, scale: float = 1.0) -> None:
+FRAME_TIME = 1300
+"""Milliseconds of a step in a .gif."""
+
+
+def series(pictures: Sequence[Any], suffix: str) -> bytes:
+    """Pictures one after another: a .pdf with a page for each, or a .gif that plays.
+
+    Raises:
+        RuntimeError: Matplotlib, or for a .gif Pillow, is not installed.
+    """
+    try:
+        import matplotlib.style  # noqa: F401
+
+        if suffix == "pdf":
+            return painted(pictures, "pdf", POINTS)
+        from PIL import Image
+    except ImportError as error:
+        raise RuntimeError(f"save: a .{suffix} of steps needs {error.name}; pip install 'autograd_lite[viz]'") from None
+    images = [Image.open(io.BytesIO(painted([one], "png", 1.5 * POINTS))).convert("RGB") for one in pictures]
+    buffer = io.BytesIO()
+    times = [FRAME_TIME] * (len(images) - 1) + [3 * FRAME_TIME]
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=times, loop=0)
+    return buffer.getvalue()
+
+
+FAMILY = "DejaVu Sans"
+"""Comes with Matplotlib."""
+
+
+def fonts_for(text: str) -> list[str]:
+    """Fonts of this machine that together have every character of a text; one warning names those that none has."""
+    from matplotlib import font_manager
+
+    families, missing = [FAMILY], {c for c in text if ord(c) > 127}
+    missing -= _has(font_manager.findfont(FAMILY))
+    for entry in font_manager.fontManager.ttflist if missing else ():
+        if "Last Resort" in entry.name:  # comes with Matplotlib and draws a box for anything
+            continue
+        if entry.style == "normal" and entry.name not in families and missing & (there := _has(entry.fname)):
+            families.append(entry.name)
+            missing -= there
+            if not missing:
+                break
+    if missing:
+        named = " ".join(sorted(missing)[:20])
+        warnings.warn(
+            f"save: no font on this machine has {named}; boxes stand in their place. Install one, such as the Noto "
+            "fonts, or save as .svg, which the reader's fonts show",
+            stacklevel=6,
+        )
+    return families
+
+
+@lru_cache(maxsize=512)
+def _has(path: str) -> frozenset[str]:
+    """The characters that a font file has; none if it cannot be read."""
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(map(chr, FT2Font(path).get_charmap()))
+    except (OSError, RuntimeError):
+        return frozenset()
+
+
+def paint(
+    axes: Any, shape: Shape | Text, order: float, scale: float = 1.0, families: Sequence[str] = ()
+) -> None:  # fmt: skip
     """One shape on Matplotlib axes whose unit is a pixel of the picture, `scale` points of the page."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Circle as CirclePatch
@@ -113,7 +203,7 @@ def paint(axes: Any, shape: Shape | Text, order: float, scale: float = 1.0) -> N
             ha={"start": "left", "middle": "center", "end": "right"}[shape.anchor],
             va="baseline",
             fontweight="bold" if shape.bold else "normal",
-            family="DejaVu Sans",  # comes with Matplotlib
+            family=list(families) or FAMILY,
             parse_math=False,  # a name may hold dollar signs
             zorder=order,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot
 
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Share
@@ -16,8 +16,9 @@ from autograd_lite.pictures.layout.choice import lay_out
 from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point
 from autograd_lite.pictures.writers.text_width import width
 
-BLUE, VERMILION = "#0072B2", "#D55E00"
-"""Forward and backward: two colours of Okabe and Ito, which colour-blind readers tell apart."""
+BLUE, VERMILION = "#006AA6", "#AD4600"
+"""Forward and backward: two colours of Okabe and Ito, which colour-blind readers tell apart, dark enough for text
+(4.5 to 1 on every tint)."""
 
 PLUS, MINUS = "#00704F", "#96348A"
 """Above and below zero, in networks: a green and a purple that colour-blind readers tell apart."""
@@ -117,12 +118,22 @@ class Element:
 
 @dataclass(frozen=True)
 class Scene:
-    """The whole picture, back to front."""
+    """The whole picture, back to front.
+
+    Args:
+        width, height: its extent, in the units of its shapes.
+        elements: what is drawn.
+        about: a sentence for screen readers.
+        scale: pixels for each unit, 1 for text of 12 pixels.
+        ground: the colour behind it.
+    """
 
     width: float
     height: float
     elements: tuple[Element, ...]
     about: str
+    scale: float = 1.0
+    ground: str = "#FFFFFF"
 
 
 def box_size(box: Box, operands: int) -> tuple[float, float]:
@@ -175,6 +186,30 @@ def scene(diagram: Diagram, direction: str) -> Scene:
         wide = max(wide, *(width(line, SMALL) + 2 * MARGIN for line in lines))
         high += 15 * len(lines) + 2
     return Scene(wide, high, tuple(elements), diagram.about)
+
+
+def titled(scene: Scene, title: str) -> Scene:
+    """The scene with a line above it; everything moves down."""
+    room = 28.0
+
+    def moved(shape: Shape | Text) -> Shape | Text:
+        if isinstance(shape, Curve):
+            points = tuple((x, y + room) for x, y in shape.points)
+            if shape.head is None:
+                return replace(shape, points=points)
+            (a, b), (c, d), (e, f) = shape.head
+            return replace(shape, points=points, head=((a, b + room), (c, d + room), (e, f + room)))
+        return replace(shape, y=shape.y + room)
+
+    lines = wrapped(title, max(scene.width - 2 * MARGIN, 240.0) * SMALL / 16.0)
+    room *= len(lines)
+    below = [replace(element, shapes=tuple(map(moved, element.shapes))) for element in scene.elements]
+    texts = tuple(
+        Text(MARGIN, MARGIN + 14 + 28 * i, line, "heading", 16.0, INK, bold=True) for i, line in enumerate(lines)
+    )
+    wide = max(scene.width, *(width(line, 16.0, bold=True) + 2 * MARGIN for line in lines))
+    heading = Element("title", "heading", title, texts)
+    return replace(scene, width=wide, height=scene.height + room, elements=(heading, *below))
 
 
 def _with_margin(placed: Layout, by: float) -> Layout:

@@ -18,8 +18,8 @@ HALO = ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="
 
 
 def write(picture: Any, suffix: str, scale: float) -> bytes:
-    """A writer (see WRITERS); the text is that of `picture.svg`."""
-    text: str = picture.svg
+    """A writer (see WRITERS); the text is that of `picture.still`, in one theme."""
+    text: str = picture.still
     return text.encode("utf-8")
 
 
@@ -32,17 +32,18 @@ def svg(scene: Scene, prefix: str) -> str:
     """
     w, h = _n(scene.width), _n(scene.height)
     about = escape(scene.about)
-    attributes = f'width="{w}" height="{h}" viewBox="0 0 {w} {h}" role="img" aria-label="{about}" font-family="{FONT}"'
+    size = f'width="{_n(scene.width * scene.scale)}" height="{_n(scene.height * scene.scale)}"'
+    attributes = f'{size} viewBox="0 0 {w} {h}" role="img" aria-label="{about}" font-family="{FONT}"'
     # A narrow page scales it down as long as it can be read, then scrolls.
-    style = f"max-width:100%;min-width:{_n(scene.width * SMALLEST)}px;height:auto"
+    style = f"max-width:100%;min-width:{_n(scene.width * scene.scale * SMALLEST)}px;height:auto"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" {attributes} style="{style}">',
         f"<title>{about}</title>",
-        f'<rect class="ground" width="{w}" height="{h}" rx="8" fill="#FFFFFF"/>',
+        f'<rect class="ground" width="{w}" height="{h}" rx="8" fill="{scene.ground}"/>',
         *(_group(element, prefix) for element in scene.elements),
         "</svg>",
     ]
-    return "\n".join(lines) + "\n"
+    return ("\n".join(lines) + "\n").replace(HALO, HALO.replace("#FFFFFF", scene.ground))
 
 
 def _group(element: Element, prefix: str) -> str:
