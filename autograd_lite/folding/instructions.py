@@ -245,6 +245,17 @@ class Builder:
         """The index array of a Ref, written out."""
         return np.arange(self.instructions[ref.source].size) if ref.lanes is None else ref.lanes
 
+    def side_by_side(self, refs: Sequence[Ref]) -> Ref:
+        """Lanes of several Refs, end to end, as one; no instruction is made where all are of one."""
+        lanes = list(map(self.lanes_of, refs))
+        sources = np.repeat([ref.source for ref in refs], list(map(len, lanes)))
+        every = np.concatenate(lanes)
+        found = [np.flatnonzero(sources == source) for source in dict.fromkeys(sources.tolist())]
+        if len(found) == 1:
+            return self.pick(Ref(refs[0].source, None), every)
+        parts = [Part("plain", 1.0, to, self.pick(Ref(int(sources[to[0]]), None), every[to]), None) for to in found]
+        return self.sum(len(every), parts)
+
     def batched(self, *refs: Any) -> bool:
         """Whether one of these has a batch axis."""
         return any(isinstance(ref, Ref) and self.instructions[ref.source].batched for ref in refs)

@@ -30,6 +30,9 @@ from autograd_lite.names import BackendName
 
 Array = Any
 
+MOST_APART = 8
+"""Results up to which each is an output of its own."""
+
 Direct = Callable[[Any, tuple[Any, ...]], "tuple[float, Array] | None"]
 """(theta, arguments) -> (loss, gradient), or None where it is not sure: see native/runner.py."""
 
@@ -117,8 +120,10 @@ class Executable(ABC):
         """
 
         def task(program: Program, args: Sequence[Any], _: Any) -> Any:
-            values = [float(out[0]) for out in program._run(program.theta, args, None)[: program.results]]
-            return values[0] if program._single else values
+            found = program._run(program.theta, args, None)
+            if program._single:
+                return float(found[0][0])
+            return found[0].tolist() if program._together() else [float(out[0]) for out in found[: program.results]]
 
         return self._with_program(task, args)
 
@@ -334,19 +339,21 @@ class Program(Executable):
         """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
         leaves, rows = self._leaves(theta, args)
         ready = self._ready.get(wanted) or self._made_ready(wanted)
-        found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else self.results)
+        means = 1 if ready.use.together else self.results
+        found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else means)
         if self.guards:
-            self._check_guards(found)
-        if each and rows is not None:  # a result that is the same for every row has no batch axis
+            self._check_guards(found, means)
+        if each and ready.use.together:
+            found[:1] = list(found[0]) if found[0].ndim > 1 else [np.full(rows, x) for x in found[0].tolist()]
+        elif each and rows is not None:  # a result that is the same for every row has no batch axis
             found[: self.results] = [x[0] if x.ndim > 1 else np.full(rows, x[0]) for x in found[: self.results]]
         if mode.on_adjoint is not None:
             _refuse_anomaly(leaves, found)
         return found
 
-    def _check_guards(self, found: list[Array]) -> None:
+    def _check_guards(self, found: list[Array], first: int) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
-        last = len(self._folded.roots)
-        for k, (name, outcome) in enumerate(self.guards, last - len(self.guards)):
+        for k, (name, outcome) in enumerate(self.guards, first):
             holds = found[k] != 0.0 if name in ("bool", "not_equal") else found[k] == 1.0
             if not (holds == outcome).all():
                 raise GuardChanged("a branch depends on an argument or a parameter")
@@ -498,8 +505,12 @@ class Program(Executable):
         return self._made_ready(0 if self.params else self._gradient_in()).choice
 
     def _made_ready(self, wanted: int | None) -> Ready:
-        self._ready[wanted] = self._folded.ready(Use(wanted, *self._how))
+        self._ready[wanted] = self._folded.ready(Use(wanted, *self._how, self._together() if wanted is None else 0))
         return self._ready[wanted]
+
+    def _together(self) -> int:
+        """How many results are one output, where a call asks for them alone: an output each costs a copy each."""
+        return self.results if self.results > MOST_APART else 0
 
     def __str__(self) -> str:
         from autograd_lite.folding.printing import listing

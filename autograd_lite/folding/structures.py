@@ -30,12 +30,14 @@ class Use(NamedTuple):
         dtype: what is computed in.
         backend: "auto", or the name of one.
         threads: see `backends.Backend`.
+        together: so many of the roots, the first ones, are one output with a lane each; 0 where each is one of its own.
     """
 
     wanted: int | None
     dtype: Any
     backend: str
     threads: int | None
+    together: int = 0
 
 
 class Ready:
@@ -91,15 +93,17 @@ class Folded:
         self.builder.instructions, self.roots = state
         self._start()
 
-    def plan(self, wanted: int | None, safe: bool) -> Plan:
+    def plan(self, wanted: int | None, safe: bool, together: int = 0) -> Plan:
         """The plan of the roots and the gradient in the leaves of the instruction `wanted`. For `safe` see plan.py."""
-        key = wanted, safe
+        key = wanted, safe, together
         known = self.plans.get(key)
         if known is not None:
             return known
         with self.lock:
             if key not in self.plans:
                 outputs = list(self.roots)
+                if together:
+                    outputs[:together] = [self.builder.side_by_side(outputs[:together])]
                 if wanted is not None:
                     outputs += self._gradient(wanted, safe)
                 made = plan(self.builder.instructions, outputs, safe)
@@ -119,7 +123,7 @@ class Folded:
         """A plan with what runs it. That is settled once, before it first runs: other code has other last bits."""
         known = self.known.get(use)
         if known is None:
-            plan = self.plan(use.wanted, False)
+            plan = self.plan(use.wanted, False, use.together)
             made = Ready(plan, use, choose(use.backend, plan, use.dtype))
             known = self.known.setdefault(use, made)
         return known
@@ -137,9 +141,9 @@ class Folded:
         use = ready.use
 
         def prepare() -> Runner:
-            return backend().prepare(self.plan(use.wanted, True), use.dtype)
+            return backend().prepare(self.plan(use.wanted, True, use.together), use.dtype)
 
-        return self.pool.run((use.wanted, use.dtype, rows), prepare, leaves, rows, means)[0]
+        return self.pool.run((use.wanted, use.dtype, use.together, rows), prepare, leaves, rows, means)[0]
 
 
 # --- fold -------------------------------------------------------------------------------------------------
