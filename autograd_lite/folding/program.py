@@ -343,7 +343,7 @@ class Program(Executable):
         found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else means)
         if self.guards:
             self._check_guards(found, means)
-        if each and ready.use.together:
+        if each and rows is not None and ready.use.together:
             found[:1] = list(found[0]) if found[0].ndim > 1 else [np.full(rows, x) for x in found[0].tolist()]
         elif each and rows is not None:  # a result that is the same for every row has no batch axis
             found[: self.results] = [x[0] if x.ndim > 1 else np.full(rows, x[0]) for x in found[: self.results]]
@@ -454,7 +454,7 @@ class Program(Executable):
             found = folded.run(ready, leaves, rows, 0 if rows is None else self.results)
             if self.guards:
                 try:
-                    self._check_guards(found)
+                    self._check_guards(found, self.results)
                 except GuardChanged:
                     if theta is now:
                         raise
