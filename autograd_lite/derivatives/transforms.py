@@ -39,7 +39,7 @@ from autograd_lite.derivatives.reverse import adjoint_graph
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe, explain_numpy, is_array
-from autograd_lite.engine.modes import COMPARED, changed_mode, comparing, following, mode, notify_read, tracing
+from autograd_lite.engine.modes import COMPARED, changed_mode, comparing, following, mode, notify_read, outer_leaves, tracing
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.trees import Shape, TreeDef, as_array, flatten, joined, unflatten
 from autograd_lite.engine.value import Literal, Parameter, Value
@@ -102,11 +102,6 @@ def _is_of_floats(result: Any) -> bool:
     leaves = [x for x in flatten(result, "the result of f", keep=True)[0] if x is not None]
     numbers = [y for x in leaves for y in (x.ravel().tolist() if is_array(x) else [x])]
     return not any(isinstance(x, Integral) or getattr(getattr(x, "dtype", None), "kind", "f") != "f" for x in numbers)
-
-
-def _outer_leaves() -> set[Value]:
-    """The leaves of the transforms that are running, in any thread: f may start one, and a transform within it."""
-    return set().union(*(x.leaves for x in tuple(tracing) if isinstance(x, _Running)))
 
 
 class Recording:
@@ -211,7 +206,7 @@ class Recording:
         if any(isinstance(x, Parameter) and not x.frozen for x in leaves):
             return True
         if tracing:
-            outside = _outer_leaves()
+            outside = outer_leaves()
             if outside and any(node in outside for node in nodes):
                 return True
         own = set(self.all_inputs)

@@ -22,18 +22,22 @@ from autograd_lite.folding.scan import Scan
 Array = Any
 
 
+Wanted = int | tuple[int, tuple[int, ...]] | None
+"""The gradients that are asked for: of the first root in the lanes of an instruction, or (root, instructions)."""
+
+
 class Use(NamedTuple):
     """What of a structure is asked for, and how it runs.
 
     Args:
-        wanted: the instruction whose gradient is an output too, or None.
+        wanted: the gradients that are outputs too.
         dtype: what is computed in.
         backend: "auto", or the name of one.
         threads: see `backends.Backend`.
         together: so many of the roots, the first ones, are one output with a lane each; 0 where each is one of its own.
     """
 
-    wanted: int | None
+    wanted: Wanted
     dtype: Any
     backend: str
     threads: int | None
@@ -93,8 +97,8 @@ class Folded:
         self.builder.instructions, self.roots = state
         self._start()
 
-    def plan(self, wanted: int | None, safe: bool, together: int = 0) -> Plan:
-        """The plan of the roots and the gradient in the leaves of the instruction `wanted`. For `safe` see plan.py."""
+    def plan(self, wanted: Wanted, safe: bool, together: int = 0) -> Plan:
+        """The plan of the roots and the gradients that are wanted. For `safe` see plan.py."""
         key = wanted, safe, together
         known = self.plans.get(key)
         if known is not None:
@@ -111,13 +115,14 @@ class Folded:
                 self.plans[key] = made
             return self.plans[key]
 
-    def _gradient(self, wanted: int, safe: bool) -> list[Ref]:
-        builder, root = self.builder, self.roots[0]
-        seed = builder.leaf("seed", 1, True) if builder.batched(root) else builder.literal(np.ones(1))
-        found = adjoints(builder, root, seed, [wanted], safe).get(wanted)
-        if found is None:
-            found = builder.literal(np.zeros(builder.instructions[wanted].size))
-        return [found]
+    def _gradient(self, wanted: int | tuple[int, tuple[int, ...]], safe: bool) -> list[Ref]:
+        root, leaves = wanted if isinstance(wanted, tuple) else (0, (wanted,))
+        builder, root_ref = self.builder, self.roots[root]
+        seed = builder.leaf("seed", 1, True) if builder.batched(root_ref) else builder.literal(np.ones(1))
+        found = adjoints(builder, root_ref, seed, leaves, safe)
+        return [
+            found[k] if k in found else builder.literal(np.zeros(builder.instructions[k].size)) for k in leaves
+        ]
 
     def ready(self, use: Use) -> Ready:
         """A plan with what runs it. That is settled once, before it first runs: other code has other last bits."""
