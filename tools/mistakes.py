@@ -146,7 +146,8 @@ MISTAKES = [
         "a number read in a thread that the trace does not see",
         "if self.inputs and not self.inputs.isdisjoint(graph.toposort(value)):",
         "if False:",
-    ), (
+    )),
+    *_slips("folding/contents.py", "traced_reads comparisons compile", (
         "a Parameter replaced by an equal one goes unnoticed",
         "if same and not met.any:",
         "if same:",

@@ -180,8 +180,8 @@ class _Applied:
             x is not y for x, y in zip(operands[self._count :], own, strict=True)
         ):
             raise RuntimeError(
-                f"{name_of(self._compiled)}: this node of a compiled function is a copy, whose parameters are not those "
-                "of the function: its numbers and first derivatives are here, others are not"
+                f"{name_of(self._compiled)}: this node of a compiled function is a copy, whose parameters are not "
+                "those of the function: its numbers and first derivatives are here, others are not"
             )
         arguments = operands[: self._count]
         known = self._scalars
@@ -246,7 +246,7 @@ class _Result(Row):
 
     value = forward
 
-    def evaluate(self, xs: Sequence[float]) -> tuple[float, Sequence[float]]:  # type: ignore[override]
+    def evaluate(self, xs: Sequence[float]) -> tuple[float, Sequence[float]]:
         """See `Row.evaluate`."""
         return self.applied.at(xs, self.result_number)
 

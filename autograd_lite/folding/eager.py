@@ -15,8 +15,8 @@ from autograd_lite.engine.modes import changed_mode, mode
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.trees import unflatten
 from autograd_lite.engine.value import Parameter, Value
-from autograd_lite.folding.forms import Call, Inputs, results
 from autograd_lite.folding.calls import values_in_graph
+from autograd_lite.folding.forms import Call, Inputs, results
 from autograd_lite.folding.program import Program, more_parameters, values_of
 from autograd_lite.folding.structures import Wanted
 
@@ -29,18 +29,19 @@ class Eager(Program):
     Args:
         compiled: the function, a `Compiled`.
         call: a call of it.
+        theta: the parameters, where they are given.
     """
 
     applies_scalars = True
 
-    def __init__(self, compiled: Any, call: Call) -> None:
+    def __init__(self, compiled: Any, call: Call, theta: Any = None) -> None:
         self._compiled, self._call = compiled, call
         self.layout, self.exact = call.layout(), compiled._takes.exact
         self.params = list(compiled._known or ())
         self._shapes, self._batch, self._direct = self.layout.shapes, call.batched, {}
         self.guards, self.watched, self.captured = [], [], []
         self._single, self._one = True, ""
-        self._count, self._now = 0, None
+        self._count, self._given = 0, theta
 
     def _refuse_several(self, what: str) -> None:
         self._one = what  # how many results there are is known when it has run
@@ -51,12 +52,6 @@ class Eager(Program):
 
     def _together(self) -> int:
         return 0
-
-    @property
-    def theta(self) -> Array:
-        """The numbers of the parameters."""
-        self._now = np.fromiter((p._f for p in self.params), float, len(self.params))
-        return self._now
 
     @property
     def results(self) -> int:
@@ -86,7 +81,7 @@ class Eager(Program):
                     slopes.append([np.array([adjoint.get(x, 0.0) for x in groups[k]]) for k in leaves])
             else:
                 return self._outputs(np.array(found), slopes, leaves, each)
-        if theta is not self._now:
+        if theta is self._given:
             raise more_parameters(len(self.params), len(theta))
         return self._run(self.theta, args, wanted, each)
 

@@ -125,8 +125,8 @@ class Layout:
             rows: how long the batch is.
         """
         form, at = self.forms[k], 0
-        own = found.get((self._input[k] or 0) + 1)
-        shared = found[0][len(found[0]) - self.size :][self._shared[k]] if 0 in found and self.size else None
+        own: Array = found.get((self._input[k] or 0) + 1)
+        shared: Array = found[0][len(found[0]) - self.size :][self._shared[k]] if 0 in found and self.size else None
         if own is not None and self.batched and rows is not None:
             own = np.zeros((rows, len(own))) if own.ndim == 1 else own.T  # the value does not depend on it
         pieces, behind = [], 0
@@ -227,7 +227,7 @@ class Call:
         """The numbers of every part in one row, flat."""
         parts = [part for form in self.forms for part in form.parts]
         return [
-            (x[row] if self.batched and part.axis is not None else x).ravel().tolist()
+            (x[row : row + 1] if self.batched and part.axis is not None else x).ravel().tolist()
             for part, x in zip(parts, self.arrays, strict=True)
         ]
 
@@ -271,6 +271,8 @@ class Takes:
         keys: list[Any] = []
         rows: int | None = None
         for k, x in enumerate((*args, *options.values())):
+            key: Any
+            axes: list[int | None]
             place: Any = k if k < len(args) else names[k - len(args)]
             if x.__class__ is np.ndarray and x.dtype is _FLOAT and not self.batched and place not in static:
                 part = Part(ARRAY if x.ndim else NUMBER, x.shape, None)

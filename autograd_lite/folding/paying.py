@@ -25,7 +25,7 @@ PATIENCE = 32
 ROWS = 64
 """Rows of a batch for which a program always pays."""
 
-SCALARS, OF_SCALAR, OF_INSTRUCTION, OF_CALL = 200, 0.3, 3.0, 10.0
+SCALARS, OF_SCALAR, OF_INSTRUCTION, OF_CALL = 500, 0.3, 3.0, 10.0
 """From how many scalars on it is asked whether NumPy is faster; about what a scalar costs in Python, what an
 instruction and a call cost in NumPy, in microseconds."""
 
@@ -69,8 +69,8 @@ class Paying:
         self._of_form += call.key not in known
         if self._debt >= PATIENCE:
             self.give_up(
-                "nearly every call has arguments of another form: give arguments of a fixed shape, padded where needed, "
-                "and name in static= only what has few values"
+                "nearly every call has arguments of another form: give arguments of a fixed shape, padded where "
+                "needed; name in static= only what has few values"
                 if self._of_form > PATIENCE // 2
                 else "nearly every call takes another way through its branches: choose with ag.where, which stays live"
             )
@@ -106,4 +106,4 @@ class Paying:
 
 def _by_numpy(program: Program) -> bool:
     """Whether it runs on NumPy for want of another backend."""
-    return program.free and (backends.AUTOMATIC == backends.REFERENCE or bool(backends.why_not(backends.AUTOMATIC)))
+    return program.free and bool(backends.why_not(backends.AUTOMATIC))

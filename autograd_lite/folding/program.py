@@ -25,9 +25,9 @@ from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
 from autograd_lite.folding.backends import AUTO, REFERENCE, Choice, Leaves, Refused, checked_backend, why_not
 from autograd_lite.folding.backends import backend as backend_named
-from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.forms import Layout
 from autograd_lite.folding.opening import opened
+from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.structures import Folded, Ready, Use, Wanted, cache
 from autograd_lite.names import BackendName
 
@@ -433,7 +433,7 @@ class Program(Executable):
         wanted: Wanted = leaves[0] if root == 0 and len(leaves) == 1 else (root, leaves)
         found = self._run(theta, args, wanted)
         if wanted.__class__ is int and wanted not in self._direct:
-            self.direct(wanted)  # type: ignore[arg-type]
+            self.direct(wanted)
         rows = len(args[0]) if self._batch and len(args) else None
         return float(found[root][0]), dict(zip(leaves, found[len(found) - len(leaves) :], strict=True)), rows
 

@@ -120,9 +120,7 @@ class Folded:
         builder, root_ref = self.builder, self.roots[root]
         seed = builder.leaf("seed", 1, True) if builder.batched(root_ref) else builder.literal(np.ones(1))
         found = adjoints(builder, root_ref, seed, leaves, safe)
-        return [
-            found[k] if k in found else builder.literal(np.zeros(builder.instructions[k].size)) for k in leaves
-        ]
+        return [found[k] if k in found else builder.literal(np.zeros(builder.instructions[k].size)) for k in leaves]
 
     def ready(self, use: Use) -> Ready:
         """A plan with what runs it. That is settled once, before it first runs: other code has other last bits."""

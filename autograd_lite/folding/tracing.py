@@ -13,14 +13,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
 from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import changed_mode, mode, outer_leaves, traced, tracing
 from autograd_lite.engine.rules import TABLE
-from autograd_lite.engine.trees import TreeDef
+from autograd_lite.engine.trees import TreeDef, unflatten
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters
 from autograd_lite.folding.backends import AUTO, checked_backend
@@ -29,7 +29,7 @@ from autograd_lite.folding.contents import Contents
 from autograd_lite.folding.eager import Eager, eager_values
 from autograd_lite.folding.forms import Call, Layout, Takes, results
 from autograd_lite.folding.grouping import RepeatsTooLittle
-from autograd_lite.folding.opening import without_values
+from autograd_lite.folding.opening import inlined, without_values
 from autograd_lite.folding.paying import Paying
 from autograd_lite.folding.plan import Plan
 from autograd_lite.folding.program import (
@@ -55,6 +55,9 @@ MOST_TRACES = 32
 
 MOST_PROGRAMS = 64
 """And this many in all, for the forms that were traced last."""
+
+_IN_GRAPH = object()
+"""In place of a result: it is to be in Values."""
 
 MOST_BOUND = 64
 """Instances of which a method keeps its programs."""
@@ -161,7 +164,7 @@ class Traced(NamedTuple):
         roots, form: the results.
         guards: the branches that Python has taken: (the Value that decides, the comparison, how it came out).
         watched: Values of which Python has seen the number, and that number.
-        count: how many Values there are.
+        scalars: how many Values there are.
     """
 
     layout: Layout
@@ -171,7 +174,7 @@ class Traced(NamedTuple):
     form: TreeDef
     guards: list[tuple[Value, str, bool]]
     watched: list[tuple[Value, float]]
-    count: int
+    scalars: int
 
 
 class Compiled(Executable):
@@ -230,7 +233,7 @@ class Compiled(Executable):
         """As a method: the function of this instance, with programs of its own."""
         if thing is None:
             return self
-        ref, state = self._bound.get(id(thing), (None, None))
+        ref, state = self._bound.get(id(thing), (None, {}))
         if ref is None or ref() is not thing:
             made = Compiled(self._f, None, self._takes.given, self._how, self._takes.static, self._takes.exact)
             made._takes.bind_to(thing)
@@ -283,9 +286,26 @@ class Compiled(Executable):
         call = self._takes.call(args, options)
         if call is None:
             return values_in_graph(self, args, options)
-        if tracing and mode.tracer is None and self._reaches(outer_leaves()):
-            return values_in_graph(self, args, options)
+        if tracing and mode.tracer is None:
+            return self._inside_transform(call, args, options)
         return self._use(values_of, call)
+
+    def _inside_transform(self, call: Call, args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """A call with numbers while transforms run: Values if it reaches leaves of theirs, by what f captures."""
+        outside = outer_leaves()
+
+        def task(program: Program, inputs: Sequence[Any], theta: Any) -> Any:
+            if isinstance(program, Eager):
+                found = inlined(self, args, options)
+                roots, form = results(found)
+                alone = outside.isdisjoint(graph.toposort(*roots))
+                return unflatten(form, [x._f for x in roots]) if alone else found
+            if outside.isdisjoint([*program.captured, *program.params]):
+                return values_of(program, inputs)
+            return _IN_GRAPH
+
+        found = self._use(task, call)
+        return values_in_graph(self, args, options) if found is _IN_GRAPH else found
 
     __call__.__doc__ = Executable.__call__.__doc__
 
@@ -298,15 +318,16 @@ class Compiled(Executable):
             return values_in_graph(self, args, options)
         if self._known is None and create_graph is None:
             self._use(values_of, call)  # what it reaches is known now
-        if create_graph is None and (
-            (mode.recording and self._reaches_parameters()) or (tracing and self._reaches(outer_leaves()))
-        ):
+        if create_graph is None and mode.recording and self._reaches_parameters():
             return values_in_graph(self, args, options)
+        if create_graph is None and tracing:
+            return self._inside_transform(call, args, options)
         return self._use(values_of, call)
 
-    def _reaches(self, leaves: set[Any]) -> bool:
-        latest = self._latest
-        return latest is not None and not leaves.isdisjoint([*latest.captured, *latest.params])
+    @property
+    def uncompiled(self) -> bool:
+        """Whether it runs as it would uncompiled, since a program did not pay."""
+        return self._pays.never
 
     def _reaches_parameters(self) -> bool:
         return any(isinstance(x, Parameter) and not x.frozen for x in self._known or ())
@@ -344,7 +365,7 @@ class Compiled(Executable):
         """What the task gives, of a program that fits the call, or of the function itself where none pays."""
         inputs = call.inputs()
         if self._pays.never:
-            return task(Eager(self, call), inputs, theta)
+            return task(Eager(self, call, theta), inputs, theta)
         for program in tuple(self._programs.get(call.key, ())):
             try:
                 found = task(program, inputs, theta)
@@ -355,11 +376,11 @@ class Compiled(Executable):
         known = self._known
         again = 1 + (theta is not None and not known)  # the second time at numbers of parameters that are known then
         for _ in range(again):
-            program = self._traced_anew(call, theta)
-            if program is None:
-                return task(Eager(self, call), inputs, theta)
+            made = self._traced_anew(call, theta)
+            if made is None:
+                return task(Eager(self, call, theta), inputs, theta)
             try:
-                return task(program, inputs, theta)
+                return task(made, inputs, theta)
             except GuardChanged as changed:
                 failed = changed
             if not self._known:
@@ -388,7 +409,7 @@ class Compiled(Executable):
                 self._pays.give_up(str(error))
                 return None
             self._latest = program
-            if self._pays.costs_more(program, traced.count):
+            if self._pays.costs_more(program, traced.scalars):
                 return None
             kept = self._programs.setdefault(call.key, [])
             kept.insert(0, program)
@@ -484,6 +505,12 @@ class Compiled(Executable):
         return f"Compiled({name}, {count} program{'s' if count != 1 else ''})"
 
 
+@overload
+def compile(f: Callable[..., Any], params: Any = None, batch: Any = False, *, static: Any = (), dtype: Any = float,
+            backend: BackendName = AUTO, threads: int | None = None) -> Compiled: ...  # fmt: skip
+@overload
+def compile(f: None = None, params: Any = None, batch: Any = False, *, static: Any = (), dtype: Any = float,
+            backend: BackendName = AUTO, threads: int | None = None) -> Callable[[Callable[..., Any]], Compiled]: ...  # fmt: skip
 def compile(f: Any = None, params: Any = None, batch: Any = False, *, static: Any = (), dtype: Any = float,
             backend: BackendName = AUTO, threads: int | None = None) -> Any:  # fmt: skip
     """A function of numbers as a Program: traced on Values at its first call, then run as array instructions.
@@ -502,9 +529,9 @@ def compile(f: Any = None, params: Any = None, batch: Any = False, *, static: An
     transforms of a compiled function are compiled too, and so is a compiled function of them.
 
     Args:
-        f: takes numbers, arrays and containers of them (lists, tuples, dicts, dataclasses, None), as Values, and returns
-            Values and numbers in any such container. An array reaches it as an `ag.array` of that shape, nested lists
-            of numbers as nested lists. Without f, a decorator: `@ag.compile(batch=True)`.
+        f: takes numbers, arrays and containers of them (lists, tuples, dicts, dataclasses, None), as Values, and
+            returns Values and numbers in any such container. An array reaches it as an `ag.array` of that shape, nested
+            lists of numbers as nested lists. Without f, a decorator: `@ag.compile(batch=True)`.
         params: the parameters: a Module or a sequence; None for every Parameter that f reaches when it is traced. Only
             of a Module is it noticed that a parameter has been replaced by another.
         batch: f is one example; every argument gets a leading batch axis, and results and gradients are means

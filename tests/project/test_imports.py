@@ -23,7 +23,7 @@ COLUMNS = {
     "arrays": "engine linalg",
     "derivatives": "engine",
     "optim": "engine",
-    "folding": "engine arrays names",
+    "folding": "engine arrays derivatives names",  # a compiled function among Values has derivatives of every order
     "nn": "engine data history names",
     "micrograd": "engine",
     "insight": "engine derivatives",
@@ -35,8 +35,8 @@ COLUMNS = {
     "__init__": "*",
     "__main__": "*",
 }
-LATE = {"history": {"plot"}}
-"""The one import upwards, inside a function: a History draws its losses by plot.py."""
+LATE = {"history": {"plot"}, "derivatives": {"folding"}}
+"""The imports upwards, inside a function: a History draws its losses by plot.py, `compiled=True` makes a program."""
 BARE = {"engine"}
 """The engine needs nothing but Python's standard library."""
 ORDER = {
