@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -64,10 +64,10 @@ class Eager(Program):
         assert self.layout is not None
         found: list[list[float]] = []
         slopes: list[list[Array]] = []
-        with self._at(theta):
+        with numbers_at(self._compiled, self.params, theta):
             for row in range(1 if rows is None else rows):
                 given, options, inputs, shared = self.layout.values(self._call.example(row))
-                with changed_mode(recording=True) if not mode.recording else _nothing():
+                with changed_mode(recording=True) if not mode.recording else nullcontext():
                     roots, self.form = results(self._compiled._called(given, options))
                 self._single, self._count = self.form.is_leaf, len(roots)
                 if self._one and not self._single:
@@ -75,7 +75,8 @@ class Eager(Program):
                 found.append([number_of(x, "the result of a compiled function") for x in roots])
                 if leaves:
                     adjoint = adjoints(roots[root])
-                    if self._finds_parameters(adjoint):
+                    if finds_parameters(self._compiled, self.params, adjoint):
+                        self.params = list(self._compiled._known)
                         break
                     groups = [[*self.params, *shared], *inputs]
                     slopes.append([np.array([adjoint.get(x, 0.0) for x in groups[k]]) for k in leaves])
@@ -97,56 +98,65 @@ class Eager(Program):
                 outputs.append(np.stack(of_rows, axis=1) / rows)
         return outputs
 
-    @contextmanager
-    def _at(self, theta: Array) -> Iterator[None]:
-        """The parameters have these numbers within this block."""
-        before = [p._f for p in self.params]
-        if theta.tobytes() == np.array(before).tobytes():
-            yield
-            return
-        params = self.params
-        with self._compiled._lock:
-            try:
-                set_numbers(params, theta.tolist())
-                yield
-            finally:
-                set_numbers(params, before)
-
-    def _finds_parameters(self, adjoint: dict[Any, float]) -> bool:
-        """Whether a call reaches parameters that none before has reached; then they are known from now on."""
-        if self._compiled._source is not None or Parameter not in set(map(type, adjoint)):
-            return False
-        known = set(self.params)
-        new = [x for x in adjoint if isinstance(x, Parameter) and x not in known]
-        if new:
-            self._compiled._known = self.params = [*self.params, *new]
-        return bool(new)
-
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+def numbers_at(compiled: Any, params: list[Value], theta: Array) -> Iterator[None]:
+    """The parameters have these numbers within this block; one thread at a time."""
+    before = [p._f for p in params]
+    if theta.tobytes() == np.array(before).tobytes():
+        yield
+        return
+    with compiled._lock:
+        before = [p._f for p in params]
+        try:
+            set_numbers(params, theta.tolist())
+            yield
+        finally:
+            set_numbers(params, before)
 
 
-def eager_values(compiled: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """A call of a function that runs uncompiled, with as little around it as there can be."""
+def finds_parameters(compiled: Any, params: list[Value], adjoint: dict[Any, float]) -> bool:
+    """Whether a call reaches parameters that none before has reached; then they are known from now on."""
+    if compiled._source is not None or Parameter not in set(map(type, adjoint)):
+        return False
+    known = set(params)
+    new = [x for x in adjoint if isinstance(x, Parameter) and x not in known]
+    if new:
+        compiled._known = [*params, *new]
+    return bool(new)
+
+
+# --- the shortest ways ------------------------------------------------------------------------------------
+
+
+def _as_values(compiled: Any, args: tuple[Any, ...]) -> list[Any] | None:
+    """Numbers, lists of numbers and arrays as Values; None where there is more to it than that."""
+    takes = compiled._takes
+    if takes.static or takes.batched or hasattr(compiled._f, "numbers"):
+        return None
     made: list[Any] = []
-    numbers = getattr(compiled._f, "numbers", None)  # of a transform, which works on floats
-    simple = not (options or compiled._takes.static or compiled._takes.batched or numbers is not None)
-    for x in args if simple else ():
+    for x in args:
         kind = x.__class__
         if kind is float:
             made.append(Value(x))
-        elif kind is list and x and all(item.__class__ is float for item in x):
-            made.append(list(map(Value, x)))
+        elif kind is list and x:
+            try:
+                made.append(list(map(Value, x)))
+            except TypeError:  # nested, or of Values
+                return None
         elif kind is np.ndarray and x.ndim and x.dtype == float:
             flat = np.empty(x.size, object)
             flat[:] = list(map(Value, x.ravel().tolist()))
             made.append(flat.reshape(x.shape).view(ag_array))
         else:
-            simple = False
-            break
-    if simple:
+            return None
+    return made
+
+
+def eager_values(compiled: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A call of a function that runs uncompiled, with as little around it as there can be."""
+    made = None if options else _as_values(compiled, args)
+    if made is not None:
         found = compiled._called(made, {})
         if found.__class__ is Value:
             return number_of(found)
@@ -155,6 +165,40 @@ def eager_values(compiled: Any, args: tuple[Any, ...], options: dict[str, Any]) 
     call = compiled._takes.call(args, options)
     if call is None:
         return values_in_graph(compiled, args, options)
-    if numbers is not None and not call.batched:
-        return numbers(*args, **options)
+    if hasattr(compiled._f, "numbers") and not call.batched:  # a transform, which works on floats
+        return compiled._f.numbers(*args, **options)
     return values_of(Eager(compiled, call), Inputs())
+
+
+def eager_gradient(compiled: Any, args: tuple[Any, ...], argnum: Any) -> tuple[float, Any] | None:
+    """The value and its gradient in one argument, or None where there is more to it."""
+    made = _as_values(compiled, args)
+    if made is None or argnum.__class__ is not int or not 0 <= argnum < len(args):
+        return None
+    with changed_mode(recording=True) if not mode.recording else nullcontext():
+        root = compiled._called(made, {})
+    if root.__class__ is not Value:
+        return None
+    adjoint = adjoints(root)
+    x = made[argnum]
+    if isinstance(x, Value):
+        return number_of(root), adjoint.get(x, 0.0)
+    flat = x if x.__class__ is list else x.ravel().tolist()
+    return number_of(root), np.array([adjoint.get(v, 0.0) for v in flat]).reshape(np.shape(args[argnum]))
+
+
+def eager_loss(compiled: Any, theta: Any, args: tuple[Any, ...]) -> tuple[float, Array] | None:
+    """The value and its gradient in the parameters, or None where there is more to it."""
+    made = _as_values(compiled, args)
+    params = compiled._known
+    if made is None or not params or theta.__class__ is not np.ndarray or theta.shape != (len(params),):
+        return None
+    with numbers_at(compiled, params, theta):
+        with changed_mode(recording=True) if not mode.recording else nullcontext():
+            root = compiled._called(made, {})
+        if root.__class__ is not Value:
+            return None
+        adjoint = adjoints(root)
+        if finds_parameters(compiled, params, adjoint):
+            raise more_parameters(len(compiled._known), len(params))
+        return number_of(root), np.array([adjoint.get(x, 0.0) for x in params])

@@ -26,7 +26,7 @@ from autograd_lite.folding.arguments import numbers, parameters
 from autograd_lite.folding.backends import AUTO, checked_backend
 from autograd_lite.folding.calls import values_in_graph
 from autograd_lite.folding.contents import Contents
-from autograd_lite.folding.eager import Eager, eager_values
+from autograd_lite.folding.eager import Eager, eager_gradient, eager_loss, eager_values
 from autograd_lite.folding.forms import Call, Layout, Takes, results
 from autograd_lite.folding.grouping import RepeatsTooLittle
 from autograd_lite.folding.opening import inlined, without_values
@@ -339,6 +339,11 @@ class Compiled(Executable):
             found = None if self._quick is None else self._quick(theta, args)
             if found is not None:
                 return found
+        if self._pays.never and not tracing and not options:
+            self._notice()
+            found = eager_loss(self, theta, args)
+            if found is not None:
+                return found
         value, gradient = super().loss_and_grad(theta, *args, **options)
         latest = self._latest
         if latest is not None and self._quick is None and sum(map(len, self._programs.values())) == 1:
@@ -346,6 +351,16 @@ class Compiled(Executable):
         return value, gradient
 
     loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
+
+    def value_and_grad(self, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
+        """See `Executable.value_and_grad`."""
+        if self._pays.never and not tracing and not options and argnums is None:
+            found = eager_gradient(self, args, argnum)
+            if found is not None:
+                return found
+        return super().value_and_grad(*args, argnum=argnum, argnums=argnums, **options)
+
+    value_and_grad.__doc__ = Executable.value_and_grad.__doc__
 
     def _with_program(
         self, task: Task[T], args: Sequence[Any], theta: Any = None, options: dict[str, Any] | None = None
@@ -510,7 +525,8 @@ def compile(f: Callable[..., Any], params: Any = None, batch: Any = False, *, st
             backend: BackendName = AUTO, threads: int | None = None) -> Compiled: ...  # fmt: skip
 @overload
 def compile(f: None = None, params: Any = None, batch: Any = False, *, static: Any = (), dtype: Any = float,
-            backend: BackendName = AUTO, threads: int | None = None) -> Callable[[Callable[..., Any]], Compiled]: ...  # fmt: skip
+            backend: BackendName = AUTO, threads: int | None = None,
+            ) -> Callable[[Callable[..., Any]], Compiled]: ...  # fmt: skip
 def compile(f: Any = None, params: Any = None, batch: Any = False, *, static: Any = (), dtype: Any = float,
             backend: BackendName = AUTO, threads: int | None = None) -> Any:  # fmt: skip
     """A function of numbers as a Program: traced on Values at its first call, then run as array instructions.
