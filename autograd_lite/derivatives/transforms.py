@@ -346,7 +346,7 @@ class Transformed:
         # SciPy can use numbers alone; given Values it fails far from here, in words of its own
         if settings["create_graph"] is None and _getframe(1).f_globals.get("__name__", "").startswith("scipy."):
             settings = {**settings, "create_graph": False}
-        if self.compiles and mode.tracer is None:
+        if self.compiles and mode.tracer is None and not getattr(self.__wrapped__, "uncompiled", False):
             program = self.program
             if program is not None and not program.uncompiled:
                 return program.answer(args, options, settings["create_graph"])

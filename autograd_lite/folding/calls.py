@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from autograd_lite.derivatives.reverse import adjoint_graph
-from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
 from autograd_lite.engine.lowering import FLOATS
@@ -122,6 +121,7 @@ class _Applied:
             return None
         self._program, self._inputs, self._theta = found
         self.operands += (*self._program.params, *self._program.captured)
+        self._numbers = np.array([x._f for x in self.operands])
         nodes = [self._node(k) for k in range(len(self.values))]
         return nodes[0] if self._program._single else unflatten(self._program.form, nodes)
 
@@ -162,7 +162,7 @@ class _Applied:
 
     def at(self, xs: Sequence[float], k: int) -> tuple[float, list[float]]:
         """(a result, its local gradients) where the operands have other numbers."""
-        if np.array(xs).tobytes() == np.array([graph.data_of(x) for x in self.operands]).tobytes():
+        if np.array(xs).tobytes() == self._numbers.tobytes():
             return self.values[k], self.slopes(k)
 
         def task(program: Program, inputs: Sequence[Any], theta: Any) -> tuple[float, list[float]]:

@@ -35,11 +35,12 @@ class Paying:
 
     Attributes:
         never: it runs uncompiled.
+        changed: how often its traces were forgotten since the model had changed.
     """
 
     def __init__(self) -> None:
         self.never, self._debt, self._traces = False, 0, 0
-        self._of_form = 0
+        self._of_form = self.changed = 0
         self._seen: set[int] = set()
 
     def served(self) -> None:
@@ -69,7 +70,9 @@ class Paying:
         self._of_form += call.key not in known
         if self._debt >= PATIENCE:
             self.give_up(
-                "nearly every call has arguments of another form: give arguments of a fixed shape, padded where "
+                "its model or instance is changed between the calls: give what changes as an argument"
+                if self.changed > PATIENCE // 2
+                else "nearly every call has arguments of another form: give arguments of a fixed shape, padded where "
                 "needed; name in static= only what has few values"
                 if self._of_form > PATIENCE // 2
                 else "nearly every call takes another way through its branches: choose with ag.where, which stays live"

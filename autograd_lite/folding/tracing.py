@@ -274,6 +274,7 @@ class Compiled(Executable):
                 watched = self._source if self._of is None else getattr(self._of, "__dict__", None)
                 self._contents = Contents(watched)
                 self._programs.clear()
+                self._pays.changed += 1
                 self._quick = None
 
     # -- use
@@ -421,7 +422,7 @@ class Compiled(Executable):
             try:
                 program = self._folded(call, traced)
             except RepeatsTooLittle as error:
-                self._pays.give_up(str(error))
+                self._pays.give_up(str(error).removeprefix("fold: "))
                 return None
             self._latest = program
             if self._pays.costs_more(program, traced.scalars):
@@ -457,6 +458,8 @@ class Compiled(Executable):
             if new and known:
                 self._programs.clear()
             self._known = known + new
+        if self._of is not None:  # what a method itself changes in its instance it changes when it is traced
+            self._contents = Contents(getattr(self._of, "__dict__", None))
         return Traced(layout, leaves, shared, roots, form, guards, list(tracer.watched.items()), len(nodes))
 
     def _folded(self, call: Call, found: Traced) -> Program:
