@@ -368,7 +368,9 @@ class Transformed:
             from autograd_lite.folding.tracing import derived  # loaded late: it imports the engine's derivatives
 
             rule, what, settings = self._rule, self._what, self._settings
-            self._program = derived(lambda f: Transformed(rule, what, f, settings), self.__wrapped__) or False
+            gradient = settings.get("answer") is _gradient and not settings["has_aux"]
+            asked = (settings["argnums"], settings["single"], what == "grad") if gradient else None
+            self._program = derived(lambda f: Transformed(rule, what, f, settings), self.__wrapped__, asked) or False
         return self._program or None
 
     def __get__(self, thing: Any, kind: type | None = None) -> Any:

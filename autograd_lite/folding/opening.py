@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from autograd_lite.engine import functions, graph
-from autograd_lite.engine.modes import changed_mode, mode
+from autograd_lite.engine.backward import adjoints
+from autograd_lite.engine.modes import changed_mode
 from autograd_lite.engine.scopes import scope
 from autograd_lite.engine.trees import flatten, unflatten
 from autograd_lite.engine.value import Value, record
@@ -89,22 +90,35 @@ def opened(roots: Sequence[Value]) -> list[Value]:
             return found
         made: dict[Any, Any] = {}
         parts: dict[int, list[Value]] = {}
-        with changed_mode(recording=True) if not mode.recording else changed_mode():
-            for node in order:
-                row = node._row
-                if row is None:
-                    made[node] = node
-                elif hasattr(row, "applied"):
-                    call = row.applied
-                    if id(call) not in parts:
+        for node in order:
+            row = node._row
+            if row is None:
+                made[node] = node
+            elif hasattr(row, "applied"):
+                call = row.applied
+                if id(call) not in parts:
+                    with changed_mode(scope=node.scope):
                         parts[id(call)] = call.scalars([made.get(x, x) for x in graph.raw_operands(node)])
-                    made[node] = parts[id(call)][row.result_number]
+                made[node] = parts[id(call)][row.result_number]
+            else:
+                operands = graph.raw_operands(node)
+                mapped = tuple(x if type(x) is float else made[x] for x in operands)
+                if all(x is y for x, y in zip(operands, mapped, strict=True)):
+                    made[node] = node
                 else:
-                    operands = graph.raw_operands(node)
-                    mapped = tuple(x if type(x) is float else made[x] for x in operands)
-                    same = all(x is y for x, y in zip(operands, mapped, strict=True))
-                    made[node] = node if same else _like(node, record(row, mapped))
+                    with changed_mode(recording=True):
+                        made[node] = _like(node, record(row, mapped))
         found = [made[root] for root in found]
+
+
+def opened_with_gradients(root: Value) -> Value:
+    """`opened` of one root; where a backward pass has been there, each new Value has its gradient too."""
+    (found,) = opened([root])
+    if hasattr(root, "_grad"):
+        for node, g in adjoints(found, root._grad).items():
+            if node._row is not None:
+                node._grad = g
+    return found
 
 
 def _like(node: Value, new: Value) -> Value:

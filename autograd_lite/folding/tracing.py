@@ -206,6 +206,8 @@ class Compiled(Executable):
         self._known = None if params is None else _parameters(params)
         self._contents = Contents(params)
         self._bound: OrderedDict[int, tuple[Any, dict[str, Any]]] = OrderedDict()
+        self._gradient: tuple[Compiled, tuple[tuple[int, ...], bool, bool]] | None = None
+        """Of a gradient the function that it is the gradient of. See `derived`."""
         for name in ("__name__", "__qualname__", "__doc__"):
             setattr(self, name, getattr(f, name, None) or getattr(type(f), name))
         self.__wrapped__ = f
@@ -318,17 +320,40 @@ class Compiled(Executable):
         if call is None or create_graph:
             return values_in_graph(self, args, options)
         if self._known is None and create_graph is None:
-            self._use(values_of, call)  # what it reaches is known now
+            self._numbers(call)  # what it reaches is known now
         if create_graph is None and mode.recording and self._reaches_parameters():
             return values_in_graph(self, args, options)
         if create_graph is None and tracing:
             return self._inside_transform(call, args, options)
-        return self._use(values_of, call)
+        return self._numbers(call)
+
+    def _numbers(self, call: Call) -> Any:
+        """The answer in floats: of a gradient the one that the program of f has, without a trace of the derivative."""
+        if self._gradient is None:
+            return self._use(values_of, call)
+        compiled, (argnums, single, alone) = self._gradient
+        count = len(call.forms) - len(call.names)
+        places = [k % count for k in argnums if -count <= k < count]
+
+        def task(program: Program, inputs: Sequence[Any], _: Any) -> Any:
+            leaves = tuple(dict.fromkeys(leaf for k in places for leaf in program.leaves_of_argument(k)))
+            if not program._single or not leaves:
+                return _IN_GRAPH
+            value, gradients, rows = program.gradients(inputs, leaves)
+            if not program._single:  # it has run uncompiled
+                return _IN_GRAPH
+            found = [program.as_argument(k, gradients, rows) for k in places]
+            gradient = found[0] if single else tuple(found)
+            return gradient if alone else (value, gradient)
+
+        found = _IN_GRAPH if len(set(places)) < len(argnums) else compiled._use(task, call)
+        self._known = compiled._known
+        return self._use(values_of, call) if found is _IN_GRAPH else found  # it says what is wrong, as uncompiled
 
     @property
     def uncompiled(self) -> bool:
         """Whether it runs as it would uncompiled, since a program did not pay."""
-        return self._pays.never
+        return self._pays.never or (self._gradient is not None and self._gradient[0]._pays.never)
 
     def _reaches_parameters(self) -> bool:
         return any(isinstance(x, Parameter) and not x.frozen for x in self._known or ())
@@ -592,13 +617,24 @@ def _compiled(f: Any, params: Any, batch: Any, static: Any, how: Any) -> Compile
     return Compiled(f._f if isinstance(f, Compiled) else f, params, batch, how, static)
 
 
-def derived(transform: Any, f: Any) -> Compiled | None:
-    """A transform of f compiled, as f itself is if it is; None where its derivatives are not those of its examples."""
-    if not isinstance(f, Compiled):
-        return Compiled(transform(f), exact=True)
-    if f._takes.batched or f._of is not None:
-        return None
-    return Compiled(transform(f._f), f._source, False, f._how, f._takes.static, exact=True)
+def derived(transform: Any, f: Any, gradient: tuple[tuple[int, ...], bool, bool] | None) -> Compiled | None:
+    """A transform of f compiled, as f itself is if it is; None where its derivatives are not those of its examples.
+
+    Args:
+        transform: makes the transform of a function.
+        f: the function.
+        gradient: of a gradient the positions of the arguments, whether one alone is meant, and whether without value.
+    """
+    how: Any = (float, AUTO, None)
+    source, static = None, ()
+    if isinstance(f, Compiled):
+        if f._takes.batched or f._of is not None:
+            return None
+        f, source, how, static = f._f, f._source, f._how, f._takes.static
+    made = Compiled(transform(f), source, False, how, static, exact=True)
+    if gradient is not None:
+        made._gradient = Compiled(f, source, False, how, static, exact=True), gradient
+    return made
 
 
 def repeats(compiled: Compiled, program: Program, args: Sequence[Any]) -> bool:
