@@ -67,7 +67,8 @@ class _Applied:
 
     def __init__(self, compiled: Any, args: Sequence[Any], options: dict[str, Any]) -> None:
         self._compiled = compiled
-        args, options = compiled._takes.by_position(args, options)
+        if options:
+            args, options = compiled._takes.by_position(args, options)
         self._names = tuple(options)
         static = compiled._takes.static_places(len(args))
         self._given: list[Any] = []

@@ -47,7 +47,7 @@ class Eager(Program):
         self._one = what  # how many results there are is known when it has run
 
     def direct(self, wanted: int) -> None:
-        """There is no shorter way."""
+        """None: a call is short already."""
         return
 
     def _together(self) -> int:

@@ -35,11 +35,13 @@ class Paying:
 
     Attributes:
         never: it runs uncompiled.
+        insists: it never does.
         changed: how often its traces were forgotten since the model had changed.
     """
 
     def __init__(self) -> None:
-        self.never, self._debt, self._traces = False, 0, 0
+        self.never = self.insists = False
+        self._debt = self._traces = 0
         self._of_form = self.changed = 0
         self._seen: set[int] = set()
 
@@ -61,7 +63,7 @@ class Paying:
         if len(self._seen) >= 1 << 16:
             self._seen.clear()
         self._seen.add(way)
-        if call.rows is not None and (call.rows > ROWS or call.key in known):
+        if self.insists or (call.rows is not None and (call.rows > ROWS or call.key in known)):
             return False
         if not self._traces or (self._traces < FREE and len(guards) <= FEW):
             self._traces += 1
@@ -84,7 +86,13 @@ class Paying:
 
     def costs_more(self, program: Program, scalars: int) -> bool:
         """Whether a program costs more than its scalars, of which there are this many; then it is given up."""
-        if program.layout is None or program.layout.batched or scalars < SCALARS or not _by_numpy(program):
+        if (
+            self.insists
+            or program.layout is None
+            or program.layout.batched
+            or scalars < SCALARS
+            or not _by_numpy(program)
+        ):
             return False
         instructions = len(program.plan(False).instructions)
         if OF_CALL + OF_INSTRUCTION * instructions < 2.0 * OF_SCALAR * scalars:

@@ -645,6 +645,11 @@ def repeats(compiled: Compiled, program: Program, args: Sequence[Any]) -> bool:
     return again._folded is program._folded and again._constants.tobytes() == program._constants.tobytes()
 
 
+def only_programs(compiled: Compiled) -> None:
+    """Trace again however often it is needed, and never run the function uncompiled."""
+    compiled._pays.insists = True
+
+
 def _explain_forms(error: Exception, call: Call) -> None:
     """Raise the error again with what f was given where that is neither a number nor an array: it may be the reason."""
     if not isinstance(error, AttributeError):

@@ -207,7 +207,9 @@ def _opened(root: Value) -> Diagram:
 
     found = opened_with_gradients(root)
     order = graph.toposort(found)
-    return bundled(diagram_of(order, [found]) if len(order) <= MOST_IN_PAGE else diagram_of(graph.toposort(root), [root]))
+    return bundled(
+        diagram_of(order, [found]) if len(order) <= MOST_IN_PAGE else diagram_of(graph.toposort(root), [root])
+    )
 
 
 def _reduced(order: list[Value], roots: list[Value], could_unfold: bool) -> tuple[Diagram, Diagram | None]:

@@ -23,7 +23,7 @@ from autograd_lite.folding import stepping
 from autograd_lite.folding.backends import default_threads
 from autograd_lite.folding.program import GuardChanged, Program
 from autograd_lite.folding.stepping import Job, Stepper, Update
-from autograd_lite.folding.tracing import compile, repeats
+from autograd_lite.folding.tracing import compile, only_programs, repeats
 from autograd_lite.names import BackendName
 from autograd_lite.optim import transformations as t
 from autograd_lite.optim.optimizer import Optimizer
@@ -60,6 +60,8 @@ class CompiledStep(TrainingStep):
         self.extra = (
             None if penalty is None else compile(lambda: penalty(model), params=optimizer.params, backend=backend)
         )
+        for made in filter(None, (self.program, self.extra)):  # what has begun compiled ends so
+            only_programs(made)
         self.ahead: tuple[Any, Any] | None = None
         """Parameters and gradients that the Values do not have yet."""
         self.ranges, self._group = _ranges(groups)

@@ -254,6 +254,20 @@ def test_what_changes_at_each_call():
     assert model.loss(2.0) == 14.0
 
 
+def test_training_never_falls_back():
+    """What has begun compiled ends so: a penalty that branches is traced at each step."""
+    model = ag.MLP(1, [1], seed=0)
+    p = model.parameters()[0]
+    at = iter(range(10**6))
+
+    def penalty(model):
+        return ag.sum([p * p * k if p.detach() > 1e-3 * k - 1.0 else p for k in range(1 + next(at) % 7)])
+
+    X, y = [[0.1], [0.4]], [1.0, 2.0]
+    history = ag.fit(model, X, y, loss="mse", penalty=penalty, epochs=60, compiled=True)
+    assert len(history.loss) == 60
+
+
 def test_a_transform_that_does_not_pay():
     f, xs = branches(), points(100)
     slope, product = ag.grad(f, compiled=True), ag.hvp(f, compiled=True)
