@@ -18,7 +18,7 @@ from autograd_lite.derivatives.reverse import adjoint_graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
 from autograd_lite.engine.lowering import FLOATS
-from autograd_lite.engine.modes import changed_mode, mode
+from autograd_lite.engine.modes import changed_mode, following, mode
 from autograd_lite.engine.rules import Row
 from autograd_lite.engine.trees import TreeDef, flatten, unflatten
 from autograd_lite.engine.value import Value, finish_node
@@ -98,8 +98,8 @@ class _Applied:
         """The results as nodes; None where no program runs this call."""
 
         def task(program: Program, inputs: Sequence[Any], _: Any) -> Any:
-            if hasattr(program, "applies_scalars"):
-                return None
+            if hasattr(program, "applies_scalars") or program.outside:
+                return None  # the node would hang below what it has from elsewhere, and not on it
             theta = program.theta
             if program._single or program.captured:  # a later look would find what is captured changed
                 for k in range(program.results):
@@ -187,7 +187,8 @@ class _Applied:
         arguments = operands[: self._count]
         known = self._scalars
         if known is None or any(x is not y for x, y in zip(known[0], arguments, strict=True)):
-            with changed_mode(recording=True):
+            # A transform within the function answers in Values where it meets one of these.
+            with changed_mode(recording=True), following(_Followed(operands)):
                 roots, _ = results(inlined(self._compiled, *self._arguments(arguments)))
             known = self._scalars = list(arguments), [], roots
         return known[2]
@@ -199,6 +200,16 @@ class _Applied:
         root = self.scalars([*fresh, *operands[self._count :]])[k]
         self._scalars = None
         return adjoint_graph(root, [*fresh, *operands[self._count :]], fresh)
+
+
+class _Followed:
+    """The operands of a node, as if a transform were running that differentiates in them."""
+
+    def __init__(self, operands: Sequence[Any]) -> None:
+        self.leaves = {x for x in operands if isinstance(x, Value)}
+
+    def seen(self, value: Value, what: str) -> None:
+        """A number was read: it has been, when the function was traced."""
 
 
 class _Slopes(Sequence[float]):

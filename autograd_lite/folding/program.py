@@ -290,6 +290,8 @@ class Program(Executable):
         """Values among the constants whose numbers are read anew at each call: the last of them."""
         self.watched: list[tuple[Value, float]] = []
         """Values of which Python has seen the number while it traced: the program holds for that number."""
+        self.outside: list[Value] = []
+        """Of a compiled function: results of operations that it has from elsewhere; constants come from below them."""
         self.layout: Layout | None = None
         """Of a compiled function: where the numbers of its arguments stand in the inputs."""
         self.form: TreeDef | None = None

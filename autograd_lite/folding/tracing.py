@@ -20,6 +20,7 @@ from autograd_lite.engine.checks import describe, explain_numpy
 from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import changed_mode, mode, outer_leaves, traced, tracing
 from autograd_lite.engine.rules import TABLE
+from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.trees import TreeDef, unflatten
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters
@@ -164,6 +165,7 @@ class Traced(NamedTuple):
         roots, form: the results.
         guards: the branches that Python has taken: (the Value that decides, the comparison, how it came out).
         watched: Values of which Python has seen the number, and that number.
+        outside: results of operations that the function has from elsewhere.
         scalars: how many Values there are.
     """
 
@@ -174,6 +176,7 @@ class Traced(NamedTuple):
     form: TreeDef
     guards: list[tuple[Value, str, bool]]
     watched: list[tuple[Value, float]]
+    outside: list[Value]
     scalars: int
 
 
@@ -303,7 +306,7 @@ class Compiled(Executable):
                 roots, form = results(found)
                 alone = outside.isdisjoint(graph.toposort(*roots))
                 return unflatten(form, [x._f for x in roots]) if alone else found
-            if outside.isdisjoint([*program.captured, *program.params]):
+            if outside.isdisjoint([*program.captured, *program.params, *program.outside]):
                 return values_of(program, inputs)
             return _IN_GRAPH
 
@@ -467,7 +470,8 @@ class Compiled(Executable):
         known = self._known or []
         at = theta.tolist() if theta is not None and known and theta.shape == (len(known),) else None
         tracer = Tracer(chain(shared, *leaves), known, at, call.batched)
-        with traced(tracer), changed_mode(recording=True):
+        inside = Scope("compile", mode.scope)  # by which a Value made here is told from one that f has from elsewhere
+        with traced(tracer), changed_mode(recording=True, scope=inside):
             try:
                 result = self._called(args, options)
             except (TypeError, AttributeError, KeyError) as error:
@@ -485,7 +489,10 @@ class Compiled(Executable):
             self._known = known + new
         if self._of is not None:  # what a method itself changes in its instance it changes when it is traced
             self._contents = Contents(getattr(self._of, "__dict__", None))
-        return Traced(layout, leaves, shared, roots, form, guards, list(tracer.watched.items()), len(nodes))
+        within = {inside}
+        outside = [x for x in nodes if x._row is not None and not _is_within(x.scope, within)]
+        watched = list(tracer.watched.items())
+        return Traced(layout, leaves, shared, roots, form, guards, watched, outside, len(nodes))
 
     def _folded(self, call: Call, found: Traced) -> Program:
         """The program of a trace."""
@@ -497,6 +504,7 @@ class Compiled(Executable):
         )  # fmt: skip
         del program.params[len(params) :]
         program.guards = [(name, outcome) for _, name, outcome in found.guards]
+        program.outside = found.outside
         program.watched, program.layout, program.form = found.watched, layout, found.form
         program.exact = self._takes.exact
         return program
@@ -648,6 +656,16 @@ def repeats(compiled: Compiled, program: Program, args: Sequence[Any]) -> bool:
 def only_programs(compiled: Compiled) -> None:
     """Trace again however often it is needed, and never run the function uncompiled."""
     compiled._pays.insists = True
+
+
+def _is_within(scope: Scope | None, known: set[Scope]) -> bool:
+    """Whether a scope is one of the known, or inside one of them; then it is known too."""
+    if scope in known:
+        return True
+    found = scope is not None and not known.isdisjoint(scope.path())
+    if found:
+        known.add(scope)  # type: ignore[arg-type]
+    return found
 
 
 def _explain_forms(error: Exception, call: Call) -> None:

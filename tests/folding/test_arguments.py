@@ -419,6 +419,32 @@ def test_numbers_of_a_node_are_those_of_when_it_was_made():
         ag.gradients(y, x, create_graph=True)
 
 
+def test_derivatives_within_of_what_is_captured():
+    """A transform inside a compiled function, or of one, whose function has a leaf of a transform outside."""
+    x = 3.0
+    for inner in (
+        lambda a: ag.grad(ag.compile(lambda x: x * x * a**3))(x),
+        lambda a: ag.grad(lambda x: x * x * a**3, compiled=True)(x),
+        lambda a: ag.compile(lambda y: ag.grad(lambda x: x * x * a**3)(x) * y)(1.0),
+        lambda a: ag.compile(lambda y: ag.grad(lambda x: x * x * y**3)(x))(a),
+        lambda a: ag.jvp(ag.compile(lambda x: x * x * a**3), (x,), (1.0,))[1],
+    ):
+        for _ in range(2):
+            assert ag.grad(inner)(2.0) == pytest.approx(72.0)
+            assert ag.hessian(inner)(2.0) == pytest.approx(72.0)
+            assert ag.grad(ag.grad(ag.grad(inner)))(2.0) == pytest.approx(36.0)
+
+
+def test_results_of_operations_that_are_captured():
+    v = ag.Value(3.0)
+    y = v * v
+    program = ag.compile(lambda x: x * ag.sin(y))
+    assert program(2.0) == pytest.approx(2.0 * np.sin(9.0))
+    z = program(ag.Value(2.0))
+    assert ag.gradients(z, y) == pytest.approx(2.0 * np.cos(9.0))
+    assert ag.gradients(z, v) == pytest.approx(12.0 * np.cos(9.0))
+
+
 def test_a_batch_of_values():
     program = ag.compile(lambda x, s: ag.sin(x[0]) * x[1] * s, batch=(1, None))
     X, s = ag.array(np.random.default_rng(1).normal(size=(2, 3))), ag.Value(0.5)
