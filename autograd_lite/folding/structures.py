@@ -12,6 +12,7 @@ import numpy as np
 from autograd_lite.engine.value import Value
 from autograd_lite.folding.backends import REFERENCE, Choice, Leaves, Runner, backend, choose
 from autograd_lite.folding.build import build
+from autograd_lite.folding.derived import Derivative, Layout, derived
 from autograd_lite.folding.instructions import Builder, Ref
 from autograd_lite.folding.plan import Plan, plan
 from autograd_lite.folding.pool import Pool
@@ -26,14 +27,14 @@ class Use(NamedTuple):
     """What of a structure is asked for, and how it runs.
 
     Args:
-        wanted: the instruction whose gradient is an output too, or None.
+        wanted: the instruction whose gradient is an output too, or None; or another derivative (derived.py).
         dtype: what is computed in.
         backend: "auto", or the name of one.
         threads: see `backends.Backend`.
         together: so many of the roots, the first ones, are one output with a lane each; 0 where each is one of its own.
     """
 
-    wanted: int | None
+    wanted: int | Derivative | None
     dtype: Any
     backend: str
     threads: int | None
@@ -82,6 +83,7 @@ class Folded:
     def _start(self) -> None:
         self.lock: Any = threading.Lock()
         self.plans: dict[Any, Plan] = {}
+        self.layouts: dict[Derivative, Layout | None] = {}
         self.known: dict[Use, Ready] = {}
         self.pool: Pool = Pool()
 
@@ -93,8 +95,11 @@ class Folded:
         self.builder.instructions, self.roots = state
         self._start()
 
-    def plan(self, wanted: int | None, safe: bool, together: int = 0) -> Plan:
-        """The plan of the roots and the gradient in the leaves of the instruction `wanted`. For `safe` see plan.py."""
+    def plan(self, wanted: int | Derivative | None, safe: bool, together: int = 0) -> Plan:
+        """The plan of the roots and the gradient in the leaves of the instruction `wanted`. For `safe` see plan.py.
+
+        Of a Derivative it has the guards and that, and where it says so the results before them.
+        """
         key = wanted, safe, together
         known = self.plans.get(key)
         if known is not None:
@@ -102,9 +107,11 @@ class Folded:
         with self.lock:
             if key not in self.plans:
                 outputs = list(self.roots)
+                if isinstance(wanted, Derivative):
+                    outputs, self.layouts[wanted] = derived(self.builder, self.roots, wanted, safe)
                 if together:
                     outputs[:together] = [self.builder.side_by_side(outputs[:together])]
-                if wanted is not None:
+                if isinstance(wanted, int):
                     outputs += self._gradient(wanted, safe)
                 made = plan(self.builder.instructions, outputs, safe)
                 made.doubt_nan = not safe and (made.doubt_nan or wanted is not None)
@@ -114,7 +121,7 @@ class Folded:
     def _gradient(self, wanted: int, safe: bool) -> list[Ref]:
         builder, root = self.builder, self.roots[0]
         seed = builder.leaf("seed", 1, True) if builder.batched(root) else builder.literal(np.ones(1))
-        found = adjoints(builder, root, seed, [wanted], safe).get(wanted)
+        found = adjoints(builder, [(root, seed)], [wanted], safe).get(wanted)
         if found is None:
             found = builder.literal(np.zeros(builder.instructions[wanted].size))
         return [found]
@@ -135,10 +142,15 @@ class Folded:
             ready: which plan, and how.
             leaves, rows, means: see `backends.Runner`.
         """
-        outputs, trusted = self.pool.run(ready.key(rows), ready.prepare, leaves, rows, means)
-        if trusted:
-            return outputs
-        use = ready.use
+        outputs, trusted = self.run_fast(ready, leaves, rows, means)
+        return outputs if trusted else self.run_safe(ready.use, leaves, rows, means)
+
+    def run_fast(self, ready: Ready, leaves: Leaves, rows: int | None, means: int) -> tuple[list[Array], bool]:
+        """The outputs of the fast plan, and whether they can be trusted."""
+        return self.pool.run(ready.key(rows), ready.prepare, leaves, rows, means)
+
+    def run_safe(self, use: Use, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
+        """The outputs of the safe plan."""
 
         def prepare() -> Runner:
             return backend().prepare(self.plan(use.wanted, True, use.together), use.dtype)
