@@ -302,28 +302,24 @@ class Tangents:
         made: dict[int, int] = {}
         for k in mine:
             x = instructions[k]
+            if isinstance(x, (Carry, Recurrent)):
+                own: dict[str, Any] = {"initial": self._initial(k, x)} if isinstance(x, Carry) else {"parts": ()}
+                self._refs[k] = builder.add(replace(x, size=len(self._keys[k]), batched=batched, **own))
+                made[k] = self._refs[k].source
+        for k in sorted(mine, key=lambda k: (k in made, k)):  # a Recurrent may read all others
+            x = instructions[k]
             if isinstance(x, Carry):
-                empty = replace(x, size=len(self._keys[k]), batched=batched, initial=self._initial(k, x))
-            elif isinstance(x, Recurrent):
-                empty = replace(x, size=len(self._keys[k]), batched=batched, parts=())
-            else:
-                continue
-            made[k] = builder.add(empty).source
-            self._refs[k] = Ref(made[k], None)
-        handed_on: set[int] = set()
-        for k in mine:
-            if k in made and isinstance(instructions[k], Carry):
                 continue
             parts = [part for link in self._links[k] if link.source in inside for part in self._part(k, link)]
             if k in before:
                 parts.insert(0, Part("plain", 1.0, builder.index(np.arange(len(self._keys[k]))), before[k], None))
-            if k not in made:
+            if k in made:
+                parts = [part._replace(to=builder.index(part.to)) for part in parts]
+                empty = builder.instructions[made[k]]
+                builder.instructions[made[k]] = replace(empty, parts=tuple(parts))  # type: ignore[call-arg]
+            else:
                 self._refs[k] = builder.sum(len(self._keys[k]), parts, batched)
-                continue
-            backward = builder.instructions[made[k]]
-            assert isinstance(backward, Recurrent)
-            parts = [part._replace(to=builder.index(part.to)) for part in parts]
-            builder.instructions[made[k]] = replace(backward, parts=tuple(parts))
+        handed_on: set[int] = set()
         for k, number in made.items():
             before_it, x = instructions[k], builder.instructions[number]
             if isinstance(x, Carry) and isinstance(before_it, Carry):
