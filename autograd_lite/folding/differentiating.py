@@ -160,7 +160,7 @@ class Differentiable(ABC):
             array([4., 2.])
         """
         at, position = self._at(argnum), 0
-        theta, rest = (x, list(args)) if at == "theta" else (None, list(args))
+        theta, rest = (x if at == "theta" else None), list(args)
         if at != "theta":
             position = _position(at, len(args) + 1, "hvp")
             rest.insert(position, x)
@@ -173,10 +173,13 @@ class Differentiable(ABC):
             run.bind(tangent_index(len(args), place), direction)
             (found,), trusted = run.found(None)
             by_row = run.place_rows(place) is not None
+            row = Derivative("row of a hessian", (place,), 1)
             if not (trusted and isfinite(found.sum())):
-                row = Derivative("row of a hessian", (place,), 1)
                 product = run.careful_products(found.T if by_row else found, (place,), [direction], row)
                 found = product.T if by_row else product
+            elif not run.finite() and direction.any():  # a Hessian is symmetric: its rows with these weights
+                run.bind(weights_index(len(args)), direction)
+                (found,) = run.safe(row)
             return run.of_place(place, found)
 
         return self._with_program(task, rest, theta)
@@ -261,8 +264,8 @@ class Differentiable(ABC):
             matrix = _matrix_of(program, of, _place(program, argnum, "sparsity"))
             return matrix.rows.copy(), matrix.columns.copy()
 
-        theta, args = self._split(args, argnum)
-        return self._with_program(task, args, theta)
+        theta, rest = self._split(args, argnum)
+        return self._with_program(task, rest, theta)
 
     def _matrix(self, kind: OneOf["jacobian", "hessian"], args: Sequence[Any], argnum: Argnum, sparse: bool) -> Any:
         if not isinstance(sparse, bool):
@@ -272,8 +275,8 @@ class Differentiable(ABC):
             matrix = _matrix_of(program, kind, _place(program, argnum, kind))
             return matrix(theta, args, sparse)
 
-        theta, args = self._split(args, argnum)
-        return self._with_program(task, args, theta)
+        theta, rest = self._split(args, argnum)
+        return self._with_program(task, rest, theta)
 
     def _at(self, argnum: Argnum) -> Argnum:
         return "theta" if argnum is None and self._without_arguments() else argnum
@@ -372,6 +375,10 @@ class _Run:
         use = self.ready.use._replace(wanted=what)
         outputs = self.program._folded.run_safe(use, self.leaves, self.rows, 0)
         return self._checked(outputs, 0 if what.kind == "vjp" else None)
+
+    def finite(self) -> bool:
+        """Whether the numbers are finite. From one that is not a NaN may come where no entry is."""
+        return all(isfinite(x.sum()) for x in (self.leaves.theta, *self.leaves.inputs))
 
     # -- careful
 
@@ -521,6 +528,8 @@ class Matrix:
         dense = None
         if not (trusted and isfinite(entries.sum())):
             entries, dense = self._careful(run, entries)
+        elif self.what.kind == "hessian" and not sparse and not run.finite():
+            dense = self._careful(run, entries)[1]
         if sparse:
             return self._sparse(entries)
         if dense is not None:

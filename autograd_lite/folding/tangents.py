@@ -214,6 +214,7 @@ class Tangents:
             self._enter(k, keys, self.instructions[k].size)
         for k in members:
             self._links[k] = [x for x in self._links[k] if len(self._keys[x.source])]
+        for k in members:
             if not len(self._keys[k]):
                 del self._keys[k]
 
@@ -262,10 +263,9 @@ class Tangents:
             if isinstance(other, float):
                 factor, other = other, None
         which, entry, key = self._spread(link)
-        if factor == 0.0 or not len(which):
+        if factor == 0.0 or not which.size:
             return
-        keys = self._keys[k]
-        to = np.searchsorted(keys, key)
+        to: Array = np.searchsorted(self._keys[k], key)
         tangent = builder.pick(self._refs[link.source], entry)
         part = Part("plain", factor, to, tangent, None)
         if other is not None:
