@@ -79,7 +79,7 @@ class Differentiable(ABC):
                 run.bind(tangent_index(len(args), place), v)
             (value, tangent), trusted = run.found(0)
             value, tangent = run.in_rows(value), run.in_rows(tangent)
-            if not (trusted and isfinite(tangent.sum())):
+            if not (trusted and all_finite(tangent)):
                 tangent = run.careful_products(tangent, places, directions, Derivative("vjp", places, program.results))
             return run.results(value), run.results(tangent)
 
@@ -174,17 +174,14 @@ class Differentiable(ABC):
             (found,), trusted = run.found(None)
             by_row = run.place_rows(place) is not None
             row = Derivative("row of a hessian", (place,), 1)
-            if not (trusted and isfinite(found.sum())):
+            if not (trusted and all_finite(found) and run.finite()):
                 product = run.careful_products(found.T if by_row else found, (place,), [direction], row)
                 found = product.T if by_row else product
-            elif not run.finite() and direction.any():  # a Hessian is symmetric: its rows with these weights
-                run.bind(weights_index(len(args)), direction)
-                (found,) = run.safe(row)
             return run.of_place(place, found)
 
         return self._with_program(task, rest, theta)
 
-    def jacobian(self, *args: Any, argnum: Argnum = None, sparse: bool = False) -> Any:
+    def jacobian(self, *args: Any, argnum: Argnum | tuple[int, ...] = None, sparse: bool = False) -> Any:
         """The derivative of every result in every number of an argument.
 
         Which entries can be other than 0 follows from the instructions; only those are computed, by forward mode,
@@ -194,7 +191,8 @@ class Differentiable(ABC):
         Args:
             args: as for a call. In the parameters theta comes first, as in `loss_and_grad`; a program without
                 arguments takes theta, or nothing for the present parameters.
-            argnum: which argument (the first if it is not given); "theta" for the parameters.
+            argnum: which argument (the first if it is not given); "theta" for the parameters; for a tuple of positions
+                the answer is a tuple, a Jacobian for each.
             sparse: give a scipy.sparse.csc_array of shape (results, numbers), with the same index arrays each time.
 
         Returns:
@@ -213,6 +211,8 @@ class Differentiable(ABC):
             >>> f.jacobian(np.array([2.0, 3.0]), sparse=True).nnz
             4
         """
+        if isinstance(argnum, (tuple, list)):
+            return tuple(self._matrix("jacobian", args, k, sparse) for k in argnum)
         return self._matrix("jacobian", args, argnum, sparse)
 
     def hessian(self, *args: Any, argnum: Argnum = None, sparse: bool = False) -> Any:
@@ -378,7 +378,7 @@ class _Run:
 
     def finite(self) -> bool:
         """Whether the numbers are finite. From one that is not a NaN may come where no entry is."""
-        return all(isfinite(x.sum()) for x in (self.leaves.theta, *self.leaves.inputs))
+        return all(map(all_finite, (self.leaves.theta, *self.leaves.inputs)))
 
     # -- careful
 
@@ -417,7 +417,7 @@ class _Run:
         product = np.array(product, float)
         by_row = product.ndim > 1
         doubtful = ~np.isfinite(product)
-        if not doubtful.any():
+        if not doubtful.any() or (what.kind != "vjp" and not self.finite()):
             doubtful[...] = True
         for example, mine in enumerate(doubtful if by_row else [doubtful]):
             one = self.alone(example if by_row else None)
@@ -464,6 +464,12 @@ class _Run:
 
 
 _NOTHING: Array = np.zeros(0)
+
+
+def all_finite(x: Array) -> bool:
+    """Whether numbers are finite; for certain only if it says so, since their sum may overflow."""
+    with np.errstate(all="ignore"):
+        return isfinite(np.add.reduce(x, None))
 
 
 def ready_for(program: Program, what: Derivative) -> Ready:
@@ -526,7 +532,7 @@ class Matrix:
         if batch is not None and not self._of_mean:
             return self._of_batch(run, entries, trusted, sparse)
         dense = None
-        if not (trusted and isfinite(entries.sum())):
+        if not (trusted and all_finite(entries)):
             entries, dense = self._careful(run, entries)
         elif self.what.kind == "hessian" and not sparse and not run.finite():
             dense = self._careful(run, entries)[1]
@@ -552,7 +558,7 @@ class Matrix:
     def _careful(self, run: _Run, entries: Array) -> tuple[Array, Array]:
         """The entries and the whole matrix, rows that are not finite found by reverse mode on the safe plan."""
         bad = np.unique(self.rows[~np.isfinite(entries)])
-        if not len(bad):
+        if not len(bad) or (self.what.kind == "hessian" and not run.finite()):
             bad = np.arange(self.m)
         dense = self._dense(np.array(entries, float))
         kind = "vjp" if self.what.kind == "jacobian" else "row of a hessian"
@@ -568,8 +574,10 @@ class Matrix:
         if entries.ndim == 1:
             entries = np.broadcast_to(entries[:, None], (len(entries), rows))
         doubtful = range(rows) if not trusted else ()
-        if not isfinite(entries.sum()):
+        if not all_finite(entries):
             doubtful = np.flatnonzero(~np.isfinite(entries).all(0)).tolist()
+        if self.what.kind == "hessian" and not run.finite():
+            doubtful = range(rows)
         if self._whole and not sparse:
             flat = np.empty((rows, self.m * self.n), entries.dtype)
         else:
@@ -591,7 +599,7 @@ class Matrix:
         if found.ndim == 1:
             found = np.broadcast_to(found[:, None], (len(found), size))
         dense = found if forward else found.T
-        if not (trusted and isfinite(found.sum())):
+        if not (trusted and all_finite(found)):
             dense = self._careful(run, dense.T.ravel())[1]
         return self._sparse(dense.T.ravel()) if sparse else self._shaped(np.ascontiguousarray(dense))
 
