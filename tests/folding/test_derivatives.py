@@ -56,7 +56,8 @@ def everything(p):
         ag.sin(a) * ag.exp(b), a / b, ag.log(ag.abs(a) + 1) * c, ag.abs(a) ** b, ag.hypot(a, b), ag.atan2(a, c),
         ag.sigmoid(a * c), ag.softplus(b), ag.gelu(a), ag.silu(c), ag.erf(a), ag.lgamma(b + 3), a * 3.0, 2.0,
         ag.where(a > b, a * c, b * b), ag.maximum(a, b * b), ag.logaddexp(a, b), ag.floor(a) * b,
-        ag.clamp(a, -0.5, 0.5), a % b, ag.sinc(a), ag.log_ndtr(b), ag.ndtri(ag.sigmoid(c)), ag.expm1(a) * ag.log1p(b * b),
+        ag.clamp(a, -0.5, 0.5), a % b, ag.sinc(a), ag.log_ndtr(b), ag.ndtri(ag.sigmoid(c)),
+        ag.expm1(a) * ag.log1p(b * b),
     ]  # fmt: skip
 
 
@@ -189,8 +190,8 @@ SINGULAR = [
 ]
 NAN, INF = math.nan, math.inf
 POINTS = [
-    (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (-0.0, -1.0), (NAN, 1.0), (1.0, NAN), (INF, 1.0), (800.0, 800.0), (1e200, 1e200),
-    (1e-200, 1e-200), (-INF, 2.0), (0.0, NAN), (0.0, INF),
+    (0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (-0.0, -1.0), (NAN, 1.0), (1.0, NAN), (INF, 1.0), (800.0, 800.0),
+    (1e200, 1e200), (1e-200, 1e-200), (-INF, 2.0), (0.0, NAN), (0.0, INF),
 ]  # fmt: skip
 
 
@@ -228,8 +229,8 @@ def test_only_what_is_not_finite_is_found_anew():
 
 
 @pytest.mark.parametrize(
-    "name", ["orbit", "sir", "garch", "kalman", "lengths", "fibonacci", "interleaved", "alternating", "decoder", "where",
-             "two_phases", "max_pool", "minibatch", "hmm", "nested", "newton", "horner"],
+    "name", ["orbit", "sir", "garch", "kalman", "lengths", "fibonacci", "interleaved", "alternating", "decoder",
+             "where", "two_phases", "max_pool", "minibatch", "hmm", "nested", "newton", "horner"],
 )  # fmt: skip
 def test_hessians_of_loops(name):
     y, inputs = getattr(loop_zoo, name)(12)
