@@ -349,7 +349,11 @@ class Transformed:
         if self.compiles and mode.tracer is None and not getattr(self.__wrapped__, "uncompiled", False):
             program = self.program
             if program is not None and not program.uncompiled:
-                return program.answer(args, options, settings["create_graph"])
+                if not settings.get("sparse"):
+                    return program.answer(args, options, settings["create_graph"])
+                found = program.sparse(self._what, args, options, settings["argnums"][0])
+                if found is not None:
+                    return found
         return self._rule(self.__wrapped__, args, options, **settings)
 
     def numbers(self, /, *args: Any, **options: Any) -> Any:
@@ -358,18 +362,25 @@ class Transformed:
 
     @property
     def compiles(self) -> bool:
-        """Whether it runs as a program. scipy.sparse holds no Values, so that a sparse matrix cannot be traced."""
-        return (self._compiled or hasattr(self.__wrapped__, "answer")) and not self._settings.get("sparse")
+        """Whether it runs as a program."""
+        settings = self._settings
+        able = not settings.get("sparse") or (settings["single"] and not settings["has_aux"])
+        return (self._compiled or hasattr(self.__wrapped__, "answer")) and able
 
     @property
     def program(self) -> Any:
         """It compiled; None where it is that of a function compiled for a batch, whose result is a mean."""
         if self._program is None:
-            from autograd_lite.folding.tracing import derived  # loaded late: it imports the engine's derivatives
+            from autograd_lite.folding.tracing import Asked, derived, of_function  # late: it imports derivatives/
 
             rule, what, settings = self._rule, self._what, self._settings
-            gradient = settings.get("answer") is _gradient and not settings["has_aux"]
-            asked = (settings["argnums"], settings["single"], what == "grad") if gradient else None
+            if settings.get("sparse"):
+                self._program = of_function(self.__wrapped__) or False
+                return self._program or None
+            asked = None
+            kind = what if what in ("jacobian", "hessian") else "gradient"
+            if "answer" in settings and not settings["has_aux"] and (settings["single"] or kind == "gradient"):
+                asked = Asked(kind, settings["argnums"], settings["single"], what == "grad")
             self._program = derived(lambda f: Transformed(rule, what, f, settings), self.__wrapped__, asked) or False
         return self._program or None
 

@@ -25,6 +25,7 @@ from autograd_lite.engine.value import Value, finish_node
 from autograd_lite.folding.forms import results
 from autograd_lite.folding.opening import inlined, name_of
 from autograd_lite.folding.program import GuardChanged, Program
+from autograd_lite.folding.structures import Gradients
 
 Array = Any
 
@@ -106,7 +107,7 @@ class _Applied:
                     value, self._slopes[k] = self._gradient(program, inputs, theta, k)
                     self.values.append(value)
             else:
-                found = program._run(theta, inputs, (0, ()))
+                found = program._run(theta, inputs, Gradients(0, ()))
                 self.values += [float(out[0]) for out in found[: program.results]]
             return program, inputs, theta
 

@@ -18,7 +18,7 @@ from autograd_lite.engine.value import Parameter, Value
 from autograd_lite.folding.calls import values_in_graph
 from autograd_lite.folding.forms import Call, Inputs, results
 from autograd_lite.folding.program import Program, more_parameters, values_of
-from autograd_lite.folding.structures import Wanted
+from autograd_lite.folding.structures import Gradients, Wanted
 
 Array = Any
 
@@ -59,7 +59,7 @@ class Eager(Program):
         return self._count
 
     def _run(self, theta: Array, args: Sequence[Any], wanted: Wanted, each: bool = False) -> list[Array]:
-        root, leaves = wanted if isinstance(wanted, tuple) else (0, () if wanted is None else (wanted,))
+        root, leaves = wanted if isinstance(wanted, Gradients) else (0, (wanted,) if isinstance(wanted, int) else ())
         rows = self._call.rows
         assert self.layout is not None
         found: list[list[float]] = []

@@ -7,7 +7,7 @@ parameters and the constants.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -25,10 +25,12 @@ from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
 from autograd_lite.folding.backends import AUTO, REFERENCE, Choice, Leaves, Refused, checked_backend, why_not
 from autograd_lite.folding.backends import backend as backend_named
+from autograd_lite.folding.derived import Derivative
+from autograd_lite.folding.differentiating import Differentiable, Matrix
 from autograd_lite.folding.forms import Layout
 from autograd_lite.folding.opening import opened
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.structures import Folded, Ready, Use, Wanted, cache
+from autograd_lite.folding.structures import Folded, Gradients, Ready, Use, Wanted, cache
 from autograd_lite.names import BackendName
 
 Array = Any
@@ -95,7 +97,7 @@ Task = Callable[["Program", Sequence[Any], Any], T]
 """What a method does with a program: (program, arguments, theta)."""
 
 
-class Executable(ABC):
+class Executable(Differentiable):
     """What can be called with numbers, for values and gradients: a Program, or a Compiled, which has several."""
 
     params: Any
@@ -283,6 +285,7 @@ class Program(Executable):
         self._shapes, self._single, self._batch = list(shapes), single, batch
         self._how = dtype, backend, threads
         self._ready: dict[Wanted, Ready] = {}
+        self._matrices: dict[Derivative, Matrix] = {}
         self._direct: dict[int, Direct | None] = {}
         self.guards: list[tuple[str, bool]] = []
         """What the last roots must come out as for the trace to hold; see tracing.py."""
@@ -300,7 +303,7 @@ class Program(Executable):
         """Whether a derivative in a list is a list, and not an array."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_ready": {}, "_direct": {}}
+        return vars(self) | {"_ready": {}, "_direct": {}, "_matrices": {}}
 
     def _with_program(
         self, task: Task[T], args: Sequence[Any], theta: Any = None, options: dict[str, Any] | None = None
@@ -395,9 +398,18 @@ class Program(Executable):
             found[:1] = list(found[0]) if found[0].ndim > 1 else [np.full(rows, x) for x in found[0].tolist()]
         elif each and rows is not None:  # a result that is the same for every row has no batch axis
             found[: self.results] = [x[0] if x.ndim > 1 else np.full(rows, x[0]) for x in found[: self.results]]
+        self._refuse_if_anomalous(leaves, found)
+        return found
+
+    def _refuse_if_anomalous(self, leaves: Leaves, found: Sequence[Array]) -> None:
         if mode.on_adjoint is not None:
             _refuse_anomaly(leaves, found)
-        return found
+
+    def _checked_theta(self, theta: Any) -> Array:
+        return checked_theta(theta, len(self.params))
+
+    def _without_arguments(self) -> bool:
+        return not self._shapes
 
     def _check_guards(self, found: list[Array], first: int) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
@@ -432,7 +444,7 @@ class Program(Executable):
     ) -> tuple[float, dict[int, Array], int | None]:
         """(a result, its gradients by leaf instruction, the rows)."""
         theta = self.theta if theta is None else theta
-        wanted: Wanted = leaves[0] if root == 0 and len(leaves) == 1 else (root, leaves)
+        wanted: Wanted = leaves[0] if root == 0 and len(leaves) == 1 else Gradients(root, leaves)
         found = self._run(theta, args, wanted)
         if wanted.__class__ is int and wanted not in self._direct:
             self.direct(wanted)
@@ -665,7 +677,7 @@ def _bits(xs: list[float]) -> bytes:
     return np.array(xs).tobytes()
 
 
-def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
+def _refuse_anomaly(leaves: Leaves, found: Sequence[Array]) -> None:
     """Inside detect_anomaly a program that makes something infinite or NaN out of finite numbers says so."""
     bound = [leaves.theta, leaves.constants, *leaves.inputs]
     if not all(np.isfinite(x).all() for x in found) and all(np.isfinite(x).all() for x in bound):

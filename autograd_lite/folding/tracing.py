@@ -27,8 +27,9 @@ from autograd_lite.folding.arguments import numbers, parameters
 from autograd_lite.folding.backends import AUTO, checked_backend
 from autograd_lite.folding.calls import values_in_graph
 from autograd_lite.folding.contents import Contents
+from autograd_lite.folding.differentiating import matrix_of
 from autograd_lite.folding.eager import Eager, eager_gradient, eager_loss, eager_values
-from autograd_lite.folding.forms import Call, Layout, Takes, results
+from autograd_lite.folding.forms import ARRAY, Call, Layout, Takes, results
 from autograd_lite.folding.grouping import RepeatsTooLittle
 from autograd_lite.folding.opening import inlined, without_values
 from autograd_lite.folding.paying import Paying
@@ -180,6 +181,22 @@ class Traced(NamedTuple):
     scalars: int
 
 
+class Asked(NamedTuple):
+    """What of a function a transform is.
+
+    Args:
+        what: "gradient", "jacobian" or "hessian".
+        argnums: the positions of the arguments.
+        single: whether one argument is meant, and not a tuple of one.
+        alone: whether a gradient comes without the value.
+    """
+
+    what: str
+    argnums: tuple[int, ...]
+    single: bool
+    alone: bool = True
+
+
 class Compiled(Executable):
     """A function compiled by `ag.compile`: a Program for each form of its arguments and each way through it.
 
@@ -209,8 +226,8 @@ class Compiled(Executable):
         self._known = None if params is None else _parameters(params)
         self._contents = Contents(params)
         self._bound: OrderedDict[int, tuple[Any, dict[str, Any]]] = OrderedDict()
-        self._gradient: tuple[Compiled, tuple[tuple[int, ...], bool, bool]] | None = None
-        """Of a gradient the function that it is the gradient of. See `derived`."""
+        self._of_function: tuple[Compiled | None, Asked] = None, Asked("", (), True)
+        """Of a transform the function that it is of, and what of it. See `derived`."""
         for name in ("__name__", "__qualname__", "__doc__"):
             setattr(self, name, getattr(f, name, None) or getattr(type(f), name))
         self.__wrapped__ = f
@@ -331,32 +348,32 @@ class Compiled(Executable):
         return self._numbers(call)
 
     def _numbers(self, call: Call) -> Any:
-        """The answer in floats: of a gradient the one that the program of f has, without a trace of the derivative."""
-        if self._gradient is None:
-            return self._use(values_of, call)
-        compiled, (argnums, single, alone) = self._gradient
+        """The answer in floats: where it can be taken on the instructions of f, without a trace of the derivative."""
+        compiled, asked = self._of_function
         count = len(call.forms) - len(call.names)
-        places = [k % count for k in argnums if -count <= k < count]
+        places = [k % count for k in asked.argnums if -count <= k < count] if compiled is not None else []
+        found = _IN_GRAPH
+        if compiled is not None and places and len(set(places)) == len(asked.argnums):
+            if asked.what == "gradient":
+                found = compiled._use(partial(_gradient_of, places, asked), call)
+            elif len(places) == 1 and call.layout().plain and call.forms[places[0]].parts[0].kind == ARRAY:
+                found = compiled._use(partial(_matrix_for, places[0], asked.what, False), call)
+            self._known = compiled._known
+        return self._use(values_of, call) if found is _IN_GRAPH else found
 
-        def task(program: Program, inputs: Sequence[Any], _: Any) -> Any:
-            leaves = tuple(dict.fromkeys(leaf for k in places for leaf in program.leaves_of_argument(k)))
-            if not program._single or not leaves:
-                return _IN_GRAPH
-            value, gradients, rows = program.gradients(inputs, leaves)
-            if not program._single:  # it has run uncompiled
-                return _IN_GRAPH
-            found = [program.as_argument(k, gradients, rows) for k in places]
-            gradient = found[0] if single else tuple(found)
-            return gradient if alone else (value, gradient)
-
-        found = _IN_GRAPH if len(set(places)) < len(argnums) else compiled._use(task, call)
-        self._known = compiled._known
-        return self._use(values_of, call) if found is _IN_GRAPH else found  # it says what is wrong, as uncompiled
+    def sparse(self, what: str, args: tuple[Any, ...], options: dict[str, Any], argnum: int) -> Any:
+        """The sparse Jacobian or Hessian as a csr_array; None where it cannot be taken on the instructions."""
+        call = self._takes.call(args, options)
+        if call is None or self.uncompiled or not 0 <= argnum < len(args) or not call.layout().plain:
+            return None
+        found = self._use(partial(_matrix_for, argnum, what, True), call)
+        return None if found is _IN_GRAPH or (mode.recording and self._reaches_parameters()) else found.tocsr()
 
     @property
     def uncompiled(self) -> bool:
         """Whether it runs as it would uncompiled, since a program did not pay."""
-        return self._pays.never or (self._gradient is not None and self._gradient[0]._pays.never)
+        compiled, _ = self._of_function
+        return self._pays.never or (compiled is not None and compiled._pays.never)
 
     def _reaches_parameters(self) -> bool:
         return any(isinstance(x, Parameter) and not x.frozen for x in self._known or ())
@@ -396,19 +413,35 @@ class Compiled(Executable):
     ) -> T:
         """Use the program that fits the arguments; trace one if there is none."""
         self._notice()
-        call = self._takes.call(args, options or {})
+        call = self._called_with_numbers(args, options or {})
+        return self._use(task, call, None if theta is None else numbers(theta, "theta"))
+
+    def _called_with_numbers(self, args: Sequence[Any], options: dict[str, Any]) -> Call:
+        call = self._takes.call(args, options)
         if call is None:
             k = next((k for k, x in enumerate(args) if self._takes.call([x], {}) is None), 0)
             raise TypeError(
                 f"compile: argument {k} {'is' if isinstance(args[k], Value) else 'holds'} a Value; this method takes "
                 "numbers: .item() is one. A call of the function, and ag.grad and the like of it, take Values"
             )
-        return self._use(task, call, None if theta is None else numbers(theta, "theta"))
+        return call
 
-    def _use(self, task: Task[T], call: Call, theta: Any = None) -> T:
+    def _with_plain_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
+        """Use a program in any case: derivatives are those of its instructions."""
+        self._notice()
+        call = self._called_with_numbers(args, {})
+        layout = call.layout()
+        if not layout.plain or layout.size:
+            raise TypeError(
+                "compile: this derivative of a program is in arrays, and an argument is a container, static, or the "
+                "same for all rows; ag.jacobian(f, compiled=True) and the other transforms take those"
+            )
+        return self._use(task, call, None if theta is None else numbers(theta, "theta"), insists=True)
+
+    def _use(self, task: Task[T], call: Call, theta: Any = None, insists: bool = False) -> T:
         """What the task gives, of a program that fits the call, or of the function itself where none pays."""
         inputs = call.inputs()
-        if self._pays.never:
+        if self._pays.never and not insists:
             return task(Eager(self, call, theta), inputs, theta)
         for program in tuple(self._programs.get(call.key, ())):
             try:
@@ -420,7 +453,7 @@ class Compiled(Executable):
         known = self._known
         again = 1 + (theta is not None and not known)  # the second time at numbers of parameters that are known then
         for _ in range(again):
-            made = self._traced_anew(call, theta)
+            made = self._traced_anew(call, theta, insists)
             if made is None:
                 return task(Eager(self, call, theta), inputs, theta)
             try:
@@ -436,7 +469,7 @@ class Compiled(Executable):
         )
         raise RuntimeError(f"compile: {failed}, {reason}") from None
 
-    def _traced_anew(self, call: Call, theta: Any) -> Program | None:
+    def _traced_anew(self, call: Call, theta: Any, insists: bool) -> Program | None:
         """A new program for this call, kept for others of its form; None if it is not worth one (yet)."""
         with self._lock:
             known = self._known
@@ -445,15 +478,17 @@ class Compiled(Executable):
             now = len(self._known or ())
             if known and theta is not None and theta.shape == (len(known),) and now > len(known):
                 raise more_parameters(now, len(known))
-            if self._pays.waits(call, traced.guards, self._programs):
+            if not insists and self._pays.waits(call, traced.guards, self._programs):
                 return None
             try:
                 program = self._folded(call, traced)
             except RepeatsTooLittle as error:
+                if insists:
+                    raise
                 self._pays.give_up(str(error).removeprefix("fold: "))
                 return None
             self._latest = program
-            if self._pays.costs_more(program, traced.scalars):
+            if not insists and self._pays.costs_more(program, traced.scalars):
                 return None
             kept = self._programs.setdefault(call.key, [])
             kept.insert(0, program)
@@ -625,24 +660,52 @@ def _compiled(f: Any, params: Any, batch: Any, static: Any, how: Any) -> Compile
     return Compiled(f._f if isinstance(f, Compiled) else f, params, batch, how, static)
 
 
-def derived(transform: Any, f: Any, gradient: tuple[tuple[int, ...], bool, bool] | None) -> Compiled | None:
+def derived(transform: Any, f: Any, asked: Asked | None) -> Compiled | None:
     """A transform of f compiled, as f itself is if it is; None where its derivatives are not those of its examples.
 
     Args:
         transform: makes the transform of a function.
         f: the function.
-        gradient: of a gradient the positions of the arguments, whether one alone is meant, and whether without value.
+        asked: what of f it is, where the instructions of f may give it.
     """
-    how: Any = (float, AUTO, None)
-    source, static = None, ()
-    if isinstance(f, Compiled):
-        if f._takes.batched or f._of is not None:
-            return None
-        f, source, how, static = f._f, f._source, f._how, f._takes.static
-    made = Compiled(transform(f), source, False, how, static, exact=True)
-    if gradient is not None:
-        made._gradient = Compiled(f, source, False, how, static, exact=True), gradient
+    plain = of_function(f)
+    if plain is None:
+        return None
+    made = Compiled(transform(plain._f), plain._source, False, plain._how, plain._takes.static, exact=True)
+    if asked is not None:
+        made._of_function = plain, asked
     return made
+
+
+def of_function(f: Any) -> Compiled | None:
+    """f compiled, with derivatives in the form of its arguments; None of a method, and where results are means."""
+    if not isinstance(f, Compiled):
+        return Compiled(f, exact=True)
+    if f._takes.batched or f._of is not None:
+        return None
+    return Compiled(f._f, f._source, False, f._how, f._takes.static, exact=True)
+
+
+def _gradient_of(places: list[int], asked: Asked, program: Program, inputs: Sequence[Any], _: Any) -> Any:
+    """A task: the gradient, and the value."""
+    leaves = tuple(dict.fromkeys(leaf for k in places for leaf in program.leaves_of_argument(k)))
+    if not program._single or not leaves:
+        return _IN_GRAPH  # which says what is wrong as the transform does uncompiled
+    value, gradients, rows = program.gradients(inputs, leaves)
+    if not program._single:  # it has run uncompiled
+        return _IN_GRAPH
+    found = [program.as_argument(k, gradients, rows) for k in places]
+    gradient = found[0] if asked.single else tuple(found)
+    return gradient if asked.alone else (value, gradient)
+
+
+def _matrix_for(k: int, what: Any, sparse: bool, program: Program, inputs: Sequence[Any], _: Any) -> Any:
+    """A task: the Jacobian or Hessian in argument k, which is an array."""
+    shape = None if program.form is None else program.form.shape
+    if isinstance(program, Eager) or shape is None or (what == "hessian" and not program._single):
+        return _IN_GRAPH
+    found = matrix_of(program, what, k + 1)(None, inputs, sparse)
+    return found if sparse or what == "hessian" else found.reshape(shape + program._shapes[k])
 
 
 def repeats(compiled: Compiled, program: Program, args: Sequence[Any]) -> bool:
