@@ -488,6 +488,7 @@ def ready_for(program: Program, what: Derivative) -> Ready:
 
 
 def matrix_of(program: Program, kind: OneOf["jacobian", "hessian"], place: int) -> Matrix:
+    """The Jacobian or Hessian of a program in the lanes of a leaf; kept."""
     if kind == "hessian":
         program._refuse_several("hessian")
     key = Derivative(kind, (place,), program.results)
