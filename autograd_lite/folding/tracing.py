@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
+from sys import modules
 from typing import Any, NamedTuple, overload
 
 from autograd_lite.engine import graph
@@ -210,6 +211,9 @@ class Compiled(Executable):
 
     __slots__ = ("_of",)
 
+    __name__: str
+    __qualname__: str
+
     def __init__(
         self,
         f: Callable[..., Any],
@@ -228,8 +232,9 @@ class Compiled(Executable):
         self._bound: OrderedDict[int, tuple[Any, dict[str, Any]]] = OrderedDict()
         self._of_function: tuple[Compiled | None, Asked] = None, Asked("", (), True)
         """Of a transform the function that it is of, and what of it. See `derived`."""
-        for name in ("__name__", "__qualname__", "__doc__"):
+        for name in ("__name__", "__qualname__", "__module__"):
             setattr(self, name, getattr(f, name, None) or getattr(type(f), name))
+        self.__doc__ = getattr(f, "__doc__", None)
         self.__wrapped__ = f
         self._start()
 
@@ -240,6 +245,15 @@ class Compiled(Executable):
         """For loss_and_grad, where one program is all there is."""
         self._pays = Paying()
         self._lock = threading.RLock()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._of is not None:
+            return getattr, (self._of, self.__name__)
+        found: Any = modules.get(self.__module__)
+        for part in self.__qualname__.split("."):
+            found = getattr(found, part, None)
+        # of `@ag.compile` the name of f is its own now, and f can be found by no other
+        return self.__qualname__ if found is self else super().__reduce_ex__(protocol)
 
     def __getstate__(self) -> Any:
         left_out = ("_lock", "_contents", "_quick", "_bound")
@@ -505,7 +519,7 @@ class Compiled(Executable):
         known = self._known or []
         at = theta.tolist() if theta is not None and known and theta.shape == (len(known),) else None
         tracer = Tracer(chain(shared, *leaves), known, at, call.batched)
-        inside = Scope("compile", mode.scope)  # by which a Value made here is told from one that f has from elsewhere
+        inside = Scope("compile", mode.scope)  # what is not in it f has from elsewhere
         with traced(tracer), changed_mode(recording=True, scope=inside):
             try:
                 result = self._called(args, options)

@@ -489,7 +489,17 @@ def test_a_node_is_folded_copied_and_pickled():
     assert ag.gradients(node, node.operands[0]) == 2.0
 
 
+@ag.compile
+def decorated(x):
+    """Thrice."""
+    return 3.0 * x
+
+
 def test_a_compiled_function_is_pickled():
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+    assert decorated.__doc__ == "Thrice."
+    assert copy.deepcopy(ag.compile(lambda x: 2.0 * x, batch=True))([1.0, 2.0]) == 3.0
+    assert pickle.loads(pickle.dumps(Model(2.0, 3.0).loss))(1.0) == 5.0
     program = pickle.loads(pickle.dumps(ag.compile(twice)))
     assert program(3.0) == 6.0
     assert pickle.loads(pickle.dumps(program)).value_and_grad(3.0) == (6.0, 2.0)
