@@ -31,7 +31,7 @@ class Use(NamedTuple):
         dtype: what is computed in.
         backend: "auto", or the name of one.
         threads: see `backends.Backend`.
-        together: so many of the roots, the first ones, are one output with a lane each; 0 where each is one of its own.
+        together: this many roots, the first ones, are one output with a lane each; 0 where each has its own.
     """
 
     wanted: int | Derivative | None
