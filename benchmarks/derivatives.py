@@ -317,7 +317,6 @@ def reprojection(p: Any, library: Any) -> list[Any]:
 def cases(there: list[str]) -> list[Case]:
     """What is measured; of JAX and CasADi only where they are installed."""
     found: list[Case] = []
-    program: Any
     x = point("Rosenbrock", 10_000)
 
     def ours(f: Any, kind: str, *args: Any, **options: Any) -> Callable[[], Run]:
@@ -371,7 +370,8 @@ def cases(there: list[str]) -> list[Case]:
         "CasADi": in_casadi(lambda casadi, v: casadi.jacobian(constraints(casadi, v), v), state)}))  # fmt: skip
     f = lambda x, w: 0.5 * ag.dot(x, x) + ag.dot(w, masses(x, ag.cos, ag.sin))  # noqa: E731
     found.append(("chain of masses, Hessian of the Lagrangian, sparse", {
-        "ours": ours(f, "hessian", state, weights, sparse=True), "CasADi": in_casadi(lagrangian, state, weights)}))  # fmt: skip
+        "ours": ours(f, "hessian", state, weights, sparse=True),
+        "CasADi": in_casadi(lagrangian, state, weights)}))  # fmt: skip
     if "JAX" in there:
         import jax.numpy as jnp
 
@@ -441,9 +441,9 @@ def fitted() -> str:
 
 
 ABOUT_COMPILED = """\
-Medians of calls in turn, one core, one thread, float64, native code; answers found equal to 1e-9 first. "make": tracing, folding and
-compiling, up to the first answer. The functions are loops over scalars; JAX has array code for Rosenbrock,
-Speelpenning and the fit, and traces the loop of the epidemic and the scalars of an observation as they are."""
+Medians of calls in turn, one core, one thread, float64, native code; answers found equal to 1e-9 first. "make": tracing,
+folding and compiling, up to the first answer. The functions are loops over scalars; JAX has array code for
+Rosenbrock, Speelpenning and the fit, and traces the loop of the epidemic and the scalars of an observation as they are."""
 
 
 def main() -> None:
