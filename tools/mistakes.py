@@ -651,8 +651,8 @@ MISTAKES = [
         "for x, other in ((part.left, part.right),):",
     ), (
         "a number that goes along with a product lost on the way back",
-        "yield operand.source, _product(builder, kind, factor, to, adjoint, partial)",
-        "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, factor, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
         "            self.parts[source].append(part)\n",

@@ -42,7 +42,7 @@ class Use(NamedTuple):
         dtype: what is computed in.
         backend: "auto", or the name of one.
         threads: see `backends.Backend`.
-        together: this many roots, the first ones, are one output with a lane each; 0 where each is an output.
+        together: this many roots, the first ones, are one output with a lane each; 0 where each has its own.
     """
 
     wanted: Wanted

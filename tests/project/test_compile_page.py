@@ -45,6 +45,13 @@ def test_the_code_and_what_it_prints(capsys, kind):
     assert capsys.readouterr().out.rstrip("\n") in blocks("text")
 
 
+def test_the_code_for_derivatives(capsys):
+    pytest.importorskip("scipy.optimize")
+    (code,) = blocks("python derivatives")
+    exec(code, {})
+    assert capsys.readouterr().out.rstrip("\n") in blocks("text")
+
+
 def test_every_backend_is_in_the_table():
     from autograd_lite.folding.backends import BACKENDS
 
