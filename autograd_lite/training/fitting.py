@@ -141,7 +141,7 @@ def fit(
     _check_function("schedule", schedule, SCHEDULE)
     _check_function("penalty", penalty, PENALTY)
     names, optimizer = _parameters_and_optimizer(model, parameters, optimizer, lr)
-    # Our models take rows of so many numbers; another one may take sequences that differ in length, or matrices.
+    # Our models take rows of one length; another one may take sequences that differ in length, or matrices.
     nested = not isinstance(model, tuple(MODULES.values()))
     batches = Batches(X, nested) if y is ... else None  # None is refused as targets that are missing
     if batches is None:
