@@ -26,7 +26,7 @@ COLUMNS = {
     "folding": "engine arrays names",
     "nn": "engine data history names",
     "micrograd": "engine",
-    "insight": "engine derivatives",
+    "insight": "engine data derivatives losses names",  # a model is diagnosed with its data and its loss
     "pictures": "engine atomic_write folding insight nn",  # a network is drawn from its layers
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
