@@ -8,9 +8,9 @@ rates and the two populations of 1900. Their covariance comes from the exact Jac
 what follows from the rates: the populations at which nothing would change, c / d hares and a / b lynx.
 Run it: python examples/lynx_and_hares.py
 
-Source: Hewitt, The Conservation of the Wild Life of Canada, 1921, and later figures of the company, in thousands of pelts
-(Howard, Modeling Basics, 2009). Facts, in the public domain. The same model and errors, as a Bayesian one with priors:
-Carpenter, Predator-Prey Population Dynamics: the Lotka-Volterra model in Stan, 2018.
+Source: Hewitt, The Conservation of the Wild Life of Canada, 1921, and later figures of the company, in thousands of
+pelts (Howard, Modeling Basics, 2009). Facts, in the public domain. The same model with priors: Carpenter,
+Predator-Prey Population Dynamics: the Lotka-Volterra model in Stan, 2018.
 """
 
 from math import log, sqrt
@@ -42,7 +42,8 @@ def populations(p, years):
             k2 = slopes(*(x + h / 2.0 * k for x, k in zip(now, k1, strict=True)))
             k3 = slopes(*(x + h / 2.0 * k for x, k in zip(now, k2, strict=True)))
             k4 = slopes(*(x + h * k for x, k in zip(now, k3, strict=True)))
-            now = tuple(x + h / 6.0 * (a + 2.0 * (b + c) + d) for x, a, b, c, d in zip(now, k1, k2, k3, k4, strict=True))
+            slope = [(a + 2.0 * (b + c) + d) / 6.0 for a, b, c, d in zip(k1, k2, k3, k4, strict=True)]
+            now = tuple(x + h * k for x, k in zip(now, slope, strict=True))
         found.append(now)
     return found
 
@@ -70,7 +71,8 @@ def main():
     p, found = fit()
     errors = np.sqrt(np.diag(found.covariance))
     share = sqrt(found.loss / (2 * len(HARES) - len(p)))
-    print(f"{found.stopped}, after {found.iterations} iterations ({found.backend}); an error is {share:.0%} of a number")
+    print(f"{found.stopped}, after {found.iterations} iterations ({found.backend})")
+    print(f"the pelts are {share:.0%} off the model")
     for (name, parameter), error in zip(p.items(), errors, strict=True):
         print(f"  {name:5} {parameter.item():8.4f} +- {error:.4f}")
     slope = ag.jacobian(equilibrium)(found.x)

@@ -9,8 +9,8 @@ the probability to last longer. `ag.minimize` finds the maximum by second deriva
 the observed information, is the covariance of the estimates, which no table has for censored data.
 Run it: python examples/remission_times.py
 
-Source: Freireich et al., The effect of 6-mercaptopurine on the duration of steroid-induced remissions in acute leukemia,
-Blood 21, 1963, in weeks; printed in Gehan, Biometrika 52, 1965. Facts, in the public domain.
+Source: Freireich et al., The effect of 6-mercaptopurine on the duration of steroid-induced remissions in acute
+leukemia, Blood 21, 1963, in weeks; printed in Gehan, Biometrika 52, 1965. Facts, in the public domain.
 """
 
 from math import exp, log

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,13 @@ def example(name):
     return module
 
 
-@pytest.mark.parametrize("name", ["nist_fits", "black_scholes", "rosenbrock_newton", "error_propagation"])
+NAMES = [
+    "nist_fits", "black_scholes", "rosenbrock_newton", "error_propagation", "lynx_and_hares", "remission_times",
+    "cart_pole",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_it_runs_as_a_program(name):
     command = [sys.executable, EXAMPLES / f"{name}.py"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -103,6 +110,55 @@ def test_errors_of_a_pendulum_against_sampling(capsys):
     length, period, theta = pendulum.MEASURED
     slopes = [value / length, -2 * value / period, value * 2 * (theta / 8) / (1 + theta**2 / 16)]
     assert ag.grad(pendulum.gravity)(pendulum.MEASURED) == pytest.approx(slopes, rel=1e-12)
+
+
+def test_lynx_and_hares_against_scipys_solver_and_a_published_fit(capsys):
+    from scipy.integrate import solve_ivp
+
+    lynx = example("lynx_and_hares")
+    p, found = lynx.main()
+    assert "thousand lynx" in capsys.readouterr().out
+    assert found.converged
+    a, b, c, d, *start = found.x
+    years = np.arange(21.0)
+    ours = solve_ivp(
+        lambda t, q: [(a - b * q[1]) * q[0], (d * q[0] - c) * q[1]], (0, 20), start, t_eval=years, rtol=1e-10
+    )
+    with ag.no_grad():
+        model = [[x.item() for x in pair] for pair in lynx.populations(p, 21)]
+    assert np.array(model) == pytest.approx(ours.y.T, rel=1e-4)
+    # the posterior means of Carpenter's model, whose priors are wide, are within half a standard error
+    errors = np.sqrt(np.diag(found.covariance))[:4]
+    assert (np.abs(found.x[:4] - [0.55, 0.028, 0.80, 0.024]) < errors / 2).all()
+
+
+def test_remission_times_against_published_estimates(capsys):
+    """R's survreg(Surv(time, cens) ~ treat, data = MASS::gehan) gives these."""
+    times = example("remission_times")
+    estimates, covariance, found = times.main()
+    assert "multiplies the risk of a relapse by 0.177" in capsys.readouterr().out
+    assert estimates == pytest.approx([2.248, 1.267, -0.312], abs=6e-4)
+    assert np.sqrt(np.diag(covariance)) == pytest.approx([0.166, 0.311, 0.147], abs=6e-4)
+    assert -found.loss == pytest.approx(-106.6, abs=0.05)
+    assert ag.grad(lambda x: times.log_likelihood(*x))(estimates) == pytest.approx(0.0, abs=1e-10)
+
+
+def test_cart_pole_obeys_the_equations_of_motion(capsys):
+    from scipy.integrate import solve_ivp
+
+    cart = example("cart_pole")
+    found, table = cart.main()
+    assert "59.686" in capsys.readouterr().out
+    assert found.constr_violation < 1e-10
+    assert found.optimality < 1e-6
+    step = cart.DURATION / (len(table) - 1)
+    for q, r in pairwise(table):  # an accurate solver, from each moment to the next
+        force = np.poly1d([(r[4] - q[4]) / step, q[4]])
+        end = solve_ivp(lambda t, x, u=force: cart.motion(x, u(t)), (0, step), q[:4], rtol=1e-8)
+        assert end.y[:, -1] == pytest.approx(r[:4], abs=0.2)
+    # the error of the trapezoidal rule falls with the square of the step: the limit of the effort
+    finer, _ = cart.swing_up(61)
+    assert (4.0 * finer.fun - found.fun) / 3.0 == pytest.approx(58.8, abs=0.1)
 
 
 def test_scipy_takes_our_functions_as_they_are():
