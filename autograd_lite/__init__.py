@@ -50,6 +50,7 @@ _HOME = {
     "pictures.listing": "tape",
     "nn": "MLP Layer Module Network Neuron Perceptron",
     "training": "History fit",
+    "training.minimizing": "minimize",
     "files": "load save",
 }
 """The public names by the module where they live; what is not imported above is loaded when it is first asked for,

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 
 def minimize_lbfgs(
-    value_and_grad: Callable[[Any], tuple[float, Any]], theta: Any, max_iter: int, **options: Any
-) -> Any:
+    value_and_grad: Callable[[Any], tuple[float, Any]], theta: Any, max_iter: int,
+    callback: Callable[[Any], Any] | None = None, **options: Any,
+) -> Any:  # fmt: skip
     """SciPy's result of `minimize(method="L-BFGS-B")`, where value_and_grad(theta) is (loss, gradient)."""
     try:
         from scipy.optimize import minimize
     except ImportError:
         raise ImportError("L-BFGS needs SciPy: pip install scipy") from None
     return minimize(
-        value_and_grad, theta, method="L-BFGS-B", jac=True, options={"maxiter": max_iter, **options}
-    )  # fmt: skip
+        value_and_grad, theta, method="L-BFGS-B", jac=True, callback=callback, options={"maxiter": max_iter, **options}
+    )
 
 
 class LBFGS:

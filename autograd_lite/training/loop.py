@@ -62,7 +62,7 @@ class Training:
         return self.state.history
 
     def _train(self, progress: bool | None) -> None:
-        with progress_bar(self.epochs, self.state, progress) as advance:
+        with progress_bar(self.epochs, "epoch", progress, self.state.epoch) as advance:
             while not self.should_stop():
                 try:
                     self.epoch()
@@ -74,7 +74,7 @@ class Training:
                     callback(self.state)
                 if self.checkpoints is not None:
                     self.checkpoints.save(self.state)
-                advance()
+                advance(_shown(self.state.history.rows[-1]))
 
     def _so_far(self) -> str:
         """Where a training was that broke off, and what to try."""
@@ -120,3 +120,9 @@ class Training:
         self.state.history.stopped = self.state.reason or INTERRUPTED
         if self.early_stopping.restores and self.state.best is not None:
             set_numbers(self.parameters, self.state.best[1])
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """What the bar shows of an epoch: loss, metrics and learning rate."""
+    shown = {"loss": row["loss"], "validation": row.get("validation_loss"), **row.get("metrics", {})}
+    return shown | {"lr": row["learning_rate"]}

@@ -30,7 +30,7 @@ COLUMNS = {
     "pictures": "engine atomic_write folding insight nn",  # a network is drawn from its layers
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
-    "training": "engine atomic_write data files folding history losses names nn optim",
+    "training": "engine atomic_write data derivatives files folding history losses names nn optim",
     "sklearn": "engine data folding history losses names nn optim training",
     "__init__": "*",
     "__main__": "*",
