@@ -242,11 +242,12 @@ class Compiled(Executable):
                 return task(program, arrays, theta)
             except GuardChanged as changed:
                 failed = changed
-        reason = (
-            "its rows would take different branches; with batch=True choose with ag.where, which stays live"
-            if self._batch
-            else "it took another branch when it was called again with the same numbers"
-        )
+        reason = "its rows would take different branches; with batch=True choose with ag.where, which stays live"
+        if not self._batch:
+            try:
+                return task(program.at_its_trace(), arrays, theta)
+            except GuardChanged as changed:
+                failed, reason = changed, "and the function itself changes it; compute it outside, or from arguments"
         raise RuntimeError(f"compile: {failed}, {reason}") from None
 
     def _traced_anew(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:

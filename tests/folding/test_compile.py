@@ -3,6 +3,7 @@
 import copy
 import math
 import random
+from functools import partial
 
 import numpy as np
 import pytest
@@ -146,6 +147,58 @@ def test_a_branch_on_a_parameter():
     assert program.loss_and_grad([2.0], 3.0)[0] == 6.0
     assert program.loss_and_grad([-3.0], 3.0)[0] == 27.0
     assert w.data == -2.0
+
+
+TIES = {
+    "sum": lambda x: ag.sum(list(x)),
+    "+": lambda x: sum(x[1:], x[0]),
+    "dot": lambda x: ag.dot(list(x), [0.1] * len(x)),
+    "mean": lambda x: ag.mean(list(x)),
+    "norm": lambda x: ag.norm(list(x)),
+    "log of exp": lambda x: ag.log(ag.exp(ag.sum(list(x)))),
+}
+
+
+@pytest.mark.parametrize("kind", TIES)
+def test_a_branch_between_numbers_that_differ_by_their_rounding_alone(kind):
+    """The sum of 0.1, 0.2 and 0.3 is 0.6 rounded once, and more than that rounded twice: what eager does is right."""
+    rng = random.Random(kind)
+    for _ in range(15):
+        x = np.array([rng.randrange(1, 10) / 10 for _ in range(rng.randrange(2, 7))])
+        exact = float(TIES[kind](x))
+        limit = rng.choice([exact, round(exact, 12), math.nextafter(exact, 9.0)])
+
+        def f(v, limit=limit):
+            state = TIES[kind](v)
+            if state > limit:
+                return state * 2.0
+            return -v[0] if state == limit else v[0] * v[1]
+
+        program = ag.compile(f)
+        value, gradient = program.value_and_grad(x)
+        assert close(value, ag.value_and_grad(f)(x)[0])
+        assert close(gradient, ag.grad(f)(x))
+        assert close(program(x), value)
+        away = x + 1.0  # and the traces that were made so do not serve other numbers
+        assert close(program(away), ag.value_and_grad(f)(away)[0])
+        params = [ag.Parameter(number) for number in x]
+        of_parameters = ag.compile(partial(f, params), params=params)
+        assert close(of_parameters.loss_and_grad(x)[1], gradient)
+
+
+def test_a_function_that_changes_what_it_reads():
+    seen = ag.Value(0.0)
+
+    def f(x):
+        seen.data = seen.item() + 1.0
+        y = x * seen.item()
+        seen.data = 7.0
+        return y
+
+    with pytest.raises(
+        RuntimeError, match=r"is another one now, and the function itself changes it; compute it outside"
+    ):
+        ag.compile(f)(2.0)
 
 
 def test_rows_that_would_branch_differently_are_refused():
