@@ -169,9 +169,8 @@ class Compiled:
         target = target or jit.Target.host()
         self.nests: Nests = nests(plan, dtype)
         self.dtype: Any = np.dtype(dtype)
-        tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
-        program = Program(self.nests, number, tile, jit.llvm_version(), plan.doubt_nan)
+        program = Program(self.nests, number, target.avx512, jit.llvm_version(), plan.doubt_nan)
         self.arena, self.parts = program.frame.arena, program.parts
         self.inputs: int = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
         self.whole: bool = "run" in program.module.functions

@@ -1,6 +1,6 @@
 """The text of a program in LLVM IR: its nests cut into functions, and the functions that are called from Python.
 
-    program = Program(nests, DOUBLE, tile=24, version=22)
+    program = Program(nests, DOUBLE, avx512=True, version=22)
     program.module.close()       # functions run, or before, runs and after, or the parts between steps in Python
 
 All functions of a section take the arena, the tables, a table of pointers to the inputs, the first row of the block and
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from math import nan
 
 from autograd_lite.folding.backends.native.emit import Block, Module, Number, Scalar, Vector
+from autograd_lite.folding.backends.native.following import Followed, joined
 from autograd_lite.folding.backends.native.nests_to_ir import Emitter, Frame
 from autograd_lite.folding.nests import RUN, Nest, Nests, Output, PythonStep, Recurrence
 
@@ -30,15 +31,15 @@ class Program:
     Args:
         nests: the loops.
         number: what the arena consists of.
-        tile: how many accumulators of a product fit into the registers.
+        avx512: whether the code is for machines that have it.
         version: of LLVM.
         doubts: whether a NaN in an output is a reason not to trust it.
     """
 
-    def __init__(self, nests: Nests, number: Number, tile: int, version: int, doubts: bool = False) -> None:
+    def __init__(self, nests: Nests, number: Number, avx512: bool, version: int, doubts: bool = False) -> None:
         self.nests: Nests = nests
-        self.frame: Frame = Frame(nests, tile, doubts, nests.arena)
-        self.module: Module = Module(number, version=version)
+        self.frame: Frame = Frame(nests, 24 if avx512 else 6, doubts, nests.arena)
+        self.module: Module = Module(number, version=version, avx512=avx512)
         self.parts: dict[str, list[str | PythonStep]] = {
             name: self._section(name) for name in ("prologue", "body", "epilogue")
         }
@@ -58,7 +59,7 @@ class Program:
                 self.module.sequence(f"{name}{len(parts) - 1}", SECTION, steps)
                 steps.clear()
 
-        for nest in getattr(self.nests, name):
+        for nest in joined(getattr(self.nests, name), self.nests):
             if isinstance(nest, PythonStep):
                 close()
                 parts.append(nest)
@@ -67,7 +68,7 @@ class Program:
         close()
         return parts
 
-    def _emit(self, block: Block, nest: Nest) -> None:
+    def _emit(self, block: Block, nest: Nest | Followed) -> None:
         """One nest; a recurrence without rows is a function of its own, of vectors of one number."""
         if isinstance(nest, Recurrence) and not nest.rows:
             name = f"recurrence{len(self.module.functions)}"
