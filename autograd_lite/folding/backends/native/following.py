@@ -1,7 +1,7 @@
 """Products whose elements the next nest uses at once: of a layer the activation, of its gradient the mask.
 
-Such a pair is written as one loop: what a tile leaves in registers goes through the code of the map before it is stored,
-or is not stored at all where nothing else reads it. No number changes by that.
+Such a pair is written as one loop: what a tile leaves in registers goes through the code of the map, and is stored only
+where anything else reads it. No number changes by that.
 """
 
 from __future__ import annotations

@@ -133,13 +133,11 @@ def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], 
             return None
         try:
             if batch:
-                k = 0  # `zip` and `enumerate` take a tenth of a microsecond
-                for arg in args:
+                for k, arg in enumerate(args):
                     if bound[k]() is not arg:
                         if not bind(args):
                             return None
                         break
-                    k += 1
             elif count and not put(args):
                 return None
             if theta_view is not None:
