@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from numbers import Number
-from operator import eq
 from sys import stdlib_module_names
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -452,7 +451,7 @@ class _Contents:
                 try:
                     tracing.add(met)  # `following`, at a third of its time: this runs in each call
                     comparing.add(met)
-                    same = all(map(eq, self._parts, self._copies))
+                    same = self._parts == self._copies
                 finally:
                     tracing.discard(met)
                     comparing.discard(met)
