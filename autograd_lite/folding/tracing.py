@@ -23,6 +23,7 @@ import numpy as np
 from autograd_lite.arrays import array as ag_array
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import changed_mode, comparing, traced, tracing
 from autograd_lite.engine.rules import TABLE
@@ -266,6 +267,7 @@ class Compiled(Executable):
             del kept[MOST_TRACES:]
             return program
 
+    @uncollected()
     def _trace(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
         """Run the function on Values and fold what it computed."""
         inputs, leaves = [], []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, whole
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
@@ -21,7 +22,6 @@ from autograd_lite.pictures.arguments import (
     readable,
     roots_of,
     staleness,
-    uncollected,
 )
 from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below, leaves_together
 from autograd_lite.pictures.diagrams.diagram import Diagram

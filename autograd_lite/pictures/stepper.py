@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, readable, staleness, uncollected
+from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, readable, staleness
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.picture import Picture
 from autograd_lite.pictures.steps import Number, Step, as_text

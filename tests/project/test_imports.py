@@ -40,8 +40,8 @@ LATE = {"history": {"plot"}}
 BARE = {"engine"}
 """The engine needs nothing but Python's standard library."""
 ORDER = {
-    "engine": "checks lowering rules graph atomic modes kernels scopes notation primitives backward copying value "
-    "reading trees functions custom lookup",
+    "engine": "checks lowering rules graph collector atomic modes kernels scopes notation primitives backward copying "
+    "value reading trees functions custom lookup",
 }
 """The order in which the files of a folder are read: each imports only files that stand before it."""
 
