@@ -762,8 +762,8 @@ MISTAKES = [
     # --- pictures
     *_slips("pictures/diagrams/diagram.py", "pictures golden stepper", (
         "a wrong number at an edge: the operand's value, not the local gradient",
-        "edges.append(Edge(source, here, slot, (local, local),",
-        "edges.append(Edge(source, here, slot, (x if x.__class__ is float else x._f,) * 2,",
+        "here, slot, (local, local), about=about",
+        "here, slot, (x if x.__class__ is float else x._f,) * 2, about=about",
     ), (
         "an edge missing: a * a drawn with one",
         "            if source is None:\n                continue\n",

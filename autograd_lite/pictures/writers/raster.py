@@ -171,6 +171,7 @@ def paint(
             facecolor=to_rgba(shape.fill, shape.opacity),
             edgecolor=shape.stroke,
             linewidth=scale * shape.thick if shape.stroke != "none" else 0.0,
+            linestyle=(0, (4.0, 3.0)) if shape.dashed else "solid",
             zorder=order,
         )
         axes.add_patch(box)
@@ -229,9 +230,8 @@ def by_command(picture: Any, suffix: str, dpi: float) -> bytes | None:
 
 
 def _dot(picture: Any, suffix: str, dpi: float) -> str:
-    from autograd_lite.pictures.writers.dot import dot_text
-
-    return dot_text(picture.diagram, picture.direction, dpi if suffix == "png" else None)
+    text: str = picture.dot
+    return text.replace("{", f"{{\n\tgraph [dpi={dpi:g}]", 1) if suffix == "png" else text
 
 
 RENDERERS: list[Callable[[Any, str, float], bytes | None]] = [by_matplotlib, by_pygraphviz, by_command]
