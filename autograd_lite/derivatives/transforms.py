@@ -184,7 +184,7 @@ class Recording:
         with following(running), _recording():
             try:
                 result = f(*given, **(options or {}))
-            except (TypeError, AttributeError) as error:
+            except (TypeError, AttributeError, ValueError, NotImplementedError) as error:
                 explain_numpy(error)
                 raise
         self._aux: Any = None

@@ -280,7 +280,7 @@ class Compiled(Executable):
         with traced(tracer), changed_mode(recording=True):
             try:
                 result = self._f(*inputs)
-            except (TypeError, AttributeError) as error:
+            except (TypeError, AttributeError, ValueError, NotImplementedError) as error:
                 explain_numpy(error)
                 raise
         roots, single = results(result)
