@@ -25,7 +25,7 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
 from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.lowering import FLOATS
-from autograd_lite.engine.modes import changed_mode, comparing, traced, tracing
+from autograd_lite.engine.modes import Follower, changed_mode, comparing, traced, tracing
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
@@ -55,7 +55,7 @@ FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
 
 
-class Tracer:
+class Tracer(Follower):
     """What watches the Values while a function is traced; Value and `record` call it.
 
     Args:
@@ -282,7 +282,7 @@ class Compiled(Executable):
         with traced(tracer), changed_mode(recording=True):
             try:
                 result = self._f(*inputs)
-            except (TypeError, AttributeError) as error:
+            except (TypeError, AttributeError, ValueError, NotImplementedError) as error:
                 explain_numpy(error)
                 raise
         roots, single = results(result)
@@ -472,7 +472,7 @@ ATOMS = (Value, str, bytes, Number, type, type(None))
 """What is not looked into."""
 
 
-class _Met:
+class _Met(Follower):
     """Whether Values were compared."""
 
     any = False
