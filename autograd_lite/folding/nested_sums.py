@@ -508,8 +508,10 @@ class Sums:
     def _as_it_comes(self, k: int, table: Array) -> Access | None:
         """An access to rows of an input in the array that was given, the rows last; None where there is none."""
         x = self.to.instructions[k] if k < len(self.to.instructions) else None
-        found = affine(table) if isinstance(x, Leaf) and x.kind == "input" else None
-        return None if found is None or x is None else Access(found[0], (*found[1], x.size), base=x.index)
+        if not isinstance(x, Leaf) or x.kind != "input":
+            return None
+        found = affine(table)
+        return None if found is None else Access(found[0], (*found[1], x.size), base=x.index)
 
     def _in_products(self, k: int) -> bool:
         """Whether an instruction is read as an operand of matrix products alone."""

@@ -65,7 +65,8 @@ def _pair(product: Product, nest: Map, whole: Nests) -> Followed | None:
     if product.rows == "m":  # the rows of the batch, which come last in a map
         m, n, strides = n, m, strides[::-1]
     short = len(nest.code) <= SHORT and all(step.name in PLAIN or step.name in FURTHER for step in nest.code)
-    if product.blocks > 1 or not short:
+    near = all(not any(x.table_strides[-1:]) for x in (*nest.inputs, *(access for _, access in nest.outputs)))
+    if product.blocks > 1 or not short or not near:
         return None
     if nest.axes == (m * n,) and strides[0] == n:
         found = replace(

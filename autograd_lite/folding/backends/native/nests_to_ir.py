@@ -662,10 +662,8 @@ class Emitter:
 
         def chains(i: Scalar, r: int, j: Scalar, wide: int) -> list[Vector]:
             """The sums of some rows, from row i + r on, and some vectors of columns, from j on."""
-            lefts = [
-                block.address(base, *self.start(x.left), (self.least(block.offset((i, 1), (q, 1)), last), x.left.strides[1]))
-                for q in range(r, r + high)
-            ]  # fmt: skip
+            rows = [self.least(block.offset((i, 1), (q, 1)), last) for q in range(r, r + high)]
+            lefts = [block.address(base, *self.start(x.left), (row, x.left.strides[1])) for row in rows]
             start = block.address(right, (j, 1))
 
             def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
