@@ -260,10 +260,12 @@ class Sums:
                            watch=combine == "add"))  # fmt: skip
 
     def _gathered(self, k: int, table: Array) -> Access:
-        """The lanes of a table, gathered side by side."""
+        """The lanes of a table (blocks, rows, terms), gathered side by side, or as they are for its transpose."""
         to = self.to
-        size = table.size
-        key = (k, table.tobytes())
+        size, other = table.size, table.transpose(0, 2, 1)
+        key, turned = (k, table.shape, table.tobytes()), (k, other.shape, other.tobytes())
+        if turned in self._copies:
+            return to.access(self._copies[turned], np.arange(size).reshape(other.shape).transpose(0, 2, 1))
         if key not in self._copies:
             copy = self._copies[key] = to.temporary(size, False, to.stage[k])
             place = Access(to.at(copy), (1,))
