@@ -138,15 +138,16 @@ class Product:
     """out[b, i, j] = (out[b, i, j] +) factor * sum over t of left[b, i, t] * right[b, t, j].
 
     The sum is one chain of fma in the order of t that starts from 0, whatever the tile; then it is multiplied by
-    the factor (unless that is 1), then added. All accesses are affine; j runs with stride 1 in `right` and `out`.
+    the factor (unless that is 1), then added. All accesses are affine; j runs with stride 1 in `right`, and in `out`
+    j, or i where that is the rows.
 
     Args:
         blocks, m, n, k: how often b, i, j and t run.
-        left, right, out: accesses of three axes: (b, i, t), (b, t, j), (b, i, j). `right` alone may have a base: its
-            t is the rows then.
+        left, right, out: accesses of three axes: (b, i, t), (b, t, j), (b, i, j). An operand of which the rows are i
+            or t may have a base.
         factor: a number.
         add: whether it is added to what is there.
-        rows: "n" if j is the rows of a block; "k" if t is: then only the rows of the batch are summed.
+        rows: "n" if j is the rows of a block; "m" if i is; "k" if t is: then only the rows of the batch are summed.
         padded: whether out may be written up to the next multiple of PAD of j, without a mask.
         watch: whether every element that is stored goes into the flag.
     """
@@ -160,7 +161,7 @@ class Product:
     out: Access
     factor: float = 1.0
     add: bool = False
-    rows: OneOf["", "n", "k"] = ""
+    rows: OneOf["", "m", "n", "k"] = ""
     padded: bool = False
     watch: bool = False
 

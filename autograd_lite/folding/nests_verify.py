@@ -156,11 +156,11 @@ class _Verified:
         for access in (nest.left, nest.right, nest.out):
             assert access.table is None, f"{where}: by table"
         self._vector(nest.right, where, 1)
-        self._vector(nest.out, where, 1)
-        assert nest.left.base == ARENA, f"{where}: the left operand is an input"
+        self._vector(nest.out.with_axis(3, nest.out.strides[1]) if nest.rows == "m" else nest.out, where, 1)
+        assert nest.left.base == ARENA or nest.rows == "m", f"{where}: an input without rows"
         assert nest.right.base == ARENA or nest.rows == "k", f"{where}: an input without rows"
-        assert nest.rows != "n" or nest.n == self.nests.block, f"{where}: other rows"
-        assert nest.rows != "k" or nest.k == self.nests.block, f"{where}: other rows"
+        for axis in "mnk":
+            assert nest.rows != axis or getattr(nest, axis) == self.nests.block, f"{where}: other rows"
 
     def _rows(self, nest: Rows, where: str) -> None:
         if nest.along == "terms":

@@ -29,7 +29,7 @@ class Followed:
 
     Args:
         product: of one block.
-        map: its axes are those of the result, (i, j).
+        map: its axes are those of the result, (i, j), the rows of a batch last.
         element: which of its inputs are the element.
         stored: whether anything else reads the product.
     """
@@ -61,11 +61,14 @@ def joined(nests: Sequence[Nest], whole: Nests) -> Iterator[Nest | Followed]:
 
 
 def _pair(product: Product, nest: Map, whole: Nests) -> Followed | None:
-    m, n = product.m, product.n
+    m, n, strides = product.m, product.n, product.out.strides[1:]
+    if product.rows == "m":  # the rows of the batch, which come last in a map
+        m, n, strides = n, m, strides[::-1]
     short = len(nest.code) <= SHORT and all(step.name in PLAIN or step.name in FURTHER for step in nest.code)
-    if product.blocks > 1 or not short:
+    near = all(not any(x.table_strides[-1:]) for x in (*nest.inputs, *(access for _, access in nest.outputs)))
+    if product.blocks > 1 or not short or not near:
         return None
-    if nest.axes == (m * n,) and product.out.strides[1] == n:
+    if nest.axes == (m * n,) and strides[0] == n:
         found = replace(
             nest,
             axes=(m, n),
@@ -76,7 +79,7 @@ def _pair(product: Product, nest: Map, whole: Nests) -> Followed | None:
         found = nest
     else:
         return None
-    element = Access(product.out.offset, product.out.strides[1:])
+    element = Access(product.out.offset, strides)
     read = frozenset(k for k, x in enumerate(found.inputs) if x == element)
     tables = whole.tables
     result = span(element, (m, n), tables)

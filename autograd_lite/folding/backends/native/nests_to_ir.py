@@ -494,7 +494,7 @@ class Emitter:
 
     def follower(self, x: Followed) -> Follower:
         """What runs the map of a product: for a row, what takes a vector of it."""
-        n, code = x.product.n, x.map
+        n, code = x.map.axes[-1], x.map
         inputs = [self.side_by_side(access, code.axes) for access in code.inputs]
 
         def of(row: Scalar) -> FollowerOfRow:
@@ -517,6 +517,8 @@ class Emitter:
     def product(self, x: Product, flags: list[Vector], follower: Follower | None = None) -> list[Vector]:
         """Tiles of some rows by some vectors of columns, whose sums stay in registers over all terms."""
         block, lanes = self.block, self.lanes
+        if x.rows == "m":
+            return self.turned_product(x, flags, follower)
         narrow = x.n <= NARROW and x.m >= lanes and x.left.strides[1] == 1 and not x.rows and x.right.base == ARENA
         if narrow and follower is None:
             return self.narrow_product(x, flags)
@@ -646,6 +648,62 @@ class Emitter:
             return some(b, full, vectors % high, flags) if vectors % high else flags
 
         return block.loop(x.blocks, 1, one, flags)
+
+    def turned_product(self, x: Product, flags: list[Vector], follower: Follower | None) -> list[Vector]:
+        """A product of rows of a batch as they come: its rows lie side by side in the result, and are turned so, a
+        square at a time, in registers."""
+        block, lanes = self.block, self.lanes
+        base, last = self.base(x.left), block.operation(f"sub i64 {self.valid()}, 1")
+        right = block.address("%arena", *self.start(x.right))
+        high = lanes if lanes <= self.frame.tile else 4
+        full = x.n // lanes
+        width = max(1, min(self.frame.tile // high, 2 if full % 3 else 3))
+        scratch = block.address("%arena", (self.scratch(lanes * lanes * width), 1)) if high < lanes else ""
+
+        def chains(i: Scalar, r: int, j: Scalar, wide: int) -> list[Vector]:
+            """The sums of some rows, from row i + r on, and some vectors of columns, from j on."""
+            rows = [self.least(block.offset((i, 1), (q, 1)), last) for q in range(r, r + high)]
+            lefts = [block.address(base, *self.start(x.left), (row, x.left.strides[1])) for row in rows]
+            start = block.address(right, (j, 1))
+
+            def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
+                columns = [
+                    block.load(block.address(start, (t, x.right.strides[1]), (q * lanes, 1))) for q in range(wide)
+                ]
+                found = []
+                for q, left in enumerate(lefts):
+                    a = block.load_one(block.address(left, (t, x.left.strides[2])))
+                    found += [block.fma(a, c, s) for c, s in zip(columns, sums[q * wide :], strict=False)]
+                return found
+
+            return block.loop(x.k, 1, term, [block.constant(0.0)] * (high * wide))
+
+        def some(i: Scalar, j: Scalar, columns: int, flags: list[Vector]) -> list[Vector]:
+            wide = -(-columns // lanes)
+            found = []
+            for r in range(0, lanes, high):
+                sums = chains(i, r, j, wide)
+                for q, total in enumerate(sums if scratch else ()):
+                    block.store(total, block.address(scratch, (r * wide + q, lanes)))
+                found += sums
+            if scratch:  # a square has more vectors than there are registers
+                found = [block.load(block.address(scratch, (q, lanes))) for q in range(lanes * wide)]
+            for q in range(wide):
+                turned = block.transpose(found[q::wide])
+                for c in range(q * lanes, min(columns, (q + 1) * lanes)):
+                    column = block.offset((j, 1), (c, 1))
+                    to = block.address("%arena", *self.start(x.out), (i, 1), (column, x.out.strides[2]))
+                    after = None if follower is None else follower(column)
+                    flags = self.finish(x, turned[c - q * lanes], to, i, None, flags, after)
+            return flags
+
+        def strip(j: Scalar, columns: int, flags: list[Vector]) -> list[Vector]:
+            return block.loop(x.m, lanes, lambda i, flags: some(i, j, columns, flags), flags)
+
+        step = width * lanes
+        whole = x.n // step * step
+        flags = block.loop(whole, step, lambda j, flags: strip(j, step, flags), flags)
+        return strip(whole, x.n - whole, flags) if whole < x.n else flags
 
     def finish(
         self, x: Product, total: Vector, to: str, j: Scalar, mask: Vector | None, flags: list[Vector],
