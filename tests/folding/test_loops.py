@@ -131,10 +131,10 @@ OPERATIONS = {
 }
 
 
-def random_recurrence(seed):
+def random_recurrence(seed, more=0):
     """States of a few lanes, delays up to three, inputs, constants, branches, products and terms that hang on it."""
     rng = random.Random(seed)
-    steps, states, lanes = rng.randint(2, 24), rng.randint(1, 4), rng.choice([1, 1, 2, 3])
+    steps, states, lanes = rng.randint(2, 24) + more, rng.randint(1, 4), rng.choice([1, 1, 2, 3])
     P = [ag.Parameter(rng.uniform(0.2, 0.9)) for _ in range(4)]
     xs = [ag.Value(rng.uniform(-1, 1)) for _ in range(steps + 3)]
 
