@@ -1,9 +1,9 @@
 """Implied volatilities: 10,000 of them at once, by Newton's method in a compiled program.
 
 The market quotes prices; the volatility at which the formula of Black and Scholes gives a price has to be solved for.
-One step of Newton's method is written for one option, in scalars: the slope is `ag.value_and_grad` of the price. Compiled
-with batch=True it is one program for all options, some 50 array instructions. From the volatility at which the price
-has its point of inflection the steps approach the answer from one side, so that none can go astray.
+One step of Newton's method is written for one option, in scalars: the slope is `ag.value_and_grad` of the price. With
+batch=True it is compiled to one program for all options, some 50 array instructions. From the volatility at which the
+price has its point of inflection the steps approach the answer from one side, so that none can go astray.
 Run it: python examples/implied_volatilities.py
 
 Source: Manaster and Koehler, The Calculation of Implied Variances from the Black-Scholes Model, Journal of Finance 37,
