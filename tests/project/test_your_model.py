@@ -10,7 +10,7 @@ TEXT = (ROOT / "docs" / "YOUR_MODEL.md").read_text()
 
 
 def test_its_code_prints_what_it_says(capsys):
-    names = {}
+    names, unread = {}, ""
     for language, block in re.findall(r"^```(python|text)\n(.*?)^```$", TEXT, re.S | re.M):
         if language == "text":
             assert block == unread
