@@ -38,6 +38,7 @@ _HOME = {
     "arrays": "array",
     "derivatives.reverse": "gradients",
     "derivatives.transforms": "grad hessian hvp jacobian jvp value_and_grad vjp",
+    "derivatives.propagation": "propagate",
     "derivatives.checking": "gradcheck",
     "insight.explanation": "explain",
     "insight.diagnosis": "diagnose",

@@ -20,6 +20,7 @@ from autograd_lite.derivatives.transforms import jacobian as jacobian
 from autograd_lite.derivatives.transforms import jvp as jvp
 from autograd_lite.derivatives.transforms import value_and_grad as value_and_grad
 from autograd_lite.derivatives.transforms import vjp as vjp
+from autograd_lite.derivatives.propagation import propagate as propagate
 from autograd_lite.derivatives.checking import gradcheck as gradcheck
 from autograd_lite.insight.explanation import explain as explain
 from autograd_lite.insight.diagnosis import diagnose as diagnose

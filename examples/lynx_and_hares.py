@@ -4,8 +4,8 @@
 
 The pelts that the Hudson's Bay Company collected each year follow the populations, up to errors of a constant share.
 The solver is a Python loop of Runge-Kutta steps on scalars; `ag.minimize` differentiates through it and fits the four
-rates and the two populations of 1900. Their covariance comes from the exact Jacobian, and `ag.grad` carries it over to
-what follows from the rates: the populations at which nothing would change, c / d hares and a / b lynx.
+rates and the two populations of 1900. Their covariance comes from the exact Jacobian, and `ag.propagate` carries it
+over to what follows from the rates: the populations at which nothing would change, c / d hares and a / b lynx.
 Run it: python examples/lynx_and_hares.py
 
 Source: Hewitt, The Conservation of the Wild Life of Canada, 1921, and later figures of the company, in thousands of
@@ -75,10 +75,8 @@ def main():
     print(f"the pelts are {share:.0%} off the model")
     for (name, parameter), error in zip(p.items(), errors, strict=True):
         print(f"  {name:5} {parameter.item():8.4f} +- {error:.4f}")
-    slope = ag.jacobian(equilibrium)(found.x)
-    for name, number, error in zip(
-        ("hares", "lynx"), equilibrium(found.x), np.sqrt(np.diag(slope @ found.covariance @ slope.T)), strict=True
-    ):
+    still = ag.propagate(equilibrium, found.x, found.covariance)
+    for name, number, error in zip(("hares", "lynx"), still.value, still.error, strict=True):
         print(f"nothing would change at {number:5.1f} +- {error:.1f} thousand {name}")
     with ag.no_grad():
         rows = populations(p, len(HARES))

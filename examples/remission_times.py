@@ -57,9 +57,9 @@ def main():
     errors = np.sqrt(np.diag(covariance))
     for name, number, error in zip(("m", "t", "log s"), estimates, errors, strict=True):
         print(f"  {name:6} {number:7.3f} +- {error:.3f}   z = {number / error:5.2f}")
-    # The delta method: the error of the logarithm, whose interval stays above 0
-    slope = ag.grad(lambda x: ag.log(hazard_ratio(x)))(estimates)
-    ratio, error = float(hazard_ratio(estimates)), float(slope @ covariance @ slope) ** 0.5
+    # of the logarithm, so that the interval stays above 0
+    effect = ag.propagate(lambda x: ag.log(hazard_ratio(x)), estimates, covariance)
+    ratio, error = exp(effect.value), effect.error
     low, high = ratio * exp(-1.96 * error), ratio * exp(1.96 * error)
     print(f"the drug multiplies the risk of a relapse by {ratio:.3f}, 95% interval {low:.3f} to {high:.3f}")
     return estimates, covariance, found

@@ -525,11 +525,6 @@ class Program(Executable):
         )
 
 
-def same_program(one: Program, other: Program) -> bool:
-    """Whether two programs compute the same: they have one structure, and the same constants."""
-    return one._folded is other._folded and one._constants.tobytes() == other._constants.tobytes()
-
-
 def _loss_and_grad(program: Program, args: Sequence[Any], theta: Any) -> tuple[float, Array]:
     if not program._single:
         program._refuse_several("loss_and_grad")

@@ -194,6 +194,15 @@ class CompiledStep(TrainingStep):
         """Note which program fits arguments of these shapes."""
         self._last = program, args
 
+    def evaluate(self, data: Sequence[tuple[Any, Any]], theta: Any) -> tuple[Any, float, list[Any], Any]:
+        """See `TrainingStep.evaluate`; the Values keep their numbers."""
+        (costs, *outputs), total = self.program.rows_and_grad(theta, *self._as_arrays(data))
+        penalty = 0.0
+        if self.extra is not None:
+            penalty, slope = self.extra.loss_and_grad(theta)
+            total = add(total, slope)
+        return costs, penalty, self._predictions(outputs), total
+
     def _predictions(self, outputs: Any) -> list[Any]:
         columns = np.array(outputs)
         return columns.T.tolist() if self.several[0] else columns[0].tolist()  # type: ignore[no-any-return]

@@ -20,6 +20,7 @@ from autograd_lite.files import MODULES
 from autograd_lite.history import History
 from autograd_lite.names import BackendName, LossName, OptimizerName, Text
 from autograd_lite.nn.module import Module
+from autograd_lite.optim.lbfgs import LBFGS
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.rules import rule_named
 from autograd_lite.training.batches import Batches
@@ -48,7 +49,7 @@ PENALTY = "the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)"
 def fit(
     model: Callable[[Any], Any], X: Any, y: Any = ..., *,
     loss: LossName | Text | Callable[[Any, Any], Any] = losses.squared_error,
-    optimizer: OptimizerName | Text | Optimizer | Callable[[list[Value]], Optimizer] | None = None,
+    optimizer: OptimizerName | Text | Optimizer | LBFGS | Callable[[list[Value]], Optimizer | LBFGS] | None = None,
     epochs: int = 100, batch_size: int | None = 32, validation: Any = None, metrics: Any = (),
     callbacks: Iterable[Callable[[Run], Any]] = (), seed: int | None = None, progress: bool | None = None,
     parameters: Iterable[Value] | None = None, penalty: Callable[[Any], Any] | None = None,
@@ -71,7 +72,9 @@ def fit(
         loss: a function of (prediction, target) such as `ag.losses.hinge`, or its name there. A user-defined one may
             say by an attribute `targets` what its targets are, see `ag.losses.Targets`.
         optimizer: an Optimizer, the name of a rule such as "sgd" (with its defaults), or a function that makes an
-            Optimizer from the parameters, also one that takes lr too; Adam by default.
+            Optimizer from the parameters, also one that takes lr too; Adam by default. Of `ag.optim.LBFGS`, or "lbfgs",
+            an epoch is one step, of several iterations, on all examples: batch_size and shuffle are then not used, lr,
+            schedule and checkpoint not taken, and the training ends when there is nothing more to gain.
         lr: the learning rate, or a schedule by step; 0.03 for the default optimizer, otherwise the rule's default.
         epochs: the largest number of epochs, counted from the beginning also after `resume`.
         batch_size: 1 for incremental mode, None for batch mode. A shorter last batch is used too.
@@ -162,7 +165,15 @@ def fit(
 
     run = Run(model, optimizer, history)
     recorded = saved["told"].get("backend") if saved else None
-    step = _step(model, optimizer, loss, penalty, _layers(optimizer, names), compiled, recorded, data, epochs)
+    lbfgs: Any = optimizer if isinstance(optimizer, LBFGS) else None
+    rounds = epochs if lbfgs is None else epochs * lbfgs.max_iter
+    step = _step(model, optimizer, loss, penalty, _layers(optimizer, names), compiled, recorded, data, rounds)
+    if lbfgs is not None:
+        _refuse_with_lbfgs(batches=batches, schedule=schedule, checkpoint=checkpoint, resume=resume)
+        from autograd_lite.training.whole_batch import Finished, WholeBatchStep
+
+        step = WholeBatchStep(step)
+        conditions.insert(0, Finished(lbfgs))
     history.backend, history.threads = step.backend, step.threads
     checkpoints = None
     if saved or checkpoint is not None:
@@ -279,6 +290,13 @@ def _work(model: Any, loss: Any, data: list[Any]) -> int:
     return len(data) * sum(len(raw_operands(node)) for node in nodes)
 
 
+def _refuse_with_lbfgs(**given: Any) -> None:
+    """Refuse what L-BFGS, which needs all examples and keeps nothing between its steps, has no use for."""
+    named = next((name for name, x in given.items() if x is not None), None)
+    if named is not None:
+        raise ValueError(f"fit: L-BFGS takes no {named}; use another optimizer, or leave it out")
+
+
 def _check_function(name: str, function: Any, of: str) -> None:
     if function is not None and not callable(function):
         raise TypeError(f"fit: {name} must be a function of {of}, got {describe(function)}")
@@ -291,19 +309,23 @@ def _parameters_and_optimizer(
     if not callable(model):
         raise TypeError(f"fit: model must be a Module or a function of one example, got {describe(model)}")
     names: dict[str, Value] = dict(model.named_parameters()) if isinstance(model, Module) else {}
-    if not isinstance(optimizer, Optimizer):
+    if not isinstance(optimizer, (Optimizer, LBFGS)):
         chosen = names.values() if parameters is None else parameters
         wanted = sequence(chosen, "fit: parameters", "a sequence of leaves to train")
         if not wanted:
             raise TypeError(
                 f"fit: {describe(model)} has no parameters; give parameters=[...], the leaves to train, or an optimizer"
             )
+        if isinstance(optimizer, str) and known_as(optimizer, ["lbfgs"]):
+            optimizer = LBFGS
+        if optimizer is LBFGS and lr is not None:
+            raise ValueError(f"fit: L-BFGS takes no lr, its line search finds the step; got {lr!r}")
         if optimizer is None or isinstance(optimizer, str):
             lr = LR if optimizer is None and lr is None else lr
             optimizer = rule_named(optimizer or "adam", "fit: optimizer")
         given = {} if lr is None else {"lr": lr}
         made = optimizer(wanted, **given) if callable(optimizer) else optimizer
-        if not isinstance(made, Optimizer):
+        if not isinstance(made, (Optimizer, LBFGS)):
             raise TypeError(
                 "fit: optimizer must be an Optimizer, or a function that makes one from parameters, "
                 f"got {describe(made)}"

@@ -22,7 +22,8 @@ from autograd_lite.engine.modes import changed_mode, following, mode
 from autograd_lite.engine.reading import number_of, numbers_of
 from autograd_lite.engine.trees import flatten
 from autograd_lite.engine.value import Value
-from autograd_lite.folding.program import Program, fold, same_program
+from autograd_lite.folding.program import Program, fold
+from autograd_lite.folding.stepping import same_program
 from autograd_lite.names import BackendName
 
 Array = Any

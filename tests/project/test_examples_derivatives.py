@@ -23,7 +23,7 @@ def example(name):
 
 NAMES = [
     "nist_fits", "black_scholes", "rosenbrock_newton", "error_propagation", "lynx_and_hares", "remission_times",
-    "cart_pole",
+    "cart_pole", "implied_volatilities", "robot_arm",
 ]  # fmt: skip
 
 
@@ -159,6 +159,35 @@ def test_cart_pole_obeys_the_equations_of_motion(capsys):
     # the error of the trapezoidal rule falls with the square of the step: the limit of the effort
     finer, _ = cart.swing_up(61)
     assert (4.0 * finer.fun - found.fun) / 3.0 == pytest.approx(58.8, abs=0.1)
+
+
+def test_implied_volatilities_are_those_of_the_prices(capsys):
+    from scipy.optimize import brentq
+
+    implied = example("implied_volatilities")
+    true, found, changes = implied.main()
+    assert "10,000 volatilities" in capsys.readouterr().out
+    assert found == pytest.approx(true, abs=1e-12)
+    assert changes[-1] < 1e-12 < changes[0]
+    _, *option = implied.market()
+    with ag.no_grad():
+        for k in range(0, implied.COUNT, 2_500):
+            row = [x[k] for x in option]
+            seen = implied.price(true[k], *row).item()
+            alone = brentq(lambda v: implied.price(v, *row).item() - seen, 0.01, 2.0, xtol=1e-14)  # noqa: B023
+            assert found[k] == pytest.approx(alone, abs=1e-10)
+
+
+def test_every_hand_of_the_robot_arm_arrives(capsys):
+    arm = example("robot_arm")
+    places, angles, distances = arm.main()
+    assert "after 24 steps 100.00% are there" in capsys.readouterr().out
+    assert np.max(distances[-1]) < 1e-12
+    base, *bends = angles.T
+    directions = np.cumsum(bends, 0)
+    lengths = np.array([[0.45], [0.4], [0.15]])
+    along, up = np.sum(lengths * np.cos(directions), 0), 0.3 + np.sum(lengths * np.sin(directions), 0)
+    assert np.stack([along * np.cos(base), along * np.sin(base), up], 1) == pytest.approx(places, abs=1e-12)
 
 
 def test_scipy_takes_our_functions_as_they_are():

@@ -342,10 +342,12 @@ def test_an_interrupt_before_the_first_loss_is_the_callers():
     assert numbers(p) == [-1.2, 1.0, 0.5]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one that comes in a destructor
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
 @pytest.mark.parametrize("method", SCALAR)
 def test_a_signal_at_any_moment(method):
     """Whatever the moment: the result is whole, or the parameters are as before."""
+    ag.minimize(rosenbrock, start(), method, progress=False)  # all that is imported on the way is there
     handler = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     try:
         for delay in np.geomspace(2e-4, 0.2, 12):
