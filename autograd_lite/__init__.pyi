@@ -34,6 +34,8 @@ from autograd_lite.pictures.drawing import draw as draw
 from autograd_lite.pictures.stepper import step as step
 from autograd_lite.pictures.quizzes import quiz as quiz
 from autograd_lite.pictures.listing import tape as tape
+from autograd_lite.pictures.formulas import formula as formula
+from autograd_lite.pictures.formulas import to_sympy as to_sympy
 from autograd_lite.nn import MLP as MLP
 from autograd_lite.nn import Layer as Layer
 from autograd_lite.nn import Module as Module

@@ -94,8 +94,7 @@ def in_letters(name: str) -> str:
 
 
 _SPECIAL = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}",
-            ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
-            "'": r"\textquotesingle{}"}  # fmt: skip
+            ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"{\char34}", "`": r"{\char96}"}  # fmt: skip
 
 _MATHS = {
     "−": "$-$", "×": r"$\times$", "·": r"$\cdot$", "…": r"\dots{}", "→": r"$\to$", "∞": r"$\infty$",
@@ -321,7 +320,7 @@ class Term:
             if self.value == -1.0:
                 return -other
         left = self.text if self.value is not None else self.within(PRODUCT)
-        right = other.within(PRODUCT)
+        right = other.within(PRODUCT if other.value is None or self.language.tex else POWER)
         if self.language.code:
             return self._made(f"{left} * {right}", PRODUCT)
         if self.language.tex:

@@ -133,7 +133,8 @@ class Picture:
         The file is replaced at once: if it cannot be written, the old one stays.
 
         Args:
-            path: a name that ends in .svg, .png, .pdf, .dot or .html.
+            path: a name that ends in .svg, .png, .pdf, .dot, .html, .tex (TikZ, a document that compiles by itself) or
+                .tikz (the picture alone, for \\input).
             scale: pixels of a .png per pixel of the picture: 2 is 144 dots per inch. A picture so large that no
                 program would open it gets fewer.
 

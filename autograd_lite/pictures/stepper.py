@@ -121,15 +121,16 @@ class Stepper:
         """Write the page or the moving picture to a file, which is replaced at once.
 
         Args:
-            path: a name that ends in .html (the page), .svg or .gif (the picture that moves; a .gif needs Matplotlib
-                and Pillow), or .pdf (a page for each step, for slides; needs Matplotlib).
+            path: a name that ends in .html (the page), .svg, .gif or .mp4 (the picture that moves; a .gif needs
+                Matplotlib and Pillow, an .mp4 Matplotlib and the command ffmpeg), or .pdf (a page for each step, for
+                slides; needs Matplotlib).
 
         Returns:
             The path.
 
         Raises:
             ValueError: another suffix, or the path is a device or a FIFO.
-            RuntimeError: .gif or .pdf, and what it needs is not installed.
+            RuntimeError: .gif, .mp4 or .pdf, and what it needs is not installed.
 
         Example:
             >>> import tempfile, pathlib
@@ -139,11 +140,11 @@ class Stepper:
             'square.html'
         """
         hint = (
-            "; .html is the page, .svg and .gif the picture that moves, .pdf a page for each step. For one that stands "
-            "still, save ag.draw(loss) or stepper.frame(k)"
+            "; .html is the page, .svg, .gif and .mp4 the picture that moves, .pdf a page for each step. For one that "
+            "stands still, save ag.draw(loss) or stepper.frame(k)"
         )
-        target, suffix = target_of(path, ("html", "svg", "gif", "pdf"), hint)
-        if suffix in ("gif", "pdf"):
+        target, suffix = target_of(path, ("html", "svg", "gif", "mp4", "pdf"), hint)
+        if suffix in ("gif", "mp4", "pdf"):
             from autograd_lite.pictures.writers.raster import series
 
             content = series([self.frame(k) for k in range(len(self.steps))], suffix)

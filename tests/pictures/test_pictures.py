@@ -1091,7 +1091,7 @@ def test_a_format_is_an_entry_and_a_module(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(writers.WRITERS, "txt", "counting")
     assert ag.draw(slides()).save(tmp_path / "x.txt", scale=3).read_bytes().endswith(b" txt 3")
-    with pytest.raises(ValueError, match=r"\.html or \.txt"):
+    with pytest.raises(ValueError, match=r"\.tikz or \.txt"):
         ag.draw(slides()).save(tmp_path / "x.gif")
 
 
