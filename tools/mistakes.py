@@ -464,7 +464,7 @@ MISTAKES = [
         "            if True:",
     ), (
         "sequences of one length count as much as all others",
-        "slope * (len(places) / len(batch))",
+        "slope * (len(places) / len(data))",
         "slope",
     )),
     *_slips("training/steps.py", "training golden fit_compiled", (

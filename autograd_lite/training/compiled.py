@@ -170,19 +170,8 @@ class CompiledStep(TrainingStep):
         return Epoch(float(loss) / len(order), float(np.maximum.reduce(costs)), norms, predictions)
 
     def _loss_and_grad(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Array]:
-        """As uncompiled, for examples that differ in shape: those of one shape run together."""
-        theta, total, cost = self._theta(), np.zeros(len(self.optimizer.params)), 0.0
-        costs: list[Any] = [0.0] * len(batch)
-        predictions: list[Any] = costs.copy()
-        for places, examples in _by_shape(batch):
-            (errors, *outputs), slope = self.program.rows_and_grad(theta, *examples)
-            total = add(total, slope * (len(places) / len(batch)))
-            for place, error, output in zip(places, errors.tolist(), self._predictions(outputs), strict=True):
-                costs[place], predictions[place] = error, output
-        if self.extra is not None:
-            cost, slope = self.extra.loss_and_grad(theta)
-            total = add(total, slope)
-        return costs, cost, predictions, total
+        costs, penalty, predictions, total = self.evaluate(batch, self._theta())
+        return costs.tolist(), penalty, predictions, total
 
     def outputs_of(self, results: int, n: int) -> Array:
         """Room for the results of an epoch; it is used again, for new memory costs more than an epoch writes there."""
@@ -195,13 +184,22 @@ class CompiledStep(TrainingStep):
         self._last = program, args
 
     def evaluate(self, data: Sequence[tuple[Any, Any]], theta: Any) -> tuple[Any, float, list[Any], Any]:
-        """See `TrainingStep.evaluate`; the Values keep their numbers."""
-        (costs, *outputs), total = self.program.rows_and_grad(theta, *self._as_arrays(data))
-        penalty = 0.0
+        """See `TrainingStep.evaluate`; the Values keep their numbers. Examples of one shape run together."""
+        arrays, penalty = self._as_arrays(data), 0.0
+        if arrays is not None:
+            (costs, *outputs), total = self.program.rows_and_grad(theta, *arrays)
+            predictions = self._predictions(outputs)
+        else:
+            total, costs, predictions = np.zeros(len(self.optimizer.params)), np.empty(len(data)), [None] * len(data)
+            for places, examples in _by_shape(data):
+                (costs[places], *outputs), slope = self.program.rows_and_grad(theta, *examples)
+                total = add(total, slope * (len(places) / len(data)))
+                for place, output in zip(places, self._predictions(outputs), strict=True):
+                    predictions[place] = output
         if self.extra is not None:
             penalty, slope = self.extra.loss_and_grad(theta)
             total = add(total, slope)
-        return costs, penalty, self._predictions(outputs), total
+        return costs, penalty, predictions, total
 
     def _predictions(self, outputs: Any) -> list[Any]:
         columns = np.array(outputs)

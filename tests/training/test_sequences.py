@@ -89,6 +89,19 @@ def test_sequences_are_trained_as_one_by_one(case):
         np.testing.assert_allclose(end, ends[0], rtol=1e-10)
 
 
+def test_sequences_by_lbfgs():
+    ends = []
+    for compiled in (False, True):
+        w = parameters()
+        model, X, y, _ = one_number(w)
+        history = ag.fit(
+            model, X, y, parameters=w, optimizer=ag.optim.LBFGS(w), epochs=5, compiled=compiled, progress=False, seed=0
+        )
+        assert history.loss[-1] < 0.07  # 0.6 before
+        ends.append([p.data for p in w])
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-5)
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_resumed_training_of_sequences_is_that_without_a_break(tmp_path, compiled):
     def run(epochs, **options):
