@@ -46,6 +46,7 @@ _HOME = {
     "folding.tracing": "compile",
     "pictures.drawing": "draw",
     "pictures.stepper": "step",
+    "pictures.explore": "explore",
     "pictures.quizzes": "quiz",
     "pictures.listing": "tape",
     "nn": "MLP Layer Module Network Neuron Perceptron",
