@@ -47,6 +47,7 @@ _HOME = {
     "folding.tracing": "compile",
     "pictures.drawing": "draw",
     "pictures.stepper": "step",
+    "pictures.explore": "explore",
     "pictures.quizzes": "quiz",
     "pictures.listing": "tape",
     "pictures.formulas": "formula to_sympy",

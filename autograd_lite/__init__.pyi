@@ -32,6 +32,7 @@ from autograd_lite.folding.program import fold as fold
 from autograd_lite.folding.tracing import compile as compile
 from autograd_lite.pictures.drawing import draw as draw
 from autograd_lite.pictures.stepper import step as step
+from autograd_lite.pictures.explore import explore as explore
 from autograd_lite.pictures.quizzes import quiz as quiz
 from autograd_lite.pictures.listing import tape as tape
 from autograd_lite.pictures.formulas import formula as formula

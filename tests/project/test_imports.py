@@ -27,7 +27,7 @@ COLUMNS = {
     "nn": "engine data history names",
     "micrograd": "engine",
     "insight": "engine data derivatives losses names",  # a model is diagnosed with its data and its loss
-    "pictures": "engine atomic_write folding insight nn",  # a network is drawn from its layers
+    "pictures": "engine atomic_write derivatives folding insight nn",  # explore runs a program of gradients
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
     "training": "engine atomic_write data derivatives files folding history losses names nn optim",
