@@ -34,7 +34,7 @@ def bundle(self, include=None, exclude=None):
     return data, {"image/png": {"width": round(picture.scene.width)}}
 
 for made in (Explorer, Picture, Quiz, Stepper):
-    made._repr_mimebundle_ = bundle
+    made._repr_mimebundle_, made._repr_html_ = bundle, None
 """
 
 
