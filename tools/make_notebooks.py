@@ -31,7 +31,7 @@ def bundle(self, include=None, exclude=None):
     image.quantize(64, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     png = base64.b64encode(small.getvalue()).decode("ascii")
     data = {"text/plain": repr(self), "image/svg+xml": picture.svg, "image/png": png}
-    return data, {"image/png": {"width": round(picture.scene.width)}}
+    return data, {"image/png": {"width": round(picture.scene.width * picture.scene.scale)}}
 
 for made in (Explorer, Picture, Quiz, Stepper):
     made._repr_mimebundle_, made._repr_html_ = bundle, None
