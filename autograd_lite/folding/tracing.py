@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import array
 import threading
-from collections import UserDict, UserList, deque
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from numbers import Number
 from sys import stdlib_module_names
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -423,12 +423,18 @@ class _Contents:
                 self._arrays.append(thing)
                 return []
             parts.append(_Elements(lambda: thing.ravel().tolist()))
-        elif isinstance(thing, (array.array, bytearray)):
-            parts.append(_Elements(partial(list, thing)))
-        elif isinstance(thing, (dict, list, set, deque)):
+        elif isinstance(thing, (array.array, bytearray, memoryview)):
+            parts.append(_Elements(lambda: [thing.tobytes() if isinstance(thing, memoryview) else bytes(thing)]))
+        elif isinstance(thing, (dict, list, set, deque, MappingProxyType)):
             parts.append(thing)
         elif isinstance(thing, (tuple, frozenset)):
             return list(thing)
+        elif isinstance(thing, partial):
+            return [thing.func, thing.args, thing.keywords]
+        elif isinstance(thing, type):
+            return [vars(thing)] if _is_of_a_user(thing) else []
+        elif hasattr(thing, "parameters"):  # a Module: what its class holds is read as its own
+            parts += [vars(kind) for kind in type(thing).__mro__ if _is_of_a_user(kind)]
         if _has_attributes(thing):
             parts += [vars(thing)] if hasattr(thing, "__dict__") else []
             parts += [_Elements(partial(_slots_of, thing))] if hasattr(type(thing), "__slots__") else []
@@ -468,7 +474,7 @@ class _Contents:
         return len(now) == len(self._before) and all(map(_same_number, now, self._before))
 
 
-ATOMS = (Value, str, bytes, Number, type, type(None))
+ATOMS = (Value, str, bytes, Number, type(None))
 """What is not looked into."""
 
 
@@ -496,7 +502,11 @@ class _Elements:
 
 def _elements_of(part: Any) -> Iterable[Any]:
     return (
-        part.copy() if isinstance(part, _Elements) else chain(part, part.values()) if isinstance(part, dict) else part
+        part.copy()
+        if isinstance(part, _Elements)
+        else chain(part, part.values())
+        if isinstance(part, (dict, MappingProxyType))
+        else part
     )
 
 
@@ -508,10 +518,12 @@ def _has_attributes(thing: Any) -> bool:
     kind = type(thing)
     if hasattr(kind, "__dataclass_fields__") or kind is SimpleNamespace or hasattr(thing, "parameters"):
         return True
+    return _is_of_a_user(kind) or isinstance(thing, (UserDict, UserList, ChainMap))
+
+
+def _is_of_a_user(kind: type) -> bool:
     package = kind.__module__.partition(".")[0]
-    return package not in ("autograd_lite", "numpy", "builtins") and (
-        package not in stdlib_module_names or isinstance(thing, (UserDict, UserList))
-    )
+    return package not in ("autograd_lite", "numpy", "builtins") and package not in stdlib_module_names
 
 
 def _slots_of(thing: Any) -> list[Any]:
