@@ -109,8 +109,8 @@ def minimize(
         max_iter: the most iterations.
         tol: the search ends when two iterations in a row make the loss smaller by less than this share of it.
         progress: whether to show a bar; by default on a terminal and in a notebook.
-        compiled: whether to use a program: "auto" where it can be one; True or a backend's name to have an error
-            where it cannot; False for the scalars.
+        compiled: whether to use a program: "auto" where it can be one, run by NumPy if it is small, else by native code
+            if there is some; True or a backend's name to have an error where it cannot; False for the scalars.
 
     Returns:
         A Minimum: `loss`, `stopped` in words, `converged`, `iterations`, `backend`; for "lm" `covariance`. Ctrl-C ends
