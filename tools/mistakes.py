@@ -512,6 +512,46 @@ MISTAKES = [
         "        if self.early_stopping.restores and self.state.best is not None:\n",
         "        if False:\n",
     )),
+    *_slips("training/minimizing.py", "minimizing", (
+        "the parameters of the last trial left behind after an error in the loss",
+        "    except BaseException:\n        set_numbers(live, before)\n        raise\n    return found",
+        "    except ImportError:\n        set_numbers(live, before)\n        raise\n    return found",
+    ), (
+        "the last point in place of the best so far",
+        "        if loss < self.loss:\n            self.x",
+        "        if loss < inf:\n            self.x",
+    ), (
+        "a covariance by the number of residuals, not of what is left of them",
+        "return self.loss / (m - n) *",
+        "return self.loss / m *",
+    ), (
+        "the last digits left out",
+        "    if len(search.x) > DENSE:\n        return\n",
+        "    return\n",
+    ), (
+        "variables that stay as they are scaled",
+        "        return loss, gradient * scale",
+        "        return loss, gradient",
+    )),
+    *_slips("training/objectives.py", "minimizing", (
+        "a loss that draws at random taken for a program",
+        "if not same_program(program,",
+        "if False and not same_program(program,",
+    ), (
+        "a loss that branches taken for a program",
+        "    elif looks.what:",
+        "    elif looks.what is None:",
+    )),
+    *_slips("training/whole_batch.py", "training", (
+        "the loss and the gradient of another point than that of the parameters",
+        "                costs, _, predictions, total = self.inner.evaluate(data, theta)\n            if",
+        "                costs, _, predictions, total = self.inner.evaluate(data, 0.9 * theta)\n            if",
+    )),
+    *_slips("derivatives/propagation.py", "propagation", (
+        "errors carried without what they have in common",
+        "spread = slopes @ matrix @ slopes.T",
+        "spread = slopes @ np.diag(np.diag(matrix)) @ slopes.T",
+    )),
     *_slips("training/checkpoints.py", "training golden fit_compiled", (
         "a resumed training whose optimizer begins anew",
         "set_numbers(names.values(), numbers, loaded)",

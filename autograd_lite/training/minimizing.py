@@ -109,8 +109,8 @@ def minimize(
         max_iter: the most iterations.
         tol: the search ends when two iterations in a row make the loss smaller by less than this share of it.
         progress: whether to show a bar; by default on a terminal and in a notebook.
-        compiled: whether to use a program: "auto" where it can be one; True or a backend's name to have an error
-            where it cannot; False for the scalars.
+        compiled: whether to use a program: "auto" where it can be one, run by NumPy if it is small, else by native code
+            if there is some; True or a backend's name to have an error where it cannot; False for the scalars.
 
     Returns:
         A Minimum: `loss`, `stopped` in words, `converged`, `iterations`, `backend`; for "lm" `covariance`. Ctrl-C ends
@@ -206,8 +206,10 @@ class _Search:
         self.max_iter, self.tol, self.advance = max_iter, tol, advance
         self.iterations = self.evaluations = self.small = self.idle = 0
         self.reason, self.converged = "", False
-        self.steepest, self.newton = 0.0, False
-        """The slope at the start, and whether Newton's steps have converged."""
+        self.steepest = 0.0
+        """The slope at the start."""
+        self.newton: bool | None = None
+        """Whether Newton's steps at the end have converged; None where there were none."""
         self._worst, self._before = 0.0, inf
 
     def value_and_grad(self, x: Array) -> tuple[float, Array]:
@@ -317,9 +319,12 @@ def _second_order(search: _Search, name: str, options: dict[str, Any]) -> None:
         loss, gradient = search.value_and_grad(z * scale)
         return loss, gradient * scale
 
-    second: dict[str, Any] = (
-        {"hess": lambda z: search.of.hessian(z * scale) * np.outer(scale, scale)} if dense else {"hessp": search.of.hvp}
-    )
+    def hessian(z: Array) -> Array:
+        found = search.of.hessian(z * scale) * np.outer(scale, scale)
+        # asked for at points that are then not kept, too, where the loss is not finite
+        return found if np.isfinite(found).all() else np.eye(len(z))
+
+    second: dict[str, Any] = {"hess": hessian} if dense else {"hessp": search.of.hvp}
 
     def run() -> int:
         scipy_minimize(
@@ -391,7 +396,7 @@ def _last_digits(search: _Search) -> None:
     """
     if len(search.x) > DENSE:
         return
-    x, shortest = search.x, inf
+    x, shortest, search.newton = search.x, inf, False
     for _ in range(LAST):
         loss, gradient = search.of.value_and_grad(x)
         hessian = search.of.hessian(x)
@@ -411,7 +416,8 @@ def _last_digits(search: _Search) -> None:
             return
         search.x, search.loss, shortest = x, loss, length
         search.slope = float(np.max(np.abs(gradient)))
-        search.newton = length <= 1e-5 * abs(loss) ** 0.5
+        # it would make the loss smaller by 1e-10 of itself, or change no parameter by more than 1e-8
+        search.newton = bool(length <= 1e-5 * abs(loss) ** 0.5 or (np.abs(step) <= 1e-8 * np.abs(x)).all())
         x = x + step
 
 
@@ -421,7 +427,8 @@ def _ended(search: _Search, status: int = 0) -> None:
         search.reason, search.converged = "the gradient is 0", True
     elif status == TOLERANCE:
         search.reason, search.converged = f"the loss falls by less than {search.tol:g} of itself", True
+    elif search.newton:
+        search.reason, search.converged = "Newton's steps have become too short to change anything", True
     else:
-        flat = search.slope <= 1e-6 * search.steepest
         search.reason = f"no step makes the loss smaller; the largest slope is {search.slope:.2g}"
-        search.converged = flat or search.newton
+        search.converged = search.newton is None and search.slope <= 1e-6 * search.steepest

@@ -28,6 +28,9 @@ from autograd_lite.names import BackendName
 
 Array = Any
 
+SMALL = 5000
+"""Scalars of a graph without loops up to which NumPy runs it: machine code takes a quarter of a second to make."""
+
 LONG = 1000
 """A program of more instructions than this takes longer to prepare than the loss is worth: it repeats too little."""
 
@@ -77,6 +80,14 @@ class Objective:
             self._at = x.copy()
         return self._outputs
 
+    def values(self, x: Array) -> list[Value]:
+        """The outputs as Values, those that are constant too."""
+        return [y if isinstance(y, Value) else Value(y) for y in self.outputs(x)]
+
+    def forget(self) -> None:
+        """Compute anew at the next call, also at the same numbers."""
+        self._at = None
+
     def root(self, x: Array) -> Any:
         """The loss as a Value."""
         outputs = self.outputs(x)
@@ -120,19 +131,31 @@ class Objective:
 class Folded(Objective):
     """The same by a program: the loss runs once, on the scalars, and its derivatives are those of its instructions."""
 
-    def __init__(self, eager: Objective, program: Program, x: Array, backend: BackendName) -> None:
+    def __init__(self, eager: Objective, x: Array, backend: BackendName) -> None:
         super().__init__(eager.f, eager.leaves, eager.fits)
-        self._program = program
-        self._cost = fold(eager.root(x), [], [list(eager.leaves)], backend=backend) if eager.fits else program
+        self._program = _program(eager.values(x), eager, backend)
+        self._cost = fold(eager.root(x), [], [list(eager.leaves)], backend=backend) if eager.fits else self._program
         self.backend = self._cost.backend
 
     def value_and_grad(self, x: Array) -> tuple[float, Array]:
         """The loss and its gradient."""
         return self._cost.value_and_grad(x)
 
+    def hessian(self, x: Array) -> Array:
+        """The matrix of the second derivatives of the loss."""
+        return self._cost.hessian(x) if hasattr(self._cost, "hessian") else super().hessian(x)
+
+    def hvp(self, x: Array, v: Array) -> Array:
+        """The Hessian times a vector."""
+        return self._cost.hvp(x, v) if hasattr(self._cost, "hvp") else super().hvp(x, v)
+
     def residuals(self, x: Array) -> Array:
         """The residuals."""
         return np.array(self._program(x))
+
+    def jacobian(self, x: Array) -> Array:
+        """The derivatives of the residuals, a row each."""
+        return self._program.jacobian(x) if hasattr(self._program, "jacobian") else super().jacobian(x)
 
 
 class _Looks(Follower):
@@ -157,27 +180,27 @@ def objective(
         return eager
     looks = _Looks(leaves)
     with following(looks):
-        first = eager.outputs(x)
+        eager.outputs(x)
     why, backend = "", "auto" if compiled is True else compiled
     if mode.on_adjoint is not None:
         why = "inside detect_anomaly"
     elif looks.what:
         why = f"{looks.what} of a Value decides what the loss computes"
     else:
-        program = _program(first, eager, backend)
-        eager._at = None  # once more at the same numbers
-        if not same_program(program, _program(eager.outputs(x), eager, backend)):
+        program = _program(eager.values(x), eager, backend)
+        eager.forget()
+        if not same_program(program, _program(eager.values(x), eager, backend)):
             why = "the loss draws at random, or is another one at each call"
         elif len(program.plan(False).instructions) > LONG:
             why = "the loss repeats too little"
         else:
-            return Folded(eager, program, x, backend)
+            small = not program.plan().loops and len(graph.toposort(*eager.values(x))) < SMALL
+            return Folded(eager, x, "numpy" if small and backend == "auto" else backend)
     if compiled != "auto":
         raise RuntimeError(f"minimize: compiled={compiled!r}, but {why}; leave it at its default")
     eager.backend = f"eager: {why}"
     return eager
 
 
-def _program(outputs: Sequence[Any], eager: Objective, backend: Any) -> Program:
-    values = [y if isinstance(y, Value) else Value(y) for y in outputs]
+def _program(values: Sequence[Value], eager: Objective, backend: Any) -> Program:
     return fold(values if eager.fits else values[0], [], [list(eager.leaves)], backend=backend)

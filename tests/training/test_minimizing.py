@@ -83,6 +83,28 @@ def test_many_parameters_go_by_products_of_the_hessian(method):
     assert np.max(np.abs(slope)) < 1e-4
 
 
+def test_a_trust_region_crosses_where_the_loss_is_not_finite():
+    """MGH17 of NIST, from afar: trial points overflow, and SciPy asks for the Hessian there too."""
+    b = [ag.Parameter(x) for x in (50.0, 150.0, -100.0, 1.0, 2.0)]
+    seen = [0.844, 0.908, 0.932, 0.936, 0.925, 0.908, 0.881, 0.850, 0.818, 0.784, 0.751, 0.718, 0.685, 0.658]
+    for compiled in ("auto", False):
+        found = ag.minimize(
+            lambda b: ag.sum([
+                (b[0] + b[1] * ag.exp(-10.0 * k * b[3]) + b[2] * ag.exp(-10.0 * k * b[4]) - y) ** 2
+                for k, y in enumerate(seen)
+            ]),
+            b, "trust", compiled=compiled, progress=False,
+        )  # fmt: skip
+        assert found.loss < 0.2
+
+
+def test_a_plateau_is_not_called_a_minimum():
+    x = ag.Parameter(60.0)  # far out, where the bell is flat; the minimum is at 0
+    found = ag.minimize(lambda: 1.0 - ag.exp(-0.01 * x * x) + 1e-30 * x, x, "newton", progress=False)
+    assert not found.converged
+    assert "the largest slope is" in found.stopped
+
+
 def test_variables_of_very_different_sizes():
     for method in SCALAR:
         a, b = ag.Parameter(500.0), ag.Parameter(1e-4)
