@@ -18,7 +18,7 @@ from autograd_lite.derivatives.reverse import adjoint_graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.graph import MANY
 from autograd_lite.engine.lowering import FLOATS
-from autograd_lite.engine.modes import changed_mode, following, mode
+from autograd_lite.engine.modes import Follower, changed_mode, following, mode
 from autograd_lite.engine.rules import Row
 from autograd_lite.engine.trees import TreeDef, flatten, unflatten
 from autograd_lite.engine.value import Value, finish_node
@@ -203,7 +203,7 @@ class _Applied:
         return adjoint_graph(root, [*fresh, *operands[self._count :]], fresh)
 
 
-class _Followed:
+class _Followed(Follower):
     """The operands of a node, as if a transform were running that differentiates in them."""
 
     def __init__(self, operands: Sequence[Any]) -> None:

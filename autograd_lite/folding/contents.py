@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import array
-from collections import UserDict, UserList, deque
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from numbers import Number
-from operator import eq
 from sys import stdlib_module_names
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from autograd_lite.engine.modes import comparing, tracing
+from autograd_lite.engine.modes import Follower, comparing, tracing
 from autograd_lite.engine.value import Value
 
 
@@ -48,12 +47,18 @@ class Contents:
                 self._arrays.append(thing)
                 return []
             parts.append(_Elements(lambda: thing.ravel().tolist()))
-        elif isinstance(thing, (array.array, bytearray)):
-            parts.append(_Elements(partial(list, thing)))
-        elif isinstance(thing, (dict, list, set, deque)):
+        elif isinstance(thing, (array.array, bytearray, memoryview)):
+            parts.append(_Elements(lambda: [thing.tobytes() if isinstance(thing, memoryview) else bytes(thing)]))
+        elif isinstance(thing, (dict, list, set, deque, MappingProxyType)):
             parts.append(thing)
         elif isinstance(thing, (tuple, frozenset)):
             return list(thing)
+        elif isinstance(thing, partial):
+            return [thing.func, thing.args, thing.keywords]
+        elif isinstance(thing, type):
+            return [vars(thing)] if _is_of_a_user(thing) else []
+        elif hasattr(thing, "parameters"):  # a Module: what its class holds is read as its own
+            parts += [vars(kind) for kind in type(thing).__mro__ if _is_of_a_user(kind)]
         if _has_attributes(thing):
             parts += [vars(thing)] if hasattr(thing, "__dict__") else []
             parts += [_Elements(partial(_slots_of, thing))] if hasattr(type(thing), "__slots__") else []
@@ -78,7 +83,7 @@ class Contents:
                 try:
                     tracing.add(met)  # `following`, at a third of its time: this runs in each call
                     comparing.add(met)
-                    same = all(map(eq, self._parts, self._copies))
+                    same = self._parts == self._copies
                 finally:
                     tracing.discard(met)
                     comparing.discard(met)
@@ -93,11 +98,11 @@ class Contents:
         return len(now) == len(self._before) and all(map(_same_number, now, self._before))
 
 
-ATOMS = (Value, str, bytes, Number, type, type(None))
+ATOMS = (Value, str, bytes, Number, type(None))
 """What is not looked into."""
 
 
-class _Met:
+class _Met(Follower):
     """Whether Values were compared."""
 
     any = False
@@ -121,7 +126,11 @@ class _Elements:
 
 def _elements_of(part: Any) -> Iterable[Any]:
     return (
-        part.copy() if isinstance(part, _Elements) else chain(part, part.values()) if isinstance(part, dict) else part
+        part.copy()
+        if isinstance(part, _Elements)
+        else chain(part, part.values())
+        if isinstance(part, (dict, MappingProxyType))
+        else part
     )
 
 
@@ -133,10 +142,12 @@ def _has_attributes(thing: Any) -> bool:
     kind = type(thing)
     if hasattr(kind, "__dataclass_fields__") or kind is SimpleNamespace or hasattr(thing, "parameters"):
         return True
+    return _is_of_a_user(kind) or isinstance(thing, (UserDict, UserList, ChainMap))
+
+
+def _is_of_a_user(kind: type) -> bool:
     package = kind.__module__.partition(".")[0]
-    return package not in ("autograd_lite", "numpy", "builtins") and (
-        package not in stdlib_module_names or isinstance(thing, (UserDict, UserList))
-    )
+    return package not in ("autograd_lite", "numpy", "builtins") and package not in stdlib_module_names
 
 
 def _slots_of(thing: Any) -> list[Any]:

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple, overload
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.lowering import FLOATS
-from autograd_lite.engine.modes import changed_mode, mode, outer_leaves, traced, tracing
+from autograd_lite.engine.modes import Follower, changed_mode, mode, outer_leaves, traced, tracing
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.trees import TreeDef, unflatten
@@ -69,7 +70,7 @@ FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
 
 
-class Tracer:
+class Tracer(Follower):
     """What watches the Values while a function is traced; Value and `record` call it.
 
     Args:
@@ -476,11 +477,13 @@ class Compiled(Executable):
                 failed = changed
             if not self._known:
                 break
-        reason = (
-            "its rows would take different branches; with batch=True choose with ag.where, which stays live"
-            if call.batched
-            else "it took another branch when it was called again with the same numbers"
-        )
+        reason = "its rows would take different branches; with batch=True choose with ag.where, which stays live"
+        if not call.batched:
+            assert made is not None
+            try:
+                return task(made.at_its_trace(), inputs, theta)
+            except GuardChanged as changed:
+                failed, reason = changed, "and the function itself changes it; compute it outside, or from arguments"
         raise RuntimeError(f"compile: {failed}, {reason}") from None
 
     def _traced_anew(self, call: Call, theta: Any, insists: bool) -> Program | None:
@@ -512,6 +515,7 @@ class Compiled(Executable):
                 self._programs.popitem(last=False)
             return program
 
+    @uncollected()
     def _trace(self, call: Call, theta: Any) -> Traced:
         """Run the function on Values."""
         layout = call.layout()
@@ -523,7 +527,7 @@ class Compiled(Executable):
         with traced(tracer), changed_mode(recording=True, scope=inside):
             try:
                 result = self._called(args, options)
-            except (TypeError, AttributeError, KeyError) as error:
+            except (TypeError, AttributeError, ValueError, KeyError, NotImplementedError) as error:
                 explain_numpy(error)
                 _explain_forms(error, call)
                 raise
@@ -747,7 +751,7 @@ def _is_within(scope: Scope | None, known: set[Scope]) -> bool:
 
 def _explain_forms(error: Exception, call: Call) -> None:
     """Raise the error again with what f was given where that is neither a number nor an array: it may be the reason."""
-    if not isinstance(error, AttributeError):
+    if isinstance(error, (TypeError, KeyError)):
         for k, form in enumerate(call.forms[: len(call.forms) - len(call.names)]):
             if form.outer is not None or (not form.parts and form.fixed is None):
                 given = "None" if form.outer is None else f"a container, {form.outer}"
