@@ -364,7 +364,7 @@ class _Run:
     def _checked(self, outputs: list[Array], values: int | None) -> list[Array]:
         first = 0 if values is None else 1
         guards = len(self.program.guards)
-        if guards:
+        if guards and not self.program._unasked:
             self.program._check_guards(outputs, first)
         outputs = [*outputs[:first], *outputs[first + guards :]]
         self.program._refuse_if_anomalous(self.leaves, outputs)

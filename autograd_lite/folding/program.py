@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from operator import index
 from typing import Any, TypeVar
@@ -260,6 +261,7 @@ class Program(Executable):
         """Values among the constants whose numbers are read anew at each call: the last of them."""
         self.watched: list[tuple[Value, float]] = []
         """Values of which Python has seen the number while it traced: the program holds for that number."""
+        self._unasked = False
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_ready": {}, "_direct": {}, "_matrices": {}}
@@ -344,7 +346,7 @@ class Program(Executable):
         ready = self._ready.get(wanted) or self._made_ready(wanted)
         means = 1 if ready.use.together else self.results
         found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else means)
-        if self.guards:
+        if self.guards and not self._unasked:
             self._check_guards(found, means)
         if each and rows is not None and ready.use.together:
             found[:1] = list(found[0]) if found[0].ndim > 1 else [np.full(rows, x) for x in found[0].tolist()]
@@ -369,6 +371,15 @@ class Program(Executable):
             holds = found[k] != 0.0 if name in ("bool", "not_equal") else found[k] == 1.0
             if not (holds == outcome).all():
                 raise GuardChanged("a branch depends on an argument or a parameter")
+
+    def at_its_trace(self) -> Program:
+        """The same program for the very numbers of its trace, whose branches are right there without being asked.
+
+        Its own rounding may answer another way where two numbers are equal but for the last digits.
+        """
+        program = copy(self)
+        program._unasked, program._matrices = True, {}
+        return program
 
     @property
     def results(self) -> int:
