@@ -709,8 +709,8 @@ MISTAKES = [
     )),
     *_slips("folding/tangents.py", "derivatives", (
         "tangents of a factor alone, and not of the other",
-        "for mine, other in ((part.left, part.right), (part.right, part.left)):\n                    if mine is not None:",
-        "for mine, other in ((part.left, part.right),):\n                    if mine is not None:",
+        "for mine, other in ((part.left, part.right), (part.right, part.left)):",
+        "for mine, other in ((part.left, part.right),):",
     ), (
         "tangents of a step that are missing in the others",
         "keys = (np.arange(rows[k])[:, None] * (width[k] * self.count) + self._keys[k]).ravel()",
