@@ -32,7 +32,7 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
     f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, where(abs(b) > 0.05, '
-    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a == 0, b * a ** (b - 1), _faint(a, b))))))'
+    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a * a == a, b * a ** (b - 1), _faint(a, b))))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
