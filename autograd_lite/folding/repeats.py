@@ -97,13 +97,10 @@ class Classes:
         self._first = first
 
     @cached_property
-    def _found(self) -> tuple[Array, Array, Array]:
-        """Operands, ends and tokens."""
+    def _found(self) -> tuple[Array, Array, Array, Array]:
+        """Operands, ends, tokens and shapes."""
         scan, terms, first = self.scan, self.terms, self._first
-        token = mix(
-            np.where(self.sums & terms.merged[first], len(scan.what), scan.code[first]).astype(np.uint64), self.lanes
-        )
-        token = mix(token, terms.zeroed[first])
+        what = np.where(self.sums & terms.merged[first], len(scan.what), scan.code[first]).astype(np.uint64)
         pieces = [self._of_few(first), *self._of_sums(first), self._of_many(first)]
         owner, operand, place = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
         order = np.lexsort((place, owner))
@@ -111,7 +108,8 @@ class Classes:
         number, kind = pieces[1][0], pieces[1][3]
         kinds = np.zeros(len(first), np.uint64)
         np.add.at(kinds, number, mix(kind.astype(np.uint64), kind))
-        return operand[order], ends, mix(mix(token, kinds), np.diff(ends))
+        both = (mix(mix(mix(x, terms.zeroed[first]), kinds), np.diff(ends)) for x in (mix(what, self.lanes), what))
+        return operand[order], ends, *both
 
     @property
     def operands(self) -> Array:
@@ -127,6 +125,11 @@ class Classes:
     def tokens(self) -> Array:
         """What each does, on how many lanes, with how many operands."""
         return self._found[2]
+
+    @property
+    def shapes(self) -> Array:
+        """The same, whatever the number of lanes."""
+        return self._found[3]
 
     def _of_few(self, first: Array) -> tuple[Array, Array, Array]:
         """(class, operand, place) for those of one or two operands; a product has the earlier class first."""
@@ -204,11 +207,17 @@ class Classes:
 
     # -- runs
 
-    def runs(self, least: int, saved: int) -> list[Run]:
-        """What repeats, in order; classes are numbered from 0, without those of leaves."""
+    def runs(self, least: int, saved: int, ragged: bool = False) -> list[Run]:
+        """What repeats, in order; classes are numbered from 0, without those of leaves.
+
+        Args:
+            least: steps that a run must have.
+            saved: classes that it must do away with.
+            ragged: whether a class may have other numbers of lanes in other steps.
+        """
         found = _Uniform(self, least)
         saved = max(saved, len(self.made) // SHARE_SAVED)
-        return repeats(self.tokens, least, saved, found.clipped)
+        return repeats(self.shapes if ragged else self.tokens, least, saved, found.clipped)
 
 
 class _Uniform:
