@@ -72,6 +72,10 @@ def mix(h: Array, x: Array) -> Array:
     return h ^ (h >> np.uint64(29))
 
 
+LATER = Run(0, 0, 0)
+"""What a check answers where a run may be taken once others have been."""
+
+
 class Classes:
     """The classes of a graph in order, as arrays.
 
@@ -234,11 +238,14 @@ class _Uniform:
     def clipped(self, run: Run) -> Run | None:
         """The longest part of a run that is uniform, or None; it is taken as found."""
         shorter = 0
+        refused = None
         while run.times >= self.least:
             table = self._operands(run)
             if table is None:
                 return None
-            first = self._first_uniform(run, table)
+            first, but_for_others = self._first_uniform(run, table)
+            if run.times - but_for_others >= self.least:
+                refused = LATER
             if not first:
                 for j in range(run.period):
                     self.label[run.start + j : run.stop : run.period] = 2 * len(self.classes.made) + run.start + j
@@ -249,8 +256,8 @@ class _Uniform:
                 shorter += 1
                 run = run._replace(times=run.times - 1)
             else:
-                return None
-        return None
+                break
+        return refused
 
     def _operands(self, run: Run) -> Array | None:
         """The operand classes, a row for each step; leaves are negative."""
@@ -261,8 +268,11 @@ class _Uniform:
             return None
         return self.classes.operands[low:high].reshape(run.times, width) - leaves
 
-    def _first_uniform(self, run: Run, table: Array) -> int:
+    def _first_uniform(self, run: Run, table: Array) -> tuple[int, int]:
         """The step from which on all take what the last one takes, as many steps back or from the same outside.
+
+        And the step from which on they would if what they take from outside were steps of other runs: a backward pass
+        reads the loop before it, which may be the shorter one and not be known yet.
 
         A step that would look back beyond the first takes what stands before the run. What was made in one step and is
         used ever after, as the square of a parameter is, is outside: the run begins behind it.
@@ -272,7 +282,8 @@ class _Uniform:
         statement, delay = (last - run.start) % run.period, run.times - 1 - (last - run.start) // run.period
         far = inside & (delay > FARTHEST)
         if far.any():
-            return run.times - int(delay[far].min())
+            first = run.times - int(delay[far].min())
+            return first, first
         step = np.arange(run.times)[:, None]
         same = table == run.start + (step - delay) * run.period + statement
         like_inside = np.where(step < delay, table < run.start, same)
@@ -280,7 +291,10 @@ class _Uniform:
         like_outside = (label == label[-1]) & (table < run.start)
         good = np.where(inside, like_inside, like_outside).all(1)
         bad = np.flatnonzero(~good)
-        return int(bad[-1]) + 1 if len(bad) else 0
+        others = np.flatnonzero(
+            ~np.where(inside, like_inside, like_outside | ((table < run.start) & (table >= 0))).all(1)
+        )
+        return (int(bad[-1]) + 1 if len(bad) else 0), (int(others[-1]) + 1 if len(others) else 0)
 
 
 def repeats(
@@ -292,7 +306,7 @@ def repeats(
         tokens: the sequence.
         least: steps that a run must have.
         saved: tokens that it must do away with.
-        check: clips a run to what may be taken, or refuses it.
+        check: clips a run to what may be taken, refuses it (None), or puts it off (LATER).
 
     Example:
         >>> from autograd_lite.folding.repeats import repeats
@@ -309,7 +323,14 @@ def repeats(
             ]
     heapq.heapify(waiting)
     taken: list[Run] = []
-    while waiting and left > 0 and checks:
+    refused: list[tuple[int, int, int, int, int]] = []
+    known, last = 0, False
+    while left > 0 and checks and not (last and not waiting):
+        if not waiting:
+            last = len(taken) == known
+            known, waiting, refused = len(taken), refused, []
+            heapq.heapify(waiting)
+            continue
         _, period, start, stop, multiple = heapq.heappop(waiting)
         a, b = _free(start, stop, taken)
         if b - a < least * period or b - a - period < saved:
@@ -320,6 +341,9 @@ def repeats(
         left, checks = left - (b - a), checks - 1
         found = Run(a, period, (b - a) // period)
         found_part = found if check is None else check(found)
+        if found_part is LATER and not last:
+            refused.append(_entry(a, b, period, multiple))
+            continue
         if found_part is None or found_part.saved < saved:
             longer = period // multiple * (multiple + 1)
             if multiple < MULTIPLES and b - a >= least * longer:

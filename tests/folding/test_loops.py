@@ -452,6 +452,39 @@ def test_second_derivatives():
     assert_same(found(program), eager(second, w), 1e-11)
 
 
+def observed(theta, data):
+    x, loss = theta[0], 0.0
+    for target in data:
+        x = x + 0.1 * ag.sin(theta[1] * x) + theta[2]
+        loss = loss + (x - target) ** 2
+    return loss
+
+
+def volatility(theta, data):
+    omega, alpha, beta = theta
+    variance, loss = omega / (1 - alpha - beta), 0.0
+    for x in data:
+        loss = loss + ag.log(variance) + x * x / variance
+        variance = omega + alpha * x * x + beta * variance
+    return loss
+
+
+@pytest.mark.parametrize("f", [observed, volatility])
+def test_a_hessian_is_made_of_loops(f):
+    """The passes back read the steps of the pass forward, which is the shorter loop: it has to be known first."""
+    sizes = set()
+    for steps in (80, 120):
+        data = np.random.default_rng(0).normal(size=steps).tolist()
+        hessian = ag.hessian(lambda theta, data=data: f(theta, data))
+        compiled = ag.compile(lambda theta, h=hessian: [x for row in h(theta) for x in row], backend="numpy")
+        theta = np.array([0.05, 0.1, 0.8])
+        assert np.allclose(np.reshape(compiled(theta), (3, 3)), hessian(theta), rtol=1e-11, atol=1e-11)
+        plan = compiled.plan(False)
+        assert sum(loop.steps >= steps - 6 for loop in plan.loops) >= 8
+        sizes.add(len(plan.instructions))
+    assert max(sizes) < 270
+
+
 def test_pickles_and_threads():
     root = logistic_map(50)
     program = fold(root)
