@@ -597,6 +597,19 @@ MISTAKES = [
         "a recurrence that starts from other values than one of its readers",
         "if known != position and (of[0] != of[1] or place[0] != place[1]):",
         "if False:",
+    ), (
+        "a lane of a step that has fewer takes from a later step than its own",
+        "positions[of[:, c] >= low, c] = positions[last[c], c]",
+        "positions[of[:, c] >= low, c] += 0",
+    ), (
+        "steps with fewer and fewer lanes rolled though they take from other lanes",
+        "(active & now & ~same).any()",
+        "False",
+    )),
+    *_slips("folding/shortening.py", "shortening", (
+        "what was left out of a long graph taken for what it looks like",
+        "if (what != what[0]).any() or (counts != counts[0]).any():",
+        "if False:",
     )),
     *_slips("folding/repeats.py", "loops", (
         "a step rolled that takes from another one than the others do",
