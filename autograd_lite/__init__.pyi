@@ -32,8 +32,11 @@ from autograd_lite.folding.program import fold as fold
 from autograd_lite.folding.tracing import compile as compile
 from autograd_lite.pictures.drawing import draw as draw
 from autograd_lite.pictures.stepper import step as step
+from autograd_lite.pictures.explore import explore as explore
 from autograd_lite.pictures.quizzes import quiz as quiz
 from autograd_lite.pictures.listing import tape as tape
+from autograd_lite.pictures.formulas import formula as formula
+from autograd_lite.pictures.formulas import to_sympy as to_sympy
 from autograd_lite.nn import MLP as MLP
 from autograd_lite.nn import Layer as Layer
 from autograd_lite.nn import Module as Module

@@ -458,6 +458,15 @@ MISTAKES = [
         "self.lr / (1.0 + self.rate * k)",
         "self.lr / (1.0 + self.rate * max(k - 1, 0))",
     )),
+    *_slips("training/compiled.py", "sequences fit_compiled", (
+        "a program used for batches of another length",
+        "            if [x.shape[1:] for x in args] == [x.shape[1:] for x in arrays]:",
+        "            if True:",
+    ), (
+        "sequences of one length count as much as all others",
+        "slope * (len(places) / len(data))",
+        "slope",
+    )),
     *_slips("training/steps.py", "training golden fit_compiled", (
         "a last short batch dropped",
         "steps = range(0, len(order), batch_size)",
@@ -481,8 +490,8 @@ MISTAKES = [
         "kept = sorted(order)",
     ), (
         "a NaN among the examples let in",
-        "        if bad.any():\n",
-        "        if False:\n",
+        "    if bad.any():\n",
+        "    if False:\n",
     )),
     *_slips("training/steps.py", "training golden fit_compiled", (
         "zero_grad forgotten between batches",
@@ -793,8 +802,8 @@ MISTAKES = [
     # --- pictures
     *_slips("pictures/diagrams/diagram.py", "pictures golden stepper", (
         "a wrong number at an edge: the operand's value, not the local gradient",
-        "edges.append(Edge(source, here, slot, (local, local),",
-        "edges.append(Edge(source, here, slot, (x if x.__class__ is float else x._f,) * 2,",
+        "here, slot, (local, local), about=about",
+        "here, slot, (x if x.__class__ is float else x._f,) * 2, about=about",
     ), (
         "an edge missing: a * a drawn with one",
         "            if source is None:\n                continue\n",

@@ -21,7 +21,7 @@ from autograd_lite.training.metrics import Metric
 from autograd_lite.training.progress import progress_bar
 from autograd_lite.training.run import Run
 from autograd_lite.training.steps import TrainingStep, train_epoch, validate
-from autograd_lite.training.stopping import Condition, EarlyStopping
+from autograd_lite.training.stopping import REMEDY, Condition, EarlyStopping
 
 LAST = "the last epoch"
 
@@ -84,7 +84,7 @@ class Training:
         )  # fmt: skip
         return (
             f"It diverged in epoch {self.state.epoch + 1}, with the learning rate {self.state.optimizer.lr:g}; "
-            f"{before}. Try a rate ten times smaller, clip_norm=1.0 of the optimizer, or X and y scaled to about 1"
+            f"{before}. Try {REMEDY}"
         )
 
     def should_stop(self) -> bool:

@@ -18,7 +18,7 @@ from autograd_lite.engine import functions, graph
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe
-from autograd_lite.engine.modes import changed_mode, following, mode
+from autograd_lite.engine.modes import Follower, changed_mode, following, mode
 from autograd_lite.engine.reading import number_of, numbers_of
 from autograd_lite.engine.trees import flatten
 from autograd_lite.engine.value import Value
@@ -158,7 +158,7 @@ class Folded(Objective):
         return self._program.jacobian(x) if hasattr(self._program, "jacobian") else super().jacobian(x)
 
 
-class _Looks:
+class _Looks(Follower):
     """Whether a number was taken out of what depends on the leaves: then the graph may be another at other numbers."""
 
     def __init__(self, leaves: Sequence[Value]) -> None:
