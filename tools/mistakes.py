@@ -146,7 +146,36 @@ MISTAKES = [
         "a number read in a thread that the trace does not see",
         "if self.inputs and not self.inputs.isdisjoint(graph.toposort(value)):",
         "if False:",
+    )),
+    *_slips("folding/calls.py", "arguments composed", (
+        "an operand that another one was computed from gets the derivatives of both",
+        "fresh = [x * 1.0 if isinstance(x, Value) else Value(x) for x in operands[: self._count]]",
+        "fresh = [x if isinstance(x, Value) else Value(x) for x in operands[: self._count]]",
     ), (
+        "a node of a compiled function is never stale",
+        "if np.array(xs).tobytes() == self._numbers.tobytes():",
+        "if True:",
+    ), (
+        "a transform within a compiled function does not see the leaves of one outside",
+        "with changed_mode(recording=True), following(_Followed(operands)):",
+        "with changed_mode(recording=True):",
+    )),
+    *_slips("folding/eager.py", "paying", (
+        "the parameters keep the theta of a call that ran uncompiled",
+        "            set_numbers(params, before)\n",
+        "            pass\n",
+    )),
+    *_slips("folding/forms.py", "arguments", (
+        "static arguments that are equal and not the same share a trace",
+        "    return type(x), x\n",
+        "    return x\n",
+    )),
+    *_slips("folding/paying.py", "paying", (
+        "a function that is in debt is never given up",
+        "if self._debt >= PATIENCE:",
+        "if False:",
+    )),
+    *_slips("folding/contents.py", "traced_reads comparisons compile", (
         "a Parameter replaced by an equal one goes unnoticed",
         "if same and not met.any:",
         "if same:",
@@ -684,8 +713,8 @@ MISTAKES = [
         "for x, other in ((part.left, part.right),):",
     ), (
         "a number that goes along with a product lost on the way back",
-        "yield operand.source, _product(builder, kind, factor, to, adjoint, partial)",
-        "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, factor, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
         "            self.parts[source].append(part)\n",

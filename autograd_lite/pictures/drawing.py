@@ -118,7 +118,7 @@ def draw(
 
     Returns:
         A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`. In the page that
-        `.save("x.html")` writes, frames open and close.
+        `.save("x.html")` writes, frames open and close; a call of a compiled function is a box, and there a frame.
 
     Raises:
         TypeError: loss is not a Value, fold is neither None nor a bool, or depth is not a whole number; or an option
@@ -213,10 +213,24 @@ def draw(
     if compare is not None:
         return look(Picture(_compared(made, compare, direction, fold, depth), direction, listing))
     wholes = [fine, coarse] if boxes <= MOST_IN_PAGE else [coarse]
+    if len(roots) == 1 and any(hasattr(node._row, "applied") for node in order):  # calls of compiled functions
+        wholes = [lambda: _opened(roots[0], called)]
     if loops:  # in the page the steps open, one by one
         loop = bundled(loops[0])
         wholes = [lambda: loop]
     return look(Picture(made, direction, listing, [_if_unchanged(order, w, made) for w in wholes]))
+
+
+def _opened(root: Value, names: dict[int, str]) -> Diagram:
+    """The graph with every call of a compiled function as its scalars, in a frame."""
+    from autograd_lite.folding.opening import opened_with_gradients
+    from autograd_lite.pictures.diagrams.diagram import diagram_of
+
+    found = opened_with_gradients(root)
+    order = graph.toposort(found)
+    if len(order) > MOST_IN_PAGE:
+        order, found = graph.toposort(root), root
+    return bundled(diagram_of(order, [found], names=names))
 
 
 def _reduced(
