@@ -441,9 +441,10 @@ def fitted() -> str:
 
 
 ABOUT_COMPILED = """\
-Medians of calls in turn, one core, one thread, float64, native code; answers found equal to 1e-9 first. "make": tracing,
-folding and compiling, up to the first answer. The functions are loops over scalars; JAX has array code for
-Rosenbrock, Speelpenning and the fit, and traces the loop of the epidemic and the scalars of an observation as they are."""
+Medians of calls in turn, one core, one thread, float64, native code; answers found equal to 1e-9 first. "make":
+tracing, folding and compiling, up to the first answer. The functions are loops over scalars; JAX has array code for
+Rosenbrock, Speelpenning and the fit, and traces the loop of the epidemic and the scalars of an observation as they
+are."""
 
 
 def main() -> None:

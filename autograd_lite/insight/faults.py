@@ -390,7 +390,7 @@ def added_up(facts: Facts) -> Found:
 def gathered(
     order: Sequence[Value], adjoint: Mapping[Value, float], leaves: Iterable[Value]
 ) -> tuple[list[tuple[Value, float, float]], int]:
-    """The (leaf, its `.grad`, what one backward pass gives) where the two differ; and of how many passes it is, or 0."""
+    """The (leaf, its `.grad`, what one pass gives) where the two differ; and of how many passes it is, or 0."""
     if any(map(graph.is_stale, order)):
         return [], 0  # a step was taken since: the gradients are those of the numbers before
     reached = [p for p in leaves if p.is_leaf and adjoint.get(p)]

@@ -328,7 +328,7 @@ def _if_unchanged(order: list[Value], make: Callable[[], Diagram], made: Diagram
 
 
 def _with_passes(made: Diagram, order: Sequence[Value], roots: Sequence[Value]) -> Diagram:
-    """A picture whose leaves have gradients of several passes, with a word in their boxes: else it contradicts itself."""
+    """A picture with a word in the boxes whose gradients are of several passes: else it contradicts itself."""
     from autograd_lite.engine.backward import adjoints
     from autograd_lite.engine.modes import changed_mode
     from autograd_lite.insight.faults import gathered
@@ -340,7 +340,7 @@ def _with_passes(made: Diagram, order: Sequence[Value], roots: Sequence[Value]) 
     with changed_mode(on_adjoint=None, on_sweep=None):
         adjoint = adjoints(roots[0])
     wrong, passes = gathered(order, adjoint, [x for x in order if x.is_leaf])
-    at, boxes = indices(order).box, list(made.boxes)
+    at, boxes = indices(order).box, list(made.values)
     for p, has, g in wrong:
         note = f"{passes} passes: zero_grad" if passes else f"{number(has - g)} of passes before"
         boxes[at[p]] = replace(boxes[at[p]], note=note)
