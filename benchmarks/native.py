@@ -127,20 +127,31 @@ def main(chosen: list[str]) -> None:
 
 ACCOUNT = """\
 "Off" is against the NumPy backend; a gradient as a share of its largest component. Other work ran on both cores the
-whole time, which costs JAX more than code that is one function over one buffer. With the machine nearly to itself an
-earlier state of this code took 0.19 of JAX's time on moons, 0.32 on digits with 64 rows, 0.18 on GPT with 1 word and
-0.28 on 8 (then with gathers); native times differ little between the two, JAX's by half. Where the time goes:
+whole time. The shortest bursts of nine runs over one day, at loads of 1 to 19, put together are 3.2 us and 23.0 for
+moons (0.14 of JAX's time), 8.2 and 29.5 for digits with 64 rows (0.28), 181 and 380 for 1,797 rows (0.48), 925 and
+1,438 for MLP 784-128-10 (0.64), 5.6 and 36.4, 24.8 and 118.7, 114 and 288 for the GPT (0.15, 0.21, 0.39), 1.7 and
+10.8 for Rosenbrock (0.15). Where the time goes, and what was tried:
 
-- Matrix products run at this core's peak, 65 billion multiply-adds a second. They bound digits with 1,797 rows (9.1
-  million, 140 us, where 0.40 of JAX's undisturbed 361 us would be 144) and MLP 784-128-10 (52 million, 0.81 ms), and
-  are four of the eight microseconds of code on digits with 64 rows.
-- Around the code there are about 1.3 us of Python, for a thousand parameters as for a batch; a function from
-  `compile` adds 1 us, and 4 us with a network of 42 neurons, to see whether the model was changed. Moons is 2.9 us of
-  code, half of it matrix products; Rosenbrock 0.9 us.
+- Matrix products run at this core's peak, 65 billion multiply-adds a second, on AVX2 at half of it. They bound digits
+  with 1,797 rows: 9.1 million take 140 us, 0.37 of JAX's time, before anything else is done. Four designs took the
+  rest from 70 to 41 us: activations within the products (210 to 199), exponentials scaled by one operation (to 193), a
+  first layer that reads rows as they come, with no transposed copy of the data (to 183); compiling with LLVM's lower
+  level of code generation changed nothing. Of the 41, 20 are exponentials, twenty a row, and 12 transpositions and
+  bias sums. With 64 rows the products are 4.9 of 7.4 us of code.
+- Around the code there are 0.65 us of Python for a theta of 337, 0.75 for 1,000, 0.85 with a batch (1.2 to 1.4
+  before): one look at theta where it is the array of the call before (another one takes 0.2 more), one number read for
+  value and flag. Copying theta in and the gradient out are 0.2 to 0.4 of it. A call without arguments would take 31 ns in place of 111 if it kept the GIL and
+  had its context in itself; a function made of machine code would read CPython's own structures. Neither is done.
+- A function from `compile` adds 0.6 us, 1 us with a list of 1,000 parameters, and 3.3 us with a network of 47 neurons
+  (4.1 in all around the code, 5.5 before), to see whether the model was changed: 100 lists and dicts are compared with
+  copies, at the speed of C; the dicts take two thirds of it.
+- Moons is 2.6 us of code, half of it matrix products; Rosenbrock 0.9 us.
 - scalar GPT: what attention sums up lies in fours, and is read by loads and transpositions in place of gathers: 4 of
-  the 25 us of code on 8 words, where gathers took 11 of 34. Full rectangles of products in place of the triangles
-  would have twelve times the terms here.
+  the 24 us of code on 8 words. Full rectangles of products in place of the triangles would have twelve times the terms
+  here. Activations within products took 28.4 to 26.2 us, operands gathered once for two products to 25.0; maps that
+  gather or scatter within products took 10% more time to compile and changed nothing.
 - Black-Scholes: logarithm, exponential and error functions within an ulp or two, 10 ns a row.
+- Compile time is 30 us a line of LLVM's language, most of it choosing instructions; LLVM's lower level saves 8% of it.
 - Threads: waking a second one takes 18 us at best; they are used from 0.3 ms of work on. Whether they pay there could
   not be measured: no core was free, and two threads took as long as one or longer, from 35,000 rows to 400,000."""
 
