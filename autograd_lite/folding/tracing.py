@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from numbers import Number
-from operator import eq
 from sys import stdlib_module_names
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ import numpy as np
 from autograd_lite.arrays import array as ag_array
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import Follower, changed_mode, comparing, traced, tracing
 from autograd_lite.engine.rules import TABLE
@@ -266,6 +266,7 @@ class Compiled(Executable):
             del kept[MOST_TRACES:]
             return program
 
+    @uncollected()
     def _trace(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
         """Run the function on Values and fold what it computed."""
         inputs, leaves = [], []
@@ -458,7 +459,7 @@ class _Contents:
                 try:
                     tracing.add(met)  # `following`, at a third of its time: this runs in each call
                     comparing.add(met)
-                    same = all(map(eq, self._parts, self._copies))
+                    same = self._parts == self._copies
                 finally:
                     tracing.discard(met)
                     comparing.discard(met)
