@@ -720,6 +720,50 @@ MISTAKES = [
         "            self.parts[source].append(part)\n",
         "            self.parts[source] = [part]\n",
     )),
+    *_slips("folding/tangents.py", "derivatives", (
+        "tangents of a factor alone, and not of the other",
+        "for mine, other in ((part.left, part.right), (part.right, part.left)):",
+        "for mine, other in ((part.left, part.right),):",
+    ), (
+        "tangents of a step that are missing in the others",
+        "keys = (np.arange(rows[k])[:, None] * (width[k] * self.count) + self._keys[k]).ravel()",
+        "keys = ((rows[k] - 1) * (width[k] * self.count) + self._keys[k]).ravel()",
+    ), (
+        "what a recurrence starts from without its tangents",
+        "return self.builder.sum(size, [part for part in parts if len(part.to)], None)",
+        "return self.builder.literal(np.zeros(size))",
+    )),
+    *_slips("folding/derived.py", "derivatives", (
+        "the entries of a matrix in the order in which they were found",
+        "order = np.lexsort((rows, columns))",
+        "order = np.arange(len(rows))",
+    ), (
+        "an entry of a Hessian taken for another in place of its mirror image",
+        "other = order[np.searchsorted(keys[order], columns * size + rows)]",
+        "other = order",
+    ), (
+        "a NaN of a gradient that its own derivative lacks",
+        'lasting = self.builder.op("_lasting", size, (gradient, Ref(place, None)))',
+        "lasting = gradient",
+    ), (
+        "a Hessian in the parameters of a batch that is not of the mean",
+        "if builder.batched(root) and not builder.instructions[place].batched:",
+        "if False:",
+    )),
+    *_slips("folding/differentiating.py", "derivatives", (
+        "a product with a Hessian trusted where it is not finite",
+        "if not (trusted and all_finite(found) and run.finite()):",
+        "if not trusted:",
+    ), (
+        "the branches of a derivative's trace not asked for",
+        "        if guards and not self.program._unasked:",
+        "        if False:",
+    )),
+    *_slips("folding/nested_steps.py", "derivatives", (
+        "a Map of a step that does not wait for one that is complete",
+        "                place = -1\n",
+        "                pass\n",
+    )),
     *_slips("folding/instructions.py", "fold compile", (
         "two equal parts of a sum merged without adding their factors",
         "part = part._replace(factor=part.factor + merged[key].factor)",

@@ -5,7 +5,7 @@ instructions, so it is the same at each call. Forward or reverse mode, or forwar
 dense ones, is what has the fewest terms. Of a Hessian an entry and the one that mirrors it are computed once, along the
 column that has more entries: a variable that all others meet costs one direction, as it does with a star colouring.
 
-Where there would be too many entries to write out, the directions are the rows of a batch instead.
+Where lanes have many directions the directions are the rows of a batch instead.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ from typing import Literal as OneOf
 
 import numpy as np
 
-from autograd_lite.folding.instructions import Builder, Leaf, Part, Ref
+from autograd_lite.folding.instructions import Builder, Leaf, Part, Ref, Sum
 from autograd_lite.folding.reverse import adjoints
 from autograd_lite.folding.tangents import Entries, Tangents, TooMany
 
 Array = Any
 
-MOST_TERMS = 1 << 22
-"""Terms of a matrix that are written out; beyond, the directions are the rows of a batch."""
+MOST_DIRECTIONS = 48
+"""Directions that a lane may have on average for its tangents to be written out; where they have more, as in a dense
+matrix, the directions are the rows of a batch, which takes less time to make and to run."""
+
+MOST_ENTRIES = 1 << 26
+"""Of a matrix that is found whole."""
 
 Kind = OneOf["jacobian", "hessian", "jvp", "vjp", "hvp", "row of a hessian"]
 
@@ -48,7 +52,7 @@ class Layout(NamedTuple):
     Args:
         shape: of the matrix.
         rows, columns: of each entry, column by column; None where the whole matrix is found, its columns or rows as the
-            rows of a batch.
+            rows of a batch, or of a program with a batch one after the other.
         mode: "forward", "reverse" or "mixed"; for people, and for what the rows of the batch are.
     """
 
@@ -187,7 +191,7 @@ class _Derived:
         n, m = builder.instructions[place].size, len(results)
         options = {"forward": (n, self._forward), "reverse": (m, self._reverse)}
         tried: dict[str, _Matrix] = {}
-        most = float(MOST_TERMS)
+        most = self._most(n * m)
         for mode, (_, made) in sorted(options.items(), key=lambda item: item[1][0]):
             try:
                 tried[mode] = made(place, range(m), most)
@@ -216,6 +220,14 @@ class _Derived:
         found = np.flatnonzero(counts > 8 * max(np.median(counts), 1))
         return found if 0 < len(found) <= m // 4 else found[:0]
 
+    def _most(self, entries: int) -> float:
+        """How many terms of a matrix may be written out."""
+        if entries > MOST_ENTRIES:
+            return np.inf
+        every = self.builder.instructions
+        terms = sum(len(part.to) for x in every if isinstance(x, Sum) for part in x.parts)
+        return float(MOST_DIRECTIONS * (terms + sum(x.size for x in every)))
+
     def _forward(self, place: int, chosen: Sequence[int], most: float) -> _Matrix:
         size = self.builder.instructions[place].size
         refs = [self.results[k] for k in chosen]
@@ -240,7 +252,7 @@ class _Derived:
         gradient = self._gradient(place)
         try:
             seeds = {place: self._units(size)}
-            tangents = Tangents(builder, seeds, size, [gradient.source], MOST_TERMS)
+            tangents = Tangents(builder, seeds, size, [gradient.source], self._most(size * size))
         except TooMany:
             return self._as_rows(place, size, size, gradient)
         rows, entry, columns = _read(tangents, gradient.source, builder.lanes_of(gradient))
@@ -282,7 +294,8 @@ class _Derived:
         """The whole matrix, its columns or its rows as the rows of a batch, the cheaper of both."""
         if gradient is not None or n <= m:
             refs = self.results if gradient is None else [gradient]
-            out = self._pushed({place: self._along(place, True)}, refs)
+            # a program that has a batch of its own runs once for each direction
+            out = self._pushed({place: self._along(place, None if self.batched else True)}, refs)
             return Derived([*self.guards, out], Layout((m, n), None, None, "forward"))
         out = self._adjoint(place, self._weighted(True), by_row=True)
         return Derived([*self.guards, out], Layout((m, n), None, None, "reverse"))

@@ -368,7 +368,7 @@ class _Run:
     def _checked(self, outputs: list[Array], values: int | None) -> list[Array]:
         first = 0 if values is None else 1
         guards = len(self.program.guards)
-        if guards:
+        if guards and not self.program._unasked:
             self.program._check_guards(outputs, first)
         outputs = [*outputs[:first], *outputs[first + guards :]]
         self.program._refuse_if_anomalous(self.leaves, outputs)
@@ -599,6 +599,8 @@ class Matrix:
         (place,) = self.what.places
         forward = self.layout.mode == "forward"
         size = self.n if forward else self.m
+        if run.rows is not None:
+            return self._one_by_one(run, count, sparse)
         run.bind_rows(tangent_index(count, place) if forward else weights_index(count), np.eye(size))
         (found,), trusted = run.found(None, size)
         if found.ndim == 1:
@@ -607,6 +609,31 @@ class Matrix:
         if not (trusted and all_finite(found)):
             dense = self._careful(run, dense.T.ravel())[1]
         return self._sparse(dense.T.ravel()) if sparse else self._shaped(np.ascontiguousarray(dense))
+
+    def _one_by_one(self, run: _Run, count: int, sparse: bool) -> Any:
+        """The same of a program with a batch, for each direction a run."""
+        (place,), rows = self.what.places, run.rows
+        assert rows is not None
+        forward = self.layout.mode == "forward"
+        which = tangent_index(count, place) if forward else weights_index(count)
+        by_row = bool(place) if forward else True
+        dense = np.zeros((1 if self._of_mean else rows, self.m, self.n))
+        trusted = True
+        for k, unit in enumerate(np.eye(self.n if forward else self.m)):
+            run.bind_rows(which, np.tile(unit, (rows, 1)) if by_row else unit)
+            (found,), trusts = run.found(None)
+            trusted = trusted and trusts
+            target = dense[:, :, k] if forward else dense[:, k]
+            target[...] = found.T
+        if not (trusted and all_finite(dense)):
+            if self._of_mean:
+                dense[0] = self._careful(run, dense[0].T.ravel())[1]
+            else:
+                for row in range(rows) if not trusted else np.flatnonzero(~np.isfinite(dense).all((1, 2))).tolist():
+                    dense[row] = self._careful(run.alone(row), dense[row].T.ravel())[1]
+        if self._of_mean:
+            return self._sparse(dense[0].T.ravel()) if sparse else self._shaped(dense[0])
+        return [self._sparse(x.T.ravel()) for x in dense] if sparse else dense.reshape(rows, *self._shape)
 
     def _sparse(self, entries: Array) -> Any:
         try:

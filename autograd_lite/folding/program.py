@@ -426,7 +426,7 @@ class Program(Executable):
         Its own rounding may answer another way where two numbers are equal but for the last digits.
         """
         program = copy(self)
-        program._unasked = True
+        program._unasked, program._matrices = True, {}
         return program
 
     @property

@@ -129,9 +129,14 @@ def test_derivatives_are_those_of_eager(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_directions_as_the_rows_of_a_batch(name, monkeypatch):
-    monkeypatch.setattr(derived, "MOST_TERMS", 0)  # beyond, no entries are written out
-    monkeypatch.setattr(structures.cache, "known", type(structures.cache.known)())
+    directions_as_rows(monkeypatch)
     check(*CASES[name])
+
+
+def directions_as_rows(monkeypatch):
+    """Matrices are found whole, and none is written out."""
+    monkeypatch.setattr(derived, "MOST_DIRECTIONS", 0)
+    monkeypatch.setattr(structures.cache, "known", type(structures.cache.known)())
 
 
 def random_function(seed):
@@ -245,7 +250,10 @@ def test_hessians_of_loops(name):
     agree(program.jacobian(program.theta, *args, argnum="theta"), [g.item() for g in gradient], 1e-8)
 
 
-def test_each_row_of_a_batch_is_a_function_of_its_own():
+@pytest.mark.parametrize("written_out", [True, False])
+def test_each_row_of_a_batch_is_a_function_of_its_own(written_out, monkeypatch):
+    if not written_out:
+        directions_as_rows(monkeypatch)
     model = ag.MLP(2, [3, 2], activation="tanh", seed=1)
     f = lambda x, y: [u * y + ag.sin(x[0]) for u in model(x)]  # noqa: E731
     program = ag.compile(f, params=model, batch=True)
@@ -274,7 +282,10 @@ def test_each_row_of_a_batch_is_a_function_of_its_own():
     agree(in_y, np.stack([s @ b for (_, b), s in zip(expected, weights, strict=True)]))
 
 
-def test_second_derivatives_of_a_batch():
+@pytest.mark.parametrize("written_out", [True, False])
+def test_second_derivatives_of_a_batch(written_out, monkeypatch):
+    if not written_out:
+        directions_as_rows(monkeypatch)
     model = ag.MLP(2, [3, 1], activation="tanh", seed=1)
     f = lambda x, y: (model(x) - y) ** 2  # noqa: E731
     program = ag.compile(f, params=model, batch=True)
@@ -293,7 +304,10 @@ def test_second_derivatives_of_a_batch():
     agree(program.hvp(program.theta, v, X, y, argnum="theta"), expected @ v)
 
 
-def test_rows_of_a_batch_that_are_singular():
+@pytest.mark.parametrize("written_out", [True, False])
+def test_rows_of_a_batch_that_are_singular(written_out, monkeypatch):
+    if not written_out:
+        directions_as_rows(monkeypatch)
     f = lambda x: ag.sqrt(x[0]) * x[1]  # noqa: E731
     program = ag.compile(f, batch=True)
     X = np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 1.0], [4.0, math.nan]])
