@@ -359,13 +359,13 @@ class Transformed:
             program = self.program
             if program is not None and not program.uncompiled:
                 if not settings.get("sparse"):
-                    return program.answer(args, options, settings["create_graph"])
+                    return program.answer_of_transform(args, options, settings["create_graph"])
                 found = program.sparse(self._what, args, options, settings["argnums"][0])
                 if found is not None:
                     return found
         return self._rule(self.__wrapped__, args, options, **settings)
 
-    def numbers(self, /, *args: Any, **options: Any) -> Any:
+    def answer_in_floats(self, /, *args: Any, **options: Any) -> Any:
         """The answer in floats, without a program: what a compiled one is where that does not pay."""
         return self._rule(self.__wrapped__, args, options, **{**self._settings, "create_graph": False})
 
@@ -374,7 +374,7 @@ class Transformed:
         """Whether it runs as a program."""
         settings = self._settings
         able = not settings.get("sparse") or (settings["single"] and not settings["has_aux"])
-        return (self._compiled or hasattr(self.__wrapped__, "answer")) and able
+        return (self._compiled or hasattr(self.__wrapped__, "answer_of_transform")) and able
 
     @property
     def program(self) -> Any:

@@ -117,7 +117,9 @@ def numbers_at(compiled: Any, params: list[Value], theta: Array) -> Iterator[Non
 
 def finds_parameters(compiled: Any, params: list[Value], adjoint: dict[Any, float]) -> bool:
     """Whether a call reaches parameters that none before has reached; then they are known from now on."""
-    if compiled._source is not None or Parameter not in set(map(type, adjoint)):
+    if compiled._source is not None or list(map(type, adjoint)).count(Parameter) == sum(
+        map(adjoint.__contains__, params)
+    ):
         return False
     known = set(params)
     new = [x for x in adjoint if isinstance(x, Parameter) and x not in known]
@@ -132,7 +134,7 @@ def finds_parameters(compiled: Any, params: list[Value], adjoint: dict[Any, floa
 def _as_values(compiled: Any, args: tuple[Any, ...]) -> list[Any] | None:
     """Numbers, lists of numbers and arrays as Values; None where there is more to it than that."""
     takes = compiled._takes
-    if takes.static or takes.batched or hasattr(compiled._f, "numbers"):
+    if takes.static or takes.batched or hasattr(compiled._f, "answer_in_floats"):
         return None
     made: list[Any] = []
     for x in args:
@@ -165,8 +167,8 @@ def eager_values(compiled: Any, args: tuple[Any, ...], options: dict[str, Any]) 
     call = compiled._takes.call(args, options)
     if call is None:
         return values_in_graph(compiled, args, options)
-    if hasattr(compiled._f, "numbers") and not call.batched:  # a transform, which works on floats
-        return compiled._f.numbers(*args, **options)
+    if hasattr(compiled._f, "answer_in_floats") and not call.batched:  # a transform, which works on floats
+        return compiled._f.answer_in_floats(*args, **options)
     return values_of(Eager(compiled, call), Inputs())
 
 

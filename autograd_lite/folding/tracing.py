@@ -347,7 +347,7 @@ class Compiled(Executable):
 
     __call__.__doc__ = Executable.__call__.__doc__
 
-    def answer(self, args: tuple[Any, ...], options: dict[str, Any], create_graph: bool | None) -> Any:
+    def answer_of_transform(self, args: tuple[Any, ...], options: dict[str, Any], create_graph: bool | None) -> Any:
         """What a compiled transform gives: floats or Values, as one that is not compiled decides it."""
         if create_graph is False:
             args, options = without_values(args, options)  # type: ignore[assignment]
