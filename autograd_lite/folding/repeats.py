@@ -45,6 +45,9 @@ SHORTER = 3
 FARTHEST = 8
 """Steps that a recurrence may look back."""
 
+HANGING = 16
+"""Less than this many classes follow one another behind what only a result takes from a step."""
+
 
 class Run(NamedTuple):
     """`times` steps of `period` classes, from the class `start` on."""
@@ -200,6 +203,21 @@ class Classes:
         for k in range(len(depth)):
             depth[k] = 1 + max([depth[i] for i in operands[ends[k] : ends[k + 1]] if i >= 0], default=0)
         order: Array = np.lexsort((self.tokens, depth))
+        return order
+
+    def hanging_last(self) -> Array:
+        """The classes (leaves left out) in order, those behind which little follows at the end.
+
+        What a loss takes from some steps of a recurrence, at times that have no period, stands between the steps.
+        """
+        height = [0] * len(self.made)
+        ends, operands = self.ends.tolist(), (self.operands - self.leaves).tolist()
+        for k in range(len(height) - 1, -1, -1):
+            above = height[k] + 1
+            for i in operands[ends[k] : ends[k + 1]]:
+                if i >= 0 and height[i] < above:
+                    height[i] = above
+        order: Array = np.argsort(np.array(height) < HANGING, kind="stable")
         return order
 
     def renumbered(self, order: Array) -> Classes:

@@ -28,8 +28,8 @@ TRIES = 8
 MOST_INITIAL = 256
 """Leaves that may be set apart as those from which a recurrence starts."""
 
-RAGGED_SHARE = 4
-"""Runs whose steps have other numbers of lanes are looked for where more than one in this many classes is left."""
+MUCH_LEFT = 4
+"""More than one in this many classes: then it is looked for runs of other kinds."""
 
 WASTED = 4
 """Such a run has at most this many times the lanes that its steps have."""
@@ -85,17 +85,19 @@ class Statement(NamedTuple):
 def rolled(scan: Scan, terms: Terms, of: Array, made: list[Any], least: int, saved: int) -> tuple[Classes, list[Run]]:
     """The classes of a graph in the order in which the fewest are left, and the runs in it.
 
-    Of a tree of prices each step has a lane less than the one before.
+    Where much is left, two more: at steps that have other numbers of lanes, as those of a tree of prices have, and
+    with what a loss takes from some of the steps behind all of them.
 
     Of a recurrence that starts from parameters the first step looks different, since parameters are all of one class,
     and the order of the graph differs in it. So a second look is taken with the leaves that only the start reads set
     apart, and a third with the classes by their depth.
     """
     found, runs = _looked_at(scan, terms, of, made, least, saved)
-    if (len(made) - sum(run.saved for run in runs)) * RAGGED_SHARE > len(made) >= saved:
-        ragged = found.runs(least, saved, ragged=True)
-        if sum(run.saved for run in ragged) > sum(run.saved for run in runs):
-            return found, ragged
+    if (len(made) - sum(run.saved for run in runs)) * MUCH_LEFT > len(made) >= saved:
+        last = found.renumbered(found.hanging_last())
+        looks = [(found, runs)]
+        looks += [(x, x.runs(least, saved, ragged)) for x in (found, last) for ragged in (False, True)]
+        return min(looks, key=lambda look: len(made) - sum(run.saved for run in look[1]))
     return found, runs
 
 

@@ -111,7 +111,15 @@ def test_the_careful_plan_has_the_loops_too(make, monkeypatch):
     assert program._folded.plans[0, True].loops
 
 
-@each_with_loops
+GROWS = {"thinned", "irregular_obs"}
+"""Those in which what hangs on the last steps is more in one than in the other: that stays as it is."""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [make for make, (_, loops) in FOUND.items() if loops and make.__name__ not in GROWS],
+    ids=lambda make: make.__name__,
+)
 def test_a_program_does_not_grow_with_its_steps(make):
     sizes = {len(fold(*make(steps), "as it is").plan().instructions) for steps in (STEPS, STEPS + 30)}
     assert len(sizes) == 1
@@ -167,7 +175,7 @@ def random_recurrence(seed, more=0):
             else:
                 made.append([OPERATIONS[name](p, q) for p, q in zip(a, b, strict=True)])
         past.append([[ag.tanh(y) for y in made[k]] for k in new])
-        if hanging is not None and t % every == 0:
+        if hanging is not None and (t % every == 0 if seed % 7 != 3 else rng.random() < 0.4):
             loss = loss + made[hanging][0] ** 2
     for state in past[-1]:
         loss = loss + state[0] * state[-1]
