@@ -38,6 +38,10 @@ class Differentiable(ABC):
     @abstractmethod
     def _with_program(self, task: Any, args: Sequence[Any], theta: Any = None) -> Any: ...
 
+    def _with_plain_program(self, task: Any, args: Sequence[Any], theta: Any = None) -> Any:
+        """The same of a program whose arguments are arrays."""
+        return self._with_program(task, args, theta)
+
     def _without_arguments(self) -> bool:
         """Whether it is known to take no arguments, so that the parameters are meant."""
         return False
@@ -83,7 +87,7 @@ class Differentiable(ABC):
                 tangent = run.careful_products(tangent, places, directions, Derivative("vjp", places, program.results))
             return run.results(value), run.results(tangent)
 
-        return self._with_program(task, args, theta)  # type: ignore[no-any-return]
+        return self._with_plain_program(task, args, theta)  # type: ignore[no-any-return]
 
     def vjp(self, *args: Any) -> tuple[Any, Callable[[Any], Any]]:
         """The value, and the function that pulls a weight on each result back to the arguments.
@@ -135,7 +139,7 @@ class Differentiable(ABC):
             value = run.results(run.in_rows(pulled(0.0)[0]))
             return value, pull
 
-        return self._with_program(task, args, theta)  # type: ignore[no-any-return]
+        return self._with_plain_program(task, args, theta)  # type: ignore[no-any-return]
 
     def hvp(self, x: Any, v: Any, *args: Any, argnum: Argnum = None) -> Any:
         """The product of the Hessian with a vector, without the Hessian: forward over reverse.
@@ -179,7 +183,7 @@ class Differentiable(ABC):
                 found = product.T if by_row else product
             return run.of_place(place, found)
 
-        return self._with_program(task, rest, theta)
+        return self._with_plain_program(task, rest, theta)
 
     def jacobian(self, *args: Any, argnum: Argnum | tuple[int, ...] = None, sparse: bool = False) -> Any:
         """The derivative of every result in every number of an argument.
@@ -261,22 +265,22 @@ class Differentiable(ABC):
             raise ValueError(f'sparsity: of must be "jacobian" or "hessian", got {of!r}')
 
         def task(program: Program, args: Sequence[Any], theta: Any) -> Any:
-            matrix = _matrix_of(program, of, _place(program, argnum, "sparsity"))
+            matrix = matrix_of(program, of, _place(program, argnum, "sparsity"))
             return matrix.rows.copy(), matrix.columns.copy()
 
         theta, rest = self._split(args, argnum)
-        return self._with_program(task, rest, theta)
+        return self._with_plain_program(task, rest, theta)
 
     def _matrix(self, kind: OneOf["jacobian", "hessian"], args: Sequence[Any], argnum: Argnum, sparse: bool) -> Any:
         if not isinstance(sparse, bool):
             raise TypeError(f"{kind}: sparse must be True or False, got {describe(sparse)}; for an argument argnum=")
 
         def task(program: Program, args: Sequence[Any], theta: Any) -> Any:
-            matrix = _matrix_of(program, kind, _place(program, argnum, kind))
+            matrix = matrix_of(program, kind, _place(program, argnum, kind))
             return matrix(theta, args, sparse)
 
         theta, rest = self._split(args, argnum)
-        return self._with_program(task, rest, theta)
+        return self._with_plain_program(task, rest, theta)
 
     def _at(self, argnum: Argnum) -> Argnum:
         return "theta" if argnum is None and self._without_arguments() else argnum
@@ -483,7 +487,8 @@ def ready_for(program: Program, what: Derivative) -> Ready:
         ) from None
 
 
-def _matrix_of(program: Program, kind: OneOf["jacobian", "hessian"], place: int) -> Matrix:
+def matrix_of(program: Program, kind: OneOf["jacobian", "hessian"], place: int) -> Matrix:
+    """The Jacobian or Hessian of a program in the lanes of a leaf; kept."""
     if kind == "hessian":
         program._refuse_several("hessian")
     key = Derivative(kind, (place,), program.results)

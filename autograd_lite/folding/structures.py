@@ -24,18 +24,29 @@ from autograd_lite.folding.scan import Scan
 Array = Any
 
 
+class Gradients(NamedTuple):
+    """The gradients of a root in the lanes of some instructions."""
+
+    root: int
+    leaves: tuple[int, ...]
+
+
+Wanted = int | Gradients | Derivative | None
+"""What is asked for: the gradient of the first root in an instruction, or others."""
+
+
 class Use(NamedTuple):
     """What of a structure is asked for, and how it runs.
 
     Args:
-        wanted: the instruction whose gradient is an output too, or None; or another derivative (derived.py).
+        wanted: the gradients that are outputs too, or another derivative (derived.py).
         dtype: what is computed in.
         backend: "auto", or the name of one.
         threads: see `backends.Backend`.
         together: this many roots, the first ones, are one output with a lane each; 0 where each has its own.
     """
 
-    wanted: int | Derivative | None
+    wanted: Wanted
     dtype: Any
     backend: str
     threads: int | None
@@ -96,8 +107,8 @@ class Folded:
         self.builder.instructions, self.roots = state
         self._start()
 
-    def plan(self, wanted: int | Derivative | None, safe: bool, together: int = 0) -> Plan:
-        """The plan of the roots and the gradient in the leaves of the instruction `wanted`. For `safe` see plan.py.
+    def plan(self, wanted: Wanted, safe: bool, together: int = 0) -> Plan:
+        """The plan of the roots and the gradients that are wanted. For `safe` see plan.py.
 
         Of a Derivative it has the guards and that, and where it says so the results before them.
         """
@@ -112,20 +123,19 @@ class Folded:
                     outputs, self.layouts[wanted] = derived(self.builder, self.roots, wanted, safe)
                 if together:
                     outputs[:together] = [self.builder.side_by_side(outputs[:together])]
-                if isinstance(wanted, int):
+                if isinstance(wanted, (int, Gradients)):
                     outputs += self._gradient(wanted, safe)
                 made = plan(self.builder.instructions, outputs, safe)
                 made.doubt_nan = not safe and (made.doubt_nan or wanted is not None)
                 self.plans[key] = made
             return self.plans[key]
 
-    def _gradient(self, wanted: int, safe: bool) -> list[Ref]:
-        builder, root = self.builder, self.roots[0]
-        seed = builder.leaf("seed", 1, True) if builder.batched(root) else builder.literal(np.ones(1))
-        found = adjoints(builder, [(root, seed)], [wanted], safe).get(wanted)
-        if found is None:
-            found = builder.literal(np.zeros(builder.instructions[wanted].size))
-        return [found]
+    def _gradient(self, wanted: int | Gradients, safe: bool) -> list[Ref]:
+        root, leaves = (0, (wanted,)) if isinstance(wanted, int) else wanted
+        builder, root_ref = self.builder, self.roots[root]
+        seed = builder.leaf("seed", 1, True) if builder.batched(root_ref) else builder.literal(np.ones(1))
+        found = adjoints(builder, [(root_ref, seed)], leaves, safe)
+        return [found[k] if k in found else builder.literal(np.zeros(builder.instructions[k].size)) for k in leaves]
 
     def ready(self, use: Use) -> Ready:
         """A plan with what runs it. That is settled once, before it first runs: other code has other last bits."""
