@@ -32,7 +32,7 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
     f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, where(abs(b) > 0.05, '
-    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a == 0, b * a ** (b - 1), _faint(a, b))))))'
+    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a * a == a, b * a ** (b - 1), _faint(a, b))))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -625,6 +625,19 @@ MISTAKES = [
     ), (
         "a recurrence that starts from other values than one of its readers",
         "if known != position and (of[0] != of[1] or place[0] != place[1]):",
+        "if False:",
+    ), (
+        "a lane of a step that has fewer takes from a later step than its own",
+        "positions[of[:, c] >= low, c] = positions[last[c], c]",
+        "positions[of[:, c] >= low, c] += 0",
+    ), (
+        "steps with fewer and fewer lanes rolled though they take from other lanes",
+        "(active & now & ~same).any()",
+        "False",
+    )),
+    *_slips("folding/shortening.py", "shortening", (
+        "what was left out of a long graph taken for what it looks like",
+        "if (what != what[0]).any() or (counts != counts[0]).any():",
         "if False:",
     )),
     *_slips("folding/repeats.py", "loops", (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, whole
 from autograd_lite.engine.collector import uncollected
+from autograd_lite.engine.notation import number
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
@@ -191,7 +192,7 @@ def draw(
         return look(Picture(made, direction, listing))
 
     def fine() -> Diagram:
-        return bundled(diagram_of(order, roots, names=called))
+        return bundled(_with_passes(diagram_of(order, roots, names=called), order, roots))
 
     loops: list[Diagram] = []
 
@@ -324,6 +325,26 @@ def _if_unchanged(order: list[Value], make: Callable[[], Diagram], made: Diagram
 
     then = numbers()
     return lambda: make() if numbers() == then else made
+
+
+def _with_passes(made: Diagram, order: Sequence[Value], roots: Sequence[Value]) -> Diagram:
+    """A picture with a word in the boxes whose gradients are of several passes: else it contradicts itself."""
+    from autograd_lite.engine.backward import adjoints
+    from autograd_lite.engine.modes import changed_mode
+    from autograd_lite.insight.faults import gathered
+    from autograd_lite.pictures.diagrams.diagram import has_backward
+    from autograd_lite.pictures.steps import indices
+
+    if len(roots) != 1 or not has_backward(order, roots):
+        return made
+    with changed_mode(on_adjoint=None, on_sweep=None):
+        adjoint = adjoints(roots[0])
+    wrong, passes = gathered(order, adjoint, [x for x in order if x.is_leaf])
+    at, boxes = indices(order).box, list(made.values)
+    for p, has, g in wrong:
+        note = f"{passes} passes: zero_grad" if passes else f"{number(has - g)} of passes before"
+        boxes[at[p]] = replace(boxes[at[p]], note=note)
+    return replace(made, boxes=tuple(boxes))
 
 
 def _of_network(

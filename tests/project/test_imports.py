@@ -32,6 +32,7 @@ COLUMNS = {
     "plot": "engine data optim pictures",
     "training": "engine atomic_write data derivatives files folding history losses names nn optim",
     "sklearn": "engine data folding history losses names nn optim training",
+    "version_report": "folding",
     "__init__": "*",
     "__main__": "*",
 }
