@@ -294,6 +294,11 @@ def following(follower: Follower) -> Iterator[None]:
         comparing.discard(follower)
 
 
+def outer_leaves() -> set[Node]:
+    """The leaves of the transforms that are running, in any thread: f may start one, and a transform within it."""
+    return set().union(*(getattr(x, "leaves", ()) for x in tuple(tracing)))
+
+
 @contextmanager
 def traced(tracer: Any) -> Iterator[None]:
     """Call a tracer for what becomes of the numbers of Values: `guard`, `read` and `detach` (folding/tracing.py)."""
