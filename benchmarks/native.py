@@ -140,8 +140,9 @@ moons (0.14 of JAX's time), 8.2 and 29.5 for digits with 64 rows (0.28), 181 and
   bias sums. With 64 rows the products are 4.9 of 7.4 us of code.
 - Around the code there are 0.65 us of Python for a theta of 337, 0.75 for 1,000, 0.85 with a batch (1.2 to 1.4
   before): one look at theta where it is the array of the call before (another one takes 0.2 more), one number read for
-  value and flag. Copying theta in and the gradient out are 0.2 to 0.4 of it. A call without arguments would take 31 ns in place of 111 if it kept the GIL and
-  had its context in itself; a function made of machine code would read CPython's own structures. Neither is done.
+  value and flag. Copying theta in and the gradient out are 0.2 to 0.4 of it. A call would take 31 ns in place of 111
+  if it kept the GIL and had its context in itself; a function made of machine code would read CPython's own structures.
+  Neither is done.
 - A function from `compile` adds 0.6 us, 1 us with a list of 1,000 parameters, and 3.3 us with a network of 47 neurons
   (4.1 in all around the code, 5.5 before), to see whether the model was changed: 100 lists and dicts are compared with
   copies, at the speed of C; the dicts take two thirds of it.
