@@ -275,7 +275,7 @@ def test_a_product_that_its_map_is_not_all_to_read_is_stored():
         before = [ag.dot(row, x) for row in A]
         return ag.logsumexp([ag.relu(h) for h in before]) + ag.sum([ag.tanh(ag.dot(row, before)) for row in B])
 
-    program = ag.compile(f, params=sum(A + B, []), batch=True, backend="native")
+    program = ag.compile(f, params=[w for row in A + B for w in row], batch=True, backend="native")
     X = rng.normal(size=(70, 20))
     program(X)
     found = nests(program.plan(), float)
