@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from autograd_lite.engine.checks import watched
 from autograd_lite.training.run import Run
 
 
@@ -14,7 +14,7 @@ from autograd_lite.training.run import Run
 def progress_bar(epochs: int, run: Run, progress: bool | None) -> Iterator[Callable[[], None]]:
     """A function to call after each epoch: it shows loss, metrics and learning rate, if a bar is wanted."""
     if progress is None:
-        progress = _in_notebook() or (hasattr(sys.stderr, "isatty") and sys.stderr.isatty())
+        progress = watched()
     if not progress:
         yield lambda: None
         return
@@ -35,8 +35,3 @@ def progress_bar(epochs: int, run: Run, progress: bool | None) -> Iterator[Calla
         yield advance
     finally:
         bar.close()
-
-
-def _in_notebook() -> bool:
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return shell is not None and "IPKernelApp" in shell.config
