@@ -20,6 +20,9 @@ MOST_TRIED = 1_200
 CHANCES, MOST_CHANCES = 9_000, 60
 """Items in all random starts together, and how many of those there are: about a third of a second."""
 
+MOST_AT_RANDOM = 400
+"""Items for which they are made: a larger picture is not read line by line."""
+
 MOST_COMPARED = 60_000
 """Comparisons of two items from one start; a picture too large to be read anyway gets fewer."""
 
@@ -40,7 +43,8 @@ def ordered(rows: Rows) -> list[list[int]]:
                     return best
     # Each start leads to its own nearest order, and most graphs have far better ones: chance finds some of them.
     rng = random.Random(0)
-    for k in range(min(MOST_CHANCES, CHANCES // len(rows.items))):
+    chances = CHANCES // len(rows.items) if len(rows.items) <= MOST_AT_RANDOM else 0
+    for k in range(min(MOST_CHANCES, chances)):
         order, crossings = _improved(rows, _at_random(rows, rng), (_mean, _median)[k // 2 % 2], k % 2 == 0)
         if crossings < fewest:
             best, fewest = order, crossings
