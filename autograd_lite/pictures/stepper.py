@@ -93,7 +93,10 @@ class Stepper:
         targets = [edge.target for edge in self.picture.diagram.edges]
         steps = [_plain(step, said, self._number_text) for step, said in said_of]
         data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
-        return document("stepper", self.picture.diagram.about, data, image=image(self.picture, still=True), items=items)
+        return document(
+            "stepper", self.picture.diagram.about, data, theme=self.picture.theme,
+            image=image(self.picture, still=True), items=items,
+        )  # fmt: skip
 
     def frame(self, k: int) -> Picture:
         """The picture as it is at one step, with its caption; a Picture like any other, for a slide.
