@@ -32,7 +32,7 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
     f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, where(abs(b) > 0.05, '
-    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a == 0, b * a ** (b - 1), _faint(a, b))))))'
+    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a * a == a, b * a ** (b - 1), _faint(a, b))))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -146,7 +146,36 @@ MISTAKES = [
         "a number read in a thread that the trace does not see",
         "if self.inputs and not self.inputs.isdisjoint(graph.toposort(value)):",
         "if False:",
+    )),
+    *_slips("folding/calls.py", "arguments composed", (
+        "an operand that another one was computed from gets the derivatives of both",
+        "fresh = [x * 1.0 if isinstance(x, Value) else Value(x) for x in operands[: self._count]]",
+        "fresh = [x if isinstance(x, Value) else Value(x) for x in operands[: self._count]]",
     ), (
+        "a node of a compiled function is never stale",
+        "if np.array(xs).tobytes() == self._numbers.tobytes():",
+        "if True:",
+    ), (
+        "a transform within a compiled function does not see the leaves of one outside",
+        "with changed_mode(recording=True), following(_Followed(operands)):",
+        "with changed_mode(recording=True):",
+    )),
+    *_slips("folding/eager.py", "paying", (
+        "the parameters keep the theta of a call that ran uncompiled",
+        "            set_numbers(params, before)\n",
+        "            pass\n",
+    )),
+    *_slips("folding/forms.py", "arguments", (
+        "static arguments that are equal and not the same share a trace",
+        "    return type(x), x\n",
+        "    return x\n",
+    )),
+    *_slips("folding/paying.py", "paying", (
+        "a function that is in debt is never given up",
+        "if self._debt >= PATIENCE:",
+        "if False:",
+    )),
+    *_slips("folding/contents.py", "traced_reads comparisons compile", (
         "a Parameter replaced by an equal one goes unnoticed",
         "if same and not met.any:",
         "if same:",
@@ -458,6 +487,15 @@ MISTAKES = [
         "self.lr / (1.0 + self.rate * k)",
         "self.lr / (1.0 + self.rate * max(k - 1, 0))",
     )),
+    *_slips("training/compiled.py", "sequences fit_compiled", (
+        "a program used for batches of another length",
+        "            if [x.shape[1:] for x in args] == [x.shape[1:] for x in arrays]:",
+        "            if True:",
+    ), (
+        "sequences of one length count as much as all others",
+        "slope * (len(places) / len(data))",
+        "slope",
+    )),
     *_slips("training/steps.py", "training golden fit_compiled", (
         "a last short batch dropped",
         "steps = range(0, len(order), batch_size)",
@@ -481,8 +519,8 @@ MISTAKES = [
         "kept = sorted(order)",
     ), (
         "a NaN among the examples let in",
-        "        if bad.any():\n",
-        "        if False:\n",
+        "    if bad.any():\n",
+        "    if False:\n",
     )),
     *_slips("training/steps.py", "training golden fit_compiled", (
         "zero_grad forgotten between batches",
@@ -502,6 +540,46 @@ MISTAKES = [
         "the weights of the last epoch kept, not the best",
         "        if self.early_stopping.restores and self.state.best is not None:\n",
         "        if False:\n",
+    )),
+    *_slips("training/minimizing.py", "minimizing", (
+        "the parameters of the last trial left behind after an error in the loss",
+        "    except BaseException:\n        set_numbers(live, before)\n        raise\n    return found",
+        "    except ImportError:\n        set_numbers(live, before)\n        raise\n    return found",
+    ), (
+        "the last point in place of the best so far",
+        "        if loss < self.loss:\n            self.x",
+        "        if loss < inf:\n            self.x",
+    ), (
+        "a covariance by the number of residuals, not of what is left of them",
+        "return self.loss / (m - n) *",
+        "return self.loss / m *",
+    ), (
+        "the last digits left out",
+        "    if len(search.x) > DENSE:\n        return\n",
+        "    return\n",
+    ), (
+        "variables that stay as they are scaled",
+        "        return loss, gradient * scale",
+        "        return loss, gradient",
+    )),
+    *_slips("training/objectives.py", "minimizing", (
+        "a loss that draws at random taken for a program",
+        "if not same_program(program,",
+        "if False and not same_program(program,",
+    ), (
+        "a loss that branches taken for a program",
+        "    elif looks.what:",
+        "    elif looks.what is None:",
+    )),
+    *_slips("training/whole_batch.py", "training", (
+        "the loss and the gradient of another point than that of the parameters",
+        "                costs, _, predictions, total = self.inner.evaluate(data, theta)\n            if",
+        "                costs, _, predictions, total = self.inner.evaluate(data, 0.9 * theta)\n            if",
+    )),
+    *_slips("derivatives/propagation.py", "propagation", (
+        "errors carried without what they have in common",
+        "spread = slopes @ matrix @ slopes.T",
+        "spread = slopes @ np.diag(np.diag(matrix)) @ slopes.T",
     )),
     *_slips("training/checkpoints.py", "training golden fit_compiled", (
         "a resumed training whose optimizer begins anew",
@@ -547,6 +625,19 @@ MISTAKES = [
     ), (
         "a recurrence that starts from other values than one of its readers",
         "if known != position and (of[0] != of[1] or place[0] != place[1]):",
+        "if False:",
+    ), (
+        "a lane of a step that has fewer takes from a later step than its own",
+        "positions[of[:, c] >= low, c] = positions[last[c], c]",
+        "positions[of[:, c] >= low, c] += 0",
+    ), (
+        "steps with fewer and fewer lanes rolled though they take from other lanes",
+        "(active & now & ~same).any()",
+        "False",
+    )),
+    *_slips("folding/shortening.py", "shortening", (
+        "what was left out of a long graph taken for what it looks like",
+        "if (what != what[0]).any() or (counts != counts[0]).any():",
         "if False:",
     )),
     *_slips("folding/repeats.py", "loops", (
@@ -622,12 +713,56 @@ MISTAKES = [
         "for x, other in ((part.left, part.right),):",
     ), (
         "a number that goes along with a product lost on the way back",
-        "yield operand.source, _product(builder, kind, factor, to, adjoint, partial)",
-        "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, factor, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
         "            self.parts[source].append(part)\n",
         "            self.parts[source] = [part]\n",
+    )),
+    *_slips("folding/tangents.py", "derivatives", (
+        "tangents of a factor alone, and not of the other",
+        "for mine, other in ((part.left, part.right), (part.right, part.left)):",
+        "for mine, other in ((part.left, part.right),):",
+    ), (
+        "tangents of a step that are missing in the others",
+        "keys = (np.arange(rows[k])[:, None] * (width[k] * self.count) + self._keys[k]).ravel()",
+        "keys = ((rows[k] - 1) * (width[k] * self.count) + self._keys[k]).ravel()",
+    ), (
+        "what a recurrence starts from without its tangents",
+        "return self.builder.sum(size, [part for part in parts if len(part.to)], None)",
+        "return self.builder.literal(np.zeros(size))",
+    )),
+    *_slips("folding/derived.py", "derivatives", (
+        "the entries of a matrix in the order in which they were found",
+        "order = np.lexsort((rows, columns))",
+        "order = np.arange(len(rows))",
+    ), (
+        "an entry of a Hessian taken for another in place of its mirror image",
+        "other = order[np.searchsorted(keys[order], columns * size + rows)]",
+        "other = order",
+    ), (
+        "a NaN of a gradient that its own derivative lacks",
+        'lasting = self.builder.op("_lasting", size, (gradient, Ref(place, None)))',
+        "lasting = gradient",
+    ), (
+        "a Hessian in the parameters of a batch that is not of the mean",
+        "if builder.batched(root) and not builder.instructions[place].batched:",
+        "if False:",
+    )),
+    *_slips("folding/differentiating.py", "derivatives", (
+        "a product with a Hessian trusted where it is not finite",
+        "if not (trusted and all_finite(found) and run.finite()):",
+        "if not trusted:",
+    ), (
+        "the branches of a derivative's trace not asked for",
+        "        if guards and not self.program._unasked:",
+        "        if False:",
+    )),
+    *_slips("folding/nested_steps.py", "derivatives", (
+        "a Map of a step that does not wait for one that is complete",
+        "                place = -1\n",
+        "                pass\n",
     )),
     *_slips("folding/instructions.py", "fold compile", (
         "two equal parts of a sum merged without adding their factors",

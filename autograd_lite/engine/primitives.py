@@ -49,7 +49,7 @@ _ROWS = (
                                            "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "
                                            "where(b == floor(b), b * a ** (b - 1), "
                                            "where(a < 0, out, where(abs(b) > 0.05, b * _lowered(a, b, 1), "
-                                           "where(a == 0, b * a ** (b - 1), _faint(a, b)))))),"
+                                           "where(a * a == a, b * a ** (b - 1), _faint(a, b)))))),"
                                            "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))",
         "The power a ** b over the reals.", domain=(POSITIVE, REAL), infix=True, grows=True),
     Row("exp",           "exp",   "a",     "exp(a)",                       "out",
@@ -235,7 +235,8 @@ _ROWS = (
         "The sum of a sequence as one node, exactly rounded.",
         formula="x1 + ... + xn,  d/dxi = 1", example=(1.0, 2.0, 3.0), empty=0.0, role="sum", linear=True),
     Row("prod",          "prod",  "*xs",   "prod(xs)",                     "products_of_others(xs)",
-        "The product of a sequence as one node.", formula="x1 ... xn,  d/dxi = the product of the others",
+        "The product of a sequence as one node, from left to right as math.prod: 0 or infinite if it is so on the way.",
+        formula="x1 ... xn,  d/dxi = the product of the others",
         example=(2.0, 0.0, 3.0), empty=1.0, linear=True),
     Row("mean",          "mean",  "*xs",   "mean(xs)",                     "[1 / len(xs)] * len(xs)",
         "The arithmetic mean of a sequence as one node.", formula="(x1 + ... + xn) / n,  d/dxi = 1 / n",

@@ -157,6 +157,10 @@ def _kept_terms(scan: Scan, add: Array, inner_sum: Array, owner: Array, x: Array
 # --- classes ----------------------------------------------------------------------------------------------
 
 
+class RepeatsTooLittle(ValueError):
+    """A graph has more classes than can be told apart."""
+
+
 WIDE = 1 << 24
 """Above any number of classes: keys are packed into integers with it."""
 
@@ -178,9 +182,9 @@ def classes(
             a recurrence, each a separate class, are then of one shape. A shape may depend on itself.
     """
     found: list[int] = [*labels.tolist(), WIDE - 1]  # the last is where y = -1 looks: no second factor
-    does = _does(scan, terms, labels)
+    what = does(scan, terms, labels)
     seen = [*kinds(scan, terms, labels, count).tolist(), WIDE - 1] if one_step else found
-    key_of = _keys(scan, terms, does, seen)
+    key_of = _keys(scan, terms, what, seen)
     numbered: dict[Any, int] = {}
     first: list[int] = []
     for i, key in zip(terms.units.tolist(), key_of, strict=True):
@@ -190,7 +194,7 @@ def classes(
             first.append(i)
         found[i] = known
     if len(first) + count >= WIDE - 1:
-        raise ValueError(f"fold: the graph has more than {WIDE:,} classes; it repeats too little to be folded")
+        raise RepeatsTooLittle(f"fold: the graph has more than {WIDE:,} classes; it repeats too little to be folded")
     made = ["sum" if terms.merged[i] else scan.what[scan.code[i]] for i in first]
     return np.array(found[:-1]), ["mean" if what is TABLE["mean"] else what for what in made]
 
@@ -198,12 +202,12 @@ def classes(
 def kinds(scan: Scan, terms: Terms, labels: Array, count: int) -> Array:
     """For every position what it does by itself, whatever its operands are; leaves and literals: their label."""
     found = labels.copy()
-    _, alike = np.unique(_does(scan, terms, labels)[terms.units], return_inverse=True)
+    _, alike = np.unique(does(scan, terms, labels)[terms.units], return_inverse=True)
     found[terms.units] = count + alike
     return found
 
 
-def _does(scan: Scan, terms: Terms, labels: Array) -> Array:
+def does(scan: Scan, terms: Terms, labels: Array) -> Array:
     """For each node a number for its operation and its label; all sums that are merged are one operation."""
     code = np.where(terms.merged, len(scan.what), scan.code)
     return code + (len(scan.what) + 1) * labels[: scan.count]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autograd_lite.engine import graph
@@ -24,21 +22,6 @@ MOST, MOST_EDGES = 1000, 5000
 
 MOST_IN_PAGE = 20_000
 """Boxes of a graph whose frames open one by one in its page; the frames of a larger one hold folded boxes."""
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """With the cyclic garbage collector off, which would scan millions of new objects again and again.
-
-    Searching them for cycles finds nothing, and without it a picture of a large graph takes half the time.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 WATCHED = 150_000

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.arguments import check_direction, readable, staleness, uncollected
+from autograd_lite.pictures.arguments import check_direction, readable, staleness
 from autograd_lite.pictures.diagrams.collapsed import bundled
 from autograd_lite.pictures.diagrams.diagram import Box
 from autograd_lite.pictures.listing import Tape

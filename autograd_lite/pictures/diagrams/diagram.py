@@ -47,10 +47,17 @@ class Before:
 
 @dataclass(frozen=True)
 class Blank:
-    """What a quiz asks for: which number ("f", "g" or "local"), and the letter in its place."""
+    """What a quiz asks for: which number ("f", "g" or "local"), and the letter in its place.
+
+    Args:
+        part: the number that is asked for; "" for none.
+        letter: what stands in its place.
+        hidden: parts that are not shown either, since the answer could be read off them.
+    """
 
     part: str
     letter: str
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,7 +159,10 @@ class ValueBox(Box):
             shown.append(("g", f"g{sign}{_changed(self.g, before[1], style)}"))
         if isinstance(self.overlay, Blank):
             blank = self.overlay
-            shown = [(part, f"{part} = {blank.letter} ?" if part == blank.part else text) for part, text in shown]
+            shown = [
+                (part, f"{part} = {blank.letter} ?" if part == blank.part else text)
+                for part, text in shown if part not in blank.hidden
+            ]  # fmt: skip
         small = (("rule", self.rule), ("note", style.prose(self.note)))
         return (*shown, *((part, text) for part, text in small if text))
 
@@ -228,7 +238,7 @@ class Edge:
     def label(self) -> str:
         """What stands at the edge: nothing where a bare number comes in, such as the exponent of a square."""
         if isinstance(self.overlay, Blank):
-            return f"{self.overlay.letter} ?"
+            return f"{self.overlay.letter} ?" if self.overlay.part else ""
         style = self.style
         if self.local is None:
             return ""

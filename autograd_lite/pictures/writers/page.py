@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from autograd_lite.pictures.arguments import uncollected
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.pictures.diagrams.collapsed import collapse, frame_levels
 from autograd_lite.pictures.diagrams.diagram import Diagram, styled
 from autograd_lite.pictures.writers.document import document

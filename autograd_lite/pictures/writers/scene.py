@@ -204,7 +204,18 @@ def scene(diagram: Diagram, direction: str) -> Scene:
 
 def titled(scene: Scene, title: str) -> Scene:
     """The scene with a line above it; everything moves down."""
-    room = 28.0
+    lines = wrapped(title, max(scene.width - 2 * MARGIN, 240.0) * SMALL / 16.0)
+    room = 28.0 * len(lines)
+    texts = tuple(
+        Text(MARGIN, MARGIN + 14 + 28 * i, line, "heading", 16.0, INK, bold=True) for i, line in enumerate(lines)
+    )
+    wide = max(scene.width, *(width(line, 16.0, bold=True) + 2 * MARGIN for line in lines))
+    heading = Element("title", "heading", title, texts)
+    return replace(scene, width=wide, height=scene.height + room, elements=(heading, *moved_down(scene, room)))
+
+
+def moved_down(scene: Scene, room: float) -> tuple[Element, ...]:
+    """What is drawn, with room above it."""
 
     def moved(shape: Shape | Text) -> Shape | Text:
         if isinstance(shape, Curve):
@@ -215,15 +226,7 @@ def titled(scene: Scene, title: str) -> Scene:
             return replace(shape, points=points, head=((a, b + room), (c, d + room), (e, f + room)))
         return replace(shape, y=shape.y + room)
 
-    lines = wrapped(title, max(scene.width - 2 * MARGIN, 240.0) * SMALL / 16.0)
-    room *= len(lines)
-    below = [replace(element, shapes=tuple(map(moved, element.shapes))) for element in scene.elements]
-    texts = tuple(
-        Text(MARGIN, MARGIN + 14 + 28 * i, line, "heading", 16.0, INK, bold=True) for i, line in enumerate(lines)
-    )
-    wide = max(scene.width, *(width(line, 16.0, bold=True) + 2 * MARGIN for line in lines))
-    heading = Element("title", "heading", title, texts)
-    return replace(scene, width=wide, height=scene.height + room, elements=(heading, *below))
+    return tuple(replace(element, shapes=tuple(map(moved, element.shapes))) for element in scene.elements)
 
 
 def _with_margin(placed: Layout, by: float) -> Layout:
