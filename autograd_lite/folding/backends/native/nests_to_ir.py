@@ -366,7 +366,7 @@ class Emitter:
         few = prod(x.axes[:-1]) * -(-n // self.lanes) < FEW
 
         inputs = [self.side_by_side(access, x.axes) for access in x.inputs]
-        unrolled = -(-n // self.lanes) * (len(x.code) + len(inputs)) <= UNROLLED
+        unrolled = -(-n // self.lanes) * max(len(x.code) + len(inputs), 1) <= UNROLLED  # a number alone has neither
 
         def along(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
             readers = [self.reader(access, indices, n) for access in inputs]
