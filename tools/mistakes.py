@@ -870,5 +870,18 @@ MISTAKES = [
         "                    total = total + of(k)\n",
         "                    pass\n",
     )),
+    *_slips("folding/backends/native/lengths.py", "lengths", (
+        "a code serves whatever has its arguments",
+        "return bool((self.chosen | (self.numbers == numbers)).all())",
+        "return True",
+    ), (
+        "the arguments of the first length are kept",
+        "return family.code, numbers[family.chosen].astype(np.int32)",
+        "return family.code, family.numbers[family.chosen].astype(np.int32)",
+    ), (
+        "what was an argument is forgotten when more is found",
+        "chosen = family.chosen | (family.numbers != numbers)",
+        "chosen = family.numbers != numbers",
+    )),
 ]
 # fmt: on

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from autograd_lite.folding.backends.native.emit import Block, Module, Number, Scalar, Vector
 from autograd_lite.folding.backends.native.nests_to_ir import Emitter, Frame
-from autograd_lite.folding.nests import RUN, Nest, Nests, Output, PythonStep, Recurrence
+from autograd_lite.folding.nests import RUN, Loop, Nest, Nests, Output, PythonStep, Recurrence
 
 SECTION = "ptr %arena, ptr %tables, ptr %bases, i64 %first, i64 %rows"
 
@@ -36,7 +36,7 @@ class Program:
 
     def __init__(self, nests: Nests, number: Number, tile: int, version: int, doubts: bool = False) -> None:
         self.nests: Nests = nests
-        self.frame: Frame = Frame(nests, tile, doubts, nests.arena)
+        self.frame: Frame = Frame(nests, tile, doubts, nests.arena, self._steps())
         self.module: Module = Module(number, version=version)
         self.parts: dict[str, list[str | PythonStep]] = {
             name: self._section(name) for name in ("prologue", "body", "epilogue")
@@ -46,6 +46,11 @@ class Program:
             if output.batched:
                 self._of_rows(k, output)
         self._drivers()
+
+    def _steps(self) -> frozenset[int]:
+        """How many steps each loop has that runs step by step."""
+        every = (*self.nests.prologue, *self.nests.body, *self.nests.epilogue)
+        return frozenset(nest.steps for nest in every if isinstance(nest, (Loop, Recurrence)))
 
     def _section(self, name: str) -> list[str | PythonStep]:
         parts: list[str | PythonStep] = []
