@@ -870,6 +870,11 @@ MISTAKES = [
         "                    total = total + of(k)\n",
         "                    pass\n",
     )),
+    *_slips("training/compiled.py", "lengths", (
+        "a batch of another width is run by the program of the one before",
+        "if all(x.shape[1:] == arg.shape[1:] for x, arg in zip(run.data, args, strict=True)):",
+        "if args:",
+    )),
     *_slips("folding/backends/native/lengths.py", "lengths", (
         "a code serves whatever has its arguments",
         "return bool((self.chosen | (self.numbers == numbers)).all())",

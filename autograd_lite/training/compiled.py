@@ -141,8 +141,11 @@ class CompiledStep(TrainingStep):
         """Every example once, in this order."""
         run = _Steps(self, self._as_arrays(data), batch_size, np.asarray(order))
         if self.ahead is not None and self._last is not None:  # nobody has had a look since, nor changed the model
-            with suppress(GuardChanged):
-                run.by(*self._last)
+            program, args = self._last
+            # A batch that was given as one may have other shapes: sequences of another length.
+            if all(x.shape[1:] == arg.shape[1:] for x, arg in zip(run.data, args, strict=True)):
+                with suppress(GuardChanged):
+                    run.by(program, args)
         while run.at < run.count:
             # A program that fits this batch, and as many of those that follow as it fits.
             stepping.use_program(self.program, run.by, run.batch(), self._theta())

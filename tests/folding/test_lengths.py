@@ -252,3 +252,91 @@ def test_other_executors_at_any_length(loss, operations, monkeypatch):
             made = python_loops._code.cache_info().misses
     assert python_loops._code.cache_info().misses == made
     assert bool(made) == bool(operations)
+
+
+# --- batches of sequences ---------------------------------------------------------------------------------
+
+BACKENDS = ["numpy", pytest.param("native", marks=native)]
+
+
+def eager_mean(loss, params, sequences):
+    """Mean loss and gradient, uncompiled."""
+    for p in params:
+        p.grad = 0.0
+    root = ag.sum([loss(params, data) for data in sequences]) / len(sequences)
+    root.backward()
+    return root.item(), np.array([p.grad for p in params])
+
+
+def masked(w, data, mask):
+    """The network where a sequence ends: from there on its state stays, and adds nothing."""
+    h, total = [0.0] * 5, 0.0
+    for (x, y), there in zip(data, mask, strict=True):
+        new = [ag.tanh(ag.dot(w[5 * i : 5 * i + 5], h) + w[25 + i] * x + w[30 + i]) for i in range(5)]
+        h = [ag.where(there, a, b) for a, b in zip(new, h, strict=True)]
+        total = total + ag.where(there, (ag.sum(h) - y) ** 2, 0.0)
+    return total
+
+
+def padded(sequences, value=0.0):
+    """Sequences as one array, and where they are."""
+    longest = max(map(len, sequences))
+    data, mask = np.full((len(sequences), longest, 2), value), np.zeros((len(sequences), longest))
+    for k, x in enumerate(sequences):
+        data[k, : len(x)], mask[k, : len(x)] = x, 1.0
+    return data, mask
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rows", [1, 3, 70])
+def test_a_batch_of_sequences(loss, rows, backend):
+    params = [ag.Parameter(x) for x in weights(loss)]
+    program = ag.compile(lambda data: loss(params, data), params=params, batch=True, backend=backend)
+    data = np.random.default_rng(rows).uniform(-1.0, 1.0, (rows, 24, 2))
+    value, gradient = program.loss_and_grad(program.theta, data)
+    assert program.plan().loops
+    want, want_gradient = eager_mean(loss, params, data)
+    assert np.isclose(value, want, rtol=1e-12)
+    assert np.allclose(gradient, want_gradient, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("padding", [0.0, 1e300, np.nan])
+def test_a_ragged_batch_by_a_mask(padding, backend):
+    params, rng = [ag.Parameter(x) for x in weights(network)], np.random.default_rng(0)
+    sequences = [rng.uniform(-1.0, 1.0, (n, 2)) for n in (3, 30, 17, 1, 25)]
+    program = ag.compile(lambda data, mask: masked(params, data, mask), params=params, batch=True, backend=backend)
+    value, gradient = program.loss_and_grad(program.theta, *padded(sequences, padding))
+    assert program.plan().loops
+    want, want_gradient = eager_mean(network, params, sequences)
+    assert np.isclose(value, want, rtol=1e-12)
+    assert np.allclose(gradient, want_gradient, rtol=1e-11, atol=1e-11)
+
+
+def sequence_model(w):
+    """The last state of the network on a row of numbers."""
+
+    def model(row):
+        h = [0.0] * 5
+        for x in row:
+            h = [ag.tanh(ag.dot(w[5 * i : 5 * i + 5], h) + w[25 + i] * x + w[30 + i]) for i in range(5)]
+        return ag.sum(h)
+
+    return model
+
+
+@pytest.mark.parametrize("compiled", ["numpy", pytest.param("native", marks=native), "auto"])
+def test_training_on_sequences_of_different_lengths(compiled):
+    """Batches of one length each. A program of another length was run on them once the first had been taken."""
+    rng, ends = np.random.default_rng(0), []
+    rows = [rng.uniform(-1.0, 1.0, (3, n)) for n in (52, 60, 61, 52, 55, 12)]
+    batches = [(X, 0.3 * X.sum(1)) for X in rows]
+    for way in (False, compiled):
+        w = [ag.Parameter(x) for x in weights(network)]
+        history = ag.fit(sequence_model(w), batches, loss="squared_error", parameters=w, epochs=2, compiled=way)
+        ends.append((history.loss, [p.item() for p in w]))
+    assert np.allclose(ends[0][0], ends[1][0], rtol=1e-12)
+    assert np.allclose(ends[0][1], ends[1][1], rtol=1e-12)
+    if compiled != "auto":
+        assert history.backend == compiled

@@ -39,6 +39,9 @@ PLAIN = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "floor", "ceil", "gt"
 FEW = 4
 """A function that is called takes a few nanoseconds more, and is compiled once for all its uses."""
 
+MOST_IN_PLACE = 24
+"""Functions that are written in place in one code, at most: each is 40 lines or more, and is compiled again."""
+
 UNROLLED = 16
 """A loop of this many operations in all is written out."""
 
@@ -395,6 +398,7 @@ class Emitter:
         """Read, compute and write vector by vector; what does not move along the last axis is read before it."""
         block, n = self.block, x.axes[-1]
         few = prod(x.axes[:-1]) * -(-n // self.lanes) < FEW and not self.long(n)
+        few = few or sum(step.name not in PLAIN for step in x.code) > MOST_IN_PLACE
 
         inputs = [self.side_by_side(access, x.axes) for access in x.inputs]
         unrolled = -(-n // self.lanes) * (len(x.code) + len(inputs)) <= UNROLLED and not self.long(n)
