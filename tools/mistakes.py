@@ -870,6 +870,16 @@ MISTAKES = [
         "                    total = total + of(k)\n",
         "                    pass\n",
     )),
+    *_slips("folding/plan.py", "loop_uses", (
+        "what some steps get from outside is a term of all of them",
+        "and len(np.unique(part.to // lanes)) < steps",
+        "and len(np.unique(part.to // lanes)) < 0",
+    )),
+    *_slips("folding/nested_loops.py", "loop_uses", (
+        "a function that no machine code has is left to the emitter",
+        "if step.name in IN_PYTHON:",
+        "if step.name is None:",
+    )),
     *_slips("training/compiled.py", "lengths", (
         "a batch of another width is run by the program of the one before",
         "if all(x.shape[1:] == arg.shape[1:] for x, arg in zip(run.data, args, strict=True)):",
