@@ -8,9 +8,9 @@
     '4.9093 3.5839'
 
 The stages, each built on those before it: engine/ (Value, the table of primitives, backward), derivatives/ (grad,
-jacobian, hessian, ...), insight/ (explain, diagnose), folding/ (fold, compile), pictures/ (draw, step, quiz, tape);
-and beside them arrays/ (array, NumPy's functions), linalg.py, nn/, losses.py, optim/, training/ (fit), files.py (save,
-load), plot.py and sklearn.py.
+jacobian, hessian, ...), insight/ (explain, diagnose), folding/ (fold, compile), pictures/ (draw, step, quiz, tape,
+formula); and beside them arrays/ (array, NumPy's functions), linalg.py, nn/, losses.py, optim/, training/ (fit),
+files.py (save, load), plot.py and sklearn.py.
 """
 
 from functools import partial
@@ -38,6 +38,7 @@ _HOME = {
     "arrays": "array",
     "derivatives.reverse": "gradients",
     "derivatives.transforms": "grad hessian hvp jacobian jvp value_and_grad vjp",
+    "derivatives.propagation": "propagate",
     "derivatives.checking": "gradcheck",
     "insight.explanation": "explain",
     "insight.diagnosis": "diagnose",
@@ -46,10 +47,13 @@ _HOME = {
     "folding.tracing": "compile",
     "pictures.drawing": "draw",
     "pictures.stepper": "step",
+    "pictures.explore": "explore",
     "pictures.quizzes": "quiz",
     "pictures.listing": "tape",
+    "pictures.formulas": "formula to_sympy",
     "nn": "MLP Layer Module Network Neuron Perceptron",
     "training": "History fit",
+    "training.minimizing": "minimize",
     "files": "load save",
 }
 """The public names by the module where they live; what is not imported above is loaded when it is first asked for,

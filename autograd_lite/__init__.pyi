@@ -20,6 +20,7 @@ from autograd_lite.derivatives.transforms import jacobian as jacobian
 from autograd_lite.derivatives.transforms import jvp as jvp
 from autograd_lite.derivatives.transforms import value_and_grad as value_and_grad
 from autograd_lite.derivatives.transforms import vjp as vjp
+from autograd_lite.derivatives.propagation import propagate as propagate
 from autograd_lite.derivatives.checking import gradcheck as gradcheck
 from autograd_lite.insight.explanation import explain as explain
 from autograd_lite.insight.diagnosis import diagnose as diagnose
@@ -31,8 +32,11 @@ from autograd_lite.folding.program import fold as fold
 from autograd_lite.folding.tracing import compile as compile
 from autograd_lite.pictures.drawing import draw as draw
 from autograd_lite.pictures.stepper import step as step
+from autograd_lite.pictures.explore import explore as explore
 from autograd_lite.pictures.quizzes import quiz as quiz
 from autograd_lite.pictures.listing import tape as tape
+from autograd_lite.pictures.formulas import formula as formula
+from autograd_lite.pictures.formulas import to_sympy as to_sympy
 from autograd_lite.nn import MLP as MLP
 from autograd_lite.nn import Layer as Layer
 from autograd_lite.nn import Module as Module
@@ -41,6 +45,7 @@ from autograd_lite.nn import Neuron as Neuron
 from autograd_lite.nn import Perceptron as Perceptron
 from autograd_lite.training import History as History
 from autograd_lite.training import fit as fit
+from autograd_lite.training.minimizing import minimize as minimize
 from autograd_lite.files import load as load
 from autograd_lite.files import save as save
 from autograd_lite.engine.signatures import *

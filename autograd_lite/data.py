@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 # --- X and y ------------------------------------------------------------------------------------------------
 
 
-def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
-    """Pairs (example, target) as plain numbers and lists, all finite; whatever else is refused with its row."""
+def examples(X: Any, y: Any, who: str, nested: bool = False) -> list[tuple[Any, Any]]:
+    """Pairs (example, target) as plain numbers and lists, all finite; whatever else is refused with its row.
+
+    Args:
+        X, y: examples and targets, shapes (n, d) or (n,), and (n, k) or (n,).
+        who: begins the messages.
+        nested: whether arrays of more dimensions and sequences that differ in length are taken too.
+    """
     import numpy as np
 
     X, y = (
@@ -26,6 +32,17 @@ def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
     )
     if np.iscomplexobj(X) if hasattr(X, "shape") else any(isinstance(x, complex) for x in X):
         raise TypeError(f"{who}: X must hold real numbers, got complex ones; give real and imaginary parts as columns")
+    inputs = _nested(X, who, "X") if nested else _flat_examples(X, who)
+    targets = _nested(y, who, "y") if nested else _flat_targets(y, who)
+    if len(targets) != len(inputs):
+        raise ValueError(f"{who}: {len(inputs)} examples but {len(targets)} targets")
+    return list(zip(inputs, targets, strict=True))
+
+
+def _flat_examples(X: Any, who: str) -> list[Any]:
+    """Examples that are numbers, or rows of one length."""
+    import numpy as np
+
     flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
     rows = np.asarray(X) if flat else as_rows(X, who)
     if rows.dtype.kind not in "biuf":  # objects: one by one, so that the error says which
@@ -33,6 +50,12 @@ def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
     rows = rows.astype(float)
     if not rows.size:
         raise ValueError(f"{who}: there are no examples, X has shape {rows.shape}")
+    return _finite(rows, who, "X")
+
+
+def _flat_targets(y: Any, who: str) -> list[Any]:
+    import numpy as np
+
     try:
         targets = np.asarray(y)
     except ValueError:
@@ -41,14 +64,49 @@ def examples(X: Any, y: Any, who: str) -> list[tuple[Any, Any]]:
         raise TypeError(f"{who}: targets must be numbers, got {targets.dtype} with y[0] = {describe(next(iter(y)))}")
     if targets.ndim not in (1, 2):
         raise ValueError(f"{who}: y must have shape (n,) or (n, k), got {targets.shape}")
-    if len(targets) != len(rows):
-        raise ValueError(f"{who}: {len(rows)} examples but {len(targets)} targets")
-    for name, array in (("X", rows), ("y", targets)):
-        bad = ~np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if bad.any():
-            i = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{who}: row {i} of {name} is not finite: {array[i]}")
-    return list(zip(rows.tolist(), targets.tolist(), strict=True))
+    return _finite(targets, who, "y")
+
+
+def _finite(rows: Any, who: str, name: str, first: int = 0) -> list[Any]:
+    """An array as lists, of which row i is that of number first + i."""
+    import numpy as np
+
+    bad = ~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    if bad.any():
+        i = int(np.flatnonzero(bad)[0])
+        raise ValueError(f"{who}: row {first + i} of {name} is not finite: {rows[i]}")
+    return rows.tolist()  # type: ignore[no-any-return]
+
+
+def _nested(given: Any, who: str, name: str) -> list[Any]:
+    """Each element as a number, or as lists of numbers of any depth."""
+    import numpy as np
+
+    try:
+        whole = np.asarray(given)
+    except ValueError:  # they differ in shape
+        pass
+    else:
+        if whole.dtype.kind in "biuf" and whole.size:
+            return _finite(whole.astype(float) if name == "X" else whole, who, name)
+    found = []
+    for i, element in enumerate(given):
+        try:
+            array = np.asarray(element)
+        except ValueError:
+            raise ValueError(
+                f"{who}: {name}[{i}] is ragged inside: examples may differ in shape, but each must be a number or an "
+                "array of numbers"
+            ) from None
+        if array.dtype.kind not in "biuf":  # objects: one by one, so that the error says which
+            numbers = [as_float(x, f"{who}: {name}[{i}]") for x in array.ravel().tolist()]
+            array = np.array(numbers).reshape(array.shape)
+        if not array.size:
+            raise ValueError(f"{who}: {name}[{i}] is empty, its shape is {array.shape}")
+        found += _finite(array.astype(float)[None] if name == "X" else array[None], who, name, i)
+    if not found:
+        raise ValueError(f"{who}: there are no {'examples' if name == 'X' else 'targets'}, {name} is empty")
+    return found
 
 
 def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
@@ -94,14 +152,16 @@ def _reiterable(given: Any, what: str) -> Any:
 # --- split and order ----------------------------------------------------------------------------------------
 
 
-def split(data: list[Any], validation: Any, seed: int | None) -> tuple[list[Any], list[Any] | None]:
+def split(
+    data: list[Any], validation: Any, seed: int | None, nested: bool = False
+) -> tuple[list[Any], list[Any] | None]:
     """(examples to train on, examples held out for validation): a share chosen by the seed, or the pair given."""
     if validation is None:
         return data, None
     if isinstance(validation, (tuple, list)):
         if len(validation) != 2:
             raise TypeError(f"fit: validation must be a share or a pair (X, y), got {len(validation)} elements")
-        return data, examples(validation[0], validation[1], "fit: validation")
+        return data, examples(validation[0], validation[1], "fit: validation", nested)
     share = as_float(validation, "fit: validation", "give a share such as 0.2, or a pair (X, y)")
     held = round(share * len(data)) if 0.0 < share < 1.0 else 0
     if not 0 < held < len(data):

@@ -53,8 +53,7 @@ class Attention(ag.Module):
         """The scores of the letters; with a rate above 0 some of the mixture is dropped."""
         rows = []
         for letter, place in zip(letters, self.places, strict=True):
-            embedded = [ag.lookup(column, letter) for column in zip(*self.letters, strict=True)]
-            rows.append([a + b for a, b in zip(embedded, place, strict=True)])
+            rows.append([a + b for a, b in zip(ag.lookup(self.letters, letter), place, strict=True)])
         keys, values = [self.key(layer_norm(row)) for row in rows], [self.value(row) for row in rows]
         query = self.query(layer_norm(rows[0]))
         weights = ag.softmax([ag.dot(query, key) / WIDTH**0.5 for key in keys])

@@ -46,8 +46,7 @@ class LSTM(ag.Module):
     def __call__(self, letter: Any, state: State) -> tuple[Any, State]:
         """(scores of the next letter, next state) after a letter, given by its number."""
         hidden, cell = state
-        embedded = [ag.lookup(column, letter) for column in zip(*self.letters, strict=True)]
-        z, n = self.gates([*embedded, *hidden]), self.width
+        z, n = self.gates([*ag.lookup(self.letters, letter), *hidden]), self.width
         forget, enter, leave = ([ag.sigmoid(x) for x in z[k * n : (k + 1) * n]] for k in range(3))
         new = [ag.tanh(x) for x in z[3 * n :]]
         cell = [f * c + i * g for f, c, i, g in zip(forget, cell, enter, new, strict=True)]

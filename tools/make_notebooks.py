@@ -1,7 +1,7 @@
 """Runs the notebooks and writes their outputs into them, in the form that a code-hosting site shows.
 
     python -m tools.make_notebooks           # all of them
-    python -m tools.make_notebooks fold      # notebooks/fold.ipynb
+    python -m tools.make_notebooks 6_fold    # notebooks/6_fold.ipynb
 
 A code-hosting site runs no scripts, and JupyterLab shows no SVG of a notebook that is not trusted. So each picture is
 written as SVG and as PNG, and the HTML of a running notebook is left out. tests/project/test_notebooks.py holds the
@@ -21,6 +21,7 @@ import base64, io
 from PIL import Image
 from autograd_lite.pictures.writers.raster import write
 from autograd_lite.pictures.picture import Picture
+from autograd_lite.pictures.explore import Explorer
 from autograd_lite.pictures.quizzes import Quiz
 from autograd_lite.pictures.stepper import Stepper
 
@@ -30,10 +31,10 @@ def bundle(self, include=None, exclude=None):
     image.quantize(64, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     png = base64.b64encode(small.getvalue()).decode("ascii")
     data = {"text/plain": repr(self), "image/svg+xml": picture.svg, "image/png": png}
-    return data, {"image/png": {"width": round(picture.scene.width)}}
+    return data, {"image/png": {"width": round(picture.scene.width * picture.scene.scale)}}
 
-for made in (Picture, Quiz, Stepper):
-    made._repr_mimebundle_ = bundle
+for made in (Explorer, Picture, Quiz, Stepper):
+    made._repr_mimebundle_, made._repr_html_ = bundle, None
 """
 
 

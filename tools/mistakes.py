@@ -458,6 +458,15 @@ MISTAKES = [
         "self.lr / (1.0 + self.rate * k)",
         "self.lr / (1.0 + self.rate * max(k - 1, 0))",
     )),
+    *_slips("training/compiled.py", "sequences fit_compiled", (
+        "a program used for batches of another length",
+        "            if [x.shape[1:] for x in args] == [x.shape[1:] for x in arrays]:",
+        "            if True:",
+    ), (
+        "sequences of one length count as much as all others",
+        "slope * (len(places) / len(data))",
+        "slope",
+    )),
     *_slips("training/steps.py", "training golden fit_compiled", (
         "a last short batch dropped",
         "steps = range(0, len(order), batch_size)",
@@ -481,8 +490,8 @@ MISTAKES = [
         "kept = sorted(order)",
     ), (
         "a NaN among the examples let in",
-        "        if bad.any():\n",
-        "        if False:\n",
+        "    if bad.any():\n",
+        "    if False:\n",
     )),
     *_slips("training/steps.py", "training golden fit_compiled", (
         "zero_grad forgotten between batches",
@@ -502,6 +511,46 @@ MISTAKES = [
         "the weights of the last epoch kept, not the best",
         "        if self.early_stopping.restores and self.state.best is not None:\n",
         "        if False:\n",
+    )),
+    *_slips("training/minimizing.py", "minimizing", (
+        "the parameters of the last trial left behind after an error in the loss",
+        "    except BaseException:\n        set_numbers(live, before)\n        raise\n    return found",
+        "    except ImportError:\n        set_numbers(live, before)\n        raise\n    return found",
+    ), (
+        "the last point in place of the best so far",
+        "        if loss < self.loss:\n            self.x",
+        "        if loss < inf:\n            self.x",
+    ), (
+        "a covariance by the number of residuals, not of what is left of them",
+        "return self.loss / (m - n) *",
+        "return self.loss / m *",
+    ), (
+        "the last digits left out",
+        "    if len(search.x) > DENSE:\n        return\n",
+        "    return\n",
+    ), (
+        "variables that stay as they are scaled",
+        "        return loss, gradient * scale",
+        "        return loss, gradient",
+    )),
+    *_slips("training/objectives.py", "minimizing", (
+        "a loss that draws at random taken for a program",
+        "if not same_program(program,",
+        "if False and not same_program(program,",
+    ), (
+        "a loss that branches taken for a program",
+        "    elif looks.what:",
+        "    elif looks.what is None:",
+    )),
+    *_slips("training/whole_batch.py", "training", (
+        "the loss and the gradient of another point than that of the parameters",
+        "                costs, _, predictions, total = self.inner.evaluate(data, theta)\n            if",
+        "                costs, _, predictions, total = self.inner.evaluate(data, 0.9 * theta)\n            if",
+    )),
+    *_slips("derivatives/propagation.py", "propagation", (
+        "errors carried without what they have in common",
+        "spread = slopes @ matrix @ slopes.T",
+        "spread = slopes @ np.diag(np.diag(matrix)) @ slopes.T",
     )),
     *_slips("training/checkpoints.py", "training golden fit_compiled", (
         "a resumed training whose optimizer begins anew",
@@ -753,8 +802,8 @@ MISTAKES = [
     # --- pictures
     *_slips("pictures/diagrams/diagram.py", "pictures golden stepper", (
         "a wrong number at an edge: the operand's value, not the local gradient",
-        "edges.append(Edge(source, here, slot, (local, local),",
-        "edges.append(Edge(source, here, slot, (x if x.__class__ is float else x._f,) * 2,",
+        "here, slot, (local, local), about=about",
+        "here, slot, (x if x.__class__ is float else x._f,) * 2, about=about",
     ), (
         "an edge missing: a * a drawn with one",
         "            if source is None:\n                continue\n",
@@ -882,7 +931,7 @@ MISTAKES = [
     )),
     *_slips("training/compiled.py", "lengths", (
         "a batch of another width is run by the program of the one before",
-        "if all(x.shape[1:] == arg.shape[1:] for x, arg in zip(run.data, args, strict=True)):",
+        "if [x.shape[1:] for x in args] == [x.shape[1:] for x in arrays]:",
         "if args:",
     )),
     *_slips("folding/backends/native/lengths.py", "lengths", (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -116,12 +117,24 @@ _REFUSALS = re.compile(
     r"|Cannot cast ufunc '(?P<cast>\w+)' input from dtype\('O'\)"
     r"|array type object is unsupported in linalg"
     r"|'(?:float|int)' object has no attribute '(?P<attribute>\w+)'"
+    r"|(?P<scipy>object arrays are not supported|dtype object cannot be cast|input type 'object' not supported"
+    r"|not support dtype object|no supported conversion for types:.*'O'|Cannot cast array data from dtype\('O'\))"
 )
 
 
 def explanation(error: Exception) -> str:
     """Our words for an error of NumPy about a base array of Values; "" for any other error."""
     met = _REFUSALS.search(str(error))
+    if met and met["scipy"]:
+        if "scipy" in dict(_calls(error)):
+            return (
+                f"a function of SciPy cannot work on Values ({met['scipy']}): np.linalg and ag.linalg can, and so can "
+                "erf, erfc, erfinv, expit, logit, ndtr, ndtri, log_ndtr, gammaln, digamma and xlogy of scipy.special. "
+                "What needs numbers can be made a primitive with a derivative of its own: ag.primitive"
+            )
+        met = None
+    if not met and not isinstance(error, (TypeError, AttributeError)):
+        return ""
     if not met or (met["attribute"] and not isinstance(getattr(np, met["attribute"], None), np.ufunc)):
         inside = _inside_numpy(error)
         return inside and (
@@ -143,11 +156,15 @@ def explanation(error: Exception) -> str:
     )
 
 
+def _calls(error: Exception) -> list[tuple[str, str]]:
+    """(package, function) of each frame that an error went through, outermost first."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return [(str(x.f_globals.get("__name__", "")).partition(".")[0], x.f_code.co_name) for x in frames]
+
+
 def _inside_numpy(error: Exception) -> str:
     """The function of NumPy that was called where an error came from its own code; "" if it came from elsewhere."""
-    step, called, module = error.__traceback__, "", ""
-    while step is not None:
-        module = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        called = (called or step.tb_frame.f_code.co_name) if module == "numpy" else ""
-        step = step.tb_next
+    called = ""
+    for package, function in _calls(error):
+        called = (called or function) if package == "numpy" else ""
     return called

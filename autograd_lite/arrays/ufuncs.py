@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from sys import modules
 from typing import Any
 
 import numpy as np
@@ -37,17 +38,27 @@ REDUCTIONS: dict[str, Callable[..., Any]] = {
 
 
 @cache
-def _by_element(name: str) -> Any:
-    ufunc = getattr(np, name)
+def _by_element(ufunc: Any) -> Any:
+    name = ufunc.__name__
     return ufunc if name in _NATIVE else np.frompyfunc(SCALARS[name], ufunc.nin, 1)
+
+
+def _home(ufunc: Any) -> str:
+    """Where a ufunc is from, with a dot; "" for one of somebody else, whose name says nothing."""
+    for home, module in (("np.", np), ("scipy.special.", modules.get("scipy.special"))):
+        if getattr(module, ufunc.__name__, None) is ufunc:
+            return home
+    return ""
 
 
 def value_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
     """A ufunc of NumPy with a Value among its operands."""
-    if method == "__call__" and len(inputs) == 1 and not options and ufunc.__name__ in SCALARS:
-        return SCALARS[ufunc.__name__](self)
+    if method == "__call__" and len(inputs) == 1 and not options and ufunc in _OF_NUMPY:
+        return _OF_NUMPY[ufunc](self)
     return apply_ufunc(ufunc, method, inputs, options)
 
+
+_OF_NUMPY = {getattr(np, name): scalar for name, scalar in SCALARS.items() if hasattr(np, name)}
 
 _OPTIONS = {"casting", "order", "subok", "signature", "sig", "extobj"}
 """Options of ufuncs that change nothing here."""
@@ -60,8 +71,8 @@ def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[st
 
 
 def _applied(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
-    name = ufunc.__name__
-    what = f"np.{name}" if method == "__call__" else f"np.{name}.{method}"
+    name, home = ufunc.__name__, _home(ufunc)
+    what = f"{home}{name}" if method == "__call__" else f"{home}{name}.{method}"
     options = {key: x for key, x in options.items() if key not in _OPTIONS}
     # np.any and `in` ask for bool of a reduction that gives it anyway
     if (
@@ -75,12 +86,12 @@ def _applied(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, 
         return apply_ufunc(np.floor_divide, method, inputs, {}), apply_ufunc(np.remainder, method, inputs, {})
     if name == "matmul" and method == "__call__":
         result = _matmul(*(base(x, what) for x in inputs))
-    elif name not in SCALARS:
+    elif not home or name not in SCALARS:
         if method != "__call__" or set("".join(ufunc.types)) != set("O->"):
             raise TypeError(unsupported(what))
         result = ufunc(*(base(x, what) for x in inputs))  # of np.frompyfunc and np.vectorize
     elif method == "__call__":
-        result = _call(name, inputs, what)
+        result = _call(ufunc, inputs, what)
         if where is not True:
             if out is None:
                 raise TypeError(f"{what}: where= without out= leaves elements undefined; use np.where(mask, new, old)")
@@ -98,13 +109,14 @@ def _applied(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, 
     return finished(result) if out is None else written(out, result, what)
 
 
-def _call(name: str, inputs: Sequence[Any], what: str) -> Any:
+def _call(ufunc: Any, inputs: Sequence[Any], what: str) -> Any:
+    name = ufunc.__name__
     arrays = [base(x, what) for x in inputs]
     if name in COMPARISONS and not any(isinstance(x, array) for x in inputs):
         # a Value beside a number or an array that is not ours: as Python's own comparison of them
         decided = np.frompyfunc(COMPARISONS[name], 2, 1)(*arrays)
         return decided.astype(bool) if isinstance(decided, np.ndarray) else decided
-    result = _by_element(name)(*arrays)
+    result = _by_element(ufunc)(*arrays)
     if name in _TO_BOOL:
         return np.asarray(result, bool)[()] if isinstance(result, np.ndarray) else bool(result)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, TypeAlias
 
 from autograd_lite.derivatives.reverse import (
     accumulate,
@@ -21,6 +21,8 @@ from autograd_lite.engine.graph import MANY
 from autograd_lite.engine.modes import notify_read, tracing
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Value
+
+Step: TypeAlias = tuple[int, int, float, float]
 
 
 def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:
@@ -56,8 +58,6 @@ def tangents(roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, f
 def push_forward(nodes: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value, Any]:
     """The walk of `tangents` alone, without the rule for 0 * inf: see afterwards whether the results are finite.
 
-    Local gradients are real, so a complex seed carries two directions at once, its real and its imaginary part.
-
     Args:
         nodes: a graph, operands first.
         seeds: the tangents to start from, by Value.
@@ -88,6 +88,60 @@ def push_forward(nodes: Sequence[Value], seeds: dict[Value, Any]) -> dict[Value,
             elif s is not None:
                 tangent[node] = node._db * s
     return tangent
+
+
+def linear_steps(nodes: Sequence[Value], inputs: Sequence[Value]) -> tuple[dict[Value, int], list[Step]]:
+    """The walk of `push_forward` from some leaves, written down once for many seeds.
+
+    A step (i, j, d, e) stands for the next entry of a list of tangents, t.append(d * t[i] + e * t[j]). The list starts
+    with a 0.0, for what depends on no input, and the tangents of the inputs.
+
+    Args:
+        nodes: a graph, operands first.
+        inputs: leaves.
+
+    Returns:
+        The place in the list of each node that depends on an input, and the steps.
+    """
+    if tracing:
+        for node in nodes[-1:]:
+            notify_read(node, "a derivative in numbers")
+    place: dict[Any, int] = {x: k for k, x in enumerate(inputs, 1)}
+    get = place.get
+    steps: list[Step] = []
+    at = len(inputs)
+    for node in nodes:
+        a = node._a
+        if a is None:
+            continue
+        b = node._b
+        if b is None:
+            i = get(a)
+            if i is None:
+                continue
+            steps.append((i, 0, node._da, -0.0))  # -0.0 * t[0] is -0.0, which changes no sum, not even of zeros
+        elif b is MANY:
+            parts = [(k, d) for x, d in zip(a, node._da, strict=True) if (k := get(x)) is not None]
+            if not parts:
+                continue
+            first, second, *others = *parts, (0, -0.0)
+            steps.append((first[0], second[0], first[1], second[1]))
+            for k, d in others:
+                at += 1
+                steps.append((at, k, 1.0, d))
+        else:
+            i, j = get(a), get(b)
+            if i is None:
+                if j is None:
+                    continue
+                steps.append((j, 0, node._db, -0.0))
+            elif j is None:
+                steps.append((i, 0, node._da, -0.0))
+            else:
+                steps.append((i, j, node._da, node._db))
+        at += 1
+        place[node] = at
+    return place, steps
 
 
 def _careful_tangents(nodes: Sequence[Value], roots: Sequence[Value], seeds: dict[Value, float]) -> dict[Value, float]:

@@ -39,7 +39,16 @@ from autograd_lite.derivatives.reverse import adjoint_graph
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import describe, explain_numpy, is_array
-from autograd_lite.engine.modes import COMPARED, changed_mode, comparing, following, mode, notify_read, tracing
+from autograd_lite.engine.modes import (
+    COMPARED,
+    Follower,
+    changed_mode,
+    comparing,
+    following,
+    mode,
+    notify_read,
+    tracing,
+)
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.trees import Shape, TreeDef, as_array, flatten, joined, unflatten
 from autograd_lite.engine.value import Literal, Parameter, Value
@@ -60,7 +69,7 @@ def _recording() -> Any:
     return nullcontext() if mode.recording else changed_mode(recording=True)
 
 
-class _Running:
+class _Running(Follower):
     """A function that runs on new leaves; it follows what becomes of their numbers.
 
     Attributes:
@@ -70,6 +79,14 @@ class _Running:
 
     def __init__(self, leaves: Sequence[Value]) -> None:
         self.leaves, self.read, self.compared = set(leaves), "", ""
+        self._depends: dict[Value, Any] = {}
+
+    def keeps(self, value: Value) -> bool:
+        """What depends on the arguments is its own copy, as of a float: the gradient of a new leaf would be lost."""
+        depends = self._depends
+        for x in graph.toposort(value, done=depends) if value not in depends else ():
+            depends[x] = x in self.leaves or any(depends[a] for a in graph.raw_operands(x) if type(a) is not float)
+        return bool(depends[value])
 
     def seen(self, value: Value, what: str) -> None:
         """A number was taken out of a Value. Only the first is looked at: a loop may compare at every step."""
@@ -167,7 +184,7 @@ class Recording:
         with following(running), _recording():
             try:
                 result = f(*given, **(options or {}))
-            except (TypeError, AttributeError) as error:
+            except (TypeError, AttributeError, ValueError, NotImplementedError) as error:
                 explain_numpy(error)
                 raise
         self._aux: Any = None

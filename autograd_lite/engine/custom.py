@@ -9,7 +9,7 @@ from typing import Any
 
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.functions import VALUES, function_called, make_function
-from autograd_lite.engine.lowering import value_source
+from autograd_lite.engine.lowering import Call, Items, parse, value_source
 from autograd_lite.engine.rules import TABLE, Row, define, digest_of, newest
 from autograd_lite.engine.value import Value
 
@@ -76,10 +76,11 @@ def primitive(
         raise TypeError(f"primitive: symbol must be a string, got {describe(symbol)}")
     if name in VALUES and name not in TABLE:
         raise ValueError(f"primitive: {name!r} is a word of the language of rules already; choose another name")
-    digest = digest_of(forward, partials)
+    digest, texts = digest_of(forward, partials), {}
     # Operands have names in either form: parameters of a function, or what a text mentions, in order of occurrence.
     if isinstance(forward, str):
         operands = _free_names(forward, f"primitive {name!r}: forward")
+        texts[-1] = _tree_of(forward)
         forward = _function_of(forward, f"primitive {name!r}: forward", *operands)
     else:
         operands = _positional(forward, "forward")
@@ -116,6 +117,9 @@ def primitive(
         digest=digest,
         **facts,
     )
+    if isinstance(partials, str):
+        texts |= dict(enumerate(_tree_of(f"({partials},)").items))
+    row.texts = texts
     return make_function(define(row))
 
 
@@ -171,6 +175,18 @@ def _function_of(text: str, what: str, *names: str) -> Callable[..., Any]:
     space = {**VALUES, "__builtins__": {}, "__name__": __name__}
     space.update({x: function_called(x) for x in source.names - VALUES.keys() - set(names) if newest(x) is not None})
     return eval(f"lambda {', '.join(names)}: {source.code}", space)  # type: ignore[no-any-return]
+
+
+def _tree_of(text: str) -> Any:
+    """A rule as a tree, in which a user's primitive has its key in the table: a name may be defined anew."""
+
+    def keyed(x: Any) -> Any:
+        if isinstance(x, Call):
+            row = newest(x.name)
+            return Call(x.name if row is None else row.key, tuple(map(keyed, x.args)))
+        return x._replace(items=tuple(map(keyed, x.items))) if isinstance(x, Items) else x
+
+    return keyed(parse(text))
 
 
 # --- rules as functions ------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -394,6 +395,10 @@ def rule_of(row: Any, slot: int = -1) -> Expression:
     return parse(row.forward if slot < 0 else row.partial_texts()[slot])
 
 
+class NotStraight(ValueError):
+    """A rule with a list in it, or with a function of Python."""
+
+
 @lru_cache(maxsize=4096)
 def _lowered(row: Any, slot: int, known: tuple[Any, ...], nan: bool) -> Code:
     names: tuple[str, ...] = row.operands if slot < 0 else (*row.operands, "out")
@@ -405,7 +410,7 @@ def _lowered(row: Any, slot: int, known: tuple[Any, ...], nan: bool) -> Code:
     if isinstance(row.forward if slot < 0 else row.partials, str):
         result = lowering.value(rule_of(row, slot), values)
     else:
-        result = lowering.call(row, slot, tuple(values.values()))
+        result = lowering.user(row, slot, tuple(values.values()))
     title = row.name if slot < 0 else f"d {row.name}/d{row.operands[slot]}"
     return Code(title, tuple(left), *lowering.needed(result))
 
@@ -429,7 +434,7 @@ class _Lowering:
                 return self.where(condition, yes, no, names)
             case Call(name, args):
                 return self.function(name, tuple(self.value(arg, names) for arg in args))
-        raise ValueError(f"a rule of fixed arity has no {type(x).__name__}")
+        raise NotStraight(f"a rule of fixed arity has no {type(x).__name__}")
 
     def where(self, condition: Any, yes: Any, no: Any, names: dict[str, int | float]) -> int | float:
         """A choice; where the condition is a number, the side that it takes."""
@@ -452,12 +457,18 @@ class _Lowering:
             no = parse("where(a == a, where(b == b, 0, nan), nan)")
             return self.where(Call(_NUMBERED[name], ("a", "b")), 1.0, no, dict(zip("ab", args, strict=True)))
         row = TABLE[name]
+        if row.variadic:
+            raise NotStraight(f"{name} takes a list")
         if not isinstance(row.forward, str):
-            return self.call(row, -1, args)
+            return self.user(row, -1, args)
         return self.value(parse(row.forward), dict(zip(row.operands, args, strict=True)))
 
-    def call(self, row: Any, slot: int, args: tuple[int | float, ...]) -> int:
-        """A user-defined rule that is a function."""
+    def user(self, row: Any, slot: int, args: tuple[int | float, ...]) -> int | float:
+        """A user-defined rule: its steps where it was given as text, else a function to be called."""
+        if slot in row.texts:
+            with suppress(NotStraight):
+                names = row.operands if slot < 0 else (*row.operands, "out")
+                return self.value(row.texts[slot], dict(zip(names, args, strict=True)))
         if slot < 0:
             return self.append("call", args, row.value)
         partials = row.partials

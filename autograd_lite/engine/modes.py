@@ -248,6 +248,10 @@ class Follower(Protocol):
     def seen(self, value: Node, what: str) -> None:
         """A number was read or compared outside the trace that this follower is."""
 
+    def keeps(self, value: Node) -> bool:
+        """Whether a copy of this Value is to be the Value itself, so that a gradient flows through it."""
+        return False
+
 
 tracing: set[Follower] = set()
 """Those that follow, in any thread: while it is empty, a read of a number need not be reported."""

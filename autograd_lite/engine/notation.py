@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
+from types import MappingProxyType
 from typing import Any
 
 from autograd_lite.engine.graph import data_of, is_stale, raw_operands
@@ -20,11 +21,17 @@ class Labels:
     """What formulas call the nodes: the name where no other node has it, else `v` and the place in the order.
 
     A name that looks like such a place is not used, since `v3` must not mean two things.
+
+    Args:
+        order: the nodes.
+        given: names for nodes that have none, by id.
     """
 
-    def __init__(self, order: Sequence[Any]) -> None:
+    def __init__(self, order: Sequence[Any], given: Mapping[int, str] = MappingProxyType({})) -> None:
         self._places = dict(zip(map(id, order), range(1, len(order) + 1), strict=True))
         names = {id(node): printable(node.name) for node in order if node.name}
+        if given:
+            names = {id(node): printable(given[id(node)]) for node in order if id(node) in given} | names
         once = Counter(names.values())
         self.names: dict[int, str] = {
             key: name for key, name in names.items() if once[name] == 1 and not _PLACE.fullmatch(name) and name.strip()

@@ -93,6 +93,7 @@ class Row:
     Attributes:
         key: where it stands in TABLE.
         function: the public function of a user-defined row.
+        texts: of a user-defined row that was given as text, the trees by slot (lowering.py); -1 is the result.
     """
 
     name: str
@@ -161,6 +162,7 @@ class Row:
         self.key: str = name
         self.digest: str = digest
         self.function: Any = None
+        self.texts: dict[int, Any] = {}
         self.name, self.symbol, self.about, self.note = name, symbol, about, note
         self.variadic = operands.startswith("*")
         self.operands = tuple(operands.lstrip("*").split())

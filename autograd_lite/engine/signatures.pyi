@@ -376,7 +376,7 @@ def polygamma(n: int, a: float) -> float:
 def polygamma(n: int, a: Value) -> Value: ...
 @overload
 def prod(xs: Iterable[float]) -> float:  # type: ignore[overload-overlap]
-    """The product of a sequence as one node."""
+    """The product of a sequence as one node, from left to right as math.prod: 0 or infinite if it is so on the way."""
 
 @overload
 def prod(xs: Iterable[Value | float]) -> Value: ...

@@ -330,6 +330,17 @@ class Value(Methods):
             "a Value"
         )
 
+    def as_integer_ratio(self) -> tuple[int, int]:
+        """Refused, since it would drop the gradient; `statistics` and `fractions` ask for it."""
+        raise TypeError(
+            "as_integer_ratio(), which statistics and fractions use, would drop the gradient of this Value: "
+            "use .item() for the number, or np.mean, np.median, np.var and np.std, which work on Values"
+        )
+
+    def is_integer(self) -> bool:
+        """Whether the number is whole, as of a float."""
+        return self - self.floor() == 0.0
+
     def __pos__(self) -> Value:
         return self
 
@@ -357,8 +368,12 @@ class Value(Methods):
 
     # -- copies and pickles: see Ancestors
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...] | str:
         if tracing:
+            if _frame(1).f_globals.get("__name__") == "copy" and any(
+                follower.keeps(self) for follower in tuple(tracing)
+            ):
+                return type(self).__name__  # of what reduces to a string the copy is the thing itself
             notify_read(self, "a copy")
         grad = getattr(self, "_grad", 0.0)
         if self._row is None:

@@ -19,6 +19,7 @@ from autograd_lite.folding.plan import look_through, numbers
 from autograd_lite.folding.repeats import LEAST_SAVED, LEAST_STEPS, Classes, Run
 from autograd_lite.folding.rolling import RolledEmitter, rolled
 from autograd_lite.folding.scan import Scan
+from autograd_lite.folding.shortening import shortened
 
 Array = Any
 
@@ -53,15 +54,25 @@ def build(scan: Scan, batched: bool = False) -> Built:
             f"fold: {scan.foreign.symbol!r} is not a primitive of the table, but a node that was made by hand; "
             "define it with ag.primitive"
         )
-    return emit(scan, *grouped(scan), batched)
+    terms, labels = _units(scan)
+    short = shortened(scan, terms, labels, LEAST_STEPS, LEAST_SAVED)
+    if short is None:
+        return emit(scan, terms, *classes(scan, terms, labels, len(scan.leaf_sizes)), batched)
+    found, runs = short
+    return _emit_rolled(found, runs, batched) if runs else emit(scan, terms, found.of, found.made, batched)
 
 
 def grouped(scan: Scan) -> tuple[Terms, Array, list[Any]]:
     """What a program asks of a graph: its units, the class of every position, and what each class does."""
+    terms, labels = _units(scan)
+    return terms, *classes(scan, terms, labels, len(scan.leaf_sizes))
+
+
+def _units(scan: Scan) -> tuple[Terms, Array]:
     terms = Terms(scan, scan.roots)
     labels = scan.source.copy()
     labels[: scan.count] += terms.zeroed  # a sum that is never -0.0 is another thing than one that may be
-    return terms, *classes(scan, terms, labels, len(scan.leaf_sizes))
+    return terms, labels
 
 
 def emit(scan: Scan, terms: Terms, of: Array, made: list[Any], batched: bool = False) -> Built:

@@ -178,9 +178,9 @@ def classes(
             a recurrence, each a separate class, are then of one shape. A shape may depend on itself.
     """
     found: list[int] = [*labels.tolist(), WIDE - 1]  # the last is where y = -1 looks: no second factor
-    does = _does(scan, terms, labels)
+    what = does(scan, terms, labels)
     seen = [*kinds(scan, terms, labels, count).tolist(), WIDE - 1] if one_step else found
-    key_of = _keys(scan, terms, does, seen)
+    key_of = _keys(scan, terms, what, seen)
     numbered: dict[Any, int] = {}
     first: list[int] = []
     for i, key in zip(terms.units.tolist(), key_of, strict=True):
@@ -198,12 +198,12 @@ def classes(
 def kinds(scan: Scan, terms: Terms, labels: Array, count: int) -> Array:
     """For every position what it does by itself, whatever its operands are; leaves and literals: their label."""
     found = labels.copy()
-    _, alike = np.unique(_does(scan, terms, labels)[terms.units], return_inverse=True)
+    _, alike = np.unique(does(scan, terms, labels)[terms.units], return_inverse=True)
     found[terms.units] = count + alike
     return found
 
 
-def _does(scan: Scan, terms: Terms, labels: Array) -> Array:
+def does(scan: Scan, terms: Terms, labels: Array) -> Array:
     """For each node a number for its operation and its label; all sums that are merged are one operation."""
     code = np.where(terms.merged, len(scan.what), scan.code)
     return code + (len(scan.what) + 1) * labels[: scan.count]

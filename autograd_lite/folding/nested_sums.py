@@ -13,6 +13,7 @@ from typing import Literal as OneOf
 
 import numpy as np
 
+from autograd_lite.folding.backends.strides import affine
 from autograd_lite.folding.contractions import Form
 from autograd_lite.folding.instructions import Leaf, Part, Reduce, Ref, Sum
 from autograd_lite.folding.nests import PAD, Access, Fill, Pack, Product, PythonStep, Rows, Terms, Watch
@@ -33,6 +34,9 @@ LEAST_STACKED = 8
 
 LARGE = 300**3
 """Products of more multiplications than this are np.matmul's."""
+
+MOST_TURNED = 1 << 13
+"""A layer of no more weights than this, of rows as they come, turns its weights and not the rows."""
 
 LONG = 32
 """Few sums of at least this many terms, by table, are gathered into place first."""
@@ -256,10 +260,12 @@ class Sums:
                            watch=combine == "add"))  # fmt: skip
 
     def _gathered(self, k: int, table: Array) -> Access:
-        """The lanes of a table, gathered side by side."""
+        """The lanes of a table (blocks, rows, terms), gathered side by side, or as they are for its transpose."""
         to = self.to
-        size = table.size
-        key = (k, table.tobytes())
+        size, other = table.size, table.transpose(0, 2, 1)
+        key, turned = (k, table.shape, table.tobytes()), (k, other.shape, other.tobytes())
+        if turned in self._copies:
+            return to.access(self._copies[turned], np.arange(size).reshape(other.shape).transpose(0, 2, 1))
         if key not in self._copies:
             copy = self._copies[key] = to.temporary(size, False, to.stage[k])
             place = Access(to.at(copy), (1,))
@@ -467,7 +473,7 @@ class Sums:
         blocks, m, many = lanes.shape  # out[b, i of fixed, p of moving, row]
         count = form.left.shape[2]
         a = self._operand(*fixed)
-        x = self._with_rows(*moving)
+        given = self._as_it_comes(*moving) if blocks == many == 1 and self._in_products(moving[0]) else None
         target, out = k, to.access(k, lanes, 3)
         if out.table is not None:
             target = to.temporary(lanes.size, True, stage)
@@ -478,6 +484,14 @@ class Sums:
             to.add(stage, Product(number, m, to.block, count, left, right, place, w.factor, add and direct, "n", True,
                                   direct))  # fmt: skip
 
+        if given is not None and count >= PAD and m >= PAD and count * m <= MOST_TURNED:
+            left = Access(given.offset, (0, given.strides[3], given.strides[2]), base=given.base)
+            right = self._across(a, 1, m, count, to.stage[fixed[0]])
+            place = Access(out.offset, (0, 1, out.strides[1]))
+            to.add(stage, Product(1, to.block, m, count, left, right, place, w.factor, add and direct, "m", False,
+                                  direct))  # fmt: skip
+            blocks = 0
+        x = self._with_rows(*moving) if blocks else a
         # Of blocks and of rows of `moving` the ones that are more are the axis of one nest.
         for s in range(min(blocks, many)):
             if many <= blocks:
@@ -492,6 +506,27 @@ class Sums:
         if not direct:
             every = np.arange(lanes.size)
             self._each(k, Work(Form("each", lanes.ravel(), every, None), 1.0, target, None), stage, add)
+
+    def _as_it_comes(self, k: int, table: Array) -> Access | None:
+        """An access to rows of an input in the array that was given, the rows last; None where there is none."""
+        x = self.to.instructions[k] if k < len(self.to.instructions) else None
+        if not isinstance(x, Leaf) or x.kind != "input":
+            return None
+        found = affine(table)
+        return None if found is None else Access(found[0], (*found[1], x.size), base=x.index)
+
+    def _in_products(self, k: int) -> bool:
+        """Whether an instruction is read as an operand of matrix products alone."""
+        for x in self.to.instructions:
+            for ref in x.refs:
+                if ref.source == k and not isinstance(x, Sum):
+                    return False
+            for part in x.parts if isinstance(x, Sum) else ():
+                if any(ref is not None and ref.source == k for ref in (part.left, part.right)) and any(
+                    form.what != "matmul" for form in part.forms
+                ):
+                    return False
+        return True
 
     def _with_rows(self, k: int, table: Array) -> Access:
         """An access to a table of lanes that have rows, the rows last; gathered where it is not affine."""
@@ -629,13 +664,9 @@ class Sums:
         """A table (b, j, t) of lanes that have rows, j side by side: axes (b, j, t, row)."""
         to = self.to
         blocks, n, count = table.shape
-        x = to.instructions[k] if k < len(to.instructions) else None
-        access = to.access(k, table)
-        if isinstance(x, Leaf) and x.kind == "input" and access.table is None:
-            step = to.block
-            strides = tuple(s // step for s in access.strides)
-            if strides[1] == 1:  # an input comes so
-                return Access((access.offset - to.at(k)) // step, (*strides, x.size), base=x.index)
+        given = self._as_it_comes(k, table)
+        if given is not None and given.strides[1] == 1:
+            return given
         row = -(-n // PAD) * PAD
         key = (k, table.shape, table.tobytes())
         if key not in self._turned:

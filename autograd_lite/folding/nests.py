@@ -25,10 +25,12 @@ depend on who does. The epilogue finds the total in `sums`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from typing import Literal as OneOf
+
+import numpy as np
 
 from autograd_lite.engine.lowering import ELEMENTARY, Step
 from autograd_lite.folding.backends import Refused as Refused
@@ -136,15 +138,16 @@ class Product:
     """out[b, i, j] = (out[b, i, j] +) factor * sum over t of left[b, i, t] * right[b, t, j].
 
     The sum is one chain of fma in the order of t that starts from 0, whatever the tile; then it is multiplied by
-    the factor (unless that is 1), then added. All accesses are affine; j runs with stride 1 in `right` and `out`.
+    the factor (unless that is 1), then added. All accesses are affine; j runs with stride 1 in `right`, and in `out`
+    j, or i where that is the rows.
 
     Args:
         blocks, m, n, k: how often b, i, j and t run.
-        left, right, out: accesses of three axes: (b, i, t), (b, t, j), (b, i, j). `right` alone may have a base: its
-            t is the rows then.
+        left, right, out: accesses of three axes: (b, i, t), (b, t, j), (b, i, j). An operand of which the rows are i
+            or t may have a base.
         factor: a number.
         add: whether it is added to what is there.
-        rows: "n" if j is the rows of a block; "k" if t is: then only the rows of the batch are summed.
+        rows: "n" if j is the rows of a block; "m" if i is; "k" if t is: then only the rows of the batch are summed.
         padded: whether out may be written up to the next multiple of PAD of j, without a mask.
         watch: whether every element that is stored goes into the flag.
     """
@@ -158,7 +161,7 @@ class Product:
     out: Access
     factor: float = 1.0
     add: bool = False
-    rows: OneOf["", "n", "k"] = ""
+    rows: OneOf["", "m", "n", "k"] = ""
     padded: bool = False
     watch: bool = False
 
@@ -434,3 +437,79 @@ class Nests:
         from autograd_lite.folding.nests_printing import listing
 
         return listing(self)
+
+
+Use = tuple[Access, tuple[int, ...], bool, bool]
+"""(access, its axes, whether it is written to, whether that may go on to a multiple of PAD)."""
+
+
+def places(access: Access, axes: Sequence[int]) -> Array:
+    """The addresses of an affine access; of one by table, where it looks them up."""
+    start, strides = access.offset, access.strides
+    if access.table is not None:
+        start, strides = access.table, access.table_strides
+    counters = np.ogrid[tuple(slice(n) for n in axes)]
+    index: Array = start + sum(i * s for i, s in zip(counters, strides, strict=True))
+    return index
+
+
+def span(access: Access, axes: Sequence[int], tables: Array) -> tuple[int, int]:
+    """The first and the last number in the arena that an access reaches."""
+    low = access.offset + sum(min(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
+    high = access.offset + sum(max(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
+    if access.table is not None:
+        entries = tables[places(access, axes)] * access.scale
+        low, high = low + int(entries.min()), high + int(entries.max())
+    return low, high
+
+
+def heads(nest: Terms, nests: Nests) -> Array:
+    """Where the terms of each group start, and how many there are."""
+    groups = nest.lanes if nest.rows else -(-nest.lanes // PAD)
+    return nests.tables[nest.heads : nest.heads + 2 * groups].reshape(-1, 2)
+
+
+def uses(nest: Nest, nests: Nests) -> Iterator[Use]:
+    """Every access of a nest."""
+    match nest:
+        case Loop():
+            for one in nest.body:
+                yield from uses(one, nests)
+        case Map():
+            yield from ((x, nest.axes, False, False) for x in nest.inputs)
+            yield from ((x, nest.axes, True, nest.padded) for _, x in nest.outputs)
+        case Recurrence():
+            steps: tuple[int, ...] = (nest.steps, nests.block) if nest.rows else (nest.steps,)
+            first = dict(nest.carried)  # these are read once
+            for k, given in enumerate(nest.inputs):
+                once = given.at_first(nest.steps - 1 if nest.backward else 0).with_axis(0) if k in first else given
+                yield once, steps, False, False
+            yield from ((x, steps, True, False) for _, x in nest.outputs)
+        case Product(blocks=b, m=m, n=n, k=k):
+            yield nest.left, (b, m, k), False, False
+            yield nest.right, (b, k, n), False, False
+            yield nest.out, (b, m, n), True, nest.padded
+        case Rows():
+            for x in (nest.left, nest.right):
+                if x is not None:
+                    yield x, (*nest.lanes, *nest.terms), False, False
+            yield nest.out, nest.lanes, True, nest.padded
+        case Terms():
+            found = heads(nest, nests)
+            wide, tail = (1, (nests.block,)) if nest.rows else (PAD, ())
+            terms = int((found[:, 0] + found[:, 1] * wide).max())
+            for x in (nest.left, nest.right):
+                if x is not None:
+                    yield x, (terms, *tail), False, False
+            yield nest.out, (nest.lanes, *tail), True, False
+        case Pack():
+            yield nest.source, nest.axes, False, False
+            yield nest.target, nest.axes, True, nest.padded
+        case Fill():
+            yield nest.target, nest.axes, True, False
+        case Watch():
+            yield nest.place, nest.axes, False, False
+        case PythonStep():
+            for access, axes in zip(nest.views[:-1], nest.axes[:-1], strict=True):
+                yield access, axes, False, False
+            yield nest.views[-1], nest.axes[-1], True, False

@@ -130,11 +130,10 @@ class _Shown:
         return f"{axes}: {out} {'+=' if nest.add else '='} {factor}{what} {left}{'' if right is None else f' {right}'}"
 
     def _product(self, nest: Product) -> str:
-        n, k = (f"{x} rows" if nest.rows == axis else f"{x:,}" for axis, x in (("n", nest.n), ("k", nest.k)))
-        t = "r" if nest.rows == "k" else "t"
-        j = "r" if nest.rows == "n" else "j"
-        axes = f"{nest.blocks:,} of {nest.m:,} x {n}, {k} terms" if nest.blocks > 1 else f"{nest.m:,} x {n}, {k} terms"
-        return self._sum(nest, axes, self.access(nest.out, f"bi{j}"), self.access(nest.left, f"bi{t}"),
+        m, n, k = (f"{x} rows" if nest.rows == axis else f"{x:,}" for axis, x in vars(nest).items() if axis in "mnk")
+        i, j, t = ("r" if nest.rows == "mnk"[place] else "ijt"[place] for place in range(3))
+        axes = f"{nest.blocks:,} of {m} x {n}, {k} terms" if nest.blocks > 1 else f"{m} x {n}, {k} terms"
+        return self._sum(nest, axes, self.access(nest.out, f"b{i}{j}"), self.access(nest.left, f"b{i}{t}"),
                          self.access(nest.right, f"b{t}{j}"))  # fmt: skip
 
     def _rows(self, nest: Rows) -> str:

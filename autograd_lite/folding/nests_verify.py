@@ -6,7 +6,7 @@ Code does not raise: an address that is wrong is a wrong number, or the end of t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,13 @@ from autograd_lite.folding.nests import (
     Rows,
     Terms,
     Watch,
+    heads,
+    places,
+    span,
+    uses,
 )
 
 Array = Any
-
-Use = tuple[Access, tuple[int, ...], bool, bool]
-"""(access, its axes, whether it is written to, whether that may go on to a multiple of PAD)."""
 
 
 def verify(nests: Nests) -> None:
@@ -77,7 +78,7 @@ class _Verified:
         if isinstance(nest, Loop):
             self._loop(nest, where)
             return
-        for access, axes, written, padded in _uses(nest, self.nests):
+        for access, axes, written, padded in uses(nest, self.nests):
             self.access(access, axes, written, padded, where)
         getattr(self, "_" + type(nest).__name__.lower())(nest, where)
 
@@ -87,19 +88,16 @@ class _Verified:
         if access.base != ARENA:
             assert not written, f"{where}: writes to an input"
             return
-        low = access.offset + sum(min(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
-        high = access.offset + sum(max(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
         if access.table is not None:
             assert len(access.table_strides) == len(axes), f"{where}: strides of a table for other axes"
             last = access.table + sum(s * (n - 1) for s, n in zip(access.table_strides, axes, strict=True))
             assert 0 <= access.table <= last < len(self.nests.tables) - PAD, f"{where}: outside the tables"
-            entries = self.nests.tables[self._entries(access, axes)] * access.scale
-            low, high = low + int(entries.min()), high + int(entries.max())
+        low, high = span(access, axes, self.nests.tables)
         assert 0 <= low <= high < self.nests.arena - PAD, f"{where}: {low} to {high} in an arena of {self.nests.arena}"
         if written:
-            index = self._entries(Access(access.offset, access.strides), axes)
+            index = places(Access(access.offset, access.strides), axes)
             if access.table is not None:
-                index = index + self.nests.tables[self._entries(access, axes)].astype(np.int64) * access.scale
+                index = index + self.nests.tables[places(access, axes)].astype(np.int64) * access.scale
             assert not self.fixed[index].any(), f"{where}: overwrites a literal or an input"
         if padded and axes[-1] % PAD:
             assert access.table is None, f"{where}: padded, by table"
@@ -107,15 +105,6 @@ class _Verified:
             place = bisect_right(self.starts, access.offset)
             end = self.starts[place] if place < len(self.starts) else self.nests.arena
             assert high - axes[-1] + 1 + -(-axes[-1] // PAD) * PAD <= end, f"{where}: padded, into another place"
-
-    def _entries(self, access: Access, axes: Sequence[int]) -> Array:
-        """The addresses of an affine access; of one by table, where it looks them up."""
-        start, strides = access.offset, access.strides
-        if access.table is not None:
-            start, strides = access.table, access.table_strides
-        counters = np.ogrid[tuple(slice(n) for n in axes)]
-        index: Array = start + sum(i * s for i, s in zip(counters, strides, strict=True))
-        return index
 
     def _vector(self, access: Access | None, where: str, *allowed: int) -> None:
         """That the last axis is one that a vector can be loaded along."""
@@ -167,11 +156,11 @@ class _Verified:
         for access in (nest.left, nest.right, nest.out):
             assert access.table is None, f"{where}: by table"
         self._vector(nest.right, where, 1)
-        self._vector(nest.out, where, 1)
-        assert nest.left.base == ARENA, f"{where}: the left operand is an input"
+        self._vector(nest.out.with_axis(3, nest.out.strides[1]) if nest.rows == "m" else nest.out, where, 1)
+        assert nest.left.base == ARENA or nest.rows == "m", f"{where}: an input without rows"
         assert nest.right.base == ARENA or nest.rows == "k", f"{where}: an input without rows"
-        assert nest.rows != "n" or nest.n == self.nests.block, f"{where}: other rows"
-        assert nest.rows != "k" or nest.k == self.nests.block, f"{where}: other rows"
+        for axis in "mnk":
+            assert nest.rows != axis or getattr(nest, axis) == self.nests.block, f"{where}: other rows"
 
     def _rows(self, nest: Rows, where: str) -> None:
         if nest.along == "terms":
@@ -186,8 +175,7 @@ class _Verified:
             assert not nest.add, f"{where}: {nest.combine} that is added"
 
     def _terms(self, nest: Terms, where: str) -> None:
-        heads = _heads(nest, self.nests)
-        assert (heads[:, 1] > 0).all(), f"{where}: a lane without terms"
+        assert (heads(nest, self.nests)[:, 1] > 0).all(), f"{where}: a lane without terms"
         for access in (nest.left, nest.right, nest.out):
             assert access is None or access.table is not None, f"{where}: not by table"
 
@@ -203,51 +191,3 @@ class _Verified:
     def _pythonstep(self, nest: PythonStep, where: str) -> None:
         assert nest.views[-1].table is None, f"{where}: writes by table"
         assert all(access.base == ARENA for access in nest.views), f"{where}: reads an input"
-
-
-def _heads(nest: Terms, nests: Nests) -> Array:
-    groups = nest.lanes if nest.rows else -(-nest.lanes // PAD)
-    return nests.tables[nest.heads : nest.heads + 2 * groups].reshape(-1, 2)
-
-
-def _uses(nest: Nest, nests: Nests) -> Iterator[Use]:
-    """Every access of a nest."""
-    match nest:
-        case Map():
-            yield from ((x, nest.axes, False, False) for x in nest.inputs)
-            yield from ((x, nest.axes, True, nest.padded) for _, x in nest.outputs)
-        case Recurrence():
-            steps: tuple[int, ...] = (nest.steps, nests.block) if nest.rows else (nest.steps,)
-            first = dict(nest.carried)  # these are read once
-            for k, given in enumerate(nest.inputs):
-                once = given.at_first(nest.steps - 1 if nest.backward else 0).with_axis(0) if k in first else given
-                yield once, steps, False, False
-            yield from ((x, steps, True, False) for _, x in nest.outputs)
-        case Product(blocks=b, m=m, n=n, k=k):
-            yield nest.left, (b, m, k), False, False
-            yield nest.right, (b, k, n), False, False
-            yield nest.out, (b, m, n), True, nest.padded
-        case Rows():
-            for x in (nest.left, nest.right):
-                if x is not None:
-                    yield x, (*nest.lanes, *nest.terms), False, False
-            yield nest.out, nest.lanes, True, nest.padded
-        case Terms():
-            heads = _heads(nest, nests)
-            wide, tail = (1, (nests.block,)) if nest.rows else (PAD, ())
-            terms = int((heads[:, 0] + heads[:, 1] * wide).max())
-            for x in (nest.left, nest.right):
-                if x is not None:
-                    yield x, (terms, *tail), False, False
-            yield nest.out, (nest.lanes, *tail), True, False
-        case Pack():
-            yield nest.source, nest.axes, False, False
-            yield nest.target, nest.axes, True, nest.padded
-        case Fill():
-            yield nest.target, nest.axes, True, False
-        case Watch():
-            yield nest.place, nest.axes, False, False
-        case PythonStep():
-            for access, axes in zip(nest.views[:-1], nest.axes[:-1], strict=True):
-                yield access, axes, False, False
-            yield nest.views[-1], nest.axes[-1], True, False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from operator import index
 from typing import Any, TypeVar
@@ -252,6 +253,7 @@ class Program(Executable):
         """Values among the constants whose numbers are read anew at each call: the last of them."""
         self.watched: list[tuple[Value, float]] = []
         """Values of which Python has seen the number while it traced: the program holds for that number."""
+        self._unasked = False
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_ready": {}, "_direct": {}}
@@ -335,7 +337,7 @@ class Program(Executable):
         leaves, rows = self._leaves(theta, args)
         ready = self._ready.get(wanted) or self._made_ready(wanted)
         found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else self.results)
-        if self.guards:
+        if self.guards and not self._unasked:
             self._check_guards(found)
         if each and rows is not None:  # a result that is the same for every row has no batch axis
             found[: self.results] = [x[0] if x.ndim > 1 else np.full(rows, x[0]) for x in found[: self.results]]
@@ -350,6 +352,15 @@ class Program(Executable):
             holds = found[k] != 0.0 if name in ("bool", "not_equal") else found[k] == 1.0
             if not (holds == outcome).all():
                 raise GuardChanged("a branch depends on an argument or a parameter")
+
+    def at_its_trace(self) -> Program:
+        """The same program for the very numbers of its trace, whose branches are right there without being asked.
+
+        Its own rounding may answer another way where two numbers are equal but for the last digits.
+        """
+        program = copy(self)
+        program._unasked = True
+        return program
 
     @property
     def results(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,19 +94,38 @@ class Classes:
         first = self.members[self.starts[:-1]]
         self.sums: Array = terms.has_terms[first]
         """Which of them are sums."""
+        self._first = first
         self.codes: Array = np.where(self.sums & terms.merged[first], len(scan.what), scan.code[first])
+
+    @cached_property
+    def _found(self) -> tuple[Array, Array, Array]:
+        """Operands, ends and tokens."""
+        terms, first = self.terms, self._first
         token = mix(self.codes.astype(np.uint64), self.lanes)
         token = mix(token, terms.zeroed[first])
         pieces = [self._of_few(first), *self._of_sums(first), self._of_many(first)]
         owner, operand, place = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
         order = np.lexsort((place, owner))
-        self.operands: Array = operand[order]
-        """The classes that each takes from, end to end, in an order that does not depend on that of the graph."""
-        self.ends: Array = np.searchsorted(owner[order], np.arange(len(first) + 1))
+        ends = np.searchsorted(owner[order], np.arange(len(first) + 1))
         number, kind = pieces[1][0], pieces[1][3]
         kinds = np.zeros(len(first), np.uint64)
         np.add.at(kinds, number, mix(kind.astype(np.uint64), kind))
-        self.tokens: Array = mix(mix(token, kinds), np.diff(self.ends))
+        return operand[order], ends, mix(mix(token, kinds), np.diff(ends))
+
+    @property
+    def operands(self) -> Array:
+        """The classes that each takes from, end to end, in an order that does not depend on that of the graph."""
+        return self._found[0]
+
+    @property
+    def ends(self) -> Array:
+        """Where the operands of each begin, and where the last ones end."""
+        return self._found[1]
+
+    @property
+    def tokens(self) -> Array:
+        """What each does, on how many lanes, with how many operands."""
+        return self._found[2]
 
     def _of_few(self, first: Array) -> tuple[Array, Array, Array]:
         """(class, operand, place) for those of one or two operands; a product has the earlier class first."""

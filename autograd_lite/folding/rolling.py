@@ -120,6 +120,8 @@ def _initial_leaves(classes: Classes, runs: list[Run]) -> Array:
     leaf[:n] = scan.arity == 0
     inside[used[of_run[user]]] = True
     anywhere[used] = True
+    if scan.read_elsewhere is not None:
+        inside |= scan.read_elsewhere
     found = np.flatnonzero(leaf & anywhere & ~inside)
     return found[np.isin(scan.source[found], (0, len(scan.leaf_sizes) - 1))]
 
@@ -134,8 +136,9 @@ class RolledEmitter(Emitter):
         super().__init__(classes.scan, classes.terms, classes.of, batched)
         self.classes = classes
         self.label = np.arange(classes.count)
-        for k in range(len(self.scan.leaf_sizes), classes.leaves):  # leaves that were set apart
-            self.label[k] = self.scan.source[np.flatnonzero(classes.of == k)[0]]
+        apart = np.flatnonzero(np.append(self.scan.arity == 0, np.ones(self.scan.literals, bool)))
+        apart = apart[classes.of[apart] >= len(self.scan.leaf_sizes)]
+        self.label[classes.of[apart]] = self.scan.source[apart]
         self.step = np.zeros(classes.count, np.int64)
         self.width = np.zeros(2 * classes.count, np.int64)
         """Of a statement, by its label: how many lanes a step has."""
@@ -393,10 +396,8 @@ class _Steps:
             tables.append(np.where(now, -1 - x.statement * (FARTHEST + 1) - x.delay, self.to.labels(x.positions)))
             tables.append(np.where(now, x.lane, self.to.place(x.positions)))
         table = np.concatenate(tables)
-        hashed = np.zeros(statement.lanes, np.uint64)
-        for row in table:
-            hashed = mix(hashed, row)
-        first, which = by_occurrence(hashed)
+        weight = mix(np.arange(len(table), dtype=np.uint64), 1)
+        first, which = by_occurrence((table.astype(np.uint64) * weight[:, None]).sum(0))
         if len(first) == statement.lanes or (table[:, first[which]] != table).any():
             return None
         return first, which

@@ -67,6 +67,8 @@ class Scan:
         nodes: Sequence[Any] | None = None,
     ) -> None:  # fmt: skip
         self.nodes: Sequence[Any] = graph.toposort(*roots) if nodes is None else nodes
+        self.read_elsewhere: Array = None
+        """Which positions are read by nodes that are not here: of a part of a graph; see shortening.py."""
         self.count: int = len(self.nodes)
         position = dict(zip(self.nodes, range(self.count), strict=True))
         self.roots: Array = np.array([position[root] for root in roots], np.int64)

@@ -93,6 +93,11 @@ def use_program(executable: Executable, task: Task[Any], args: Sequence[Any], th
     return executable._with_program(task, args, theta)
 
 
+def same_program(one: Program, other: Program) -> bool:
+    """Whether two programs compute the same: they have one structure, and the same constants."""
+    return one._folded is other._folded and one._constants.tobytes() == other._constants.tobytes()
+
+
 def leaves_of(program: Program, theta: Array, args: Sequence[Any]) -> Leaves:
     """What the leaves of a program are bound to now.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.value import Value
 from autograd_lite.folding.backends import REFERENCE, Choice, Leaves, Runner, backend, choose
 from autograd_lite.folding.build import build
@@ -156,6 +157,7 @@ class Cache:
         self.most, self.tries, self.lock = most, tries, threading.Lock()
         self.known: OrderedDict[Any, tuple[Folded, Pattern, str, Array]] = OrderedDict()
 
+    @uncollected()
     def folded(
         self, roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]], batch: bool
     ) -> tuple[Folded, Binding]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import array
 import threading
-from collections import UserDict, UserList, deque
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from numbers import Number
-from operator import eq
 from sys import stdlib_module_names
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,8 +23,9 @@ import numpy as np
 from autograd_lite.arrays import array as ag_array
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, explain_numpy
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.lowering import FLOATS
-from autograd_lite.engine.modes import changed_mode, comparing, traced, tracing
+from autograd_lite.engine.modes import Follower, changed_mode, comparing, traced, tracing
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import Literal, Parameter, Value, record
 from autograd_lite.folding.arguments import numbers, parameters, results
@@ -54,7 +54,7 @@ FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
 
 
-class Tracer:
+class Tracer(Follower):
     """What watches the Values while a function is traced; Value and `record` call it.
 
     Args:
@@ -241,11 +241,12 @@ class Compiled(Executable):
                 return task(program, arrays, theta)
             except GuardChanged as changed:
                 failed = changed
-        reason = (
-            "its rows would take different branches; with batch=True choose with ag.where, which stays live"
-            if self._batch
-            else "it took another branch when it was called again with the same numbers"
-        )
+        reason = "its rows would take different branches; with batch=True choose with ag.where, which stays live"
+        if not self._batch:
+            try:
+                return task(program.at_its_trace(), arrays, theta)
+            except GuardChanged as changed:
+                failed, reason = changed, "and the function itself changes it; compute it outside, or from arguments"
         raise RuntimeError(f"compile: {failed}, {reason}") from None
 
     def _traced_anew(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
@@ -265,6 +266,7 @@ class Compiled(Executable):
             del kept[MOST_TRACES:]
             return program
 
+    @uncollected()
     def _trace(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
         """Run the function on Values and fold what it computed."""
         inputs, leaves = [], []
@@ -279,7 +281,7 @@ class Compiled(Executable):
         with traced(tracer), changed_mode(recording=True):
             try:
                 result = self._f(*inputs)
-            except (TypeError, AttributeError) as error:
+            except (TypeError, AttributeError, ValueError, NotImplementedError) as error:
                 explain_numpy(error)
                 raise
         roots, single = results(result)
@@ -421,12 +423,18 @@ class _Contents:
                 self._arrays.append(thing)
                 return []
             parts.append(_Elements(lambda: thing.ravel().tolist()))
-        elif isinstance(thing, (array.array, bytearray)):
-            parts.append(_Elements(partial(list, thing)))
-        elif isinstance(thing, (dict, list, set, deque)):
+        elif isinstance(thing, (array.array, bytearray, memoryview)):
+            parts.append(_Elements(lambda: [thing.tobytes() if isinstance(thing, memoryview) else bytes(thing)]))
+        elif isinstance(thing, (dict, list, set, deque, MappingProxyType)):
             parts.append(thing)
         elif isinstance(thing, (tuple, frozenset)):
             return list(thing)
+        elif isinstance(thing, partial):
+            return [thing.func, thing.args, thing.keywords]
+        elif isinstance(thing, type):
+            return [vars(thing)] if _is_of_a_user(thing) else []
+        elif hasattr(thing, "parameters"):  # a Module: what its class holds is read as its own
+            parts += [vars(kind) for kind in type(thing).__mro__ if _is_of_a_user(kind)]
         if _has_attributes(thing):
             parts += [vars(thing)] if hasattr(thing, "__dict__") else []
             parts += [_Elements(partial(_slots_of, thing))] if hasattr(type(thing), "__slots__") else []
@@ -451,7 +459,7 @@ class _Contents:
                 try:
                     tracing.add(met)  # `following`, at a third of its time: this runs in each call
                     comparing.add(met)
-                    same = all(map(eq, self._parts, self._copies))
+                    same = self._parts == self._copies
                 finally:
                     tracing.discard(met)
                     comparing.discard(met)
@@ -466,11 +474,11 @@ class _Contents:
         return len(now) == len(self._before) and all(map(_same_number, now, self._before))
 
 
-ATOMS = (Value, str, bytes, Number, type, type(None))
+ATOMS = (Value, str, bytes, Number, type(None))
 """What is not looked into."""
 
 
-class _Met:
+class _Met(Follower):
     """Whether Values were compared."""
 
     any = False
@@ -494,7 +502,11 @@ class _Elements:
 
 def _elements_of(part: Any) -> Iterable[Any]:
     return (
-        part.copy() if isinstance(part, _Elements) else chain(part, part.values()) if isinstance(part, dict) else part
+        part.copy()
+        if isinstance(part, _Elements)
+        else chain(part, part.values())
+        if isinstance(part, (dict, MappingProxyType))
+        else part
     )
 
 
@@ -506,10 +518,12 @@ def _has_attributes(thing: Any) -> bool:
     kind = type(thing)
     if hasattr(kind, "__dataclass_fields__") or kind is SimpleNamespace or hasattr(thing, "parameters"):
         return True
+    return _is_of_a_user(kind) or isinstance(thing, (UserDict, UserList, ChainMap))
+
+
+def _is_of_a_user(kind: type) -> bool:
     package = kind.__module__.partition(".")[0]
-    return package not in ("autograd_lite", "numpy", "builtins") and (
-        package not in stdlib_module_names or isinstance(thing, (UserDict, UserList))
-    )
+    return package not in ("autograd_lite", "numpy", "builtins") and package not in stdlib_module_names
 
 
 def _slots_of(thing: Any) -> list[Any]:

@@ -1,130 +1,70 @@
-"""diagnose: gradients that are zero, NaN, infinite, vanishing, exploding or unreachable, and why.
+"""diagnose: gradients that are zero, NaN, infinite, vanishing, exploding, added up or unreachable, and why.
 
 Each parameter is asked about by the list of faults that fits its gradient (faults.py), from facts about the graph
-that are found once (facts.py). What an operation does wrong there, and what to write instead, is in remedies.py.
+that are found once (facts.py). What an operation does wrong there, and what to write instead, is in remedies.py. What
+is wrong with a model and its data before training is in beforehand.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, overload
 
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite import losses
+from autograd_lite.engine.checks import as_float
 from autograd_lite.engine.value import Value
 from autograd_lite.insight import faults
-from autograd_lite.insight.anomaly import Source, source_of
+from autograd_lite.insight.anomaly import source_of
+from autograd_lite.insight.beforehand import BEFOREHAND, Setup, on_the_graph
 from autograd_lite.insight.facts import Facts
 from autograd_lite.insight.faults import FINE, Blame, Fault
+from autograd_lite.insight.findings import Diagnosis, Finding
+from autograd_lite.names import LossName, Text
 
-SHORT = 5
-"""Names of parameters, and findings of one kind, that are written out."""
+BY_CHANCE = {"cancelled", "small factor", "small slope", "vanishing chain"}
+"""Kinds of faults that one gradient among many has by chance, as where an input is near 0."""
 
-
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """One fault.
-
-    Attributes:
-        kind: in two words, such as "dead relu".
-        node: the first node at fault; None where nothing of the graph is.
-        where: that node written out with its numbers.
-        source: the line that made it, where lines were recorded (`ag.record_source()`), else None.
-        mechanism: how the fault comes about.
-        advice: what to write instead.
-        parameters: the Values whose gradients suffer.
-        gradient: the gradient that they get, in words.
-    """
-
-    kind: str
-    node: Value | None
-    where: str
-    source: Source | None
-    mechanism: str
-    advice: str
-    parameters: tuple[Value, ...]
-    gradient: str
-    names: tuple[str, ...]
-
-    def __str__(self) -> str:
-        names = ", ".join(self.names[:SHORT])
-        if len(self.names) > SHORT:
-            names += f" and {len(self.names) - SHORT:,} more"
-        lines = [f"{self.kind}: {self.mechanism}"]
-        if self.where:
-            lines.append(f"  first at  {self.where}")
-        if self.source is not None:
-            lines.append(f"  made at   {self.source}")
-        lines.append(f"  suffers   {names}: {self.gradient}")
-        lines.append(f"  instead   {self.advice}")
-        return "\n".join(lines)
-
-    __repr__ = __str__
+MANY, FEW = 20, 0.1
+"""Of at least MANY parameters a share of FEW has to suffer from one of those."""
 
 
-class Diagnosis:
-    """What `diagnose` found: a sequence of Findings, empty (and so false) if all is well.
+@overload
+def diagnose(loss: Value, parameters: Any = None, /, *, small: float = 1e-6, large: float = 1e6) -> Diagnosis: ...
+@overload
+def diagnose(
+    model: Callable[..., Any], X: Any, y: Any, /, *, loss: LossName | Text | Callable[..., Any] = ...,
+    optimizer: Any = None, small: float = 1e-6, large: float = 1e6,
+) -> Diagnosis: ...  # fmt: skip
+def diagnose(
+    of: Any, over: Any = None, y: Any = None, /, *, loss: Any = losses.squared_error, optimizer: Any = None,
+    small: float = 1e-6, large: float = 1e6, parameters: Any = None,
+) -> Diagnosis:  # fmt: skip
+    """Find gradients that are zero, not finite, vanishing, exploding, added up or unreachable, and say why.
 
-    Attributes:
-        findings: the faults, those that spoil most first.
-        watched: how many parameters were looked at.
-        unexamined: parameters whose gradients were not looked into, as some value is not finite: what is wrong
-            with them, if anything, shows once that is mended.
-    """
-
-    findings: tuple[Finding, ...]
-    watched: int
-    unexamined: tuple[Value, ...]
-
-    def __init__(self, findings: list[Finding], watched: int, unexamined: tuple[Value, ...] = ()) -> None:
-        self.findings, self.watched, self.unexamined = tuple(findings), watched, unexamined
-
-    def __len__(self) -> int:
-        return len(self.findings)
-
-    def __getitem__(self, i: int) -> Finding:
-        return self.findings[i]
-
-    def __str__(self) -> str:
-        if not self.findings:
-            return f"diagnose: nothing wrong with the gradients of {_many(self.watched)}"
-        lines = [f"diagnose: {_many(len(self), 'fault')} in the gradients of {_many(self.watched)}"]
-        seen: dict[str, int] = {}
-        for finding in self.findings:
-            seen[finding.kind] = seen.get(finding.kind, 0) + 1
-            if seen[finding.kind] <= SHORT:
-                lines += ["", str(finding)]
-        more = sum(n - SHORT for n in seen.values() if n > SHORT)
-        if more:
-            lines += ["", f"... and {more:,} more of the same kinds, in .findings"]
-        if self.unexamined:
-            others = _many(len(self.unexamined), "other parameter")
-            lines += ["", f"{others} not examined while a value is not finite: mend that, and ask again"]
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-
-def _many(n: int, what: str = "parameter") -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def diagnose(loss: Value, parameters: Any = None, *, small: float = 1e-6, large: float = 1e6) -> Diagnosis:
-    """Find gradients that are zero, not finite, vanishing, exploding or unreachable, and say why.
+        ag.diagnose(loss, parameters)  of a graph;  ag.diagnose(model, X, y, loss=..., optimizer=...)  before training
 
     Args:
-        loss: the Value at the root; no backward pass is needed, and no `.grad` is touched.
-        parameters: the Values whose gradients matter, or a module that has `parameters()`. Without it: every
-            Parameter of the graph, or every leaf if it has none. Give them to find the unreachable ones.
+        of: the loss, a Value; no backward pass is needed, and no `.grad` is touched. Or a model, as `fit` takes it.
+        over: with a loss the Values whose gradients matter, or a module that has `parameters()`. Without it: every
+            Parameter of the graph, or every leaf if it has none. Give them to find the unreachable ones. With a model
+            its examples X, shape (n, d) or (n,).
+        y: the targets of the examples, shape (n,) or (n, k).
+        loss: of the model, a function of (prediction, target) or its name, as `fit` takes it.
+        optimizer: an Optimizer of the model: a step is tried, and undone.
         small, large: sizes of a gradient from which it counts as vanishing or exploding.
+        parameters: another name of `over` with a loss.
 
     Returns:
         A Diagnosis, false if nothing is wrong. Each Finding has the first node at fault, the line that made it
-        (build the graph within `ag.record_source()`), the mechanism and what to write instead.
+        (build the graph within `ag.record_source()`), the mechanism and what to write instead. Of a model also: inputs
+        and targets that are not scaled, labels and outputs that do not fit the loss, layers that are off or saturated,
+        parameters that the optimizer lacks, and a learning rate that is too high or low. Up to 64 examples are run.
 
     Raises:
-        TypeError: loss or a parameter is not a Value.
+        TypeError: loss or a parameter is not a Value; the model is not a function, or comes without y.
+        ValueError: X and y are not examples, or there is no such loss.
 
     Example:
         >>> x, w = ag.Value(2.0, name="x"), ag.Parameter(-1.5, name="w")
@@ -136,11 +76,27 @@ def diagnose(loss: Value, parameters: Any = None, *, small: float = 1e-6, large:
           first at  v4 = relu(v3) = relu(-3) = 0
           suffers   w: gradient 0
           instead   start with a positive bias or smaller weights (He initialisation), lower the learning rate, ...
+        >>> model = ag.MLP(1, [4, 1], seed=0)
+        >>> [finding.kind for finding in ag.diagnose(model, [[500.0], [700.0]], [0.0, 1.0])]
+        ['inputs not scaled']
     """
-    if not isinstance(loss, Value):
-        raise TypeError(f"diagnose: loss must be a Value, got {describe(loss)}")
     small, large = _bound(small, "small"), _bound(large, "large")
-    facts = Facts(loss, parameters, small, large)
+    if isinstance(of, Value):
+        if y is not None or optimizer is not None:
+            raise TypeError("diagnose: a loss is diagnosed with its parameters; y and optimizer go with a model and X")
+        found, unexamined, watched = _of_a_graph(Facts(of, over if parameters is None else parameters, small, large))
+        return Diagnosis(found, watched, unexamined)
+    setup = Setup(of, over, y, loss, optimizer)
+    found = [finding for fault in BEFOREHAND for finding in fault(setup)]
+    mean = setup.mean_loss()
+    if mean is not None and not any(finding.kind == "scores into probabilities" for finding in found):
+        of_graph, *_ = _of_a_graph(Facts(mean, list(setup.parameters.values()) or None, small, large))
+        found += on_the_graph(setup, of_graph)
+    return Diagnosis(found, len(setup.parameters), (), len(setup.data))
+
+
+def _of_a_graph(facts: Facts) -> tuple[list[Finding], tuple[Value, ...], int]:
+    """(the faults of a graph, the parameters whose gradients were not looked into, how many there are)."""
     findings: list[Finding] = []
     unexamined: list[Value] = []
     reached = [p for p in facts.watched if p in facts.adjoint]
@@ -156,12 +112,13 @@ def diagnose(loss: Value, parameters: Any = None, *, small: float = 1e-6, large:
         doubtful = {p for finding in hidden for p in finding.parameters}
         gradients = [(p, facts.adjoint[p]) for p in reached if p not in doubtful]
         findings += [_finding(facts, *found) for found in faults.gradients_not_finite(facts)]
+        findings += [_finding(facts, *found) for found in faults.added_up(facts)]
         findings += _of_each(facts, [p for p, g in gradients if g == 0.0], faults.ZERO)
         findings += _of_each(
             facts, [p for p, g in gradients if isfinite(g) and g != 0.0 and p in facts.chain], faults.SIZE
         )
         findings += [_finding(facts, *found) for found in faults.symmetric(facts)]
-    return Diagnosis(findings, len(facts.watched), tuple(unexamined))
+    return findings, tuple(unexamined), len(facts.watched)
 
 
 def _bound(x: Any, name: str) -> float:
@@ -183,6 +140,12 @@ def _of_each(facts: Facts, parameters: Sequence[Value], asked: Iterable[Fault]) 
         groups.setdefault(key, []).append(p)
         if key not in worst or (blame.weight or 0) > (worst[key].weight or 0):
             worst[key] = blame
+    if len(facts.watched) >= MANY:
+        sufferers: Counter[str] = Counter()
+        for key, some in groups.items():
+            sufferers[worst[key].kind] += len(some)
+        rare = {kind for kind in BY_CHANCE if sufferers[kind] < FEW * len(facts.watched)}
+        groups = {key: some for key, some in groups.items() if worst[key].kind not in rare}
     for key in sorted(groups, key=lambda key: bool(worst[key].weight)):  # chains after what single operations do
         yield _finding(facts, worst[key], groups[key], _sizes(facts, groups[key]))
 

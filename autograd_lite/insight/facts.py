@@ -6,6 +6,7 @@ would make a layer of 32,000 weights cost a thousand million steps. What the fac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,9 @@ from autograd_lite.insight.remedies import number_at
 
 FLAT = 1e-3
 """A slope of a squashing function under which it counts as saturated."""
+
+ENOUGH = 32
+"""Examples from which a unit that is off in each of them counts as dead."""
 
 LONGEST_FORMULA = 160
 """Characters of a formula; of a longer one the middle is left out."""
@@ -216,6 +220,29 @@ class Facts:
             ):
                 found.add(node)
         return found
+
+    @cached_property
+    def learns(self) -> bool:
+        """Whether any of the parameters has a gradient that is not 0."""
+        return any(self.adjoint.get(p) for p in self.watched)
+
+    @cached_property
+    def layers(self) -> dict[tuple[str, ...], tuple[bool, Counter[str]]]:
+        """By layer, the frame around a unit: whether one of its relus is on, and how often each unit occurs."""
+        found: dict[tuple[str, ...], tuple[bool, Counter[str]]] = {}
+        for node in self.order:
+            if node.op == "relu" and node.scope is not None:
+                *layer, unit = (scope.name for scope in node.scope.path())
+                on, units = found.get(tuple(layer), (False, Counter()))
+                units[unit] += 1
+                found[tuple(layer)] = on or number_of(node) > 0.0, units
+        return found
+
+    def rests(self, relu: Value) -> bool:
+        """Whether a unit of a layer is off in the few examples that there are, while others of its layer are on."""
+        *layer, unit = [scope.name for scope in relu.scope.path()] if relu.scope is not None else [""]
+        on, units = self.layers.get(tuple(layer), (False, Counter()))
+        return bool(layer) and on and units[unit] < ENOUGH
 
     def unit(self, nodes: Iterable[Value]) -> list[Value]:
         """The parameters of units: those below these nodes with nothing between but sums and products."""

@@ -17,7 +17,7 @@ from math import exp, isfinite, log
 from typing import Any, NamedTuple
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.reading import number_of
+from autograd_lite.engine.reading import grad_of, grads_of, number_of
 from autograd_lite.engine.value import Parameter, Value
 from autograd_lite.insight.anomaly import badness, hidden_slopes
 from autograd_lite.insight.facts import FLAT, Chain, Facts
@@ -102,6 +102,8 @@ def cancelled(facts: Facts, p: Value) -> Blame | None:
     if slot >= 0:
         return None
     parts = facts.cancelled[node]
+    if node is p and len(parts) > 3 and facts.learns:
+        return FINE  # the examples of a batch balance each other here, as for the bias of a hinge loss
     shares = ", ".join(f"{part:+.4g}" for part in parts[:4]) + (", ..." if len(parts) > 4 else "")
     what = f"what reaches {facts.name(node)} by {len(parts)} ways adds up to 0: {shares}"
     return Blame(node, "cancelled", what, "nothing, at a minimum; else break the symmetry between the paths")
@@ -148,8 +150,10 @@ def stopped(facts: Facts, p: Value) -> Blame:
 
 def _stopped_by(facts: Facts, node: Value, slot: int) -> Blame:
     kind, mechanism, advice = of_zero(node, slot)
-    if kind == "dead relu" and graph.raw_operands(node)[0] in facts.learning:
-        return FINE  # off for this example, on for another: the unit learns
+    if kind == "dead relu" and (graph.raw_operands(node)[0] in facts.learning or facts.rests(node)):
+        return FINE  # off for this example and on for another, or there are few: others of the layer learn from them
+    if kind == "margin met" and facts.learns:
+        return FINE  # from other examples
     return Blame(node, kind, mechanism, advice)
 
 
@@ -366,6 +370,31 @@ def hidden_slope(facts: Facts) -> Found:
         if suffering:
             blame = Blame(found[0][0], "hidden slope", *of_hidden(*found[0]))
             yield blame, suffering, "gradient that may be wrong"
+
+
+def added_up(facts: Facts) -> Found:
+    """Gradients that earlier backward passes left: a `.grad` that is not what a pass of this loss gives."""
+    if any(map(graph.is_stale, facts.order)):
+        return  # a step was taken since: the gradients are those of the numbers before
+    last = grad_of(facts.loss)
+    reached = [p for p in facts.watched if p.is_leaf and p in facts.adjoint and facts.adjoint[p]]
+    pairs = list(zip(reached, grads_of(reached), (facts.adjoint[p] for p in reached), strict=True))
+    wrong = [
+        (p, has, g) for p, has, g in pairs if has and isfinite(has) and abs(has - g) > 1e-9 * max(abs(has), abs(g))
+    ]
+    ratios = {round(has / g) for _, has, g in wrong if abs(has / g - round(has / g)) < 1e-9 * abs(has / g)}
+    several = len(wrong) == len(pairs) and len(ratios) == 1 and min(ratios) > 1
+    # Without a pass of this loss, `.grad` may hold the gradients of a step before, which are still to be set to 0.
+    if not wrong or not (several or last == 1.0):
+        return
+    p, has, g = max(wrong, key=lambda found: abs(found[1] - found[2]))
+    passes = f"{min(ratios)} passes" if several else f"{has - g:.6g} comes from passes before"
+    what = f"{facts.name(p)}.grad is {has:.6g}, this loss gives {g:.6g}: {passes}"
+    advice = (
+        "set gradients to 0 before each backward pass: optimizer.zero_grad() or model.zero_grad(); where the sum over "
+        "several losses is meant, diagnose their sum"
+    )
+    yield Blame(p, "gradients added up", what, advice), [p for p, *_ in wrong], "gradient of several passes"
 
 
 def symmetric(facts: Facts) -> Found:

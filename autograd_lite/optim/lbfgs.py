@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 
 def minimize_lbfgs(
-    value_and_grad: Callable[[Any], tuple[float, Any]], theta: Any, max_iter: int, **options: Any
-) -> Any:
+    value_and_grad: Callable[[Any], tuple[float, Any]], theta: Any, max_iter: int,
+    callback: Callable[[Any], Any] | None = None, **options: Any,
+) -> Any:  # fmt: skip
     """SciPy's result of `minimize(method="L-BFGS-B")`, where value_and_grad(theta) is (loss, gradient)."""
     try:
         from scipy.optimize import minimize
     except ImportError:
         raise ImportError("L-BFGS needs SciPy: pip install scipy") from None
     return minimize(
-        value_and_grad, theta, method="L-BFGS-B", jac=True, options={"maxiter": max_iter, **options}
-    )  # fmt: skip
+        value_and_grad, theta, method="L-BFGS-B", jac=True, callback=callback, options={"maxiter": max_iter, **options}
+    )
 
 
 class LBFGS:
@@ -55,9 +56,15 @@ class LBFGS:
         >>> optimizer.step(closure) < 1e-9, round(x.item(), 3), round(y.item(), 3)
         (True, 1.0, 1.0)
 
+    In `fit` an epoch is one step, on all examples.
+
     Source: Liu and Nocedal, On the limited memory BFGS method, 1989; scipy.optimize's L-BFGS-B. The call is that of
     PyTorch's LBFGS with a line search.
     """
+
+    lr = 1.0
+    """What a step is multiplied by: the line search has found its length."""
+    allow_nonfinite = False
 
     def __init__(
         self, params: Iterable[Value], *, max_iter: int = 20, max_eval: int | None = None,
@@ -91,10 +98,7 @@ class LBFGS:
         """
         if not callable(closure):
             raise TypeError(f"LBFGS.step: closure must be a function that returns the loss, got {describe(closure)}")
-        live = [p for p in self.params if not getattr(p, "frozen", False)]
-        if not live:
-            raise ValueError("LBFGS.step: every parameter is frozen")
-        before = numbers_of(live)
+        live = self.live
 
         def value_and_grad(theta: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
             import numpy as np
@@ -104,6 +108,20 @@ class LBFGS:
             loss = loss.item() if isinstance(loss, Value) else as_float(loss, "LBFGS.step: what closure returns")
             return loss, np.array(grads_of(live))
 
+        return self.run(value_and_grad)
+
+    @property
+    def live(self) -> list[Value]:
+        """The parameters that are not frozen."""
+        live = [p for p in self.params if not getattr(p, "frozen", False)]
+        if not live:
+            raise ValueError("LBFGS.step: every parameter is frozen")
+        return live
+
+    def run(self, value_and_grad: Callable[[Any], tuple[float, Any]]) -> float:
+        """The same of a function of the numbers of `live`, as one vector, that gives (loss, gradient)."""
+        live = self.live
+        before = numbers_of(live)
         try:
             self.result = minimize_lbfgs(
                 value_and_grad, before, self.max_iter, maxfun=self.max_eval, gtol=self.tolerance_grad,
@@ -114,6 +132,18 @@ class LBFGS:
             raise
         set_numbers(live, self.result.x.tolist())
         return float(self.result.fun)
+
+    @property
+    def stopped(self) -> str:
+        """Why the last step ended before its last iteration, in words; empty if more steps may help."""
+        result = self.result
+        if result is None or result.status == 1:  # all iterations or evaluations
+            return ""
+        if result.status != 0:
+            return "no step makes the loss smaller"
+        if max(map(abs, result.jac)) <= self.tolerance_grad:
+            return f"no component of the gradient is larger than {self.tolerance_grad:g}"
+        return f"the loss falls by less than {self.tolerance_change:g} of itself"
 
     def __repr__(self) -> str:
         return f"LBFGS({len(self.params)} parameters, max_iter={self.max_iter})"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 from autograd_lite.engine import graph
@@ -20,21 +18,6 @@ FOLD_OVER_EDGES = 240
 
 MOST, MOST_EDGES = 1000, 5000
 """Boxes and edges that `fold=False` still draws."""
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """With the cyclic garbage collector off, which would scan millions of new objects again and again.
-
-    Searching them for cycles finds nothing, and without it a picture of a large graph takes half the time.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def staleness(order: list[Value]) -> Value | None:

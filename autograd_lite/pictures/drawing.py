@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, whole
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
@@ -21,11 +22,11 @@ from autograd_lite.pictures.arguments import (
     readable,
     roots_of,
     staleness,
-    uncollected,
 )
 from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below, leaves_together
 from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.listing import Tape
+from autograd_lite.pictures.mathematics import named_values
 from autograd_lite.pictures.picture import Picture, checked_look
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ def draw(
     title: str | None = None,
     size: float | None = None,
     theme: Literal["auto", "light", "dark", "print"] = "auto",
+    show: Iterable[Literal["f", "g", "local"]] = ("f", "g", "local"),
+    symbols: Literal["math", "code"] = "math",
+    local: Literal["number", "formula"] = "number",
+    digits: int = 4,
+    legend: bool = False,
+    names: Mapping[str, Any] | None = None,
 ) -> Picture:
     """Draw a computation graph, a box a Value with its f and g; or a network, a circle a unit, a line a weight.
 
@@ -84,6 +91,14 @@ def draw(
         size: the height of its text in pixels; 12 without it, 20 to 24 for a projector.
         theme: "light", "dark", "print" (grey, for paper), or "auto": dark where the reader's screen is, and light in a
             saved file.
+        show: which numbers stand in the picture: "f" forward and "g" backward in the boxes, "local" at the edges.
+        symbols: "math" writes as a slide does: x², ×, −, w₁₂ for `w_12` and w₀ for `w[0]`, α for `alpha`; "code" as the
+            program does. A Program is always written as `print(program)` has it.
+        local: what stands at an edge: the "number" of the local gradient, or its "formula", as 2·residual; the number
+            where a box stands for many, or the formula would be long.
+        digits: significant digits of the numbers, 4; in the circles of a network one fewer.
+        legend: whether a key below the picture says what boxes and numbers mean.
+        names: what Values without a name are called: a dict, such as `locals()`, of Values and lists of them.
         direction: where the root goes: "BT" on top, "LR" to the right.
         fold: None folds a graph of more than 60 boxes (or 240 edges), so that one box stands for all scalars
             that do the same thing; of a loop the first step is open, and the others are one box; a graph in which
@@ -106,8 +121,9 @@ def draw(
         `.save("x.html")` writes, frames open and close.
 
     Raises:
-        TypeError: loss is not a Value, fold is neither None nor a bool, or depth is not a whole number.
-        ValueError: an unknown direction, a negative depth, fold=False and more than 1,000 boxes (or 5,000 edges),
+        TypeError: loss is not a Value, fold is neither None nor a bool, or depth is not a whole number; or an option
+            of another type.
+        ValueError: an unknown choice, a negative depth, fold=False and more than 1,000 boxes (or 5,000 edges),
             paths to explain that are as long, or explain together with depth or compare.
         RuntimeError: a compiled function that has not been called yet.
 
@@ -121,6 +137,9 @@ def draw(
         v3 = a * b      f=6   g=1   local=(3, 2)
         >>> ag.draw(loss).svg.count('class="edge"')
         2
+        >>> residual = 3 * a - b
+        >>> "2·residual" in ag.draw(residual**2, local="formula", names=locals()).svg
+        True
         >>> ag.draw(ag.Perceptron(2, init=1.0), [3.0, -1.0])
         input             x₁=3, x₂=-1
         output · step ±1  y=2
@@ -130,7 +149,11 @@ def draw(
     from autograd_lite.engine.notation import mixed
     from autograd_lite.pictures.diagrams.diagram import diagram_of
 
-    look = checked_look(title, size, theme)
+    look = checked_look(
+        "draw", title=title, size=size, theme=theme, show=show, symbols=symbols, local=local, digits=digits,
+        legend=legend,
+    )  # fmt: skip
+    called = named_values(names, "draw")
     if hasattr(loss, "named_parameters"):
         for_graphs = {
             "fold": fold, "explain": explain, "depth": depth, "compare": compare, "around": around, "radius": radius
@@ -156,23 +179,25 @@ def draw(
             "scalars in one box, draw an inner Value, or print ag.tape(loss, full=True)"
         )
     small = readable(order, BUNDLE) if fold is None else not fold
+
+    def listing() -> str:
+        return str(Tape(order, roots, names=called))
+
     if explain is not None:
         _check_alone(depth, compare)
-        return look(
-            Picture(bundled(_explained(order, roots, explain, small)), direction, lambda: str(Tape(order, roots)))
-        )
+        return look(Picture(bundled(_explained(order, roots, explain, small, called)), direction, listing))
     if around is not None or (most is not None and len(order) > most and fold is None):
-        made = _part(order, roots, around, radius, most)
-        return look(Picture(made, direction, lambda: str(Tape(order, roots))))
+        made = _part(order, roots, around, radius, most, called)
+        return look(Picture(made, direction, listing))
 
     def fine() -> Diagram:
-        return bundled(diagram_of(order, roots))
+        return bundled(diagram_of(order, roots, names=called))
 
     loops: list[Diagram] = []
 
     def coarse() -> Diagram:
         with uncollected():
-            made, whole = _reduced(order, roots, could_unfold)
+            made, whole = _reduced(order, roots, could_unfold, called)
         loops[:] = [] if whole is None else [whole]
         return bundled(made)
 
@@ -186,19 +211,17 @@ def draw(
             made = leaves_together(made)
     made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
     if compare is not None:
-        return look(
-            Picture(_compared(made, compare, direction, fold, depth), direction, lambda: str(Tape(order, roots)))
-        )
+        return look(Picture(_compared(made, compare, direction, fold, depth), direction, listing))
     wholes = [fine, coarse] if boxes <= MOST_IN_PAGE else [coarse]
     if loops:  # in the page the steps open, one by one
         loop = bundled(loops[0])
         wholes = [lambda: loop]
-    return look(
-        Picture(made, direction, lambda: str(Tape(order, roots)), [_if_unchanged(order, w, made) for w in wholes])
-    )
+    return look(Picture(made, direction, listing, [_if_unchanged(order, w, made) for w in wholes]))
 
 
-def _reduced(order: list[Value], roots: list[Value], could_unfold: bool) -> tuple[Diagram, Diagram | None]:
+def _reduced(
+    order: list[Value], roots: list[Value], could_unfold: bool, names: dict[int, str]
+) -> tuple[Diagram, Diagram | None]:
     """A graph too large to draw as it is: folded where much is alike, as the steps of a loop, else in part.
 
     Returns:
@@ -208,8 +231,9 @@ def _reduced(order: list[Value], roots: list[Value], could_unfold: bool) -> tupl
     from autograd_lite.pictures.diagrams.partial import frames_closed, recurrent
 
     # Few boxes may still have very many edges, as where each node takes all before it: fewer boxes then.
-    made = next((bundled(found) for most in (FOLD_OVER, FOLD_OVER // 3)
-                 if (found := folded(order, roots, most, could_unfold, shapes=False)) is not None), None)  # fmt: skip
+    sizes = (FOLD_OVER, FOLD_OVER // 3)
+    tried = (folded(order, roots, most, could_unfold, shapes=False, names=names) for most in sizes)
+    made = next((bundled(found) for found in tried if found is not None), None)
     if made is not None and len(made.edges) > FOLD_OVER_EDGES:
         made = None
     # A chain of steps folds too, into a box for each time at which something happens, which hides that it is a loop.
@@ -217,27 +241,29 @@ def _reduced(order: list[Value], roots: list[Value], could_unfold: bool) -> tupl
         return made, None
     if len(order) <= MOST_IN_PAGE:
         if any(node.scope is not None for node in order):
-            closed = frames_closed(order, roots, FOLD_OVER)
+            closed = frames_closed(order, roots, FOLD_OVER, names)
             if closed is not None:
                 return closed, None
         else:
-            loop = recurrent(order, roots, FOLD_OVER)
+            loop = recurrent(order, roots, FOLD_OVER, names)
             if loop is not None:
                 return loop
-    return made or _part(order, roots, None, None, None), None
+    return made or _part(order, roots, None, None, None, names), None
 
 
-def _part(order: list[Value], roots: list[Value], around: Any, radius: Any, most: Any) -> Diagram:
+def _part(
+    order: list[Value], roots: list[Value], around: Any, radius: Any, most: Any, names: dict[int, str]
+) -> Diagram:
     """The strongest values of a graph, or the surroundings of one."""
     from autograd_lite.pictures.diagrams.partial import PART, part, strongest, surroundings
 
     most = PART if most is None else whole(most, "draw: most", 1)
     if around is None:
         chosen = strongest(order, roots, most)
-        made = part(order, roots, chosen, _partial_note(chosen, order), roots)
+        made = part(order, roots, chosen, _partial_note(chosen, order), roots, names)
         while len(chosen) > 1 and len(made.edges) > FOLD_OVER_EDGES:  # few values may still have very many edges
             chosen = strongest(order, roots, len(chosen) // 2)
-            made = part(order, roots, chosen, _partial_note(chosen, order), roots)
+            made = part(order, roots, chosen, _partial_note(chosen, order), roots, names)
         return made
     if not isinstance(around, Value):
         raise TypeError(f"draw: around must be a Value of the graph, got {describe(around)}")
@@ -246,7 +272,7 @@ def _part(order: list[Value], roots: list[Value], around: Any, radius: Any, most
     radius = 2 if radius is None else whole(radius, "draw: radius", 0)
     chosen = surroundings(order, around, radius, max(most, FOLD_OVER))
     note = f"Shown in part: {len(chosen):,} of {len(order):,} values, those within {radius} edges of the marked one."
-    return part(order, roots, chosen, note, [around])
+    return part(order, roots, chosen, note, [around], names)
 
 
 def _partial_note(chosen: set[Value], order: list[Value]) -> str:
@@ -343,7 +369,7 @@ def _compared(
     return compared(now, draw(earlier, direction=direction, fold=fold, depth=depth).diagram)
 
 
-def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) -> Diagram:
+def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool, names: dict[int, str]) -> Diagram:
     """The graph with the paths of a gradient marked on it, or those paths alone."""
     from autograd_lite.insight.explanation import explain
     from autograd_lite.pictures.diagrams.diagram import diagram_of
@@ -357,6 +383,7 @@ def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool) ->
             f"draw(explain=...): the paths run over {len(on_paths):,} nodes, more than are drawn ({MOST:,}); "
             "print ag.explain(loss, w)"
         )
-    made = diagram_of(order, roots, found.edges, None if whole else on_paths, amounts=not found.in_shares)
+    only = None if whole else on_paths
+    made = diagram_of(order, roots, found.edges, only, amounts=not found.in_shares, names=names)
     note = str(found).splitlines()[0] + ("" if whole else f"; only those paths are drawn, of {len(order):,} nodes")
     return replace(made, note=note)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.graph import raw_operands
@@ -30,10 +31,14 @@ class Tape:
         order: the nodes, operands first.
         roots: the Values that the tape is for.
         full: show every line of a long one.
+        names: what nodes without a name are called, by id.
     """
 
-    def __init__(self, order: Sequence[Value], roots: Sequence[Value], full: bool = False) -> None:
-        self._text = "\n".join(_lines(order, roots, full))
+    def __init__(
+        self, order: Sequence[Value], roots: Sequence[Value], full: bool = False,
+        names: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        self._text = "\n".join(_lines(order, roots, full, names))
 
     def __str__(self) -> str:
         return self._text
@@ -41,8 +46,8 @@ class Tape:
     __repr__ = __str__
 
 
-def _lines(order: Sequence[Value], roots: Sequence[Value], full: bool) -> list[str]:
-    labels, backward = Labels(order), has_backward(order, roots)
+def _lines(order: Sequence[Value], roots: Sequence[Value], full: bool, names: Mapping[int, str]) -> list[str]:
+    labels, backward = Labels(order, names), has_backward(order, roots)
     cut = not full and len(order) > LONGEST
     shown = [*order[:ENDS], *order[-ENDS:]] if cut else order
     rows = [_cells(node, labels, backward) for node in shown]

@@ -36,14 +36,14 @@ class NetworkPicture(Picture):
         """The scene without its title."""
         from autograd_lite.pictures.writers.network_scene import network_scene
 
-        return network_scene(self.diagram)
+        return network_scene(self.diagram, self.style)
 
     @cached_property
     def dot(self) -> str:
         """The picture in DOT, the language of Graphviz."""
         from autograd_lite.pictures.writers.dot import network_dot
 
-        return network_dot(self.diagram)
+        return network_dot(self.diagram, self.style)
 
 
 def is_network(thing: Any) -> bool:

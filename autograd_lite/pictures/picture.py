@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.notation import TOOLTIP_NAME, printable
-from autograd_lite.pictures.diagrams.diagram import Diagram
+from autograd_lite.pictures.diagrams.diagram import Diagram, styled
+from autograd_lite.pictures.mathematics import PLAIN, Style, checked_style
 from autograd_lite.pictures.writers import WRITERS, target_of, written
 from autograd_lite.pictures.writers.notebook import NOTEBOOK, image
 from autograd_lite.pictures.writers.themes import check_theme
@@ -43,11 +44,13 @@ class Picture:
         title: a line above the picture; "" for none.
         scale: how much larger than usual it is.
         theme: "auto", "light", "dark" or "print".
+        style: what it shows and how it writes it.
     """
 
     title: str = ""
     scale: float = 1.0
     theme: str = "auto"
+    style: Style = PLAIN
 
     diagram: Any
     direction: str
@@ -86,7 +89,12 @@ class Picture:
         """The scene without its title."""
         from autograd_lite.pictures.writers.scene import scene
 
-        return scene(self.diagram, self.direction)
+        return scene(self.shown, self.direction)
+
+    @cached_property
+    def shown(self) -> Any:
+        """The diagram as the picture writes it: names and numbers in its style."""
+        return styled(self.diagram, self.style)
 
     @cached_property
     def svg(self) -> str:
@@ -110,7 +118,7 @@ class Picture:
         """The picture in DOT, the language of Graphviz."""
         from autograd_lite.pictures.writers.dot import dot_text
 
-        return dot_text(self.diagram, self.direction)
+        return dot_text(self.shown, self.direction)
 
     @cached_property
     def html(self) -> str:
@@ -125,7 +133,8 @@ class Picture:
         The file is replaced at once: if it cannot be written, the old one stays.
 
         Args:
-            path: a name that ends in .svg, .png, .pdf, .dot or .html.
+            path: a name that ends in .svg, .png, .pdf, .dot, .html, .tex (TikZ, a document that compiles by itself) or
+                .tikz (the picture alone, for \\input).
             scale: pixels of a .png per pixel of the picture: 2 is 144 dots per inch. A picture so large that no
                 program would open it gets fewer.
 
@@ -178,12 +187,14 @@ TEXT = 12.0
 """Height of the text of a picture of the usual size, in pixels."""
 
 
-def checked_look(title: Any, size: Any, theme: Any, who: str = "draw") -> Callable[[Picture], Picture]:
-    """What gives a picture its title, size and theme; they are checked now.
+def checked_look(
+    who: str, *, title: Any, size: Any, theme: Any, show: Any, symbols: Any, local: Any, digits: Any, legend: Any
+) -> Callable[[Picture], Picture]:
+    """What gives a picture its title, size, theme and style; they are checked now.
 
     Raises:
-        TypeError: title is not a string, or size not a number.
-        ValueError: size is not from 4 to 200, or the theme is unknown.
+        TypeError: an argument of another type.
+        ValueError: size is not from 4 to 200, or a choice is unknown.
     """
     if title is not None and not isinstance(title, str):
         raise TypeError(f"{who}: title must be a string, got {describe(title)}")
@@ -191,9 +202,10 @@ def checked_look(title: Any, size: Any, theme: Any, who: str = "draw") -> Callab
     if not 4.0 <= height <= 200.0:
         raise ValueError(f"{who}: size is the height of the text in pixels, from 4 to 200, got {height:g}")
     check_theme(theme, who)
+    style = checked_style(who, show, symbols, local, digits, legend)
 
     def look(picture: Picture) -> Picture:
-        picture.title, picture.scale, picture.theme = title or "", height / TEXT, theme
+        picture.title, picture.scale, picture.theme, picture.style = title or "", height / TEXT, theme, style
         return picture
 
     return look

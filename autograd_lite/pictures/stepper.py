@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, readable, staleness, uncollected
+from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, readable, staleness
+from autograd_lite.pictures.diagrams.diagram import Box
 from autograd_lite.pictures.listing import Tape
-from autograd_lite.pictures.picture import Picture
-from autograd_lite.pictures.steps import Number, Step, as_text
+from autograd_lite.pictures.mathematics import Style, named_values
+from autograd_lite.pictures.picture import Picture, checked_look
+from autograd_lite.pictures.steps import Number, Step
 from autograd_lite.pictures.writers import target_of
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.notebook import frame, image
@@ -53,16 +56,22 @@ class Stepper:
 
     Attributes:
         picture: the picture with every number in it.
-        steps: the steps, as plain data.
+        steps: the steps, as plain data, in the notation of the program.
     """
 
     picture: Picture
     steps: tuple[Step, ...]
 
-    def __init__(
-        self, picture: Picture, steps: Sequence[Step], text: Callable[[Number], str] = as_text
-    ) -> None:  # fmt: skip
-        self.picture, self.steps, self._number_text = picture, tuple(steps), text
+    def __init__(self, picture: Picture, steps: Sequence[Step], text: Callable[[Number], str] | None = None) -> None:
+        self.picture, self.steps = picture, tuple(steps)
+        self._number_text = text or partial(_in_style, picture.style)
+        titles = {box.title: picture.style.name(box.title) for box in picture.diagram.boxes if isinstance(box, Box)}
+        self._names = {name: shown for name, shown in titles.items() if name != shown}
+
+    @cached_property
+    def captions(self) -> tuple[str, ...]:
+        """What the page and the frames say of each step: its caption in the notation of the picture."""
+        return tuple(self.picture.style.caption(step.caption, self._names) for step in self.steps)
 
     @property
     def svg(self) -> str:
@@ -79,9 +88,10 @@ class Stepper:
     @cached_property
     def html(self) -> str:
         """A page that needs no network and no library; without scripts it shows the picture and the list of steps."""
-        items = "\n".join(f'<li class="{step.phase}">{escape(step.caption)}</li>' for step in self.steps)
+        said_of = list(zip(self.steps, self.captions, strict=True))
+        items = "\n".join(f'<li class="{step.phase}">{escape(said)}</li>' for step, said in said_of)
         targets = [edge.target for edge in self.picture.diagram.edges]
-        steps = [_plain(step, self._number_text) for step in self.steps]
+        steps = [_plain(step, said, self._number_text) for step, said in said_of]
         data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
         return document("stepper", self.picture.diagram.about, data, image=image(self.picture, still=True), items=items)
 
@@ -104,21 +114,23 @@ class Stepper:
             raise TypeError(f"frame: k must be a whole number, got {describe(k)}")
         if not -len(self.steps) <= k < len(self.steps):
             raise IndexError(f"frame: there are {len(self.steps)} steps, from 0 to {len(self.steps) - 1}, got {k}")
-        return _Frame(self.picture, self.steps[: k % len(self.steps) + 1], self._number_text)
+        shown = self.steps[: k % len(self.steps) + 1]
+        return _Frame(self.picture, shown, self._number_text, self.captions[len(shown) - 1])
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page or the moving picture to a file, which is replaced at once.
 
         Args:
-            path: a name that ends in .html (the page), .svg or .gif (the picture that moves; a .gif needs Matplotlib
-                and Pillow), or .pdf (a page for each step, for slides; needs Matplotlib).
+            path: a name that ends in .html (the page), .svg, .gif or .mp4 (the picture that moves; a .gif needs
+                Matplotlib and Pillow, an .mp4 Matplotlib and the command ffmpeg), or .pdf (a page for each step, for
+                slides; needs Matplotlib).
 
         Returns:
             The path.
 
         Raises:
             ValueError: another suffix, or the path is a device or a FIFO.
-            RuntimeError: .gif or .pdf, and what it needs is not installed.
+            RuntimeError: .gif, .mp4 or .pdf, and what it needs is not installed.
 
         Example:
             >>> import tempfile, pathlib
@@ -128,11 +140,11 @@ class Stepper:
             'square.html'
         """
         hint = (
-            "; .html is the page, .svg and .gif the picture that moves, .pdf a page for each step. For one that stands "
-            "still, save ag.draw(loss) or stepper.frame(k)"
+            "; .html is the page, .svg, .gif and .mp4 the picture that moves, .pdf a page for each step. For one that "
+            "stands still, save ag.draw(loss) or stepper.frame(k)"
         )
-        target, suffix = target_of(path, ("html", "svg", "gif", "pdf"), hint)
-        if suffix in ("gif", "pdf"):
+        target, suffix = target_of(path, ("html", "svg", "gif", "mp4", "pdf"), hint)
+        if suffix in ("gif", "mp4", "pdf"):
             from autograd_lite.pictures.writers.raster import series
 
             content = series([self.frame(k) for k in range(len(self.steps))], suffix)
@@ -161,10 +173,10 @@ class Stepper:
 class _Frame(Picture):
     """A picture at one step: what is not computed yet is left out, and what computes glows."""
 
-    def __init__(self, whole: Picture, steps: Sequence[Step], text: Callable[[Number], str]) -> None:
+    def __init__(self, whole: Picture, steps: Sequence[Step], text: Callable[[Number], str], caption: str) -> None:
         super().__init__(whole.diagram, whole.direction, lambda: steps[-1].caption)
-        self._whole, self._steps, self._number_text = whole, steps, text
-        self.scale, self.theme = whole.scale, whole.theme
+        self._whole, self._steps, self._number_text, self._caption = whole, steps, text, caption
+        self.scale, self.theme, self.style = whole.scale, whole.theme, whole.style
 
     def _shapes(self) -> Scene:
         scene: Scene = self._whole.scene
@@ -188,13 +200,13 @@ class _Frame(Picture):
                     shapes[0] = replace(shapes[0], stroke=colour, thick=max(shapes[0].thick, 3.0))
             elements.append(replace(element, shapes=tuple(shapes)))
         # The caption has room for three lines in each frame, so that a series does not jump.
-        lines = wrapped(now.caption, max(scene.width - 2 * MARGIN, 420.0))[:3]
+        lines = wrapped(self._caption, max(scene.width - 2 * MARGIN, 420.0))[:3]
         texts = tuple(
             Text(MARGIN, scene.height + 14 + 16 * i, line, "caption", SMALL, INK) for i, line in enumerate(lines)
         )
         wide = max(scene.width, 420.0 + 2 * MARGIN)
-        caption = Element("caption", "caption", now.caption, texts)
-        return Scene(wide, scene.height + 60.0, (*elements, caption), now.caption)
+        caption = Element("caption", "caption", self._caption, texts)
+        return Scene(wide, scene.height + 60.0, (*elements, caption), self._caption)
 
     def _at(self, shape: Any, box: int, filled: Mapping[tuple[int, str], Number]) -> list[Any]:
         """A shape of a box as it is by now: a number with what it is so far, nothing where there is none."""
@@ -208,11 +220,16 @@ class _Frame(Picture):
         return [shape]
 
 
-def _plain(step: Step, text: Callable[[Number], str]) -> dict[str, Any]:
+def _in_style(style: Style, x: Number) -> str:
+    """A number of a box as the picture writes it."""
+    return style.interval(*x) if isinstance(x, tuple) else style.number(x)
+
+
+def _plain(step: Step, caption: str, text: Callable[[Number], str]) -> dict[str, Any]:
     """A step as the page's script reads it; `text` writes a number as the picture does."""
     return {
         "phase": step.phase,
-        "caption": step.caption,
+        "caption": caption,
         "part": step.part,
         "fills": {str(box): text(x) for box, x in step.fills.items()},
         "box": step.box,
@@ -228,6 +245,15 @@ def step(
     x: Any = None,
     target: Any = None,
     direction: Literal["BT", "LR"] = "BT",
+    title: str | None = None,
+    size: float | None = None,
+    theme: Literal["auto", "light", "dark", "print"] = "auto",
+    show: Iterable[Literal["f", "g", "local"]] = ("f", "g", "local"),
+    symbols: Literal["math", "code"] = "math",
+    local: Literal["number", "formula"] = "number",
+    digits: int = 4,
+    legend: bool = False,
+    names: Mapping[str, Any] | None = None,
 ) -> Stepper:
     """Backpropagation step by step, to play, scrub and read: forward, backward, and the update of the parameters.
 
@@ -240,14 +266,16 @@ def step(
         optimizer: what would change the parameters, such as `ag.optim.SGD`; None leaves the update out.
         x, target: of a model: the example, and what its outputs should be; without a target there is no way back.
         direction: where the root goes: "BT" on top, "LR" to the right.
+        title, size, theme, show, symbols, local, digits, legend, names: as for `draw`. The steps themselves are plain
+            data in the notation of the program.
 
     Returns:
         A Stepper: it shows itself in a notebook and has `.steps`, `.html` and `.save(path)`. A graph of more
         than 60 boxes is stepped through folded, a box or an edge a step.
 
     Raises:
-        TypeError: loss is not a Value, or optimizer is not an Optimizer.
-        ValueError: an unknown direction, or the data of a leaf has changed since loss was computed.
+        TypeError: loss is not a Value, or optimizer is not an Optimizer; or an option of another type.
+        ValueError: an unknown choice, or the data of a leaf has changed since loss was computed.
 
     Example:
         >>> w = ag.Parameter(3.0, name="w")
@@ -276,8 +304,13 @@ def step(
         raise TypeError(
             f"step: optimizer must be one of ag.optim, such as ag.optim.SGD([w], lr=0.1), got {describe(optimizer)}"
         )
+    look = checked_look(
+        "step", title=title, size=size, theme=theme, show=show, symbols=symbols, local=local, digits=digits,
+        legend=legend,
+    )  # fmt: skip
+    called = named_values(names, "step")
     if not isinstance(loss, Value):
-        return _of_network(loss, optimizer, x, target)
+        return _of_network(loss, optimizer, x, target, look)
     for name, given in (("x", x), ("target", target)):
         if given is not None:
             raise TypeError(f"step: {name} is about a model, and a graph has its numbers already; leave {name} out")
@@ -290,23 +323,30 @@ def step(
             "now); compute the loss again"
         )
     adjoint = adjoints(loss)
+
+    def listing() -> str:
+        return str(Tape(order, [loss], names=called))
+
     if not readable(order):
         from autograd_lite.pictures.diagrams.grouped import folded
 
         with uncollected():
-            made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint)
+            made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint, names=called)
         assert made is not None  # as `shapes` are allowed
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
-        return Stepper(Picture(made, direction, lambda: str(Tape(order, [loss]))), steps)
-    steps = node_steps(order, optimizer)
-    made = diagram_of(order, [loss], adjoint=adjoint)
+        return Stepper(look(Picture(made, direction, listing)), steps)
+    steps = node_steps(order, optimizer, called)
+    made = diagram_of(order, [loss], adjoint=adjoint, names=called)
     after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}
     # Room for the new number is part of the layout: the page only shows it, at the step of the update.
-    boxes = tuple(replace(b, note=f"→ {as_text(after[i])}") if i in after else b for i, b in enumerate(made.values))
-    return Stepper(Picture(replace(made, boxes=boxes), direction, lambda: str(Tape(order, [loss]))), steps)
+    picture = look(Picture(made, direction, listing))
+    notes = {i: f"→ {_in_style(picture.style, x)}" for i, x in after.items()}
+    boxes = tuple(replace(b, note=notes[i]) if i in notes else b for i, b in enumerate(made.values))
+    picture.diagram = replace(made, boxes=boxes)
+    return Stepper(picture, steps)
 
 
-def _of_network(model: Any, optimizer: Any, x: Any, target: Any) -> Stepper:
+def _of_network(model: Any, optimizer: Any, x: Any, target: Any, look: Callable[[Picture], Picture]) -> Stepper:
     """The steps over the picture of a model."""
     from autograd_lite.pictures.networks import is_network, network_steps
     from autograd_lite.pictures.writers.network_scene import short
@@ -317,4 +357,5 @@ def _of_network(model: Any, optimizer: Any, x: Any, target: Any) -> Stepper:
             "model(x)"
         )
     picture, steps = network_steps(model, x, target, optimizer)
-    return Stepper(picture, steps, lambda number: short(number) if isinstance(number, float) else as_text(number))
+    style = look(picture).style
+    return Stepper(picture, steps, lambda x: _in_style(style, x) if isinstance(x, tuple) else short(x, style))

@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from types import MappingProxyType
 from typing import Any
 
 from autograd_lite.engine.backward import contributions
@@ -93,14 +94,17 @@ def indices(order: Sequence[Value]) -> Indices:
     return Indices(box, edge)
 
 
-def node_steps(order: Sequence[Value], optimizer: Any = None) -> list[Step]:
+def node_steps(
+    order: Sequence[Value], optimizer: Any = None, names: Mapping[int, str] = MappingProxyType({})
+) -> list[Step]:
     """The steps of a graph of which every node has a box: forward, backward, and the update.
 
     Args:
         order: the nodes, operands first, the root last.
         optimizer: what changes the parameters; None for no update.
+        names: what nodes without a name are called, by id.
     """
-    labels, at = Labels(order), indices(order)
+    labels, at = Labels(order, names), indices(order)
     backward = _backward(order, labels, at)
     g = {box: x for step in backward for box, x in step.fills.items() if not isinstance(x, tuple)}
     return [*_forward(order, labels, at), *backward, *_update(order, labels, at, g, optimizer)]

@@ -1,4 +1,4 @@
-"""Training: `fit`, and what a callback, a metric or a reader of its history needs."""
+"""Training: `fit`, and what a callback, a metric or a reader of its history needs; `minimize` is in minimizing.py."""
 
 from autograd_lite.history import History
 from autograd_lite.training.fitting import fit

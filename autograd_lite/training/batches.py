@@ -15,7 +15,7 @@ WANTED = "batches, pairs (X, y), from an object that can be iterated anew in eac
 class Batches:
     """The batches of each epoch, checked as they come."""
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, nested: bool) -> None:
         if isinstance(source, Iterator):
             raise TypeError(
                 f"fit: without y, X must be {WANTED}; {describe(source)} is exhausted after one: give the "
@@ -23,7 +23,7 @@ class Batches:
             )
         if not (callable(source) or isinstance(source, Iterable)):
             raise TypeError(f"fit: without y, X must be {WANTED}, got {describe(source)}")
-        self.source = source
+        self.source, self.nested = source, nested
 
     def __iter__(self) -> Iterator[list[tuple[Any, Any]]]:
         given = self.source() if callable(self.source) else self.source
@@ -32,7 +32,7 @@ class Batches:
         for i, batch in enumerate(given):
             if not isinstance(batch, (tuple, list)) or len(batch) != 2:
                 raise TypeError(f"fit: batch {i} must be a pair (X, y), got {describe(batch)}")
-            yield examples(batch[0], batch[1], f"fit: batch {i}")
+            yield examples(batch[0], batch[1], f"fit: batch {i}", self.nested)
 
     def first(self) -> list[tuple[Any, Any]]:
         """The first batch of an epoch: what is tried before the first step."""

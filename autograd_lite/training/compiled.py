@@ -63,7 +63,7 @@ class CompiledStep(TrainingStep):
         self.ahead: tuple[Any, Any] | None = None
         """Parameters and gradients that the Values do not have yet."""
         self.ranges, self._group = _ranges(groups)
-        self._arrays: tuple[Any, tuple[Array, Array]] | None = None
+        self._arrays: tuple[Any, tuple[Array, Array] | None] | None = None
         self._stepper: tuple[Any, Stepper | None] = (None, None)
         self._penalty: Program | None = None
         self._outputs: Array = None
@@ -78,8 +78,8 @@ class CompiledStep(TrainingStep):
         self.backend = program.choice.name
         self.threads = default_threads() if self.backend == "native" else 1
 
-    def can_train(self, data: Sequence[tuple[Any, Any]], steady: bool) -> bool:
-        """Prepare, unless the model is one to train uncompiled.
+    def why_not(self, data: Sequence[tuple[Any, Any]], steady: bool) -> str:
+        """Prepare, unless the model is one to train uncompiled: then why it is.
 
         Args:
             data: the examples.
@@ -91,16 +91,18 @@ class CompiledStep(TrainingStep):
             if self.extra is not None:
                 programs.append(stepping.use_program(self.extra, _itself, (), self._theta()))
             if any(x.guards for x in programs):
-                return False
+                return (
+                    "it takes branches that depend on its numbers (ag.where in place of `if` keeps them in a program)"
+                )
             if not steady and not repeats(self.program, program, self._first(data)):
-                return False
+                return "it does not do the same in each call: it draws at random, or counts"
             self.prepare(data)
-        except Exception:  # of the model, which has run uncompiled: it does something that cannot be traced
-            return False
-        return True
+        except Exception as error:  # of the model, which has run uncompiled: it does something that cannot be traced
+            return f"it cannot be traced ({error})"
+        return ""
 
     def _first(self, data: Sequence[tuple[Any, Any]]) -> list[Array]:
-        return [x[:1] for x in self._as_arrays(data)]
+        return [np.array([x], float) for x in data[0]]
 
     def _first_program(self, data: Sequence[tuple[Any, Any]]) -> Program:
         found: Program = stepping.use_program(self.program, _itself, self._first(data), self._theta())
@@ -119,10 +121,13 @@ class CompiledStep(TrainingStep):
     def _theta(self) -> Array:
         return np.array(numbers_of(self.optimizer.params)) if self.ahead is None else self.ahead[0]
 
-    def _as_arrays(self, data: Sequence[tuple[Any, Any]]) -> tuple[Array, Array]:
-        """Examples and targets, converted once."""
+    def _as_arrays(self, data: Sequence[tuple[Any, Any]]) -> tuple[Array, Array] | None:
+        """Examples and targets, converted once; None if they differ in shape."""
         if self._arrays is None or self._arrays[0] is not data:
-            made = np.array([x for x, _ in data], float), np.array([target for _, target in data], float)
+            try:
+                made = np.array([x for x, _ in data], float), np.array([target for _, target in data], float)
+            except ValueError:
+                made = None
             self._arrays = data, made
         return self._arrays[1]
 
@@ -139,11 +144,13 @@ class CompiledStep(TrainingStep):
 
     def epoch(self, data: Sequence[tuple[Any, Any]], batch_size: int, order: Sequence[int], predict: bool) -> Epoch:
         """Every example once, in this order."""
-        run = _Steps(self, self._as_arrays(data), batch_size, np.asarray(order))
+        arrays = self._as_arrays(data)
+        if arrays is None:
+            return super().epoch(data, batch_size, order, predict)
+        run = _Steps(self, arrays, batch_size, np.asarray(order))
         if self.ahead is not None and self._last is not None:  # nobody has had a look since, nor changed the model
             program, args = self._last
-            # A batch that was given as one may have other shapes: sequences of another length.
-            if all(x.shape[1:] == arg.shape[1:] for x, arg in zip(run.data, args, strict=True)):
+            if [x.shape[1:] for x in args] == [x.shape[1:] for x in arrays]:  # batches may be of sequences
                 with suppress(GuardChanged):
                     run.by(program, args)
         while run.at < run.count:
@@ -162,6 +169,10 @@ class CompiledStep(TrainingStep):
         norms = dict(zip(self.groups, lengths.tolist(), strict=True))
         return Epoch(float(loss) / len(order), float(np.maximum.reduce(costs)), norms, predictions)
 
+    def _loss_and_grad(self, batch: Sequence[tuple[Any, Any]]) -> tuple[list[float], float, list[Any], Array]:
+        costs, penalty, predictions, total = self.evaluate(batch, self._theta())
+        return costs.tolist(), penalty, predictions, total
+
     def outputs_of(self, results: int, n: int) -> Array:
         """Room for the results of an epoch; it is used again, for new memory costs more than an epoch writes there."""
         if self._outputs is None or self._outputs.shape != (results, n):
@@ -172,6 +183,24 @@ class CompiledStep(TrainingStep):
         """Note which program fits arguments of these shapes."""
         self._last = program, args
 
+    def evaluate(self, data: Sequence[tuple[Any, Any]], theta: Any) -> tuple[Any, float, list[Any], Any]:
+        """See `TrainingStep.evaluate`; the Values keep their numbers. Examples of one shape run together."""
+        arrays, penalty = self._as_arrays(data), 0.0
+        if arrays is not None:
+            (costs, *outputs), total = self.program.rows_and_grad(theta, *arrays)
+            predictions = self._predictions(outputs)
+        else:
+            total, costs, predictions = np.zeros(len(self.optimizer.params)), np.empty(len(data)), [None] * len(data)
+            for places, examples in _by_shape(data):
+                (costs[places], *outputs), slope = self.program.rows_and_grad(theta, *examples)
+                total = add(total, slope * (len(places) / len(data)))
+                for place, output in zip(places, self._predictions(outputs), strict=True):
+                    predictions[place] = output
+        if self.extra is not None:
+            penalty, slope = self.extra.loss_and_grad(theta)
+            total = add(total, slope)
+        return costs, penalty, predictions, total
+
     def _predictions(self, outputs: Any) -> list[Any]:
         columns = np.array(outputs)
         return columns.T.tolist() if self.several[0] else columns[0].tolist()  # type: ignore[no-any-return]
@@ -179,10 +208,15 @@ class CompiledStep(TrainingStep):
     def validate(self, held_out: Sequence[tuple[Any, Any]]) -> tuple[float, list[Any]]:
         """The mean loss on examples held out, and the predictions."""
         if self._validates:
-            arrays = [np.array(x, float) for x in zip(*held_out, strict=True)]
+            theta = self._theta()
+            total, predictions = 0.0, [None] * len(held_out)
             try:
-                costs, *outputs = stepping.use_program(self.program, stepping.rows_of, arrays, self._theta())
-                return float(costs.mean()), self._predictions(outputs)
+                for places, examples in _by_shape(held_out):
+                    costs, *outputs = stepping.use_program(self.program, stepping.rows_of, examples, theta)
+                    total += float(costs.sum())
+                    for place, output in zip(places, self._predictions(outputs), strict=True):
+                        predictions[place] = output
+                return total / len(held_out), predictions
             except RuntimeError:  # its rows take different branches of the model
                 self._validates = False
         return super().validate(held_out)
@@ -337,6 +371,17 @@ def _numbers(optimizer: Optimizer, count: int) -> Array:
             steps = range(state["t"] + 1, state["t"] + 1 + len(rates))
             columns += [[1.0 - b**k for k in steps] for b in x.betas]
     return np.array(columns)
+
+
+def _by_shape(data: Sequence[tuple[Any, Any]]) -> list[tuple[list[int], list[Array]]]:
+    """Examples and targets as arrays, those of one shape together, and which they are."""
+    found: dict[Any, tuple[list[int], list[Any]]] = {}
+    for i, pair in enumerate(data):
+        arrays = [np.asarray(x, float) for x in pair]
+        places, rows = found.setdefault(tuple(x.shape for x in arrays), ([], []))
+        places.append(i)
+        rows.append(arrays)
+    return [(places, [np.array(x) for x in zip(*rows, strict=True)]) for places, rows in found.values()]
 
 
 def _itself(program: Program, args: Sequence[Any], theta: Any) -> Program:

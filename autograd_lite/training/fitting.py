@@ -16,9 +16,11 @@ from autograd_lite.engine.checks import describe, did_you_mean, known_as, sequen
 from autograd_lite.engine.graph import raw_operands, toposort
 from autograd_lite.engine.modes import changed_mode, mode, no_grad
 from autograd_lite.engine.value import Value
+from autograd_lite.files import MODULES
 from autograd_lite.history import History
 from autograd_lite.names import BackendName, LossName, OptimizerName, Text
 from autograd_lite.nn.module import Module
+from autograd_lite.optim.lbfgs import LBFGS
 from autograd_lite.optim.optimizer import Optimizer
 from autograd_lite.optim.rules import rule_named
 from autograd_lite.training.batches import Batches
@@ -47,7 +49,7 @@ PENALTY = "the model such as lambda m: ag.losses.l2(m.weights(), 1e-3)"
 def fit(
     model: Callable[[Any], Any], X: Any, y: Any = ..., *,
     loss: LossName | Text | Callable[[Any, Any], Any] = losses.squared_error,
-    optimizer: OptimizerName | Text | Optimizer | Callable[[list[Value]], Optimizer] | None = None,
+    optimizer: OptimizerName | Text | Optimizer | LBFGS | Callable[[list[Value]], Optimizer | LBFGS] | None = None,
     epochs: int = 100, batch_size: int | None = 32, validation: Any = None, metrics: Any = (),
     callbacks: Iterable[Callable[[Run], Any]] = (), seed: int | None = None, progress: bool | None = None,
     parameters: Iterable[Value] | None = None, penalty: Callable[[Any], Any] | None = None,
@@ -62,14 +64,17 @@ def fit(
 
     Args:
         model: a Module, or any function of one example that computes with the Values in `parameters`.
-        X: examples, shape (n, d), or (n,) for a function of one number; a generator is read into a list. Without y:
+        X: examples, shape (n, d), or (n,) for a function of one number; a generator is read into a list. For a
+            user-defined model also arrays of more dimensions, and sequences that differ in length. Without y:
             batches, pairs (X, y), from an object that can be iterated anew in each epoch, or a function that gives one;
             for data that do not fit in memory. batch_size, shuffle and a share as validation are then not used.
-        y: targets, shape (n,) or (n, k).
+        y: targets, shape (n,) or (n, k); for a user-defined model also sequences.
         loss: a function of (prediction, target) such as `ag.losses.hinge`, or its name there. A user-defined one may
             say by an attribute `targets` what its targets are, see `ag.losses.Targets`.
         optimizer: an Optimizer, the name of a rule such as "sgd" (with its defaults), or a function that makes an
-            Optimizer from the parameters, also one that takes lr too; Adam by default.
+            Optimizer from the parameters, also one that takes lr too; Adam by default. Of `ag.optim.LBFGS`, or "lbfgs",
+            an epoch is one step, of several iterations, on all examples: batch_size and shuffle are then not used, lr,
+            schedule and checkpoint not taken, and the training ends when there is nothing more to gain.
         lr: the learning rate, or a schedule by step; 0.03 for the default optimizer, otherwise the rule's default.
         epochs: the largest number of epochs, counted from the beginning also after `resume`.
         batch_size: 1 for incremental mode, None for batch mode. A shorter last batch is used too.
@@ -98,8 +103,8 @@ def fit(
             uncompiled. Parameters are updated after each epoch, before callbacks are called, and at the end.
             "native" or "numpy" chooses the backend (see `ag.fold`), True takes native where it can run. "auto" is False
             for a model that takes different branches or draws at random, for a training so short that the program would
-            not pay, and inside `detect_anomaly`; otherwise True. It is settled before the first step, `history.backend`
-            says as what, and a training that is resumed goes on with it.
+            not pay, and inside `detect_anomaly`; otherwise True. It is settled before the first step: a warning
+            says why a model is not compiled, `history.backend` says what runs, and a resumed training goes on with it.
         sample_weight: how much each example counts, shape (n,), at least 0: the loss is sum w l / sum w over all
             examples. The weights are scaled to the mean 1, and a batch is the mean of w l over its examples. Those of
             validation data may stand behind them, validation=(X, y, w). Metrics are not weighted.
@@ -139,9 +144,11 @@ def fit(
     _check_function("schedule", schedule, SCHEDULE)
     _check_function("penalty", penalty, PENALTY)
     names, optimizer = _parameters_and_optimizer(model, parameters, optimizer, lr)
-    batches = Batches(X) if y is ... else None  # None is refused as targets that are missing
+    # Our models take rows of one length; another one may take sequences that differ in length, or matrices.
+    nested = not isinstance(model, tuple(MODULES.values()))
+    batches = Batches(X, nested) if y is ... else None  # None is refused as targets that are missing
     if batches is None:
-        data, held_out, weights = _data(X, y, validation, sample_weight, history.seed)
+        data, held_out, weights = _data(X, y, validation, sample_weight, history.seed, nested)
     else:
         data, held_out, weights = _first_batch(batches, validation, sample_weight)
     size = len(data) if batch_size is None else whole(batch_size, "fit: batch_size")
@@ -158,7 +165,15 @@ def fit(
 
     run = Run(model, optimizer, history)
     recorded = saved["told"].get("backend") if saved else None
-    step = _step(model, optimizer, loss, penalty, _layers(optimizer, names), compiled, recorded, data, epochs)
+    lbfgs: Any = optimizer if isinstance(optimizer, LBFGS) else None
+    rounds = epochs if lbfgs is None else epochs * lbfgs.max_iter
+    step = _step(model, optimizer, loss, penalty, _layers(optimizer, names), compiled, recorded, data, rounds)
+    if lbfgs is not None:
+        _refuse_with_lbfgs(batches=batches, schedule=schedule, checkpoint=checkpoint, resume=resume)
+        from autograd_lite.training.whole_batch import Finished, WholeBatchStep
+
+        step = WholeBatchStep(step)
+        conditions.insert(0, Finished(lbfgs))
     history.backend, history.threads = step.backend, step.threads
     checkpoints = None
     if saved or checkpoint is not None:
@@ -179,12 +194,14 @@ def fit(
 # --- the arguments --------------------------------------------------------------------------------------------
 
 
-def _data(X: Any, y: Any, validation: Any, sample_weight: Any, seed: int | None) -> tuple[list[Any], Any, Any]:
+def _data(
+    X: Any, y: Any, validation: Any, sample_weight: Any, seed: int | None, nested: bool
+) -> tuple[list[Any], Any, Any]:
     """(examples to train on, examples held out or None, both with weights behind the targets or None)."""
-    data, held_weights = examples(X, y, "fit"), None
+    data, held_weights = examples(X, y, "fit", nested), None
     if isinstance(validation, (tuple, list)) and len(validation) == 3:
         *validation, held_weights = validation
-    kept, held_out = split(data, validation, seed)
+    kept, held_out = split(data, validation, seed, nested)
     if sample_weight is None and held_weights is None:
         return kept, held_out, None
     given = checked_weights(sample_weight, len(data), "fit: sample_weight")
@@ -204,7 +221,7 @@ def _first_batch(batches: Batches, validation: Any, sample_weight: Any) -> tuple
     if validation is not None and not isinstance(validation, (tuple, list)):
         raise ValueError(f"fit: of batches no share is held out, validation must be a pair (X, y), got {validation!r}")
     data = batches.first()
-    return data, split(data, validation, None)[1], None
+    return data, split(data, validation, None, batches.nested)[1], None
 
 
 def _loss(loss: Any) -> Callable[[Any, Any], Any]:
@@ -254,7 +271,13 @@ def _step(
         ours = all(type(x).__module__.startswith("autograd_lite.") for x in (model, penalty or model)) and (
             (loss.loss if isinstance(loss, Weighted) else loss) in losses.LOSSES.values()
         )
-        return step if step.can_train(data, ours) else eager
+        reason = step.why_not(data, ours)
+        if reason:
+            warnings.warn(
+                f"fit: the model is trained uncompiled, since {reason}; compiled=False says that this is meant",
+                stacklevel=3,  # the line that calls fit
+            )
+            return eager
     step.prepare(data)
     return step
 
@@ -265,6 +288,13 @@ def _work(model: Any, loss: Any, data: list[Any]) -> int:
     with changed_mode(recording=True, watchers=()):
         nodes = toposort(loss(model(x), target))
     return len(data) * sum(len(raw_operands(node)) for node in nodes)
+
+
+def _refuse_with_lbfgs(**given: Any) -> None:
+    """Refuse what L-BFGS, which needs all examples and keeps nothing between its steps, has no use for."""
+    named = next((name for name, x in given.items() if x is not None), None)
+    if named is not None:
+        raise ValueError(f"fit: L-BFGS takes no {named}; use another optimizer, or leave it out")
 
 
 def _check_function(name: str, function: Any, of: str) -> None:
@@ -279,19 +309,23 @@ def _parameters_and_optimizer(
     if not callable(model):
         raise TypeError(f"fit: model must be a Module or a function of one example, got {describe(model)}")
     names: dict[str, Value] = dict(model.named_parameters()) if isinstance(model, Module) else {}
-    if not isinstance(optimizer, Optimizer):
+    if not isinstance(optimizer, (Optimizer, LBFGS)):
         chosen = names.values() if parameters is None else parameters
         wanted = sequence(chosen, "fit: parameters", "a sequence of leaves to train")
         if not wanted:
             raise TypeError(
                 f"fit: {describe(model)} has no parameters; give parameters=[...], the leaves to train, or an optimizer"
             )
+        if isinstance(optimizer, str) and known_as(optimizer, ["lbfgs"]):
+            optimizer = LBFGS
+        if optimizer is LBFGS and lr is not None:
+            raise ValueError(f"fit: L-BFGS takes no lr, its line search finds the step; got {lr!r}")
         if optimizer is None or isinstance(optimizer, str):
             lr = LR if optimizer is None and lr is None else lr
             optimizer = rule_named(optimizer or "adam", "fit: optimizer")
         given = {} if lr is None else {"lr": lr}
         made = optimizer(wanted, **given) if callable(optimizer) else optimizer
-        if not isinstance(made, Optimizer):
+        if not isinstance(made, (Optimizer, LBFGS)):
             raise TypeError(
                 "fit: optimizer must be an Optimizer, or a function that makes one from parameters, "
                 f"got {describe(made)}"
@@ -338,19 +372,23 @@ def _first_call(model: Any, loss: Any, penalty: Any, *parts: Sequence[tuple[Any,
         for data in parts:
             if not data:
                 continue
-            prediction = model(data[0][0])  # one is enough: it is the targets that differ in what is allowed
-            for i, (_, target) in enumerate(data):
-                key = tuple(target) if isinstance(target, list) else target
+            predictions: dict[Any, Any] = {}  # one for each shape is enough: it is the targets that differ
+            for i, (x, target) in enumerate(data):
+                key = str(target)
                 if key in seen:
                     continue
                 seen.add(key)
+                shape = _shape(x)
+                if shape not in predictions:
+                    predictions[shape] = model(x)
                 try:
-                    error = loss(prediction, target)
+                    error = loss(predictions[shape], target)
                 except (TypeError, ValueError) as refused:
-                    raise type(refused)(f"fit: row {i}, target {target}: {refused}") from None
+                    shown = key if len(key) < 60 else f"{key[:57]}..."
+                    raise type(refused)(f"fit: row {i}, target {shown}: {refused}") from None
                 if isinstance(error, float):  # inside no_grad a derivative is one; recorded, it is a Value
                     with changed_mode(recording=True, watchers=()):
-                        error = loss(model(data[0][0]), target)
+                        error = loss(model(x), target)
                 check_value(error, "the loss")
         if penalty is not None:
             error = penalty(model)
@@ -358,3 +396,12 @@ def _first_call(model: Any, loss: Any, penalty: Any, *parts: Sequence[tuple[Any,
                 with changed_mode(recording=True, watchers=()):
                     error = penalty(model)
             check_value(error, "the penalty")
+
+
+def _shape(x: Any) -> tuple[int, ...]:
+    """How long an example is, and what it consists of."""
+    found = []
+    while isinstance(x, list):
+        found.append(len(x))
+        x = x[0]
+    return tuple(found)

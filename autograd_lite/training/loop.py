@@ -21,7 +21,7 @@ from autograd_lite.training.metrics import Metric
 from autograd_lite.training.progress import progress_bar
 from autograd_lite.training.run import Run
 from autograd_lite.training.steps import TrainingStep, train_epoch, validate
-from autograd_lite.training.stopping import Condition, EarlyStopping
+from autograd_lite.training.stopping import REMEDY, Condition, EarlyStopping
 
 LAST = "the last epoch"
 
@@ -62,7 +62,7 @@ class Training:
         return self.state.history
 
     def _train(self, progress: bool | None) -> None:
-        with progress_bar(self.epochs, self.state, progress) as advance:
+        with progress_bar(self.epochs, "epoch", progress, self.state.epoch) as advance:
             while not self.should_stop():
                 try:
                     self.epoch()
@@ -74,7 +74,7 @@ class Training:
                     callback(self.state)
                 if self.checkpoints is not None:
                     self.checkpoints.save(self.state)
-                advance()
+                advance(_shown(self.state.history.rows[-1]))
 
     def _so_far(self) -> str:
         """Where a training was that broke off, and what to try."""
@@ -84,7 +84,7 @@ class Training:
         )  # fmt: skip
         return (
             f"It diverged in epoch {self.state.epoch + 1}, with the learning rate {self.state.optimizer.lr:g}; "
-            f"{before}. Try a rate ten times smaller, clip_norm=1.0 of the optimizer, or X and y scaled to about 1"
+            f"{before}. Try {REMEDY}"
         )
 
     def should_stop(self) -> bool:
@@ -120,3 +120,9 @@ class Training:
         self.state.history.stopped = self.state.reason or INTERRUPTED
         if self.early_stopping.restores and self.state.best is not None:
             set_numbers(self.parameters, self.state.best[1])
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """What the bar shows of an epoch: loss, metrics and learning rate."""
+    shown = {"loss": row["loss"], "validation": row.get("validation_loss"), **row.get("metrics", {})}
+    return shown | {"lr": row["learning_rate"]}

@@ -44,7 +44,8 @@ def accuracy(predictions: Any, targets: Any, threshold: float = 0.5, signed: boo
 def metrics_of(metrics: Any, loss: Any, targets: Sequence[Any], weighted: bool = False) -> dict[str, Metric]:
     """The argument `metrics` as functions by name; "accuracy" reads predictions as the loss says (its `targets`).
 
-    They are called with targets behind which there are weights, if `weighted`.
+    They are called with targets behind which there are weights, if `weighted`. Of models of sequences a metric gets
+    lists of arrays where these differ in length.
     """
     if callable(metrics) or isinstance(metrics, str):
         metrics = [metrics]
@@ -94,11 +95,18 @@ class _OnArrays:
         """Whether weights stand behind targets that are lists (True) or numbers; None without weights."""
 
     def __call__(self, predictions: Any, targets: Any) -> float:
-        import numpy as np
-
-        given = np.array(targets)
-        found = self.metric(np.array(predictions), given if self.behind is None else numbers_alone(given, self.behind))
+        found = self.metric(_together(predictions), _together(numbers_alone(targets, self.behind)))
         try:
             return as_float(found, f"fit: metric {self.name!r}")
         except TypeError:
             raise TypeError(f"fit: metric {self.name!r} returned {describe(found)}, which is not a number") from None
+
+
+def _together(rows: list[Any]) -> Any:
+    """An array, or a list of arrays that differ in length."""
+    import numpy as np
+
+    try:
+        return np.array(rows)
+    except ValueError:
+        return [np.array(row) for row in rows]

@@ -1,34 +1,32 @@
-"""The progress bar of a training: tqdm, on a terminal or in a notebook."""
+"""The progress bar of a training or a minimisation: tqdm, on a terminal or in a notebook."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from autograd_lite.training.run import Run
+Advance = Callable[[Mapping[str, float | None]], None]
+"""To call after each step, with numbers to show by name; None for one that there is not."""
 
 
 @contextmanager
-def progress_bar(epochs: int, run: Run, progress: bool | None) -> Iterator[Callable[[], None]]:
-    """A function to call after each epoch: it shows loss, metrics and learning rate, if a bar is wanted."""
+def progress_bar(total: int, unit: str, progress: bool | None, initial: int = 0) -> Iterator[Advance]:
+    """A function to call after each of `total` steps, which moves the bar, if one is wanted."""
     if progress is None:
         progress = _in_notebook() or (hasattr(sys.stderr, "isatty") and sys.stderr.isatty())
     if not progress:
-        yield lambda: None
+        yield lambda numbers: None
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm's, where a notebook lacks its widgets: it then writes text
         from tqdm.auto import tqdm
 
-        bar = tqdm(total=epochs, initial=run.epoch, unit="epoch")
+        bar = tqdm(total=total, initial=initial, unit=unit)
 
-    def advance() -> None:
-        row = run.history.rows[-1]
-        shown_numbers = {"loss": row["loss"], "validation": row.get("validation_loss"), **row.get("metrics", {})}
-        shown_numbers["lr"] = row["learning_rate"]
-        bar.set_postfix({name: f"{v:.4g}" for name, v in shown_numbers.items() if v is not None}, refresh=False)
+    def advance(numbers: Mapping[str, float | None]) -> None:
+        bar.set_postfix({name: f"{v:.4g}" for name, v in numbers.items() if v is not None}, refresh=False)
         bar.update()
 
     try:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from autograd_lite.data import epoch_order
-from autograd_lite.engine.atomic import set_gradients
+from autograd_lite.engine.atomic import set_gradients, set_numbers
 from autograd_lite.engine.backward import adjoints
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import no_grad
@@ -71,6 +71,11 @@ class TrainingStep:
             if predict:
                 predictions += outputs
         return Epoch(sum(costs) / len(costs) + penalties / weights, max(costs), norms, predictions)
+
+    def evaluate(self, data: Sequence[tuple[Any, Any]], theta: Any) -> tuple[Any, float, list[Any], Any]:
+        """At these parameters: (loss of each example, penalty, prediction of each example, gradient)."""
+        set_numbers(self.optimizer.params, theta.tolist())
+        return self._loss_and_grad(data)
 
     def order(self, n: int, seed: int | None, epoch: int, shuffle: bool) -> Sequence[int]:
         """The order of n examples in an epoch."""

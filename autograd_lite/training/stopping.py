@@ -12,6 +12,12 @@ from autograd_lite.engine.value import Value
 from autograd_lite.history import History
 from autograd_lite.training.run import Run
 
+REMEDY = (
+    "a rate ten times smaller, clip_norm=1.0 of the optimizer, or X and y scaled to about 1; "
+    "ag.diagnose(model, X, y, loss=..., optimizer=...) looks for the cause"
+)
+"""What to try where a training diverges."""
+
 
 class Condition(Protocol):
     """A stopping condition."""
@@ -57,8 +63,7 @@ class Divergence:
             return ""
         return (
             f"it diverged: the loss rose from {first:g} to {d:g} in epoch {len(history)}, with the learning rate "
-            f"{history.rows[-1]['learning_rate']:g}; try a rate ten times smaller, clip_norm=1.0 of the optimizer, or "
-            "X and y scaled to about 1"
+            f"{history.rows[-1]['learning_rate']:g}; try {REMEDY}"
         )
 
 

@@ -53,6 +53,6 @@ def scaled(data: list[tuple[Any, Any]], what: str) -> list[tuple[Any, Any]]:
     return [(x, [*target[:-1], target[-1] / mean]) for x, target in data]
 
 
-def numbers_alone(targets: Any, several: bool) -> Any:
-    """An array of targets without the weights, as a metric gets it."""
-    return targets[:, :-1] if several else targets[:, 0]
+def numbers_alone(targets: list[Any], several: bool | None) -> list[Any]:
+    """Targets without the weights, as a metric gets them; `several` is None where there are none."""
+    return targets if several is None else [target[:-1] if several else target[0] for target in targets]

@@ -5,6 +5,7 @@ import math
 import numbers
 import operator
 import pickle
+import statistics
 from decimal import Decimal
 from fractions import Fraction
 
@@ -291,6 +292,50 @@ def test_results_of_arrays_that_left_the_graph():
     # inside, where it counts for the outer derivative alone
     with pytest.raises(TypeError, match="left the graph"):
         ag.grad(lambda x: ag.grad(lambda y: y * x.item())(1.0) * 1.0)(2.0)
+
+
+COPIES = {
+    "copy": copy.copy,
+    "deep copy": copy.deepcopy,
+    "of a node": lambda v: copy.deepcopy(v * v) / v,
+    "in a dict": lambda v: copy.deepcopy({"a": [v, 2.0]})["a"][0],
+    "in an array": lambda v: copy.deepcopy(np.array([v, 1.0]))[0],
+    "of a chain": lambda v: copy.deepcopy([v * 2.0, v * 2.0 + v])[1] / 3.0,
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_gradient_flows_through_a_copy(name):
+    """A float is its own copy, and JAX differentiates through one."""
+    copied = COPIES[name]
+
+    def f(v):
+        return v * copied(v)
+
+    assert (ag.grad(f)(3.0), ag.jvp(f, 3.0, 1.0)[1], ag.hessian(f)(3.0)) == (6.0, 6.0, 2.0)
+    assert ag.compile(ag.grad(f))(3.0) == 6.0
+    kept = Value(3.0)
+    other = ag.grad(lambda v: v * copied(kept))  # what depends on nothing here is copied as ever
+    assert other(2.0) == 3.0
+    assert copy.copy(kept) is not kept  # and so is everything outside
+
+
+def test_a_value_has_what_a_float_has():
+    v, x = Value(2.5), 2.5
+    assert [name for name in dir(float) if not hasattr(v, name)] == [
+        "__getformat__",
+        "__getnewargs__",
+        "fromhex",
+        "hex",
+    ]
+    for number in (2.0, -0.0, 2.5, 1e300, math.inf, -math.inf, math.nan):
+        assert Value(number).is_integer() is number.is_integer()
+    f = ag.compile(lambda u: u * 2.0 if u.is_integer() else -u)
+    assert (f(2.0), f(2.5), f(4.0)) == (4.0, -2.5, 8.0)
+    for read in (statistics.mean, statistics.stdev, statistics.fmean):
+        with pytest.raises(TypeError, match="would drop the gradient of this Value"):
+            read([v, Value(1.0)])
+    assert statistics.median([v, Value(1.0), x]) == 2.5
 
 
 def test_in_a_worker_thread_a_transform_knows_the_leaves_outside():

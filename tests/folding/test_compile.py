@@ -1,8 +1,13 @@
 """ag.compile: the same numbers as eager, over batches, through branches, and what it refuses."""
 
+import array
 import copy
 import math
 import random
+from collections import ChainMap, UserDict, defaultdict, deque
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,6 +151,140 @@ def test_a_branch_on_a_parameter():
     assert program.loss_and_grad([2.0], 3.0)[0] == 6.0
     assert program.loss_and_grad([-3.0], 3.0)[0] == 27.0
     assert w.data == -2.0
+
+
+TIES = {
+    "sum": lambda x: ag.sum(list(x)),
+    "+": lambda x: sum(x[1:], x[0]),
+    "dot": lambda x: ag.dot(list(x), [0.1] * len(x)),
+    "mean": lambda x: ag.mean(list(x)),
+    "norm": lambda x: ag.norm(list(x)),
+    "log of exp": lambda x: ag.log(ag.exp(ag.sum(list(x)))),
+}
+
+
+@pytest.mark.parametrize("kind", TIES)
+def test_a_branch_between_numbers_that_differ_by_their_rounding_alone(kind):
+    """The sum of 0.1, 0.2 and 0.3 is 0.6 rounded once, and more than that rounded twice: what eager does is right."""
+    rng = random.Random(kind)
+    for _ in range(15):
+        x = np.array([rng.randrange(1, 10) / 10 for _ in range(rng.randrange(2, 7))])
+        exact = float(TIES[kind](x))
+        limit = rng.choice([exact, round(exact, 12), math.nextafter(exact, 9.0)])
+
+        def f(v, limit=limit):
+            state = TIES[kind](v)
+            if state > limit:
+                return state * 2.0
+            return -v[0] if state == limit else v[0] * v[1]
+
+        program = ag.compile(f)
+        value, gradient = program.value_and_grad(x)
+        assert close(value, ag.value_and_grad(f)(x)[0])
+        assert close(gradient, ag.grad(f)(x))
+        assert close(program(x), value)
+        away = x + 1.0  # and the traces that were made so do not serve other numbers
+        assert close(program(away), ag.value_and_grad(f)(away)[0])
+        params = [ag.Parameter(number) for number in x]
+        of_parameters = ag.compile(partial(f, params), params=params)
+        assert close(of_parameters.loss_and_grad(x)[1], gradient)
+
+
+def test_a_function_that_changes_what_it_reads():
+    seen = ag.Value(0.0)
+
+    def f(x):
+        seen.data = seen.item() + 1.0
+        y = x * seen.item()
+        seen.data = 7.0
+        return y
+
+    with pytest.raises(
+        RuntimeError, match=r"is another one now, and the function itself changes it; compute it outside"
+    ):
+        ag.compile(f)(2.0)
+
+
+@dataclass
+class Record:
+    k: float
+
+
+class Slotted:
+    __slots__ = ("k",)
+
+    def __init__(self):
+        self.k = 3.0
+
+
+class Settings:
+    k = 3.0
+
+
+class Scaled(ag.Module):
+    k = 3.0
+
+
+class Holder(ag.Module):
+    def __init__(self, held):
+        self.w, self.held = ag.Parameter(2.0), held
+
+
+def under(keys):
+    def read(held):
+        for key in keys:
+            held = getattr(held, key) if isinstance(key, str) and hasattr(held, key) else held[key]
+        return held
+
+    return read
+
+
+HELD = {  # what a Module holds, how to read its number, how to make it 5
+    "list": lambda: ([3.0], under([0]), lambda x: x.__setitem__(0, 5.0)),
+    "dict": lambda: ({"k": 3.0}, under(["k"]), lambda x: x.update(k=5.0)),
+    "array": lambda: (np.array([3.0]), under([0]), lambda x: x.__setitem__(0, 5.0)),
+    "whole array": lambda: (np.array([3]), under([0]), lambda x: x.__setitem__(0, 5)),
+    "array without axes": lambda: (np.array(3.0), under([()]), lambda x: x.__setitem__((), 5.0)),
+    "array of objects": lambda: (np.array([3.0, None]), under([0]), lambda x: x.__setitem__(0, 5.0)),
+    "structured array": lambda: (np.array([(3.0,)], [("k", float)]), under([0, 0]), lambda x: x["k"].__setitem__(0, 5)),
+    "array.array": lambda: (array.array("d", [3.0]), under([0]), lambda x: x.__setitem__(0, 5.0)),
+    "bytearray": lambda: (bytearray([3]), under([0]), lambda x: x.__setitem__(0, 5)),
+    "memoryview": lambda: (memoryview(bytearray([3])), under([0]), lambda x: x.__setitem__(0, 5)),
+    "deque": lambda: (deque([3.0]), under([0]), lambda x: x.__setitem__(0, 5.0)),
+    "set": lambda: ({3.0}, max, lambda x: x.add(5.0)),
+    "defaultdict": lambda: (defaultdict(float, k=3.0), under(["k"]), lambda x: x.update(k=5.0)),
+    "UserDict": lambda: (UserDict(k=3.0), under(["k"]), lambda x: x.update(k=5.0)),
+    "ChainMap": lambda: (ChainMap({}, {"k": 3.0}), under(["k"]), lambda x: x.maps[1].update(k=5.0)),
+    "mapping proxy": lambda: (MappingProxyType(d := {"k": 3.0}), under(["k"]), lambda x: d.update(k=5.0)),
+    "partial": lambda: (partial(max, d := [3.0]), lambda x: x(), lambda x: d.__setitem__(0, 5.0)),
+    "tuple of lists": lambda: (([3.0],), under([0, 0]), lambda x: x[0].__setitem__(0, 5.0)),
+    "dataclass": lambda: (Record(3.0), under(["k"]), lambda x: setattr(x, "k", 5.0)),
+    "slots": lambda: (Slotted(), under(["k"]), lambda x: setattr(x, "k", 5.0)),
+    "namespace": lambda: (SimpleNamespace(k=3.0), under(["k"]), lambda x: setattr(x, "k", 5.0)),
+    "class": lambda: (Settings, under(["k"]), lambda x: setattr(x, "k", 5.0)),
+    "class of a Module": lambda: (Scaled(), under(["k"]), lambda x: setattr(type(x), "k", 5.0)),
+    "nested": lambda: (
+        [{"a": deque([Record(3.0)])}],
+        under([0, "a", 0, "k"]),
+        lambda x: setattr(x[0]["a"][0], "k", 5.0),
+    ),
+    "Value": lambda: ([ag.Value(3.0)], under([0]), lambda x: setattr(x[0], "data", 5.0)),
+    "flag": lambda: ([True], lambda x: 3.0 if x[0] else 5.0, lambda x: x.__setitem__(0, False)),
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_a_number_that_a_module_holds_is_noticed_when_it_changes(kind):
+    held, read, change = HELD[kind]()
+    model = Holder(held)
+    program = ag.compile(lambda x: x * model.w * read(model.held), params=model)
+    try:
+        assert (program(1.0), program(1.0)) == (6.0, 6.0)
+        change(held)
+        assert program(1.0) == 10.0
+        assert program.loss_and_grad(program.theta, 1.0)[1].tolist() == [5.0]
+    finally:
+        Settings.k = Scaled.k = 3.0
 
 
 def test_rows_that_would_branch_differently_are_refused():

@@ -10,11 +10,13 @@ import pytest
 from mpmath import mp, mpf
 
 import autograd_lite as ag
+from autograd_lite.engine.rules import TABLE
 from autograd_lite.engine.value import record
 from autograd_lite.folding.export import library
 from tests.engine.domains import DEFINITIONS, points_of
 from tests.folding.test_fold import FIXED
 from tests.folding.test_nests import PROGRAMS, W, rows_of
+from tests.helpers.user_primitives import applied, defined
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -152,6 +154,28 @@ def test_the_gpt(language, tmp_path, monkeypatch):
     passes(language, text, tmp_path)
 
 
+@language
+@pytest.mark.parametrize("batch", [False, True])
+def test_user_defined_texts(language, batch, tmp_path):
+    before = set(TABLE)
+    try:
+        own = defined()
+        f = ag.compile(lambda x: applied(own, [x[0] * W[0], x[1] - W[1]]), params=W[:2], batch=batch)
+        X = rows(3)[:, :2] if batch else rows(1)[0, :2]
+        f(X)
+        passes(language, f.source(language, X), tmp_path)
+    finally:
+        for name in set(TABLE) - before:
+            del TABLE[name]
+
+
+def test_the_second_test_is_at_other_parameters():
+    w = ag.Parameter(2.0)
+    text = ag.fold(w * w, params=[w]).source("python")
+    assert "4.0" in text
+    assert "4.125976" in text  # (2 + 2 / 64) ** 2
+
+
 def test_what_is_refused():
     program = ag.fold(W[0] * W[1])
     with pytest.raises(ValueError, match="the language must be one of 'c', 'js', 'python', 'numpy', got 'fortran'"):
@@ -159,7 +183,7 @@ def test_what_is_refused():
     with pytest.raises(RuntimeError, match="source: the function is traced at its first call"):
         ag.compile(lambda x: x).source("c")
     own = ag.primitive("cube_export", lambda a: a * a * a, lambda a: 3.0 * a * a)
-    with pytest.raises(ValueError, match="source: cube_export is a user-defined primitive"):
+    with pytest.raises(ValueError, match=r"source: cube_export is a user-defined primitive.*give its rules as text"):
         ag.fold(own(W[0]) * 2.0).source("c")
     with pytest.raises(IndexError, match="source: argnum is 3"):
         ag.fold(W[0] * W[1], inputs=[W[0]]).source("c", argnum=3)

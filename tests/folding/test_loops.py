@@ -1,5 +1,6 @@
 """Loops: steps that repeat are found, and a program that has them gives what the graph gives."""
 
+import gc
 import pickle
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -130,10 +131,10 @@ OPERATIONS = {
 }
 
 
-def random_recurrence(seed):
+def random_recurrence(seed, more=0):
     """States of a few lanes, delays up to three, inputs, constants, branches, products and terms that hang on it."""
     rng = random.Random(seed)
-    steps, states, lanes = rng.randint(2, 24), rng.randint(1, 4), rng.choice([1, 1, 2, 3])
+    steps, states, lanes = rng.randint(2, 24) + more, rng.randint(1, 4), rng.choice([1, 1, 2, 3])
     P = [ag.Parameter(rng.uniform(0.2, 0.9)) for _ in range(4)]
     xs = [ag.Value(rng.uniform(-1, 1)) for _ in range(steps + 3)]
 
@@ -489,3 +490,21 @@ def test_several_results():
         xs.append(x)
     program = fold(xs)
     assert np.allclose(program(), [x.item() for x in xs], rtol=1e-13)
+
+
+def test_the_collector_is_held_while_a_graph_is_made_and_folded():
+    before = gc.get_threshold()
+    seen = []
+
+    def f(x):
+        seen.append(gc.get_threshold())
+        if x > 2.0:
+            raise KeyboardInterrupt
+        return x * x
+
+    compiled = ag.compile(f)
+    assert compiled(1.5) == 2.25
+    with pytest.raises(KeyboardInterrupt):
+        compiled(3.0)
+    assert {old for *_, old in seen} == {1 << 30}
+    assert gc.get_threshold() == before

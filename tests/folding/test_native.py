@@ -13,7 +13,9 @@ from autograd_lite.folding import backends, nested_sums
 from autograd_lite.folding.backends import Leaves, backend, numpy_backend
 from autograd_lite.folding.backends.native import jit, nests_to_ir, runner
 from autograd_lite.folding.backends.native.runner import Compiled, Runner
+from autograd_lite.folding.instructions import Map
 from autograd_lite.folding.nests import RUN, PythonStep
+from tests.helpers.user_primitives import LISTS, applied, defined
 
 W = [ag.Parameter(float(x)) for x in np.random.default_rng(3).uniform(-1.0, 1.0, 60)]
 
@@ -206,6 +208,46 @@ def test_a_user_defined_function_runs_between_pieces_of_code():
             assert near(made[0].loss_and_grad(theta, X)[1], expected[1])
     finally:
         del TABLE["cube_native"]
+
+
+@native
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_user_defined_text_is_code(batch):
+    before = set(TABLE)
+    try:
+        own = defined()
+        made = [ag.compile(lambda x: applied(own, [x[0] * W[0], x[1] - W[1]]), params=W[:2], batch=batch, backend=name)
+                for name in ("native", "numpy")]  # fmt: skip
+        theta, X = [w.item() for w in W[:2]], rows(200)[:, :2] * 3.0 if batch else rows(1)[0, :2]
+        found, expected = (program.loss_and_grad(theta, X) for program in made)
+        assert near(found[0], expected[0])
+        assert near(found[1], expected[1])
+        losses = [applied(own, [float(x) * W[0], float(y) - W[1]]) for x, y in np.atleast_2d(X)]
+        slopes = ag.gradients(ag.mean(losses), W[:2])
+        assert near(found[0], np.mean([x.item() for x in losses]))
+        assert near(found[1], np.array(slopes))
+        steps = [step for x in made[0].plan().instructions if isinstance(x, Map) for step in x.code.steps]
+        assert not any(step.function for step in steps)
+    finally:
+        for name in set(TABLE) - before:
+            del TABLE[name]
+
+
+def test_a_text_calls_what_it_named_when_it_was_defined():
+    before = set(TABLE)
+    try:
+        ag.primitive("text_inner", "2 * a", "2")
+        outer = ag.primitive("text_outer", "text_inner(a) + 1", "2")
+        ag.primitive("text_inner", "7 * a", "7")
+        later = ag.primitive("text_later", "text_inner(a) + 1", "7")
+        listed = ag.primitive(*LISTS)
+        w = ag.Parameter(1.5)
+        for f, expected in ((outer, (4.0, 2.0)), (later, (11.5, 7.0)), (lambda a: listed(a, 1.0), (1.5, 1.0))):
+            value, slope = ag.fold(f(w) * 1.0, params=[w]).loss_and_grad([1.5])
+            assert (value, slope.item()) == expected
+    finally:
+        for name in set(TABLE) - before:
+            del TABLE[name]
 
 
 @native

@@ -20,9 +20,9 @@ BINARY = "add sub mul div pow hypot atan2 _gauss _expdiff gt ge lt le eq"
 OPERANDS = dict.fromkeys(ELEMENTARY, 1) | dict.fromkeys(BINARY.split(), 2) | {"select": 3}
 
 
-def text_of(build, n, results, number, version=None):
+def text_of(build, n, results, number, version=None, avx512=False):
     """IR of run(x0, x1 ..., y0, y1 ..., count): what `build` makes of n vectors, for each element of arrays."""
-    module = Module(number, version=version or jit.llvm_version())
+    module = Module(number, version=version or jit.llvm_version(), avx512=avx512)
     names = [f"%x{i}" for i in range(n)] + [f"%y{i}" for i in range(results)]
     block = module.function("run", ", ".join(f"ptr {name}" for name in names) + ", i64 %count")
 
@@ -39,7 +39,8 @@ def text_of(build, n, results, number, version=None):
 
 def compiled(build, n, results, number, target=None):
     """The same as a function of arrays that gives a list of arrays."""
-    code = jit.compile_text(text_of(build, n, results, number), target)
+    avx512 = (target or jit.Target.host()).avx512
+    code = jit.compile_text(text_of(build, n, results, number, avx512=avx512), target)
     run = code.function("run", *[ctypes.c_void_p] * (n + results), ctypes.c_int64)
 
     def on_arrays(*xs):

@@ -188,7 +188,7 @@ def test_a_gradient_of_0_or_NaN_has_amounts_on_its_drawing():
     w = ag.Value(2.0, name="w")
     picture = ag.draw(3 * w - 3 * w, explain=w).svg
     assert "(+3)" in picture
-    assert "(-3)" in picture
+    assert "(−3)" in picture
     assert "%)" not in picture
     broken = ag.draw(w * math.nan, explain=w).svg
     assert "(+nan)" in broken

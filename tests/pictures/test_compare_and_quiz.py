@@ -155,8 +155,8 @@ def test_one_seed_one_sheet():
 
 def test_hints_name_the_rule():
     quiz = ag.quiz(slides(), "local")
-    letter = next(letter for letter, question in quiz.blanks.items() if question == "d(v3)/d(w1)")
-    assert quiz.hint(letter) == "mul: a * b has the local gradient b in a"
+    letter = next(letter for letter, question in quiz.blanks.items() if question == "∂v3/∂w₁")
+    assert quiz.hint(letter) == "product: ∂v3/∂w₁ = φ₁, with φ₁ = 1"
     quiz = ag.quiz(reused())
     letter = next(letter for letter, question in quiz.blanks.items() if question == "g(a)")
     assert quiz.hint(letter).count(" + g(") == 3  # it is used four times
@@ -176,7 +176,7 @@ def test_misuse_of_a_quiz():
     loss = slides()
     with pytest.raises(TypeError, match="quiz: expected a Value"):
         ag.quiz([loss])
-    with pytest.raises(ValueError, match="hide must be 'f', 'g' or 'local'"):
+    with pytest.raises(ValueError, match="hide must be 'f', 'g', 'local', 'update' or 'mistake'"):
         ag.quiz(loss, "h")
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
         ag.quiz(loss, count=0)

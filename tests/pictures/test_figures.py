@@ -152,7 +152,7 @@ def test_the_frames_of_a_stepper(make):
     assert texts(parsed(last), "f") == texts(parsed(stepper.picture), "f")
     assert texts(parsed(last), "g") == texts(parsed(stepper.picture), "g")
     assert texts(parsed(first), "g") == []
-    assert stepper.steps[0].caption.startswith(" ".join(texts(parsed(first), "caption"))[:40])
+    assert stepper.captions[0].startswith(" ".join(texts(parsed(first), "caption"))[:40])
 
 
 def test_a_gradient_that_gathers_shows_what_it_is_so_far():

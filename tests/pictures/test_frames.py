@@ -211,7 +211,7 @@ def test_open_and_close_by_mouse_and_by_keyboard(browser, tmp_path):
         assert page.evaluate(focused) == "Open layer 1"
         page.keyboard.press("Enter")
         page.locator("[aria-label='Open 16 × neuron *']").locator("visible=true").click()
-        assert {"w[0]", "w[15]", "b", "15 × neuron *"} <= set(seen())
+        assert {"w₀", "w₁₅", "b", "15 × neuron *"} <= set(seen())
         page.locator("[aria-label='Close MLP']").locator("visible=true").press(" ")
         assert "MLP" in seen()
         page.click("#all")

@@ -114,7 +114,7 @@ def test_width_colour_and_dashes_are_the_weight():
     assert thick[0] > thick[1] > thick[2]
     assert [lines[f"edge{i}"].get("stroke-dasharray") is not None for i in range(3)] == [False, True, False]
     assert lines["edge0"].get("stroke") == lines["edge2"].get("stroke") != lines["edge1"].get("stroke")
-    assert texts(parsed(ag.draw(neuron)), "local") == ["0.5", "-1", "2"]  # thick ones above
+    assert texts(parsed(ag.draw(neuron)), "local") == ["0.5", "−1", "2"]  # thick ones above
 
 
 @pytest.mark.parametrize("sizes", [(2, 2, 1), (2, 4, 2), (3, 4, 1), (1, 8, 1), (4, 3, 1), (16, 1), (3, 3, 2)])

@@ -52,10 +52,10 @@ def test_a_box_a_value_and_an_edge_an_operand():
         "root": 1,
     }
     (box,) = groups(root, "root")
-    assert (texts(box, "title"), texts(box, "symbol")) == (["Loss"], ["**"])
+    assert (texts(box, "title"), texts(box, "symbol")) == (["Loss"], ["x²"])
     assert (texts(box, "f"), texts(box, "g")) == (["f = 9"], ["g = 1"])
     shown = {texts(box, "title")[0]: texts(box, "g")[0] for box in groups(root, "box") if texts(box, "title")}
-    assert (shown["w1"], shown["w2"], shown["y"]) == ("g = 6", "g = 12", "g = -6")
+    assert (shown["w₁"], shown["w₂"], shown["y"]) == ("g = 6", "g = 12", "g = −6")
 
 
 def test_a_square_draws_two_edges_with_their_local_gradients():
@@ -96,7 +96,9 @@ def test_backward_values_appear_only_after_a_backward_pass():
 
 
 def test_numbers_have_four_digits_and_small_ones_are_not_zero():
-    shown = texts(parsed(ag.draw(ag.Value(1e-6) * ag.Value(123456.789))), "f")
+    product = ag.Value(1e-6) * ag.Value(123456.789)
+    assert texts(parsed(ag.draw(product)), "f") == ["f = 1×10⁻⁶", "f = 1.235×10⁵", "f = 0.1235"]
+    shown = texts(parsed(ag.draw(product, symbols="code")), "f")
     assert shown == ["f = 1e-06", "f = 1.235e+05", "f = 0.1235"]
 
 
@@ -1089,7 +1091,7 @@ def test_a_format_is_an_entry_and_a_module(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setitem(writers.WRITERS, "txt", "counting")
     assert ag.draw(slides()).save(tmp_path / "x.txt", scale=3).read_bytes().endswith(b" txt 3")
-    with pytest.raises(ValueError, match=r"\.html or \.txt"):
+    with pytest.raises(ValueError, match=r"\.tikz or \.txt"):
         ag.draw(slides()).save(tmp_path / "x.gif")
 
 

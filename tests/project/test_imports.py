@@ -26,11 +26,11 @@ COLUMNS = {
     "folding": "engine arrays names",
     "nn": "engine data history names",
     "micrograd": "engine",
-    "insight": "engine derivatives",
-    "pictures": "engine atomic_write folding insight nn",  # a network is drawn from its layers
+    "insight": "engine data derivatives losses names",  # a model is diagnosed with its data and its loss
+    "pictures": "engine atomic_write derivatives folding insight nn",  # explore runs a program of gradients
     "files": "engine atomic_write nn optim",
     "plot": "engine data optim pictures",
-    "training": "engine atomic_write data files folding history losses names nn optim",
+    "training": "engine atomic_write data derivatives files folding history losses names nn optim",
     "sklearn": "engine data folding history losses names nn optim training",
     "__init__": "*",
     "__main__": "*",
@@ -40,8 +40,8 @@ LATE = {"history": {"plot"}}
 BARE = {"engine"}
 """The engine needs nothing but Python's standard library."""
 ORDER = {
-    "engine": "checks lowering rules graph atomic modes kernels scopes notation primitives backward copying value "
-    "reading trees functions custom lookup",
+    "engine": "checks lowering rules graph collector atomic modes kernels scopes notation primitives backward copying "
+    "value reading trees functions custom lookup",
 }
 """The order in which the files of a folder are read: each imports only files that stand before it."""
 

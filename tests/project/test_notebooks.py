@@ -31,8 +31,17 @@ def execute(notebook):
     nbclient.NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
 
 
-def test_there_are_notebooks():
-    assert NOTEBOOKS
+def test_they_are_a_course():
+    """Numbered without a gap, aims first, exercises with answers last (but for the teachers' one), lines of 88."""
+    assert [int(path.stem.partition("_")[0]) for path in NOTEBOOKS] == list(range(1, len(NOTEBOOKS) + 1))
+    for path in NOTEBOOKS:
+        first, *_, last = nbformat.read(path, as_version=4).cells
+        number = path.stem.partition("_")[0]
+        assert first.source.startswith(f"# {number}. ")
+        assert "**Aims.** After this notebook you can" in first.source
+        assert ("<details><summary>Answer</summary>" in last.source) == (path.stem != "8_teaching")
+        for cell in code_cells(nbformat.read(path, as_version=4)):
+            assert max(map(len, cell.source.split("\n"))) <= 88
 
 
 @each_notebook
@@ -56,10 +65,10 @@ def test_its_pictures_are_seen_where_no_script_runs(path):
         assert picture.metadata["image/png"]["width"] == round(float(root.get("width")))
     ids = [x for picture in pictures for x in re.findall(r' id="([^"]+)"', picture.data["image/svg+xml"])]
     assert len(ids) == len(set(ids))
-    assert [output for output in outputs if "image/png" in output.get("data", {})] or path.stem == "fold"
+    assert [output for output in outputs if "image/png" in output.get("data", {})] or path.stem == "6_fold"
 
 
-@pytest.mark.parametrize("path", [x for x in NOTEBOOKS if x.stem != "derivatives"], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [x for x in NOTEBOOKS if x.stem != "3_derivatives"], ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("default")  # the kernel's own
 def test_it_runs(path):
     notebook = nbformat.read(path, as_version=4)
@@ -69,7 +78,7 @@ def test_it_runs(path):
 @pytest.mark.filterwarnings("default")
 def test_the_derivatives_notebook_still_says_what_it_says():
     """It runs too, and its printed answers are exact, so they must come out again to the letter."""
-    path = FOLDER / "derivatives.ipynb"
+    path = FOLDER / "3_derivatives.ipynb"
     before, after = nbformat.read(path, as_version=4), nbformat.read(path, as_version=4)
     execute(after)
     for old, new in zip(code_cells(before), code_cells(after), strict=True):

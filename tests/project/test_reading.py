@@ -17,11 +17,12 @@ ALLOWED = {
     # what is handed to `record` stays in the graph
     "nn/layers.py": {"_net_input", "__call__", "trace", "as_example"},
     # the walks themselves: they report what they start from
-    "derivatives/forward.py": {"push_forward", "_careful_tangents", "tangent_graph"},
+    "derivatives/forward.py": {"push_forward", "linear_steps", "_careful_tangents", "tangent_graph"},
     "derivatives/reverse.py": {"local_gradients", "_finite", "lasting"},
     # only whether there is one; what is written, not read
     "nn/trace.py": {"_backward"},
     "training/compiled.py": {"write_back"},
+    "training/whole_batch.py": {"epoch"},
 }
 """The functions elsewhere that may."""
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -330,13 +331,21 @@ def reading(w):
     return lambda x: w[0] * x[0] + w[1].data
 
 
-@pytest.mark.parametrize("make", [branching, drawing, counting, reading])
-def test_auto_leaves_models_uncompiled_that_are_not_the_same_each_time(make):
+UNCOMPILED = [
+    (branching, "it takes branches that depend on its numbers"), (drawing, "it does not do the same in each call"),
+    (counting, "it does not do the same in each call"), (reading, "it cannot be traced"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "reason"), UNCOMPILED)
+def test_auto_leaves_models_uncompiled_that_are_not_the_same_each_time_and_says_why(make, reason):
     w = [ag.Parameter(0.5), ag.Parameter(0.25)]
     model = make(w)
-    history, _ = auto(lambda x: sum([model(x)] * 3) + ag.dot([0.0] * 10, x) + ag.sum([0.0 * w[1]] * 100),
-                      parameters=w, epochs=20)  # fmt: skip
+    with pytest.warns(UserWarning, match=f"fit: the model is trained uncompiled, since {reason}") as warned:
+        history, _ = auto(lambda x: sum([model(x)] * 3) + ag.dot([0.0] * 10, x) + ag.sum([0.0 * w[1]] * 100),
+                          parameters=w, epochs=20)  # fmt: skip
     assert history.backend == "eager"
+    assert [Path(x.filename).name for x in warned] == ["test_fit_compiled.py"]
 
 
 def test_auto_inside_detect_anomaly_is_uncompiled():

@@ -1207,3 +1207,89 @@ def test_a_history_shows_itself():
     empty.rows = [{"loss": x} for x in (math.nan, 0.0, math.inf, 0.0)]
     assert "loss" in empty.curve(4, 3)
     assert empty._repr_html_()
+
+
+# --- L-BFGS -------------------------------------------------------------------------------------------------------
+
+
+def smooth(n=40):
+    X = np.random.default_rng(0).uniform(-1.0, 1.0, (n, 2))
+    return X.tolist(), (np.sin(2.0 * X[:, 0]) * X[:, 1]).tolist()
+
+
+@pytest.mark.parametrize("compiled", [False, True, "numpy"])
+def test_lbfgs_in_fit_is_scipys_on_all_examples(compiled):
+    from scipy.optimize import minimize
+
+    X, y = smooth()
+    model = ag.MLP(2, [5, 1], activation="tanh", seed=1)
+    theta = np.array([p.item() for p in model.parameters()])
+    optimizer = ag.optim.LBFGS(model.parameters(), max_iter=15)
+    history = ag.fit(model, X, y, optimizer=optimizer, epochs=1, batch_size=8, compiled=compiled, seed=0,
+                     penalty=lambda m: ag.losses.l2(m.weights(), 1e-3),
+                     metrics={"worst": lambda p, t: np.max(abs(p - t))})  # fmt: skip
+    program = ag.compile(
+        lambda: ag.mean([(model(x) - t) ** 2 for x, t in zip(X, y, strict=True)]) + ag.losses.l2(model.weights(), 1e-3),
+        params=model,
+    )
+    wanted = minimize(program.loss_and_grad, theta, jac=True, method="L-BFGS-B",
+                      options={"maxiter": 15, "maxfun": 18, "ftol": 1e-9, "gtol": 1e-7})  # fmt: skip
+    assert [p.item() for p in model.parameters()] == pytest.approx(wanted.x, abs=1e-6)
+    assert history.loss == pytest.approx([wanted.fun], rel=1e-8)
+    found = ag.mean([(model(x) - t) ** 2 for x, t in zip(X, y, strict=True)])
+    worst = max(abs(model(x).item() - t) for x, t in zip(X, y, strict=True))
+    assert history.metrics["worst"][-1] == pytest.approx(worst)
+    assert history.rows[-1]["largest_loss"] == pytest.approx(worst**2)
+    slope = ag.gradients(found + ag.losses.l2(model.weights(), 1e-3), model.parameters())
+    assert [p.grad for p in model.parameters()] == pytest.approx(slope, abs=1e-10)
+    assert (history.stopped, history.learning_rate) == ("the last epoch", [1.0])
+
+
+@pytest.mark.parametrize("compiled", [False, "auto"])
+def test_lbfgs_ends_in_words_when_there_is_nothing_to_gain(compiled):
+    model = ag.MLP(1, [1], seed=0)
+    history = ag.fit(model, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], optimizer="L-BFGS", epochs=50, compiled=compiled,
+                     validation=([[3.0]], [7.0]), seed=0)  # fmt: skip
+    assert len(history) < 10
+    assert history.stopped in (
+        "no component of the gradient is larger than 1e-07", "the loss falls by less than 1e-09 of itself",
+    )  # fmt: skip
+    assert model.predict([[3.0]])[0] == pytest.approx(7.0, abs=1e-4)
+    assert history.validation_loss[-1] < 1e-7
+
+
+def test_lbfgs_leaves_frozen_parameters():
+    model = ag.MLP(1, [1], seed=0)
+    model.parameters()[1].frozen = True
+    before = model.parameters()[1].item()
+    for make in (ag.optim.LBFGS, lambda p: ag.optim.LBFGS(p, max_iter=3)):
+        ag.fit(model, [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], optimizer=make, epochs=3, seed=0)
+    assert model.parameters()[1].item() == before
+    assert model.parameters()[0].item() == pytest.approx((3.0 - before + 2.0 * (5.0 - before)) / 5.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_lbfgs_all_or_nothing(compiled):
+    model = ag.MLP(1, [1], seed=0)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match="finite"):
+        ag.fit(model, [[1.0], [2.0]], [1.0, 2.0], loss=lambda p, t: ag.log(p - 1e3) + t, optimizer="lbfgs", epochs=2,
+               compiled=compiled, seed=0)  # fmt: skip
+    assert model.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": 0.1}, "L-BFGS takes no lr"),
+        ({"schedule": lambda epoch: 0.1}, "L-BFGS takes no schedule"),
+        ({"checkpoint": "here"}, "L-BFGS takes no checkpoint"),
+    ],
+)
+def test_what_lbfgs_refuses(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        ag.fit(ag.MLP(1, [1], seed=0), [[1.0]], [1.0], optimizer="lbfgs", seed=0, **options)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="L-BFGS takes no batches"):
+        ag.fit(ag.MLP(1, [1], seed=0), lambda: iter([([[1.0]], [1.0])]), optimizer="lbfgs", seed=0)

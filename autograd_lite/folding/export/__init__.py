@@ -53,7 +53,7 @@ def source(
     routine = loops(plan, constants)
     routine.batch = batch
     args = [x[:MOST_ROWS] if batch else x for x in args]
-    moved = theta * (1.0 + np.arange(len(theta)) % 7 / 64.0)
+    moved = theta * (1.0 + (1 + np.arange(len(theta)) % 7) / 64.0)
     tests, at = [], np.zeros(0, int)
     for numbers in (theta, moved) if len(theta) else (theta,):
         outcome = run(numbers, args)

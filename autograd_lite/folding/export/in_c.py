@@ -95,6 +95,7 @@ class C(Braces):
 
     def text(self) -> str:  # noqa: D102
         spec, routine = self.spec, self.routine
+        computed = self.computed()  # the library is what that calls
         functions, constants = self.library()
         curly = Curly(
             lambda name, arguments: f"static double {name}({', '.join(f'double {x}' for x in arguments)})", "double",
@@ -121,7 +122,7 @@ class C(Braces):
         body = [f"STORAGE double {name}[{place.size}];  /* {place.title}{', of one row' * place.batched} */"
                 for name, place in routine.places.items()]  # fmt: skip
         body += ["double value;"] if spec.single else []
-        body += self.computed()
+        body += computed
         body += ["return value;"] if spec.single else []
         head = f"{'double' if spec.single else 'void'} {spec.function}({', '.join(self.arguments())})"
         lines += ["", *self.block(head, body)]

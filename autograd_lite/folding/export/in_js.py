@@ -104,6 +104,7 @@ class JavaScript(Braces):
 
     def text(self) -> str:  # noqa: D102
         spec, routine = self.spec, self.routine
+        computed = self.computed()  # the library is what that calls
         functions, constants = self.library()
         curly = Curly(
             lambda name, arguments: f"function {name}({', '.join(arguments)})", "let",
@@ -126,7 +127,7 @@ class JavaScript(Braces):
             count = f"{spec.count} * rows" if "gradient" in self.sizes else str(spec.count)
             body.append(f"const gradient = new Float64Array({count});")
         body.append("let value = 0.0;" if spec.single else f"const values = new Float64Array({spec.values});")
-        body += self.computed()
+        body += computed
         result = "value" if spec.single else "values"
         body.append(f"return {{ {result}, gradient }};" if spec.gradient else f"return {result};")
         lines += ["", *self.block(f"function {spec.function}({', '.join(arguments)})", body)]

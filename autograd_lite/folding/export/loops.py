@@ -223,7 +223,7 @@ def loops(plan: Plan, constants: Array) -> Routine:
     """The loops of a plan; the constants become part of it.
 
     Raises:
-        Unwritable: it has a user-defined function in it, or reads a sum over rows in each row.
+        Unwritable: it has a function of Python in it, or reads a sum over rows in each row.
     """
     routine = Routine(batch=any(x.batched for x in plan.instructions))
     return _Writer(plan.instructions, plan.outputs, constants, routine).whole(plan)
@@ -581,9 +581,8 @@ class _Writer:
             if step.function is not None:
                 raise Unwritable(
                     f"source: {x.row.name} is a user-defined primitive, a function of Python; "
-                    "write it with functions of this package"
+                    "give its rules as text, or write it with functions of this package"
                 )
-            self.routine.functions.add(step.name)
             values.append(lines.let(step, [a if isinstance(a, float) else values[a] for a in step.args]))
         return code.result if isinstance(code.result, float) else values[code.result]
 
@@ -606,7 +605,6 @@ class _Writer:
         return total
 
     def _step(self, lines: _Lines, name: str, *args: Value) -> Value:
-        self.routine.functions.add(name)
         return lines.let(Step(name, ()), list(args))
 
     # -- sums and reductions

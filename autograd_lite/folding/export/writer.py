@@ -181,6 +181,7 @@ class Writer(ABC):
                 return f"({' * '.join([texts[0]] * int(args[1]))})"
             if args[1] == -1.0:
                 return self.divided(self.number(1.0), texts[0])
+        self.routine.functions.add(name)
         return self.call(FUNCTIONS.get(name, name), list(map(bare, texts)))
 
     # -- statements

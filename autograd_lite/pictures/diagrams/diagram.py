@@ -6,8 +6,9 @@ that of a Program. The layouts (layout/) and the writers (writers/) read nothing
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, ClassVar, cast
@@ -18,7 +19,6 @@ from autograd_lite.engine.notation import (
     Labels,
     assignment,
     formula,
-    interval,
     number,
     printable,
     spelled,
@@ -26,6 +26,7 @@ from autograd_lite.engine.notation import (
 from autograd_lite.engine.reading import grad_of, number_of
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Literal, Parameter, Value
+from autograd_lite.pictures.mathematics import PLAIN, Language, Style, derivative, in_words, superscript
 
 Range = tuple[float, float]
 """The smallest and the largest of the numbers that a box or an edge stands for."""
@@ -46,10 +47,17 @@ class Before:
 
 @dataclass(frozen=True)
 class Blank:
-    """What a quiz asks for: which number ("f", "g" or "local"), and the letter in its place."""
+    """What a quiz asks for: which number ("f", "g" or "local"), and the letter in its place.
+
+    Args:
+        part: the number that is asked for; "" for none.
+        letter: what stands in its place.
+        hidden: parts that are not shown either, since the answer could be read off them.
+    """
 
     part: str
     letter: str
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,7 @@ class Box:
         root: whether the picture was asked for it.
         frame: index of the frame around it, or None.
         about: the tooltip: the formula and the numbers put in.
+        style: how its numbers are written, and which of them; set by `styled`.
     """
 
     kind: str
@@ -106,6 +115,7 @@ class Box:
     root: bool = field(default=False, kw_only=True)
     frame: int | None = field(default=None, kw_only=True)
     about: str = field(default="", kw_only=True)
+    style: Style = field(default=PLAIN, kw_only=True, repr=False, compare=False)
 
     literal: ClassVar[bool] = False
     """Whether it is a bare number of the program, which has no name and no gradient."""
@@ -126,6 +136,7 @@ class ValueBox(Box):
         note: what else there is to say, in small print.
         rule: the formula, in small print, where the order of the operands matters.
         overlay: what is laid over the numbers.
+        formula: makes the rule as mathematics.
     """
 
     f: Range
@@ -133,19 +144,25 @@ class ValueBox(Box):
     note: str = field(default="", kw_only=True)
     rule: str = field(default="", kw_only=True)
     overlay: Before | Blank | None = field(default=None, kw_only=True)
+    formula: Callable[[], str] | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
         """f, g, the formula and the note."""
         before = self.overlay.numbers if isinstance(self.overlay, Before) else (None, None)
         sign = " = " if self.count == 1 else ": "
-        shown = [("f", f"f{sign}{_changed(self.f, before[0])}")]
-        if self.g is not None:
-            shown.append(("g", f"g{sign}{_changed(self.g, before[1])}"))
+        style = self.style
+        shown = [("f", f"f{sign}{_changed(self.f, before[0], style)}")] if "f" in style.show else []
+        if self.g is not None and "g" in style.show:
+            shown.append(("g", f"g{sign}{_changed(self.g, before[1], style)}"))
         if isinstance(self.overlay, Blank):
             blank = self.overlay
-            shown = [(part, f"{part} = {blank.letter} ?" if part == blank.part else text) for part, text in shown]
-        return (*shown, *((part, text) for part, text in (("rule", self.rule), ("note", self.note)) if text))
+            shown = [
+                (part, f"{part} = {blank.letter} ?" if part == blank.part else text)
+                for part, text in shown if part not in blank.hidden
+            ]  # fmt: skip
+        small = (("rule", self.rule), ("note", style.prose(self.note)))
+        return (*shown, *((part, text) for part, text in small if text))
 
 
 @dataclass(frozen=True)
@@ -158,7 +175,7 @@ class LiteralBox(ValueBox):
     def lines(self) -> tuple[tuple[str, str], ...]:
         """The number alone."""
         before = self.overlay.numbers[0] if isinstance(self.overlay, Before) else None
-        return (("f", _changed(self.f, before)),)
+        return (("f", _changed(self.f, before, self.style)),)
 
 
 @dataclass(frozen=True)
@@ -188,10 +205,10 @@ class InstructionBox(Box):
         return self.texts
 
 
-def _changed(now: Range, before: Range | None) -> str:
+def _changed(now: Range, before: Range | None, style: Style) -> str:
     """A number, or what it was and what it is."""
-    texts = [interval(*before)] if before is not None else []
-    return " → ".join(dict.fromkeys([*texts, interval(*now)]))
+    texts = [style.interval(*before)] if before is not None else []
+    return " → ".join(dict.fromkeys([*texts, style.interval(*now)]))
 
 
 # --- edges, frames, and all of it ---------------------------------------------------------------------------
@@ -210,6 +227,8 @@ class Edge:
         constant: whether a bare number of the program comes in here.
         parallel: how many edges between the same two boxes it stands for, as its label then says.
         overlay: what is laid over the local gradient.
+        derivative: makes the formula of the local gradient; None where there is none.
+        style: how the label is written; set by `styled`.
     """
 
     source: int
@@ -221,20 +240,27 @@ class Edge:
     constant: bool = False
     parallel: int = 1
     overlay: Before | Blank | Share | None = None
+    derivative: Callable[[Language], str] | None = field(default=None, repr=False, compare=False)
+    style: Style = field(default=PLAIN, repr=False, compare=False)
 
     @property
     def label(self) -> str:
         """What stands at the edge: nothing where a bare number comes in, such as the exponent of a square."""
         if isinstance(self.overlay, Blank):
-            return f"{self.overlay.letter} ?"
+            return f"{self.overlay.letter} ?" if self.overlay.part else ""
+        style = self.style
         if self.local is None:
             return ""
         times = f"{self.parallel:,} × " if self.parallel > 1 else ""
         if isinstance(self.overlay, Share):
-            return f"{times}{interval(*self.local)}  ({self.overlay.text})"
-        if self.constant:
+            return f"{times}{style.interval(*self.local)}  ({style.prose(self.overlay.text)})"
+        if self.constant or "local" not in style.show:
             return ""
-        return times + _changed(self.local, self.overlay.numbers[0] if self.overlay is not None else None)
+        if style.local == "formula" and self.derivative is not None and self.overlay is None:
+            formula = self.derivative(style.language)
+            if formula and len(formula) <= LONGEST_FORMULA:
+                return formula
+        return times + _changed(self.local, self.overlay.numbers[0] if self.overlay is not None else None, style)
 
     @property
     def idle(self) -> bool:
@@ -242,6 +268,10 @@ class Edge:
         if isinstance(self.overlay, Blank):  # dashes would give a blank away
             return self.constant
         return self.constant or self.local == (0.0, 0.0)
+
+
+LONGEST_FORMULA = 28
+"""Characters of a formula at an edge; in place of a longer one its number stands there."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +307,32 @@ class Diagram:
     def values(self) -> tuple[ValueBox, ...]:
         """The boxes of a graph, which all show numbers; those of a Program have none."""
         return cast("tuple[ValueBox, ...]", self.boxes)
+
+
+def styled(diagram: Diagram, style: Style) -> Diagram:
+    """The diagram as a style writes it: names and symbols as mathematics, numbers with its digits."""
+    # The power of a square stands in its box: it comes in along an edge of its own.
+    powers = {
+        edge.target: exponent.f[0]
+        for edge in diagram.edges
+        if edge.constant and edge.slot == 1 and isinstance(exponent := diagram.boxes[edge.source], LiteralBox)
+    } if style.math else {}  # fmt: skip
+
+    def in_style(i: int, one: Box) -> Box:
+        power = powers.get(i)
+        whole = one.symbol == "**" and power is not None and power == round(power) and abs(power) < 100
+        symbol = f"x{superscript(int(power or 0))}" if whole else style.symbol(one.symbol)
+        title = one.title if isinstance(one, InstructionBox) else style.name(one.title)
+        made = replace(one, style=style, symbol=symbol, title=title)
+        if style.math and isinstance(made, ValueBox) and made.rule and made.formula is not None:
+            return replace(made, rule=made.formula())
+        return made
+
+    return replace(
+        diagram,
+        boxes=tuple(in_style(i, one) for i, one in enumerate(diagram.boxes)),
+        edges=tuple(replace(edge, style=style) for edge in diagram.edges),
+    )
 
 
 @dataclass
@@ -404,6 +460,7 @@ def diagram_of(
     literals: bool = False,
     marked: Collection[Value] | None = None,
     place: Mapping[int, tuple[Scope, ...]] | None = None,
+    names: Mapping[int, str] = MappingProxyType({}),
 ) -> Diagram:
     """One box a Value, one edge an operand slot.
 
@@ -417,8 +474,9 @@ def diagram_of(
         literals: whether `only` some nodes are drawn with the bare numbers that they take.
         marked: the boxes with a heavy border; by default those of the roots.
         place: the scopes around each node, by id, in place of those that it was recorded in.
+        names: what nodes without a name are called, by id.
     """
-    labels, frames = Labels(order), Frames()
+    labels, frames = Labels(order, names), Frames()
     place = paths(order) if place is None else place
     backward = adjoint is not None or has_backward(order, roots)
     top = "root" if len(roots) > 1 else labels[roots[0]]
@@ -451,7 +509,12 @@ def diagram_of(
                 about = f"no gradient flows into the constant {labels[x]}"
             if mark is not None:
                 about += mark.about
-            edges.append(Edge(source, here, slot, (local, local), about=about, constant=constant, overlay=mark))
+            formula = None if constant else partial(derivative, node, slot, labels.__getitem__)
+            edges.append(
+                Edge(
+                    source, here, slot, (local, local), about=about, constant=constant, overlay=mark, derivative=formula
+                )
+            )
     return Diagram(tuple(boxes), tuple(edges), tuple(frames.found), about=summary(order, roots, labels, backward))
 
 
@@ -460,7 +523,7 @@ def _value_box(node: Value, g: float | None, frame: int | None, root: bool, top:
     about = assignment(node, labels)
     if g is not None:
         about += f"; d({top})/d({labels[node]}) = {number(g)}"
-    if node.name:  # a box shortens a name, and drops the part that its frame says
+    if node.name.strip():  # a box shortens a name, and drops the part that its frame says
         named = printable(node.name, TOOLTIP_NAME)
         about = about if named == labels[node] else f"{named}: {about}"
     return ValueBox(
@@ -473,6 +536,7 @@ def _value_box(node: Value, g: float | None, frame: int | None, root: bool, top:
         frame=frame,
         about=about,
         rule=spelled(node, labels),
+        formula=partial(in_words, node, labels.__getitem__),
     )
 
 
@@ -484,7 +548,7 @@ def _shares(shares: Mapping[tuple[Value, int], float], amounts: bool) -> dict[tu
 def title(node: Value, labels: Labels, frame: int | None) -> str:
     """What a box is called: inside a frame `w[1]` says enough of `layers[0].neurons[3].w[1]`."""
     if not node.name.strip():
-        return labels[node]
+        return labels[node]  # also where the program calls it something
     inner = frame is not None and isinstance(node, Parameter)
     return printable((inner and node.name.rpartition(".")[2]) or node.name)
 

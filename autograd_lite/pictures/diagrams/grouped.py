@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +66,7 @@ def folded(
     *,
     adjoint: Mapping[Value, float] | None = None,
     shapes: bool = True,
+    names: Mapping[int, str] = MappingProxyType({}),
 ) -> Diagram | None:
     """A box for scalars that do the same thing.
 
@@ -76,6 +78,7 @@ def folded(
         adjoint: the backward values to show in place of each `.grad`.
         shapes: whether, if there are too many boxes, values of one shape share one, so that a box may take from
             itself; without it the answer is then None.
+        names: what nodes without a name are called, by id.
     """
     graph = Units(order, roots)
     best: Partition | None = None
@@ -86,7 +89,7 @@ def folded(
             break
     if best is None or (best.boxes > most and not shapes):
         return None
-    return _diagram(order, roots, best, could_unfold, adjoint)
+    return _diagram(order, roots, best, could_unfold, adjoint, names)
 
 
 class Operands(NamedTuple):
@@ -353,8 +356,9 @@ def _diagram(
     partition: Partition,
     could_unfold: bool,
     adjoint: Mapping[Value, float] | None,
+    names: Mapping[int, str],
 ) -> Diagram:
-    graph, labels, frames = partition.graph, Labels(order), Frames()
+    graph, labels, frames = partition.graph, Labels(order, names), Frames()
     backward: Callable[[Value], float | None] | None = None
     if adjoint is not None:
         backward = adjoint.get

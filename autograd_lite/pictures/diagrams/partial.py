@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from types import MappingProxyType
 
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.reading import slope_of
@@ -81,8 +82,9 @@ def surroundings(order: Sequence[Value], v: Value, radius: int, most: int) -> se
 
 
 def part(
-    order: Sequence[Value], roots: Sequence[Value], chosen: Collection[Value], note: str, marked: Sequence[Value]
-) -> Diagram:
+    order: Sequence[Value], roots: Sequence[Value], chosen: Collection[Value], note: str, marked: Sequence[Value],
+    names: Mapping[int, str] = MappingProxyType({}),
+) -> Diagram:  # fmt: skip
     """The chosen values with the edges between them; a box whose operands are not all there says so.
 
     Args:
@@ -91,8 +93,9 @@ def part(
         chosen: what is drawn.
         note: which part it is.
         marked: the boxes with a heavy border.
+        names: what nodes without a name are called, by id.
     """
-    made = diagram_of(order, roots, only=chosen, literals=True, marked=marked)
+    made = diagram_of(order, roots, only=chosen, literals=True, marked=marked, names=names)
     drawn = [node for node in order if node in chosen]
     used: Counter[Value] = Counter()
     for node in order:
@@ -194,7 +197,9 @@ def _longest_run(keys: Sequence[int], period: int) -> tuple[int, int]:
     return best[0], best[1] + period
 
 
-def steps_of(order: Sequence[Value], roots: Sequence[Value], steps: Sequence[Sequence[Value]]) -> Diagram:
+def steps_of(
+    order: Sequence[Value], roots: Sequence[Value], steps: Sequence[Sequence[Value]], names: Mapping[int, str]
+) -> Diagram:
     """The whole graph with a frame around each step, leaves that one step alone takes with it."""
     scope: dict[Value, Scope] = {}
     scopes = [Scope(f"step {k}") for k in range(1, len(steps) + 1)]
@@ -209,12 +214,15 @@ def steps_of(order: Sequence[Value], roots: Sequence[Value], steps: Sequence[Seq
     for leaf, using in users.items():
         if len(using) == 1 and (around := by_id.get(next(iter(using)))) is not None:
             scope[leaf] = around
-    return diagram_of(order, roots, place={id(node): (scope[node],) if node in scope else () for node in order})
+    place = {id(node): (scope[node],) if node in scope else () for node in order}
+    return diagram_of(order, roots, place=place, names=names)
 
 
-def frames_closed(order: Sequence[Value], roots: Sequence[Value], most: int) -> Diagram | None:
+def frames_closed(
+    order: Sequence[Value], roots: Sequence[Value], most: int, names: Mapping[int, str]
+) -> Diagram | None:
     """The graph with as many levels of frames open as leave it readable; None if even the outermost are too many."""
-    whole = diagram_of(order, roots)
+    whole = diagram_of(order, roots, names=names)
     for depth in reversed(range(max(frame_levels(whole.frames), default=-1) + 1)):
         made = collapse_below(whole, depth).diagram
         if len(made.boxes) <= most:
@@ -223,12 +231,14 @@ def frames_closed(order: Sequence[Value], roots: Sequence[Value], most: int) -> 
     return None
 
 
-def recurrent(order: Sequence[Value], roots: Sequence[Value], most: int) -> tuple[Diagram, Diagram] | None:
+def recurrent(
+    order: Sequence[Value], roots: Sequence[Value], most: int, names: Mapping[int, str]
+) -> tuple[Diagram, Diagram] | None:
     """(the first step open and the others in one box, every step in a frame) of a graph with a loop; None without."""
     steps = recurrence(order)
     if not steps:
         return None
-    whole = steps_of(order, roots, steps)
+    whole = steps_of(order, roots, steps, names)
     note = f"A loop of {len(steps):,} steps that compute alike: "
     frames = range(len(steps))
     for opened, words in (

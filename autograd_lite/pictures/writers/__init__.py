@@ -16,7 +16,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-WRITERS = {"svg": "svg", "png": "raster", "pdf": "raster", "dot": "dot", "html": "page"}
+WRITERS = {"svg": "svg", "png": "raster", "pdf": "raster", "dot": "dot", "html": "page", "tex": "tikz", "tikz": "tikz"}
 """The module of this folder that writes each suffix; it is imported on use, since some need other packages."""
 
 

@@ -7,10 +7,13 @@ from typing import Any
 
 import graphviz
 
-from autograd_lite.engine.notation import number
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Share
 from autograd_lite.pictures.diagrams.networks import NetworkDiagram
+from autograd_lite.pictures.mathematics import Style
 from autograd_lite.pictures.writers.scene import BLUE, FRAME_LINE, LINE, MINUS, PLUS, TINTS, VERMILION
+
+STYLES = {"parameter": {"style": "filled"}, "constant": {"style": "rounded,filled,dashed"}}
+"""How leaves are told apart without colours."""
 
 
 def write(picture: Any, suffix: str, scale: float) -> bytes:
@@ -19,13 +22,12 @@ def write(picture: Any, suffix: str, scale: float) -> bytes:
     return text.encode("utf-8")
 
 
-def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
+def dot_text(diagram: Diagram, direction: str) -> str:
     """The DOT text of a picture; its labels are HTML-like, in which a backslash means nothing.
 
     Args:
         diagram: what to draw.
         direction: Graphviz's rankdir.
-        dpi: dots per inch of a bitmap; None leaves it to Graphviz.
     """
     graph = graphviz.Digraph(
         graph_attr={"rankdir": direction, "bgcolor": "white", "nodesep": "0.25", "ranksep": "0.35"},
@@ -38,8 +40,6 @@ def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
         },
         edge_attr={"fontname": "Helvetica", "fontsize": "11", "color": LINE},
     )
-    if dpi is not None:
-        graph.attr(dpi=f"{dpi:g}")
     if diagram.note:
         graph.attr(label=graphviz.escape(diagram.note), labelloc="b", fontname="Helvetica", fontsize="11")
     bodies = [graphviz.Digraph(name=f"cluster_{i}") for i in range(len(diagram.frames))]
@@ -59,7 +59,8 @@ def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
             f"n{i}",
             label=_label(box),
             fillcolor=TINTS[box.kind],
-            penwidth="3" if box.root else "1",
+            penwidth="3" if box.root else "1.4" if box.kind == "parameter" else "1",
+            **STYLES.get(box.kind, {}),
             tooltip=graphviz.escape(box.about),
         )
     # A frame comes after the one around it. Innermost first, since a body is copied into the one around it as it is.
@@ -74,7 +75,7 @@ def dot_text(diagram: Diagram, direction: str, dpi: float | None = None) -> str:
     return str(graph.source)
 
 
-def network_dot(diagram: NetworkDiagram) -> str:
+def network_dot(diagram: NetworkDiagram, style: Style) -> str:
     """A network in DOT: a rank a column, lines as wide as what they show."""
     graph = graphviz.Digraph(
         graph_attr={"rankdir": "LR", "bgcolor": "white", "ranksep": "1.4", "splines": "line"},
@@ -89,7 +90,8 @@ def network_dot(diagram: NetworkDiagram) -> str:
         column = graphviz.Digraph(graph_attr={"rank": "same"})
         for i in members:
             unit = diagram.units[i]
-            texts = [unit.name, *(number(x) for x in (unit.f, unit.g) if x is not None)]
+            parts = [x for x, part in ((unit.f, "f"), (unit.g, "g")) if part in style.show]
+            texts = [unit.name, *(style.number(x) for x in parts if x is not None)]
             dots = unit.kind in ("more", "columns")
             column.node(
                 f"n{i}",

@@ -6,12 +6,13 @@ Green and solid is positive, purple and dashed negative, so that the signs are t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import hypot, isfinite
 
-from autograd_lite.engine.notation import number
 from autograd_lite.pictures.diagrams.networks import Line, NetworkDiagram, Unit
 from autograd_lite.pictures.layout.columns import columns, routed, through
 from autograd_lite.pictures.layout.geometry import Point, on_curve
+from autograd_lite.pictures.mathematics import PLAIN, Style
 from autograd_lite.pictures.writers.scene import (
     BLUE,
     INK,
@@ -51,10 +52,10 @@ BEYOND = 92.0
 SAID = {"weight": "weight w", "gradient": "gradient dL/dw", "change": "change of w"}
 
 
-def network_scene(diagram: NetworkDiagram) -> Scene:
+def network_scene(diagram: NetworkDiagram, style: Style = PLAIN) -> Scene:
     """Lay a network out and draw it."""
-    units, lines = diagram.units, diagram.lines
-    radius = EMPTY_RADIUS if all(unit.f is None for unit in units) else RADIUS
+    units, lines = [_shown(unit, style) for unit in diagram.units], diagram.lines
+    radius = EMPTY_RADIUS if all(unit.f is unit.g is None for unit in units) else RADIUS
     counts = [sum(unit.column == c for unit in units) for c in range(len(diagram.titles))]
     shortened = any(unit.kind in ("more", "columns") for unit in units)
     if diagram.layered or shortened:
@@ -82,22 +83,32 @@ def network_scene(diagram: NetworkDiagram) -> Scene:
     largest = diagram.largest
     # Thick lines lie above thin ones.
     order = sorted(range(len(lines)), key=lambda i: _size(lines[i].number, largest))
-    labels = _labels(lines, curves, at, radius) if len(lines) <= LABELLED else {}
-    elements = [_line(i, lines[i], curves[i], largest, labels.get(i)) for i in order]
+    numbers = [style.number(line.number) for line in lines]
+    labelled = len(lines) <= LABELLED and "local" in style.show
+    labels = _labels(numbers, curves, at, radius) if labelled else {}
+    elements = [_line(i, lines[i], curves[i], largest, labels.get(i), numbers[i]) for i in order]
     elements += _titles(diagram, at)
-    elements += [_unit(i, unit, at[i], radius, largest, len(units) <= LABELLED) for i, unit in enumerate(units)]
-    elements += [_target(i, unit, at[i], radius) for i, unit in enumerate(units) if unit.target is not None]
+    elements += [_unit(i, unit, at[i], radius, largest, style) for i, unit in enumerate(units)]
+    elements += [_target(i, unit, at[i], radius, style) for i, unit in enumerate(units) if unit.target is not None]
     titles_end = max((_title_end(text, x) for text, x in _title_places(diagram, at)), default=0.0)
     wide = max(wide, titles_end + MARGIN)
-    key, wide, high = _key(diagram, lines, wide, bottom)
+    key, wide, high = _key(diagram, lines, wide, bottom, style)
     return Scene(wide, high, (*elements, key), diagram.about)
+
+
+def _shown(unit: Unit, style: Style) -> Unit:
+    """A unit without the numbers that the style leaves out."""
+    f, g = (x if part in style.show else None for x, part in ((unit.f, "f"), (unit.g, "g")))
+    return unit if (f, g) == (unit.f, unit.g) else replace(unit, f=f, g=g)
 
 
 def _size(x: float, largest: float) -> float:
     return min(abs(x) / largest, 1.0) if isfinite(x) else 1.0
 
 
-def _line(i: int, line: Line, points: Sequence[Point], largest: float, label: Point | None) -> Element:
+def _line(
+    i: int, line: Line, points: Sequence[Point], largest: float, label: Point | None, text: str
+) -> Element:  # fmt: skip
     size = _size(line.number, largest)
     colour = PLUS if line.number >= 0 else MINUS
     thick = THINNEST + (WIDEST - THINNEST) * size
@@ -105,14 +116,14 @@ def _line(i: int, line: Line, points: Sequence[Point], largest: float, label: Po
         Curve(tuple(points), colour, None, line.number < 0, thick, opacity=0.35 + 0.55 * size)
     ]
     if label is not None:
-        text, (x, y) = number(line.number), label
+        x, y = label
         across = width(text, SMALL) + 4
         shapes.append(Rect(x - across / 2, y - 8, across, 15, "#FFFFFF", opacity=0.92, round=4.0))
         shapes.append(Text(x, y + 3.5, text, "local", SMALL, colour, "middle"))
     return Element(f"edge{i}", "edge", line.about, tuple(shapes))
 
 
-def _unit(i: int, unit: Unit, at: Point, radius: float, largest: float, roomy: bool) -> Element:
+def _unit(i: int, unit: Unit, at: Point, radius: float, largest: float, style: Style) -> Element:
     x, y = at
     if unit.kind in ("more", "columns"):
         dots = [(x, y + d) if unit.kind == "more" else (x + d, y) for d in (-8.0, 0.0, 8.0)]
@@ -129,7 +140,7 @@ def _unit(i: int, unit: Unit, at: Point, radius: float, largest: float, roomy: b
         corner = (x - radius * 0.71 - side / 2, y + radius * 0.71 - side / 2)
         shapes.append(Rect(*corner, side, side, PLUS if unit.bias >= 0 else "#FFFFFF",
                            PLUS if unit.bias >= 0 else MINUS, 1.6, round=1.5))  # fmt: skip
-    if unit.f is None:
+    if radius < RADIUS:
         shapes.append(Text(x, y + 4, unit.name, "title", SIZE, INK, "middle", bold=True))
         return Element(f"box{i}", f"box {unit.kind}", unit.about, tuple(shapes))
     # With numbers in it, the name stands outside: left of an input, right of an output, above a neuron of a graph.
@@ -139,25 +150,28 @@ def _unit(i: int, unit: Unit, at: Point, radius: float, largest: float, roomy: b
         shapes.append(Text(x + radius + 5, y + 4, unit.name, "title", SIZE, INK, bold=True))
     elif unit.name:
         shapes.append(Text(x, y - radius - 4, unit.name, "title", SMALL, INK, "middle", bold=True))
-    if unit.g is None:
-        shapes.append(Text(x, y + 4.5, short(unit.f), "f", SIZE, BLUE, "middle", bold=True))
-    else:
-        shapes.append(Text(x, y - 3, short(unit.f), "f", SIZE, BLUE, "middle", bold=True))
-        shapes.append(Text(x, y + 13, short(unit.g), "g", SMALL, VERMILION, "middle"))
+    both = unit.f is not None and unit.g is not None
+    if unit.f is not None:
+        shapes.append(Text(x, y - 3 if both else y + 4.5, short(unit.f, style), "f", SIZE, BLUE, "middle", bold=True))
+    if unit.g is not None:
+        shapes.append(Text(x, y + 13 if both else y + 4, short(unit.g, style), "g", SMALL, VERMILION, "middle"))
     return Element(f"box{i}", f"box {unit.kind}", unit.about, tuple(shapes))
 
 
-def short(x: float) -> str:
-    """A number that fits a circle."""
-    text = f"{x:.3g}"
-    return text if len(text) <= 7 else f"{x:.1g}"
+def short(x: float, style: Style = PLAIN) -> str:
+    """A number that fits a circle, with one digit less than elsewhere."""
+    for digits in range(max(style.digits - 1, 1), 0, -1):
+        text = replace(style, digits=digits).number(x)
+        if len(text) <= 7:
+            return text
+    return text
 
 
-def _target(i: int, unit: Unit, at: Point, radius: float) -> Element:
+def _target(i: int, unit: Unit, at: Point, radius: float, style: Style) -> Element:
     """What an output should be, in a square beside it."""
     x, y = at[0] + radius + 18, at[1]
     assert unit.target is not None
-    text = short(unit.target)
+    text = short(unit.target, style)
     across = max(width(text, SIZE, bold=True) + 10, 40.0)
     shapes = (
         Curve(((x - 17, y), (x - 11, y), (x - 6, y), (x, y)), LINE, None, dashed=True),
@@ -192,13 +206,15 @@ def _titles(diagram: NetworkDiagram, at: Sequence[Point]) -> list[Element]:
     ]
 
 
-def _key(diagram: NetworkDiagram, lines: Sequence[Line], wide: float, bottom: float) -> tuple[Element, float, float]:
+def _key(
+    diagram: NetworkDiagram, lines: Sequence[Line], wide: float, bottom: float, style: Style
+) -> tuple[Element, float, float]:
     """What widths and colours mean, and the note, below the picture; with the extent that this takes."""
     y = bottom + 14
     shapes: list[Shape | Text] = []
     if lines:
         x = MARGIN
-        largest = number(diagram.largest)
+        largest = style.number(diagram.largest)
         for colour, dashed, text in ((PLUS, False, f"{SAID[diagram.shows]} > 0"), (MINUS, True, "< 0")):
             shapes.append(Curve(((x, y), (x + 9, y), (x + 17, y), (x + 26, y)), colour, None, dashed, 3.0))
             shapes.append(Text(x + 32, y + 4, text, "note", SMALL, LINE))
@@ -212,8 +228,14 @@ def _key(diagram: NetworkDiagram, lines: Sequence[Line], wide: float, bottom: fl
             x += 28 + width("bias", SMALL)
         wide = max(wide, x + MARGIN)
         y += 18
-    if diagram.note:
-        for text in wrapped(diagram.note, max(wide - 2 * MARGIN, 300.0)):
+    circles = [("activation a, forward", unit.f) for unit in diagram.units if unit.f is not None and "f" in style.show]
+    circles += [
+        ("its gradient g = dL/da", unit.g) for unit in diagram.units if unit.g is not None and "g" in style.show
+    ]
+    said = ", below it ".join(dict.fromkeys(text for text, _ in circles)) if style.legend else ""
+    notes = [f"In a circle: {said}." if said else "", style.prose(diagram.note)]
+    for note in filter(None, notes):
+        for text in wrapped(note, max(wide - 2 * MARGIN, 300.0)):
             shapes.append(Text(MARGIN, y + 4, text, "note", SMALL, LINE))
             wide = max(wide, width(text, SMALL) + 2 * MARGIN)
             y += 15
@@ -224,14 +246,14 @@ def _key(diagram: NetworkDiagram, lines: Sequence[Line], wide: float, bottom: fl
 
 
 def _labels(
-    lines: Sequence[Line], curves: Sequence[Sequence[Point]], at: Sequence[Point], radius: float
+    numbers: Sequence[str], curves: Sequence[Sequence[Point]], at: Sequence[Point], radius: float
 ) -> dict[int, Point]:
     """Where the number of each line goes: on the line, where it covers least of others."""
     samples = [[on_curve(curve, t / 48) for t in range(1, 48)] for curve in curves]
     found: dict[int, Point] = {}
     taken: list[tuple[Point, float]] = []
-    for i, line in enumerate(lines):
-        half = width(number(line.number), SMALL) / 2 + 3
+    for i, number in enumerate(numbers):
+        half = width(number, SMALL) / 2 + 3
 
         def cost(point: Point, i: int = i, half: float = half) -> float:
             x, y = point

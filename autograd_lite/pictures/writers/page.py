@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from autograd_lite.pictures.arguments import uncollected
+from autograd_lite.engine.collector import uncollected
 from autograd_lite.pictures.diagrams.collapsed import collapse, frame_levels
-from autograd_lite.pictures.diagrams.diagram import Diagram
+from autograd_lite.pictures.diagrams.diagram import Diagram, styled
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.scene import scene
 from autograd_lite.pictures.writers.svg import svg
@@ -59,7 +59,7 @@ def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
     focus: dict[str, str] = {}
     for n, view in views:
         prefix = f"{picture.prefix}-{n}"
-        drawn = svg(scene(view.diagram, picture.direction), prefix)
+        drawn = svg(scene(styled(view.diagram, picture.style), picture.direction), prefix)
         shown.append(f'<div class="view" id="view{n}" hidden>{drawn}</div>')
         for box, frames in view.boxes.items():
             # Of several in one box the next one opens, so that each can be reached.

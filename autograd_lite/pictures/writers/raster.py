@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 from autograd_lite.pictures.writers.scene import Circle, Curve, Rect, Shape, Text
@@ -94,16 +97,18 @@ FRAME_TIME = 1300
 
 
 def series(pictures: Sequence[Any], suffix: str) -> bytes:
-    """Pictures one after another: a .pdf with a page for each, or a .gif that plays.
+    """Pictures one after another: a .pdf with a page for each, or a .gif or .mp4 that plays.
 
     Raises:
-        RuntimeError: Matplotlib, or for a .gif Pillow, is not installed.
+        RuntimeError: Matplotlib, or for a .gif Pillow, for an .mp4 ffmpeg, is not installed.
     """
     try:
         import matplotlib.style  # noqa: F401
 
         if suffix == "pdf":
             return painted(pictures, "pdf", POINTS)
+        if suffix == "mp4":
+            return _film([painted([one], "png", 2 * POINTS) for one in pictures])
         from PIL import Image
     except ImportError as error:
         raise RuntimeError(f"save: a .{suffix} of steps needs {error.name}; pip install 'autograd_lite[viz]'") from None
@@ -112,6 +117,26 @@ def series(pictures: Sequence[Any], suffix: str) -> bytes:
     times = [FRAME_TIME] * (len(images) - 1) + [3 * FRAME_TIME]
     images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=times, loop=0)
     return buffer.getvalue()
+
+
+def _film(images: Sequence[bytes]) -> bytes:
+    """PNGs one after another as an .mp4, by ffmpeg."""
+    command = shutil.which("ffmpeg")
+    if command is None:
+        raise RuntimeError("save: an .mp4 needs the command ffmpeg; install it, or save as .gif")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "steps.mp4"
+        # Sides must be even, and players want 4:2:0; the last picture stays a little.
+        even = "pad=ceil(iw/2)*2:ceil(ih/2)*2:color=white"
+        given = f"-loglevel error -f image2pipe -framerate 1000/{FRAME_TIME} -c:v png -i -".split()
+        made = ["-vf", even, *["-r", "25", "-pix_fmt", "yuv420p", "-movflags", "+faststart"], str(path)]
+        done = subprocess.run(
+            [command, *given, *made], input=b"".join([*images, images[-1], images[-1]]), capture_output=True
+        )
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise RuntimeError(f"save: ffmpeg could not make the .mp4: {' '.join(said)}")
+        return path.read_bytes()
 
 
 FAMILY = "DejaVu Sans"
@@ -160,7 +185,7 @@ def paint(
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Circle as CirclePatch
     from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon
-    from matplotlib.path import Path
+    from matplotlib.path import Path as Line
 
     if isinstance(shape, Rect):
         box = FancyBboxPatch(
@@ -171,6 +196,7 @@ def paint(
             facecolor=to_rgba(shape.fill, shape.opacity),
             edgecolor=shape.stroke,
             linewidth=scale * shape.thick if shape.stroke != "none" else 0.0,
+            linestyle=(0, (4.0, 3.0)) if shape.dashed else "solid",
             zorder=order,
         )
         axes.add_patch(box)
@@ -183,10 +209,10 @@ def paint(
             )
         )
     elif isinstance(shape, Curve):
-        codes = [Path.MOVETO] + [Path.CURVE4] * (len(shape.points) - 1)
+        codes = [Line.MOVETO] + [Line.CURVE4] * (len(shape.points) - 1)
         unit = max(1.2 / shape.thick, 1 / 1.5)  # Matplotlib counts dashes in widths of the line
         style = (0, (4 * unit, 3 * unit)) if shape.dashed else "solid"
-        line = Path(shape.points, codes)
+        line = Line(shape.points, codes)
         colour = to_rgba(shape.stroke, shape.opacity)
         axes.add_patch(
             PathPatch(line, fill=False, edgecolor=colour, linewidth=scale * shape.thick, linestyle=style, zorder=order)
@@ -229,9 +255,8 @@ def by_command(picture: Any, suffix: str, dpi: float) -> bytes | None:
 
 
 def _dot(picture: Any, suffix: str, dpi: float) -> str:
-    from autograd_lite.pictures.writers.dot import dot_text
-
-    return dot_text(picture.diagram, picture.direction, dpi if suffix == "png" else None)
+    text: str = picture.dot
+    return text.replace("{", f"{{\n\tgraph [dpi={dpi:g}]", 1) if suffix == "png" else text
 
 
 RENDERERS: list[Callable[[Any, str, float], bytes | None]] = [by_matplotlib, by_pygraphviz, by_command]

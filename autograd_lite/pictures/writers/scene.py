@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import hypot
 
-from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Share
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, Share, ValueBox
 from autograd_lite.pictures.layout.choice import lay_out
 from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point
+from autograd_lite.pictures.mathematics import PLAIN
 from autograd_lite.pictures.writers.text_width import width
 
 BLUE, VERMILION = "#006AA6", "#AD4600"
@@ -26,9 +27,12 @@ PLUS, MINUS = "#00704F", "#96348A"
 INK, LINE, FAINT = "#1A1A1A", "#5F6673", "#9AA0AB"
 
 TINTS = {
-    "op": "#FFFFFF", "parameter": "#FFF0C4", "input": "#DDF1E4", "constant": "#ECECF0", "frame": "#E4E9F6",
+    "op": "#FFFFFF", "parameter": "#FFE7A3", "input": "#E6F6EC", "constant": "#ECECF0", "frame": "#E4E9F6",
     "backward": "#FCE9DD",
 }  # fmt: skip
+
+BORDERS = {"parameter": (1.4, 0.0, False), "input": (1.0, 15.0, False), "constant": (1.0, 6.0, True)}
+"""Width, roundness and dashes of a border: leaves are told apart by its shape too, where no colour is."""
 
 FRAME_TINT, FRAME_LINE = "#5B6EA8", "#A9B3CF"
 
@@ -63,6 +67,7 @@ class Rect:
     thick: float = 1.0
     round: float = 6.0
     opacity: float = 1.0
+    dashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,11 +145,16 @@ def box_size(box: Box, operands: int) -> tuple[float, float]:
     """Width and height that hold every line of a box, and leave its edges room to come in from below."""
     if box.literal:
         return width(box.lines[0][1], SIZE, bold=True) + 2 * PAD, 26.0
-    top = width(box.title, SIZE, bold=True) + (14 + width(box.symbol, SYMBOL, bold=True) if box.symbol else 0)
+    top = width(box.title, SIZE, bold=True) + (14 + width(box.symbol, symbol_size(box), bold=True) if box.symbol else 0)
     rows = [
         width(text, SMALL if part in SMALL_PRINT else SIZE, bold=part not in SMALL_PRINT) for part, text in box.lines
     ]
     return max(top, *rows, 44.0, 24.0 * min(operands, 12)) + 2 * PAD, 2 * PAD - 4 + ROW * (1 + len(rows))
+
+
+def symbol_size(box: Box) -> float:
+    """Signs are larger than text, names of functions as large."""
+    return SYMBOL if len(box.symbol) <= 2 else SIZE
 
 
 def label_size(edge: Edge) -> tuple[float, float]:
@@ -185,12 +195,27 @@ def scene(diagram: Diagram, direction: str) -> Scene:
         elements.append(Element("note", "note", diagram.note, texts))
         wide = max(wide, *(width(line, SMALL) + 2 * MARGIN for line in lines))
         high += 15 * len(lines) + 2
+    if diagram.boxes and diagram.boxes[0].style.legend:
+        legend, high = _legend(diagram, wide, high)
+        elements.append(legend)
+        wide = max([wide, *(s.x + width(s.text, SMALL) + MARGIN for s in legend.shapes if isinstance(s, Text))])
     return Scene(wide, high, tuple(elements), diagram.about)
 
 
 def titled(scene: Scene, title: str) -> Scene:
     """The scene with a line above it; everything moves down."""
-    room = 28.0
+    lines = wrapped(title, max(scene.width - 2 * MARGIN, 240.0) * SMALL / 16.0)
+    room = 28.0 * len(lines)
+    texts = tuple(
+        Text(MARGIN, MARGIN + 14 + 28 * i, line, "heading", 16.0, INK, bold=True) for i, line in enumerate(lines)
+    )
+    wide = max(scene.width, *(width(line, 16.0, bold=True) + 2 * MARGIN for line in lines))
+    heading = Element("title", "heading", title, texts)
+    return replace(scene, width=wide, height=scene.height + room, elements=(heading, *moved_down(scene, room)))
+
+
+def moved_down(scene: Scene, room: float) -> tuple[Element, ...]:
+    """What is drawn, with room above it."""
 
     def moved(shape: Shape | Text) -> Shape | Text:
         if isinstance(shape, Curve):
@@ -201,15 +226,7 @@ def titled(scene: Scene, title: str) -> Scene:
             return replace(shape, points=points, head=((a, b + room), (c, d + room), (e, f + room)))
         return replace(shape, y=shape.y + room)
 
-    lines = wrapped(title, max(scene.width - 2 * MARGIN, 240.0) * SMALL / 16.0)
-    room *= len(lines)
-    below = [replace(element, shapes=tuple(map(moved, element.shapes))) for element in scene.elements]
-    texts = tuple(
-        Text(MARGIN, MARGIN + 14 + 28 * i, line, "heading", 16.0, INK, bold=True) for i, line in enumerate(lines)
-    )
-    wide = max(scene.width, *(width(line, 16.0, bold=True) + 2 * MARGIN for line in lines))
-    heading = Element("title", "heading", title, texts)
-    return replace(scene, width=wide, height=scene.height + room, elements=(heading, *below))
+    return tuple(replace(element, shapes=tuple(map(moved, element.shapes))) for element in scene.elements)
 
 
 def _with_margin(placed: Layout, by: float) -> Layout:
@@ -242,21 +259,74 @@ def _frame_title(i: int, title: str, placed: Layout) -> Element:
 def _box(i: int, box: Box, at: Point, size: tuple[float, float]) -> Element:
     (x, y), (w, h) = at, size
     left, top, right = x - w / 2, y - h / 2, x + w / 2
-    stroke, thick = (INK, 3.0) if box.root else (LINE, 1.0)
-    shapes: list[Shape | Text] = [Rect(left, top, w, h, TINTS[box.kind], stroke, thick)]
+    shapes: list[Shape | Text] = [_outline(left, top, w, h, box.kind, box.root)]
     if box.literal:
         shapes.append(Text(x, y + 4.5, box.lines[0][1], "f", SIZE, BLUE, "middle", bold=True))
         return Element(f"box{i}", f"box {box.kind}", box.about, tuple(shapes))
     base = top + PAD + 9
     shapes.append(Text(left + PAD, base, box.title, "title", bold=True))
     if box.symbol:
-        shapes.append(Text(right - PAD, base, box.symbol, "symbol", SYMBOL, LINE, "end", bold=True))
+        shapes.append(Text(right - PAD, base, box.symbol, "symbol", symbol_size(box), LINE, "end", bold=True))
     colours = {"f": BLUE, "g": VERMILION, **dict.fromkeys(SMALL_PRINT, LINE)}
     for part, text in box.lines:
         base += ROW
         plain = part in SMALL_PRINT
         shapes.append(Text(left + PAD, base, text, part, SMALL if plain else SIZE, colours[part], bold=not plain))
     return Element(f"box{i}", f"box {box.kind}{' root' if box.root else ''}", box.about, tuple(shapes))
+
+
+def _outline(x: float, y: float, w: float, h: float, kind: str, root: bool) -> Rect:
+    """The rectangle of a box."""
+    thick, corner, dashed = BORDERS.get(kind, (1.0, 6.0, False))
+    stroke = INK if root else LINE
+    return Rect(x, y, w, h, TINTS[kind], stroke, 3.0 if root else thick, round=min(corner, h / 2), dashed=dashed)
+
+
+KINDS = {
+    "input": "input", "parameter": "parameter", "constant": "constant", "op": "operation",
+    "backward": "of the gradient", "frame": "closed frame",
+}  # fmt: skip
+"""What the legend calls the kinds of boxes."""
+
+
+def _legend(diagram: Diagram, wide: float, high: float) -> tuple[Element, float]:
+    """A key in rows below the picture, and where it ends."""
+    style = diagram.boxes[0].style if diagram.boxes else PLAIN
+    kinds = [kind for kind in KINDS if any(box.kind == kind for box in diagram.boxes)]
+    items: list[tuple[str, str]] = [(kind, KINDS[kind]) for kind in kinds]
+    values = [box for box in diagram.boxes if isinstance(box, ValueBox)]
+    if len(values) == len(diagram.boxes):
+        roots = [box.title for box in values if box.root]
+        top = roots[0] if len(roots) == 1 and roots[0] else "the root"
+        by = f"∂{top}/∂" if style.math else f"d {top} / d "
+        items += [("root", "root")] if roots else []
+        items += [("f", "f: forward value")] if "f" in style.show else []
+        items += [("g", f"g = {by}(this box)")] if "g" in style.show and any(box.g for box in values) else []
+        if any(edge.label for edge in diagram.edges):
+            items.append(
+                (
+                    "local",
+                    "at an arrow: ∂(its end)/∂(its start)" if style.math else "at an arrow: d(its end)/d(its start)",
+                )
+            )
+    if any(edge.idle for edge in diagram.edges):
+        items.append(("idle", "no gradient flows"))
+    shapes: list[Shape | Text] = []
+    x, y, room = MARGIN, high + 10.0, max(wide - MARGIN, 380.0)
+    for what, text in items:
+        across = (30.0 if what in KINDS or what in ("root", "idle") else 0.0) + width(text, SMALL) + 16
+        if x > MARGIN and x + across - 16 > room:
+            x, y = MARGIN, y + 24
+        if what in KINDS or what == "root":
+            shapes.append(_outline(x, y - 8, 24.0, 16.0, "op" if what == "root" else what, what == "root"))
+        elif what == "idle":
+            shapes.append(Curve(((x, y), (x + 8, y), (x + 16, y), (x + 24, y)), FAINT, None, True))
+        colour = {"f": BLUE, "g": VERMILION}.get(what, INK)
+        shapes.append(
+            Text(x + (30.0 if across - 46 >= width(text, SMALL) - 1 else 0.0), y + 4, text, "key", SMALL, colour)
+        )
+        x += across
+    return Element("legend", "legend", "what the boxes and numbers mean", tuple(shapes)), y + 20
 
 
 def _edge(i: int, edge: Edge, arrow: Arrow, diagram: Diagram) -> Element:

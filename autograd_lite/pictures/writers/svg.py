@@ -55,6 +55,7 @@ def _shape(shape: Shape | Text) -> str:
     if isinstance(shape, Rect):
         opacity = f' fill-opacity="{_n(shape.opacity)}"' if shape.opacity < 1 else ""
         thick = f' stroke-width="{_n(shape.thick)}"' if shape.stroke != "none" else ""
+        thick += ' stroke-dasharray="4 3"' if shape.dashed else ""
         return (
             f'<rect x="{_n(shape.x)}" y="{_n(shape.y)}" width="{_n(shape.width)}" height="{_n(shape.height)}" '
             f'rx="{_n(shape.round)}" fill="{shape.fill}"{opacity} stroke="{shape.stroke}"{thick}/>'

@@ -173,14 +173,19 @@ class Module:
         lanes: how many there are in a vector; those of 64 bytes unless given.
         version: LLVM's major version, for the intrinsics that were spelled differently: a wrong spelling does not
             raise, it ends the process.
+        avx512: whether the code is for machines with AVX-512, for what is one operation there and several elsewhere.
     """
 
     number: Number
     lanes: int
     version: int
+    avx512: bool
 
-    def __init__(self, number: Number = DOUBLE, lanes: int | None = None, version: int = 22) -> None:
+    def __init__(
+        self, number: Number = DOUBLE, lanes: int | None = None, version: int = 22, avx512: bool = False
+    ) -> None:
         self.number, self.lanes, self.version = number, lanes or number.lanes, version
+        self.avx512 = avx512
         self.functions: dict[str, Block] = {}
         self.declarations: dict[str, str] = {}
         self.globals: dict[str, str] = {}
@@ -380,6 +385,15 @@ class Block:
     def real(self, a: Vector) -> Vector:
         """The reals that have these bits."""
         return self.made(f"bitcast {a.type} {a.name} to {self.module.type('real', a.lanes)}", "real", a.lanes)
+
+    def scaled(self, a: Vector, k: Vector) -> Vector | None:
+        """a * 2**k for whole k, rounded once, where that is one operation; else None."""
+        if not self.module.avx512 or a.lanes * self.number.bits != 512:
+            return None
+        name, masks = f"@llvm.x86.avx512.mask.scalef.p{self.number.name[0].replace('f', 's')}.512", f"i{a.lanes}"
+        self.module.declarations[name] = f"declare {a.type} {name}({a.type}, {a.type}, {a.type}, {masks}, i32)"
+        given = f"{a.type} {a.name}, {a.type} {k.name}, {a.type} zeroinitializer, {masks} -1, i32 4"
+        return self.made(f"call {a.type} {name}({given})")
 
     def calls(self, name: str, build: Callable[..., Sequence[Vector]], *operands: Vector | float) -> list[Vector]:
         """What a function returns that `build` writes once a module: for code that is large and used often."""

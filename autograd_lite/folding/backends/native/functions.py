@@ -76,8 +76,9 @@ def _where(mask: Vector, a: Vector | float, b: Vector | float) -> Vector:
 
 
 def _clamped(x: Vector, low: float, high: float) -> Vector:
-    """x between low and high; NaN stays."""
-    return _where(x < low, low, _where(x > high, high, x))
+    """x between low and high; NaN stays. In this form each choice is one operation."""
+    below = _where(x > high, high, x)
+    return _where(below < low, low, below)
 
 
 # --- sums of two numbers ----------------------------------------------------------------------------
@@ -129,7 +130,10 @@ def _power_of_two(k: Vector) -> Vector:
 
 
 def _scaled(x: Vector, k: Vector) -> Vector:
-    """x * 2**k, in two steps, since 2**k alone may be out of range; only the second one can round."""
+    """x * 2**k, rounded once; by products in two steps, since 2**k may be out of range: only the second one rounds."""
+    found = x.block.scaled(x, k)
+    if found is not None:
+        return found
     half = k.block.unary("floor", k * 0.5)
     return x * _power_of_two(half) * _power_of_two(k - half)
 

@@ -37,6 +37,11 @@ class Target:
     cpu: str
     features: str
 
+    @property
+    def avx512(self) -> bool:
+        """Whether vectors of 64 bytes are one register."""
+        return "+avx512f" in self.features
+
     @classmethod
     def host(cls) -> Target:
         """This machine."""

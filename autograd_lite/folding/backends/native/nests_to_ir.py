@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 from autograd_lite.engine.lowering import Step
 from autograd_lite.folding.backends.native.emit import Block, Scalar, Vector
+from autograd_lite.folding.backends.native.following import PLAIN, Followed
 from autograd_lite.folding.backends.native.functions import ELEMENTARY
 from autograd_lite.folding.backends.native.gathers import Across, Fours, layout, read_across, read_fours
 from autograd_lite.folding.nests import (
@@ -33,11 +35,9 @@ from autograd_lite.folding.nests import (
     at_step,
 )
 
-PLAIN = {"add", "sub", "mul", "div", "neg", "abs", "sqrt", "floor", "ceil", "gt", "ge", "lt", "le", "eq", "select"}
-"""Steps that are one operation or two: the others are called, not written in place, where they run for few vectors."""
-
 FEW = 4
-"""A function that is called takes a few nanoseconds more, and is compiled once for all its uses."""
+"""Steps that are not PLAIN are called, not written in place, where they run for so few vectors: a call takes a few
+nanoseconds more, and what is called is compiled once for all its uses."""
 
 MOST_IN_PLACE = 24
 """Functions that are written in place in one code, at most: each is 40 lines or more, and is compiled again."""
@@ -68,6 +68,12 @@ Indices = list[Scalar]
 
 Reader = Callable[[Scalar, Vector | None], Vector]
 """The vector at an index of the last axis; with a mask, 0 where it does not hold."""
+
+FollowerOfRow = Callable[[Vector, str, Scalar, "Vector | None", list[Vector]], list[Vector]]
+"""What is done with a vector of a product: (the vector, its address, the column, its mask, flags) -> flags."""
+
+Follower = Callable[[Scalar], FollowerOfRow]
+"""The same for any row."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class Emitter:
         self.stepping: bool = False
         """Whether a nest of a Loop is written: what is in one step does not depend on how many there are."""
 
-    def emit(self, nest: Nest) -> None:
+    def emit(self, nest: Nest | Followed) -> None:
         """Write one nest."""
         watches = bool(getattr(nest, "watch", ())) or isinstance(nest, (Watch, Loop))
         flags = [self.block.constant(0.0)] if watches else []
@@ -133,13 +139,15 @@ class Emitter:
             place = self.block.address("%arena", (self.nests.flag, 1))
             self.block.store(self.block.load(place) + found[0], place)
 
-    def nest(self, nest: Nest, flags: list[Vector]) -> list[Vector]:
+    def nest(self, nest: Nest | Followed, flags: list[Vector]) -> list[Vector]:
         """Write one nest. The emitter of a kind gets the flag if it watches, and gives it back."""
         match nest:
             case Map():
                 return self.map(nest, flags)
             case Product():
                 return self.product(nest, flags)
+            case Followed():
+                return self.product(nest.product, flags, self.follower(nest))
             case Rows():
                 return self.rows(nest, flags)
             case Terms():
@@ -338,13 +346,16 @@ class Emitter:
         step: int = 0,
     ) -> None:
         """A vector to index i of the last axis, of n elements; for `step` see inside."""
-        block, stride = self.block, access.strides[-1]
-        gathers = access.table is not None and access.table_strides[-1] != 0
         if n == 1:
+            gathers = access.table is not None and access.table_strides[-1] != 0
             self.write_one(x, self.pointer(access, [*indices, 0] if gathers else indices))
-            return
-        mask = self.inside(i, n, step)
-        if gathers:
+        else:
+            self.write_vector(x, access, indices, i, None if padded else self.inside(i, n, step))
+
+    def write_vector(self, x: Vector | float, access: Access, indices: Indices, i: Scalar, mask: Vector | None) -> None:
+        """A vector to index i of the last axis."""
+        block, stride = self.block, access.strides[-1]
+        if access.table is not None and access.table_strides[-1] != 0:
             affine = replace(access, table=None, table_strides=())
             index = block.load_index(self.entry(access, indices, i))
             if access.scale != 1:
@@ -353,7 +364,7 @@ class Emitter:
                 index = block.bitwise("add", index, self.steps_of(stride))
             block.scatter(x, self.pointer(affine, indices, i), index, mask)
         elif stride == 1:
-            block.store(x, self.pointer(access, indices, i), None if padded else mask)
+            block.store(x, self.pointer(access, indices, i), mask)
         else:
             block.scatter(x, self.pointer(access, indices, i), self.steps_of(stride), mask)
 
@@ -407,9 +418,7 @@ class Emitter:
             readers = [self.reader(access, indices, n) for access in inputs]
 
             def body(i: Scalar, flags: list[Vector]) -> Sequence[Vector]:
-                values: list[Vector | float] = [read(i, None) for read in readers]
-                for step in x.code:
-                    values.append(self.step(step, [a if isinstance(a, float) else values[a] for a in step.args], few))
+                values = self.values(x.code, [read(i, None) for read in readers], few)
                 for value, access in x.outputs:
                     self.write(values[value] if isinstance(value, int) else value, access, indices, i, n, x.padded)
                 for k in x.watch:
@@ -446,11 +455,8 @@ class Emitter:
             def step(count: Scalar, before: list[Vector]) -> Sequence[Vector]:
                 t = block.operation(f"sub i64 {start}, {count}") if x.backward else count
                 known = {**fixed, **dict(zip(carried, before, strict=False))}
-                values: list[Vector | float] = [
-                    known[k] if k in known else read(access, t, i) for k, access in enumerate(x.inputs)
-                ]
-                for one in x.code:
-                    values.append(self.step(one, [a if isinstance(a, float) else values[a] for a in one.args], False))
+                given = [known[k] if k in known else read(access, t, i) for k, access in enumerate(x.inputs)]
+                values = self.values(x.code, given, False)
 
                 def of(value: int | float) -> Vector | float:
                     return values[value] if isinstance(value, int) else value
@@ -507,6 +513,13 @@ class Emitter:
         block.loop(n, self.lanes, body)
         return copy
 
+    def values(self, code: Sequence[Step], given: Sequence[Vector], few: bool) -> list[Any]:
+        """All values of a code, those given first: vectors, or numbers that are known."""
+        values: list[Vector | float] = list(given)
+        for step in code:
+            values.append(self.step(step, [a if isinstance(a, float) else values[a] for a in step.args], few))
+        return values
+
     def step(self, step: Step, args: list[Vector | float], few: bool) -> Vector | float:
         """One step of a code."""
         block, name = self.block, step.name
@@ -528,10 +541,35 @@ class Emitter:
             mask = mask | a.is_nan()
         return block.select(mask, a, b)
 
-    def product(self, x: Product, flags: list[Vector]) -> list[Vector]:
+    def follower(self, x: Followed) -> Follower:
+        """What runs the map of a product: for a row, what takes a vector of it."""
+        n, code = x.map.axes[-1], x.map
+        inputs = [self.side_by_side(access, code.axes) for access in code.inputs]
+
+        def of(row: Scalar) -> FollowerOfRow:
+            readers = [None if k in x.element else self.reader(access, [row], n) for k, access in enumerate(inputs)]
+
+            def vector(total: Vector, to: str, i: Scalar, mask: Vector | None, flags: list[Vector]) -> list[Vector]:
+                if x.stored:
+                    self.block.store(total, to, mask)
+                values = self.values(code.code, [total if read is None else read(i, None) for read in readers], False)
+                for value, access in code.outputs:
+                    self.write_vector(values[value] if isinstance(value, int) else value, access, [row], i, mask)
+                for k in code.watch:
+                    flags = self.watched(flags, values[k], mask)
+                return flags
+
+            return vector
+
+        return of
+
+    def product(self, x: Product, flags: list[Vector], follower: Follower | None = None) -> list[Vector]:
         """Tiles of some rows by some vectors of columns, whose sums stay in registers over all terms."""
         block, lanes = self.block, self.lanes
-        if x.n <= NARROW and x.m >= lanes and x.left.strides[1] == 1 and not x.rows and x.right.base == ARENA:
+        if x.rows == "m":
+            return self.turned_product(x, flags, follower)
+        narrow = x.n <= NARROW and x.m >= lanes and x.left.strides[1] == 1 and not x.rows and x.right.base == ARENA
+        if narrow and follower is None:
             return self.narrow_product(x, flags)
         height, width = _tile(MANY if self.long(x.m) else x.m, MANY if self.long(x.n) else -(-x.n // lanes),
                               self.frame.tile)  # fmt: skip
@@ -595,8 +633,11 @@ class Emitter:
                 for r in range(high):
                     to = block.address("%arena", *self.start(x.out), (b, x.out.strides[0]), (i, x.out.strides[1]),
                                        (r, x.out.strides[1]), (j, 1))  # fmt: skip
+                    after = None if follower is None else follower(block.offset((i, 1), (r, 1)))
                     for q in range(wide):
-                        flags = self.finish(x, sums[r * wide + q], block.address(to, (q * lanes, 1)), masks[q], flags)
+                        place = block.offset((j, 1), (q * lanes, 1))
+                        at = block.address(to, (q * lanes, 1))
+                        flags = self.finish(x, sums[r * wide + q], at, place, masks[q], flags, after)
                 return flags
 
             start_row, count = rows
@@ -654,15 +695,77 @@ class Emitter:
 
         return block.loop(x.blocks, 1, one, flags)
 
-    def finish(self, x: Product, total: Vector, to: str, mask: Vector | None, flags: list[Vector]) -> list[Vector]:
-        """A vector of sums to where it goes."""
+    def turned_product(self, x: Product, flags: list[Vector], follower: Follower | None) -> list[Vector]:
+        """A product of rows of a batch as they come: its rows lie side by side in the result, and are turned so, a
+        square at a time, in registers."""
+        block, lanes = self.block, self.lanes
+        base, last = self.base(x.left), block.operation(f"sub i64 {self.valid()}, 1")
+        right = block.address("%arena", *self.start(x.right))
+        high = lanes if lanes <= self.frame.tile else 4
+        full = x.n // lanes
+        width = max(1, min(self.frame.tile // high, 2 if full % 3 else 3))
+        scratch = block.address("%arena", (self.scratch(lanes * lanes * width), 1)) if high < lanes else ""
+
+        def chains(i: Scalar, r: int, j: Scalar, wide: int) -> list[Vector]:
+            """The sums of some rows, from row i + r on, and some vectors of columns, from j on."""
+            rows = [self.least(block.offset((i, 1), (q, 1)), last) for q in range(r, r + high)]
+            lefts = [block.address(base, *self.start(x.left), (row, x.left.strides[1])) for row in rows]
+            start = block.address(right, (j, 1))
+
+            def term(t: Scalar, sums: list[Vector]) -> Sequence[Vector]:
+                columns = [
+                    block.load(block.address(start, (t, x.right.strides[1]), (q * lanes, 1))) for q in range(wide)
+                ]
+                found = []
+                for q, left in enumerate(lefts):
+                    a = block.load_one(block.address(left, (t, x.left.strides[2])))
+                    found += [block.fma(a, c, s) for c, s in zip(columns, sums[q * wide :], strict=False)]
+                return found
+
+            return block.loop(x.k, 1, term, [block.constant(0.0)] * (high * wide))
+
+        def some(i: Scalar, j: Scalar, columns: int, flags: list[Vector]) -> list[Vector]:
+            wide = -(-columns // lanes)
+            found = []
+            for r in range(0, lanes, high):
+                sums = chains(i, r, j, wide)
+                for q, total in enumerate(sums if scratch else ()):
+                    block.store(total, block.address(scratch, (r * wide + q, lanes)))
+                found += sums
+            if scratch:  # a square has more vectors than there are registers
+                found = [block.load(block.address(scratch, (q, lanes))) for q in range(lanes * wide)]
+            for q in range(wide):
+                turned = block.transpose(found[q::wide])
+                for c in range(q * lanes, min(columns, (q + 1) * lanes)):
+                    column = block.offset((j, 1), (c, 1))
+                    to = block.address("%arena", *self.start(x.out), (i, 1), (column, x.out.strides[2]))
+                    after = None if follower is None else follower(column)
+                    flags = self.finish(x, turned[c - q * lanes], to, i, None, flags, after)
+            return flags
+
+        def strip(j: Scalar, columns: int, flags: list[Vector]) -> list[Vector]:
+            return block.loop(x.m, lanes, lambda i, flags: some(i, j, columns, flags), flags)
+
+        step = width * lanes
+        whole = x.n // step * step
+        flags = block.loop(whole, step, lambda j, flags: strip(j, step, flags), flags)
+        return strip(whole, x.n - whole, flags) if whole < x.n else flags
+
+    def finish(
+        self, x: Product, total: Vector, to: str, j: Scalar, mask: Vector | None, flags: list[Vector],
+        after: FollowerOfRow | None,
+    ) -> list[Vector]:  # fmt: skip
+        """A vector of sums, from column j on, to where it goes."""
         if x.factor != 1.0:
             total = total * x.factor
-        masked = None if x.padded else mask
         if x.add:
             total = self.block.load(to) + total
-        self.block.store(total, to, masked)
-        return self.watched(flags, total, mask) if x.watch else flags
+        if x.watch:
+            flags = self.watched(flags, total, mask)
+        if after is not None:
+            return after(total, to, j, mask, flags)
+        self.block.store(total, to, None if x.padded else mask)
+        return flags
 
     def scratch(self, size: int) -> int:
         """The offset of numbers behind the arena that a nest may use while it runs; all nests use the same."""

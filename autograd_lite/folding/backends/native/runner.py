@@ -38,7 +38,9 @@ RUNS_AT_A_TIME = 16
 PAYS = 3e-4
 """Seconds of work from which on threads are worth waking."""
 
-PARTIALS, FLAGGED, COUNT, OUTS = *map(CONTEXT.index, ("partials", "flagged", "count")), len(CONTEXT)
+PARTIALS, FLAGGED, COUNT, ANSWER = map(CONTEXT.index, ("partials", "flagged", "count", "answer"))
+
+OUTS = len(CONTEXT)
 
 
 def prepare(plan: Plan, dtype: Any = float, threads: int | None = None) -> Runner:
@@ -79,17 +81,18 @@ def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], 
     Raises:
         Refused: there are steps in Python in it, or the gradient has rows.
     """
-    first, *_, last = runner.code.nests.outputs
+    last = runner.code.nests.outputs[-1]
     if not runner.code.whole or last.batched:
         raise Refused("steps in Python, or a gradient with rows")
     runner.bind_constants(constants)
-    arena, theta_view, flagged = runner.memory.arena, runner.theta, runner.memory.flagged
+    memory, theta_view = runner.memory, runner.theta
     theta_shape = None if theta_view is None else theta_view.shape
-    start = first.total if first.batched else first.offset
-    value, gradient = arena[start : start + 1], arena[last.offset : last.offset + last.size]
-    run, at, count = runner.code.function("again", 0), ctypes.c_void_p(runner.memory.address), len(shapes)
-    bound = [_gone] * count
-    views = {index: view.reshape(shapes[index]) for index, view in runner.unbatched_inputs}
+    gradient = memory.arena[last.offset : last.offset + last.size]
+    answer = ctypes.c_double.from_address(memory.address + 8 * ANSWER)
+    run, at, count = runner.code.function("again", 0), ctypes.c_void_p(memory.address), len(shapes)
+    seen: Callable[[], Any] = _gone  # the theta that was looked at last
+    bound: list[Callable[[], Any]] = [_gone] * count
+    views = [(index, view.reshape(shapes[index])) for index, view in runner.unbatched_inputs]
     free = [None]  # empty while a thread is in a call
 
     def bind(args: tuple[Any, ...]) -> bool:
@@ -102,16 +105,26 @@ def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], 
                 return False
         if not 0 < len(args[0]) <= RUN:
             return False
-        runner.memory.context[COUNT] = len(args[0])
+        memory.context[COUNT] = len(args[0])
         runner.slots([args[index] for index in runner.batched_inputs])
         bound[:] = map(ref, args)
         return True
 
+    def put(args: tuple[Any, ...]) -> bool:
+        """Copy arguments that have no rows, if they are such as can be."""
+        for arg, shape in zip(args, shapes, strict=True):
+            if arg.__class__ is not np.ndarray or arg.dtype is not _FLOAT or arg.shape != shape:
+                return False
+        for index, view in views:
+            view[...] = args[index]
+        return True
+
     def call(theta: Any, args: tuple[Any, ...]) -> tuple[float, Array] | None:
-        if theta_view is not None and (
-            theta.__class__ is not np.ndarray or theta.dtype is not _FLOAT or theta.shape != theta_shape
-        ):
-            return None
+        nonlocal seen
+        if theta is not seen() and theta_view is not None:
+            if theta.__class__ is not np.ndarray or theta.dtype is not _FLOAT or theta.shape != theta_shape:
+                return None
+            seen = ref(theta)
         if len(args) != count:
             return None
         try:
@@ -120,21 +133,18 @@ def direct(runner: Runner, constants: Array, shapes: Sequence[tuple[int, ...]], 
             return None
         try:
             if batch:
-                for known, arg in zip(bound, args, strict=True):
-                    if known() is not arg:
+                for k, arg in enumerate(args):
+                    if bound[k]() is not arg:
                         if not bind(args):
                             return None
                         break
-            else:
-                for arg, shape in zip(args, shapes, strict=True):
-                    if arg.__class__ is not np.ndarray or arg.dtype is not _FLOAT or arg.shape != shape:
-                        return None
-                for index, view in views.items():
-                    view[...] = args[index]
+            elif count and not put(args):
+                return None
             if theta_view is not None:
-                theta_view[:] = theta
+                theta_view[...] = theta
             run(at)
-            return None if flagged.value else (value.item(), gradient.copy())
+            found = answer.value
+            return None if found != found else (found, gradient.copy())
         finally:
             free.append(None)
 
@@ -157,9 +167,8 @@ class Compiled:
         target = target or jit.Target.host()
         self.nests: Nests = nests(plan, dtype)
         self.dtype: Any = np.dtype(dtype)
-        tile = 24 if "+avx512f" in target.features else 6
         number = NUMBERS["double" if self.dtype == np.float64 else "float"]
-        program = Program(self.nests, number, tile, jit.llvm_version(), plan.doubt_nan)
+        program = Program(self.nests, number, target.avx512, jit.llvm_version(), plan.doubt_nan)
         self.arena, self.parts = program.frame.arena, program.parts
         self.inputs: int = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
         self.whole: bool = "run" in program.module.functions

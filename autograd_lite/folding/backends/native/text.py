@@ -1,6 +1,6 @@
 """The text of a program in LLVM IR: its nests cut into functions, and the functions that are called from Python.
 
-    program = Program(nests, DOUBLE, tile=24, version=22)
+    program = Program(nests, DOUBLE, avx512=True, version=22)
     program.module.close()       # functions run, or before, runs and after, or the parts between steps in Python
 
 All functions of a section take the arena, the tables, a table of pointers to the inputs, the first row of the block and
@@ -10,17 +10,19 @@ the number of rows. Those that are called from Python take a context, a table of
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import nan
 
 from autograd_lite.folding.backends.native.emit import Block, Module, Number, Scalar, Vector
+from autograd_lite.folding.backends.native.following import Followed, joined
 from autograd_lite.folding.backends.native.nests_to_ir import Emitter, Frame
 from autograd_lite.folding.nests import RUN, Loop, Nest, Nests, Output, PythonStep, Recurrence
 
 SECTION = "ptr %arena, ptr %tables, ptr %bases, i64 %first, i64 %rows"
 
-CONTEXT = ("arena", "tables", "partials", "flagged", "count")
+CONTEXT = ("arena", "tables", "partials", "flagged", "count", "answer")
 """The first entries of a context: three pointers, whether a number that was watched was not finite, and for `again` the
-number of rows. Then for each output a pointer to where its rows go, or 0 if it has none or their mean is wanted; then
-for each input its array."""
+number of rows and what it finds. Then for each output a pointer to where its rows go, or 0 if it has none or their mean
+is wanted; then for each input its array."""
 
 
 class Program:
@@ -29,15 +31,15 @@ class Program:
     Args:
         nests: the loops.
         number: what the arena consists of.
-        tile: how many accumulators of a product fit into the registers.
+        avx512: whether the code is for machines that have it.
         version: of LLVM.
         doubts: whether a NaN in an output is a reason not to trust it.
     """
 
-    def __init__(self, nests: Nests, number: Number, tile: int, version: int, doubts: bool = False) -> None:
+    def __init__(self, nests: Nests, number: Number, avx512: bool, version: int, doubts: bool = False) -> None:
         self.nests: Nests = nests
-        self.frame: Frame = Frame(nests, tile, doubts, nests.arena, self._steps())
-        self.module: Module = Module(number, version=version)
+        self.frame: Frame = Frame(nests, 24 if avx512 else 6, doubts, nests.arena, self._steps())
+        self.module: Module = Module(number, version=version, avx512=avx512)
         self.parts: dict[str, list[str | PythonStep]] = {
             name: self._section(name) for name in ("prologue", "body", "epilogue")
         }
@@ -62,7 +64,7 @@ class Program:
                 self.module.sequence(f"{name}{len(parts) - 1}", SECTION, steps)
                 steps.clear()
 
-        for nest in getattr(self.nests, name):
+        for nest in joined(getattr(self.nests, name), self.nests):
             if isinstance(nest, PythonStep):
                 close()
                 parts.append(nest)
@@ -71,7 +73,7 @@ class Program:
         close()
         return parts
 
-    def _emit(self, block: Block, nest: Nest) -> None:
+    def _emit(self, block: Block, nest: Nest | Followed) -> None:
         """One nest; a recurrence without rows is a function of its own, of vectors of one number."""
         if isinstance(nest, Recurrence) and not nest.rows:
             name = f"recurrence{len(self.module.functions)}"
@@ -95,7 +97,7 @@ class Program:
         """The names of a section's parameters, taken from a context."""
         for k, name in enumerate(CONTEXT):
             block.lines.append(f"  %at.{name} = getelementptr i64, ptr %context, i64 {k}")
-            if name not in ("flagged", "count"):
+            if name not in ("flagged", "count", "answer"):
                 block.lines.append(f"  %{name} = load ptr, ptr %at.{name}, align 8")
         outs = len(CONTEXT)
         block.lines += [
@@ -111,10 +113,11 @@ class Program:
     def _drivers(self) -> None:
         """The functions that are called from Python.
 
-        run(context, rows) does everything, for a batch of at most one run, and again(context) does the same: what has
-        one argument is called sooner. For more there are before(context, rows),
-        runs(context, start, stop, rows) and after(context, rows). Where there are steps in Python, there is a function
-        for each part between them, `ends` for the end of a block, and `last` for the end of all.
+        run(context, rows) does everything, for a batch of at most one run, and again(context) does the same with as
+        little for Python to do as can be: it leaves the first result, or NaN where that is not to be trusted, in the
+        context. For more rows there are before(context, rows), runs(context, start, stop, rows) and after(context,
+        rows). Where there are steps in Python, there is a function for each part between them, `ends` for the end of a
+        block, and `last` for the end of all.
         """
         if not all(isinstance(part, str) for parts in self.parts.values() for part in parts):
             self._alone()
@@ -129,8 +132,7 @@ class Program:
             emitter.means()
         self._call(block, "epilogue", 0)
         emitter.report_flag(last=True)
-        block = self._driver("again", "")
-        block.lines.append(f"  call void @run(ptr %context, i64 {block.operation('load i64, ptr %at.count, align 8')})")
+        self._again()
         if self.nests.body:
             block = self._driver("before", "i64 %rows")
             Emitter(self.frame, block).clear_flag()
@@ -142,6 +144,16 @@ class Program:
             Emitter(self.frame, block).means()
             self._call(block, "epilogue", 0)
             Emitter(self.frame, block).report_flag(last=True)
+
+    def _again(self) -> None:
+        block, first = self._driver("again", ""), self.nests.outputs[0]
+        block.lines.append(f"  call void @run(ptr %context, i64 {block.operation('load i64, ptr %at.count, align 8')})")
+        number = block.number.name
+        at = block.address("%arena", (first.total if first.batched else first.offset, 1))
+        value = block.operation(f"load {number}, ptr {at}, align {block.number.bits // 8}")
+        doubted = block.operation(f"icmp ne i64 {block.operation('load i64, ptr %at.flagged, align 8')}, 0")
+        answer = block.operation(f"select i1 {doubted}, {number} {block.number.literal(nan)}, {number} {value}")
+        block.store_one(answer, "%at.answer")
 
     def _alone(self) -> None:
         for parts in self.parts.values():
