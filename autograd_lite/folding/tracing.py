@@ -50,6 +50,9 @@ Array = Any
 MOST_TRACES = 32
 """This many ways through a function are kept for each shape of its arguments: those that were traced last."""
 
+MOST_SHAPES = 128
+"""Shapes of the arguments, such as lengths of a sequence, of which programs are kept: those that were used last."""
+
 FIXED, CAPTURED, LIVE = range(3)
 """What a number in a trace depends on: nothing, Values that f has from elsewhere, or an argument or a parameter."""
 
@@ -206,7 +209,7 @@ class Compiled(Executable):
                 return found
         value, gradient = super().loss_and_grad(theta, *args)
         latest = self._latest
-        if latest is not None and self._quick is None and sum(map(len, self._programs.values())) == 1:
+        if latest is not None and self._quick is None and sum(map(len, list(self._programs.values()))) == 1:
             (_, kinds), *_ = self._programs
             if kinds == tuple(map(bool, latest._shapes)):  # it was traced on arrays, where arrays come
                 self._quick = latest.direct(0)
@@ -223,6 +226,8 @@ class Compiled(Executable):
         if self._batch and any(not x.ndim or not len(x) for x in arrays):
             raise ValueError("compile: with batch=True every argument needs a leading batch axis with at least one row")
         kinds = tuple(bool(shape) and hasattr(x, "ndim") for x, shape in zip(args, shapes, strict=True))
+        if len(self._programs) > MOST_SHAPES // 2:
+            self._used((shapes, kinds))
         for program in tuple(self._programs.get((shapes, kinds), ())):
             try:
                 return task(program, arrays, theta)
@@ -249,6 +254,13 @@ class Compiled(Executable):
                 failed, reason = changed, "and the function itself changes it; compute it outside, or from arguments"
         raise RuntimeError(f"compile: {failed}, {reason}") from None
 
+    def _used(self, key: Any) -> None:
+        """Let a shape be the last one to be forgotten."""
+        with self._lock:
+            found = self._programs.pop(key, None)
+            if found is not None:
+                self._programs[key] = found
+
     def _traced_anew(self, arrays: list[Array], shapes: Sequence[Any], kinds: Sequence[bool], theta: Any) -> Program:
         """A new program for these arguments, kept for others of their shapes."""
         with self._lock:
@@ -264,6 +276,8 @@ class Compiled(Executable):
             kept = self._programs.setdefault((shapes, kinds), [])
             kept.insert(0, program)
             del kept[MOST_TRACES:]
+            while len(self._programs) > MOST_SHAPES:
+                del self._programs[next(iter(self._programs))]
             return program
 
     @uncollected()
