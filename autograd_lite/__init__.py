@@ -54,6 +54,7 @@ _HOME = {
     "nn": "MLP Layer Module Network Neuron Perceptron",
     "training": "History fit",
     "training.minimizing": "minimize",
+    "version_report": "versions",
     "files": "load save",
 }
 """The public names by the module where they live; what is not imported above is loaded when it is first asked for,

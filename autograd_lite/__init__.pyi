@@ -46,6 +46,7 @@ from autograd_lite.nn import Perceptron as Perceptron
 from autograd_lite.training import History as History
 from autograd_lite.training import fit as fit
 from autograd_lite.training.minimizing import minimize as minimize
+from autograd_lite.version_report import versions as versions
 from autograd_lite.files import load as load
 from autograd_lite.files import save as save
 from autograd_lite.engine.signatures import *

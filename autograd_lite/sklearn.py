@@ -265,8 +265,8 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         def example(x: Any, target: Any, weight: Any) -> Any:
             return loss(model(x), target) * weight
 
-        backend = self.compiled if isinstance(self.compiled, str) else "auto"
-        return compile(example, params=model.parameters(), batch=True, backend=backend)  # type: ignore[arg-type]
+        backend: Any = self.compiled if isinstance(self.compiled, str) else "auto"
+        return compile(example, params=model.parameters(), batch=True, backend=backend)
 
     def _epoch(self, X: Array, Y: Array, weights: Array | None, batch: int, seed: int) -> History:
         """One epoch by a program that is kept for the next call: `fit` would trace the model anew in each."""

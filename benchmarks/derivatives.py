@@ -1,5 +1,7 @@
 """Gradients and Hessians beside autograd (HIPS), JAX and CasADi: python -m benchmarks.derivatives
 
+`python -m benchmarks.derivatives compiled` is the other section: derivatives of compiled programs.
+
 Those that are not installed are left out (the extra `bench` has them). Every contestant gets the function in
 the form that suits it: ours and CasADi a loop over scalars, autograd and JAX array code. Answers are
 checked to be equal before anything is timed. All run on one core, one thread, in float64, in turn in one process.
@@ -270,9 +272,221 @@ def growth(times: dict[int, float]) -> str:
     return f"n^{log10(b / a) / log10(n / m):.2f}"
 
 
+# --- compiled programs ----------------------------------------------------------------------------------
+
+Case = tuple[str, dict[str, Callable[[], Run]]]
+"""What is computed, and for each contestant a function that makes the run."""
+
+
+def decay(p: Any, exp: Any, times: Any) -> Any:
+    """A fit of three parameters."""
+    return [p[0] * exp(-p[1] * t) + p[2] - 2.0 * np.exp(-1.3 * t) for t in times]
+
+
+def masses(x: Any, cos: Any, sin: Any, count: int = 500) -> list[Any]:
+    """A closed chain of masses, six numbers each (place, speed, force), and four constraints between neighbours."""
+    found: list[Any] = []
+    for k in range(count):
+        j = (k + 1) % count
+        px, py, u, v, fx, fy = (x[6 * k + i] for i in range(6))
+        qx, qy, qu, qv, gx, gy = (x[6 * j + i] for i in range(6))
+        found += [
+            (qx - px) ** 2 + (qy - py) ** 2 - 1.0,
+            qu - u - 0.1 * (fx - gx) * sin(px),
+            qv - v - 0.1 * (fy - gy - 9.81) * cos(qy),
+            fx * (qy - py) - fy * (qx - px),
+        ]
+    return found
+
+
+def reprojection(p: Any, library: Any) -> list[Any]:
+    """An observation of a bundle adjustment: a camera of 11 numbers, a point of 3, a weight; three results."""
+    turn, centre, (focal, k1, k2, ux, uy) = p[0:3], p[3:6], p[6:11]
+    d = [p[11 + i] - centre[i] for i in range(3)]
+    angle = library.sqrt(turn[0] * turn[0] + turn[1] * turn[1] + turn[2] * turn[2])
+    cos, sin, axis = library.cos(angle), library.sin(angle), [t / angle for t in turn]
+    cross = [axis[i - 2] * d[i - 1] - axis[i - 1] * d[i - 2] for i in range(3)]
+    along = (axis[0] * d[0] + axis[1] * d[1] + axis[2] * d[2]) * (1.0 - cos)
+    x, y, z = (d[i] * cos + cross[i] * sin + axis[i] * along for i in range(3))
+    a, b = x / z, y / z
+    r = a * a + b * b
+    lens = focal * (1.0 + k1 * r + k2 * r * r)
+    return [p[14] * (a * lens + ux), p[14] * (b * lens + uy), 1.0 - p[14] * p[14]]
+
+
+def scanned_epidemic(jax: Any) -> Callable[[Any], Any]:
+    """The epidemic by lax.scan: written out, XLA takes minutes to compile its 1,200 steps."""
+
+    def f(p: Any) -> Any:
+        def step(state: Any, _: Any) -> Any:
+            healthy, ill = state
+            new = p[0] * healthy * ill
+            return (healthy - 0.05 * new, ill + 0.05 * (new - p[1] * ill)), ill
+
+        _, ill = jax.lax.scan(step, (0.99, 0.01), None, 1201)
+        return ill[20::20] * p[2] - 0.1
+
+    return f
+
+
+def cases(there: list[str]) -> list[Case]:
+    """What is measured; of JAX and CasADi only where they are installed."""
+    found: list[Case] = []
+    x = point("Rosenbrock", 10_000)
+
+    def ours(f: Any, kind: str, *args: Any, **options: Any) -> Callable[[], Run]:
+        def make() -> Run:
+            program = ag.compile(f, batch=options.pop("batch", False))
+            derivative = getattr(program, kind)
+            derivative(*args, **options)
+            return lambda: derivative(*args, **options)
+
+        return make
+
+    def in_jax(transform: str, f: Any, *args: Any) -> Callable[[], Run]:
+        def make() -> Run:
+            import jax
+
+            batched = jax.vmap(jax.jacfwd(f)) if transform == "vmap(jacfwd)" else getattr(jax, transform)(f)
+            derivative = jax.jit(batched)
+            np.asarray(derivative(*args))
+            return lambda: np.asarray(derivative(*args))
+
+        return make
+
+    def in_casadi(build: Any, *args: Any) -> Callable[[], Run]:
+        def make() -> Run:
+            import casadi
+
+            symbols = [casadi.SX.sym(f"x{k}", len(a)) for k, a in enumerate(args)]
+            function = casadi.Function("derivative", symbols, [build(casadi, *symbols)])
+            return lambda: function(*args).sparse()
+
+        return make
+
+    def sparse_hessian(casadi: Any, v: Any) -> Any:
+        pairs = pairwise(casadi.vertsplit(v))
+        return casadi.hessian(
+            reduce(lambda a, b: a + b, [100.0 * (b - a * a) ** 2 + (1.0 - a) ** 2 for a, b in pairs]), v
+        )[0]
+
+    def constraints(casadi: Any, v: Any) -> Any:
+        return casadi.vertcat(*masses(casadi.vertsplit(v), casadi.cos, casadi.sin))
+
+    def lagrangian(casadi: Any, v: Any, weights: Any) -> Any:
+        return casadi.hessian(0.5 * casadi.dot(v, v) + casadi.dot(weights, constraints(casadi, v)), v)[0]
+
+    found.append(("Hessian of Rosenbrock 10,000, sparse", {
+        "ours": ours(rosenbrock, "hessian", x, sparse=True), "CasADi": in_casadi(sparse_hessian, x)}))  # fmt: skip
+    rng = np.random.default_rng(0)
+    state, weights = rng.normal(size=3000), rng.normal(size=2000)
+    found.append(("chain of masses, Jacobian 2,000 x 3,000, sparse", {
+        "ours": ours(lambda x: masses(x, ag.cos, ag.sin), "jacobian", state, sparse=True),
+        "CasADi": in_casadi(lambda casadi, v: casadi.jacobian(constraints(casadi, v), v), state)}))  # fmt: skip
+    f = lambda x, w: 0.5 * ag.dot(x, x) + ag.dot(w, masses(x, ag.cos, ag.sin))  # noqa: E731
+    found.append(("chain of masses, Hessian of the Lagrangian, sparse", {
+        "ours": ours(f, "hessian", state, weights, sparse=True),
+        "CasADi": in_casadi(lagrangian, state, weights)}))  # fmt: skip
+    if "JAX" in there:
+        import jax
+        import jax.numpy as jnp
+
+        arrays = rosenbrock_arrays(jnp)
+        found.append(("Hessian of Rosenbrock 1,000, dense", {
+            "ours": ours(rosenbrock, "hessian", x[::10]), "JAX": in_jax("hessian", arrays, x[::10])}))  # fmt: skip
+        x = point("Speelpenning", 1000)
+        found.append(("Hessian of Speelpenning 1,000, dense", {
+            "ours": ours(speelpenning, "hessian", x), "JAX": in_jax("hessian", jnp.prod, x)}))  # fmt: skip
+        times, p = np.linspace(0.0, 3.0, 60), np.array([1.0, 1.0, 0.1])
+        found.append(("Jacobian of a fit, 60 x 3", {
+            "ours": ours(lambda p: decay(p, ag.exp, times), "jacobian", p),
+            "JAX": in_jax("jacfwd", lambda p: p[0] * jnp.exp(-p[1] * times) + p[2], p)}))  # fmt: skip
+        p = np.array([1.5, 1.0, 0.3])
+        found.append(("Jacobian of the epidemic, 60 x 3, 1,200 steps", {
+            "ours": ours(epidemic, "jacobian", p),
+            "JAX": in_jax("jacfwd", scanned_epidemic(jax), p)}))  # fmt: skip
+        observations = rng.uniform(0.2, 1.0, size=(300, 15))
+        observations[:, 13] += 3.0
+        found.append(("bundle adjustment, 300 observations x 45", {
+            "ours": ours(lambda p: reprojection(p, ag), "jacobian", observations, batch=True),
+            "JAX": in_jax("vmap(jacfwd)", lambda p: jnp.stack(reprojection(p, jnp)), observations)}))  # fmt: skip
+    return [(title, {c: run for c, run in runs.items() if c in there}) for title, runs in found]
+
+
+def compiled(there: list[str]) -> str:
+    """The table of compiled derivatives, and what they do for least_squares."""
+    ag.compile(lambda x: x[0] * x[1]).hessian(np.ones(2), sparse=True)  # what is loaded once
+    rows = []
+    for title, makers in cases(there):
+        runs, made = {}, {}
+        for c, make in makers.items():
+            start = time.perf_counter()
+            runs[c] = make()
+            runs[c]()
+            made[c] = time.perf_counter() - start
+        answers = {c: run() for c, run in runs.items()}
+        expected = answers["ours"]
+        for c, answer in answers.items():
+            assert abs(answer - expected).max() <= 1e-9 * abs(expected).max(), (title, c)
+        counts = {c: repeats(run) for c, run in runs.items()}
+        medians = side_by_side({c: several(run, counts[c]) for c, run in runs.items()}, rounds=15)
+        medians = {c: median / counts[c] for c, median in medians.items()}
+        other = next((c for c in medians if c != "ours"), "")
+        rows.append([title, shown(medians["ours"]), f"{shown(medians.get(other))} ({other})",
+                     f"{medians['ours'] / medians[other]:.3g}", shown(made["ours"]), shown(made[other])])  # fmt: skip
+        print(rows[-1], flush=True)
+    header = ["derivative", "ours", "other", "ours / other", "ours, make", "other, make"]
+    return "\n\n".join([ABOUT_COMPILED, table(header, rows), fitted()])
+
+
+def repeats(run: Run) -> int:
+    """How many calls take 5 ms: one alone would be measured with cold caches."""
+    start = time.perf_counter()
+    run()
+    return max(1, int(5e-3 / (time.perf_counter() - start)))
+
+
+def several(run: Run, count: int) -> Run:
+    """This many calls."""
+
+    def calls() -> None:
+        for _ in range(count):
+            run()
+
+    return calls
+
+
+def fitted() -> str:
+    """least_squares with the Jacobian of a program beside two-point differences of it."""
+    from scipy.optimize import least_squares
+
+    start, rows = np.array([1.5, 1.0, 0.3]), []
+    data = epidemic([1.4, 1.1, 0.35])
+    fits = {
+        "decay, 60 points": ag.compile(lambda p: decay(p, ag.exp, np.linspace(0.0, 3.0, 60))),
+        "epidemic, 60 points": ag.compile(lambda p: [a - b for a, b in zip(epidemic(p), data, strict=True)]),
+    }
+    for title, f in fits.items():
+        medians = side_by_side({
+            "Jacobian": lambda f=f: least_squares(f, start, jac=f.jacobian),
+            "two-point": lambda f=f: least_squares(f, start),
+        })  # fmt: skip
+        rows.append([title, *map(shown, medians.values()), f"{medians['Jacobian'] / medians['two-point']:.3g}"])
+    return table(["least_squares", "jac=program.jacobian", "two-point", "ratio"], rows)
+
+
+ABOUT_COMPILED = """\
+Medians, in turn, of 5 ms of calls; one core, one thread, float64, native code; answers equal to 1e-9. "make": trace,
+fold and compile, up to the first answer. The functions are loops over scalars; JAX has array code for Rosenbrock,
+Speelpenning and the fit, a scan for the epidemic, and the scalars of an observation as they are."""
+
+
 def main() -> None:
     """Run everything and write the section."""
     contestants = installed()
+    if "compiled" in sys.argv:
+        publish("Derivatives of compiled programs (benchmarks/derivatives.py)", compiled(contestants))
+        return
     versions = ", ".join(
         f"{c} {__import__(m).__version__}" for c, m in (("JAX", "jax"), ("CasADi", "casadi")) if c in contestants
     )

@@ -32,7 +32,7 @@ def _slips(file: str, first: str, *slips: tuple[str, str, str]) -> list[Mistake]
 _IN_BASE = (
     f'"where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "\n{" " * 43}'
     f'"where(b == floor(b), b * a ** (b - 1), "\n{" " * 43}"where(a < 0, out, where(abs(b) > 0.05, '
-    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a == 0, b * a ** (b - 1), _faint(a, b))))))'
+    f'b * _lowered(a, b, 1), "\n{" " * 43}"where(a * a == a, b * a ** (b - 1), _faint(a, b))))))'
 )
 _IN_EXPONENT = "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))"
 
@@ -146,7 +146,36 @@ MISTAKES = [
         "a number read in a thread that the trace does not see",
         "if self.inputs and not self.inputs.isdisjoint(graph.toposort(value)):",
         "if False:",
+    )),
+    *_slips("folding/calls.py", "arguments composed", (
+        "an operand that another one was computed from gets the derivatives of both",
+        "fresh = [x * 1.0 if isinstance(x, Value) else Value(x) for x in operands[: self._count]]",
+        "fresh = [x if isinstance(x, Value) else Value(x) for x in operands[: self._count]]",
     ), (
+        "a node of a compiled function is never stale",
+        "if np.array(xs).tobytes() == self._numbers.tobytes():",
+        "if True:",
+    ), (
+        "a transform within a compiled function does not see the leaves of one outside",
+        "with changed_mode(recording=True), following(_Followed(operands)):",
+        "with changed_mode(recording=True):",
+    )),
+    *_slips("folding/eager.py", "paying", (
+        "the parameters keep the theta of a call that ran uncompiled",
+        "            set_numbers(params, before)\n",
+        "            pass\n",
+    )),
+    *_slips("folding/forms.py", "arguments", (
+        "static arguments that are equal and not the same share a trace",
+        "    return type(x), x\n",
+        "    return x\n",
+    )),
+    *_slips("folding/paying.py", "paying", (
+        "a function that is in debt is never given up",
+        "if self._debt >= PATIENCE:",
+        "if False:",
+    )),
+    *_slips("folding/contents.py", "traced_reads comparisons compile", (
         "a Parameter replaced by an equal one goes unnoticed",
         "if same and not met.any:",
         "if same:",
@@ -597,6 +626,19 @@ MISTAKES = [
         "a recurrence that starts from other values than one of its readers",
         "if known != position and (of[0] != of[1] or place[0] != place[1]):",
         "if False:",
+    ), (
+        "a lane of a step that has fewer takes from a later step than its own",
+        "positions[of[:, c] >= low, c] = positions[last[c], c]",
+        "positions[of[:, c] >= low, c] += 0",
+    ), (
+        "steps with fewer and fewer lanes rolled though they take from other lanes",
+        "(active & now & ~same).any()",
+        "False",
+    )),
+    *_slips("folding/shortening.py", "shortening", (
+        "what was left out of a long graph taken for what it looks like",
+        "if (what != what[0]).any() or (counts != counts[0]).any():",
+        "if False:",
     )),
     *_slips("folding/repeats.py", "loops", (
         "a step rolled that takes from another one than the others do",
@@ -671,12 +713,56 @@ MISTAKES = [
         "for x, other in ((part.left, part.right),):",
     ), (
         "a number that goes along with a product lost on the way back",
-        "yield operand.source, _product(builder, kind, factor, to, adjoint, partial)",
-        "yield operand.source, _product(builder, kind, 1.0, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, factor, to, adjoint, partial)",
+        "yield operand.source, times_partial(builder, kind, 1.0, to, adjoint, partial)",
     ), (
         "an adjoint that arrives on two ways taken from one",
         "            self.parts[source].append(part)\n",
         "            self.parts[source] = [part]\n",
+    )),
+    *_slips("folding/tangents.py", "derivatives", (
+        "tangents of a factor alone, and not of the other",
+        "for mine, other in ((part.left, part.right), (part.right, part.left)):",
+        "for mine, other in ((part.left, part.right),):",
+    ), (
+        "tangents of a step that are missing in the others",
+        "keys = (np.arange(rows[k])[:, None] * (width[k] * self.count) + self._keys[k]).ravel()",
+        "keys = ((rows[k] - 1) * (width[k] * self.count) + self._keys[k]).ravel()",
+    ), (
+        "what a recurrence starts from without its tangents",
+        "return self.builder.sum(size, [part for part in parts if len(part.to)], None)",
+        "return self.builder.literal(np.zeros(size))",
+    )),
+    *_slips("folding/derived.py", "derivatives", (
+        "the entries of a matrix in the order in which they were found",
+        "order = np.lexsort((rows, columns))",
+        "order = np.arange(len(rows))",
+    ), (
+        "an entry of a Hessian taken for another in place of its mirror image",
+        "other = order[np.searchsorted(keys[order], columns * size + rows)]",
+        "other = order",
+    ), (
+        "a NaN of a gradient that its own derivative lacks",
+        'lasting = self.builder.op("_lasting", size, (gradient, Ref(place, None)))',
+        "lasting = gradient",
+    ), (
+        "a Hessian in the parameters of a batch that is not of the mean",
+        "if builder.batched(root) and not builder.instructions[place].batched:",
+        "if False:",
+    )),
+    *_slips("folding/differentiating.py", "derivatives", (
+        "a product with a Hessian trusted where it is not finite",
+        "if not (trusted and all_finite(found) and run.finite()):",
+        "if not trusted:",
+    ), (
+        "the branches of a derivative's trace not asked for",
+        "        if guards and not self.program._unasked:",
+        "        if False:",
+    )),
+    *_slips("folding/nested_steps.py", "derivatives", (
+        "a Map of a step that does not wait for one that is complete",
+        "                place = -1\n",
+        "                pass\n",
     )),
     *_slips("folding/instructions.py", "fold compile", (
         "two equal parts of a sum merged without adding their factors",

@@ -27,6 +27,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
+from functools import partial
 from numbers import Integral
 from operator import index
 from sys import _getframe, modules
@@ -47,6 +48,7 @@ from autograd_lite.engine.modes import (
     following,
     mode,
     notify_read,
+    outer_leaves,
     tracing,
 )
 from autograd_lite.engine.reading import number_of
@@ -119,11 +121,6 @@ def _is_of_floats(result: Any) -> bool:
     leaves = [x for x in flatten(result, "the result of f", keep=True)[0] if x is not None]
     numbers = [y for x in leaves for y in (x.ravel().tolist() if is_array(x) else [x])]
     return not any(isinstance(x, Integral) or getattr(getattr(x, "dtype", None), "kind", "f") != "f" for x in numbers)
-
-
-def _outer_leaves() -> set[Value]:
-    """The leaves of the transforms that are running, in any thread: f may start one, and a transform within it."""
-    return set().union(*(x.leaves for x in tuple(tracing) if isinstance(x, _Running)))
 
 
 class Recording:
@@ -228,7 +225,7 @@ class Recording:
         if any(isinstance(x, Parameter) and not x.frozen for x in leaves):
             return True
         if tracing:
-            outside = _outer_leaves()
+            outside = outer_leaves()
             if outside and any(node in outside for node in nodes):
                 return True
         own = set(self.all_inputs)
@@ -338,11 +335,15 @@ class Transformed:
         what: the name of the transform.
         f: the function, kept as `__wrapped__`.
         settings: what the transform was called with, checked.
+        compiled: whether it runs as a program of folding/; a transform of a compiled function does in any case.
     """
 
-    def __init__(self, rule: Function, what: str, f: Function, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, rule: Function, what: str, f: Function, settings: dict[str, Any], compiled: bool = False
+    ) -> None:
         self.__wrapped__: Function = _function(what, f)
-        self._rule, self._what, self._settings = rule, what, settings
+        self._rule, self._what, self._settings, self._compiled = rule, what, settings, compiled
+        self._program: Any = None
         self.__name__: str = f"{what}({getattr(f, '__name__', 'f')})"
         self.__qualname__ = self.__name__
         self.__module__ = getattr(f, "__module__", None) or __name__
@@ -354,7 +355,43 @@ class Transformed:
         # SciPy can use numbers alone; given Values it fails far from here, in words of its own
         if settings["create_graph"] is None and _getframe(1).f_globals.get("__name__", "").startswith("scipy."):
             settings = {**settings, "create_graph": False}
+        if self.compiles and mode.tracer is None and not getattr(self.__wrapped__, "uncompiled", False):
+            program = self.program
+            if program is not None and not program.uncompiled:
+                if not settings.get("sparse"):
+                    return program.answer_of_transform(args, options, settings["create_graph"])
+                found = program.sparse(self._what, args, options, settings["argnums"][0])
+                if found is not None:
+                    return found
         return self._rule(self.__wrapped__, args, options, **settings)
+
+    def answer_in_floats(self, /, *args: Any, **options: Any) -> Any:
+        """The answer in floats, without a program: what a compiled one is where that does not pay."""
+        return self._rule(self.__wrapped__, args, options, **{**self._settings, "create_graph": False})
+
+    @property
+    def compiles(self) -> bool:
+        """Whether it runs as a program."""
+        settings = self._settings
+        able = not settings.get("sparse") or (settings["single"] and not settings["has_aux"])
+        return (self._compiled or hasattr(self.__wrapped__, "answer_of_transform")) and able
+
+    @property
+    def program(self) -> Any:
+        """It compiled; None where it is that of a function compiled for a batch, whose result is a mean."""
+        if self._program is None:
+            from autograd_lite.folding.tracing import Asked, derived, of_function  # late: it imports derivatives/
+
+            rule, what, settings = self._rule, self._what, self._settings
+            if settings.get("sparse"):
+                self._program = of_function(self.__wrapped__) or False
+                return self._program or None
+            asked = None
+            kind = what if what in ("jacobian", "hessian") else "gradient"
+            if "answer" in settings and not settings["has_aux"] and (settings["single"] or kind == "gradient"):
+                asked = Asked(kind, settings["argnums"], settings["single"], what == "grad")
+            self._program = derived(lambda f: Transformed(rule, what, f, settings), self.__wrapped__, asked) or False
+        return self._program or None
 
     def __get__(self, thing: Any, kind: type | None = None) -> Any:
         return self if thing is None else MethodType(self, thing)  # as functions do: it may stand in a class
@@ -370,7 +407,7 @@ class Transformed:
             found = getattr(found, part, None)
         if found is self:  # made by `@ag.grad`: the name of f is its own now, and f can be found by no other
             return name
-        return Transformed, (self._rule, self._what, f, self._settings)
+        return Transformed, (self._rule, self._what, f, self._settings, self._compiled)
 
 
 def _function(what: str, f: Any) -> Function:
@@ -405,7 +442,8 @@ def _settings(what: str, argnum: Any, argnums: Any, create_graph: Any, **flags: 
 
 def _recorded(answer: Function, what: str, f: Function, settings: dict[str, Any]) -> Transformed:
     """A transform that runs f once and reads its answer from the recording: `answer(run, single, has_aux, **rest)`."""
-    return Transformed(_answered, what, f, {"answer": answer, "what": what, **settings})
+    compiled = settings.pop("compiled")
+    return Transformed(_answered, what, f, {"answer": answer, "what": what, **settings}, compiled)
 
 
 def _answered(
@@ -433,6 +471,7 @@ def grad(
     has_aux: bool = False,
     create_graph: bool | None = None,
     argnums: Argnum = None,
+    compiled: bool = False,
 ) -> Function:
     """The function that computes the gradient of f, by reverse mode.
 
@@ -448,6 +487,8 @@ def grad(
             the gradient is part of a graph outside: where an argument holds Values, another transform is at work
             outside, or f uses a Parameter that is not frozen. Inside `ag.no_grad()` the answer is in floats then.
         argnums: another name of argnum.
+        compiled: run it as a program: traced at its first call, then as array instructions; see `ag.compile`. What else
+            f gives (has_aux) must consist of numbers then.
 
     Returns:
         A function of the arguments of f. Its answer has the form of the argument: a float for a float, an array
@@ -479,7 +520,7 @@ def grad(
         ...     print(type(slope(0.5)).__name__)
         float
     """
-    settings = _settings("grad", argnum, argnums, create_graph, has_aux=has_aux)
+    settings = _settings("grad", argnum, argnums, create_graph, has_aux=has_aux, compiled=compiled)
     return _recorded(_gradient, "grad", f, settings)
 
 
@@ -490,12 +531,13 @@ def value_and_grad(
     has_aux: bool = False,
     create_graph: bool | None = None,
     argnums: Argnum = None,
+    compiled: bool = False,
 ) -> Function:
     """The function that computes f and its gradient in one run.
 
     Args:
         f: a function that gives one number; see `grad`.
-        argnum, create_graph, argnums: as in `grad`.
+        argnum, create_graph, argnums, compiled: as in `grad`.
         has_aux: f gives a pair (number, anything else), and the function made gives ((value, anything else), gradient).
 
     Returns:
@@ -509,7 +551,7 @@ def value_and_grad(
         >>> ag.value_and_grad(lambda x, y: x * ag.exp(y))(3.0, 0.0)
         (3.0, 1.0)
     """
-    settings = _settings("value_and_grad", argnum, argnums, create_graph, has_aux=has_aux)
+    settings = _settings("value_and_grad", argnum, argnums, create_graph, has_aux=has_aux, compiled=compiled)
     return _recorded(_gradient, "value_and_grad", f, settings)
 
 
@@ -531,6 +573,7 @@ def hessian(
     has_aux: bool = False,
     create_graph: bool | None = None,
     argnums: Argnum = None,
+    compiled: bool = False,
 ) -> Function:
     """The function that computes the matrix of second derivatives of f.
 
@@ -542,7 +585,7 @@ def hessian(
     Args:
         f: a function that gives one number; see `grad`.
         sparse: give a scipy.sparse.csr_array of shape (n, n) for n numbers; no full matrix is made.
-        argnum, create_graph, argnums: as in `grad`.
+        argnum, create_graph, argnums, compiled: as in `grad`.
         has_aux: f gives a pair (number, anything else), and the function made gives (Hessian, anything else).
 
     Returns:
@@ -559,7 +602,7 @@ def hessian(
         array([[4., 2.],
                [2., 0.]])
     """
-    settings = _settings("hessian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux)
+    settings = _settings("hessian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux, compiled=compiled)
     return _recorded(_hessian, "hessian", f, settings)
 
 
@@ -571,7 +614,14 @@ def _hessian(run: Recording, single: bool, has_aux: bool, sparse: bool) -> Any:
     return (found, run.aux) if has_aux else found
 
 
-def hvp(f: Function, x: Any = _MISSING, v: Any = _MISSING, *, create_graph: bool | None = None) -> Any:
+def hvp(
+    f: Function,
+    x: Any = _MISSING,
+    v: Any = _MISSING,
+    *,
+    create_graph: bool | None = None,
+    compiled: bool = False,
+) -> Any:
     """The product of the Hessian of f with a vector, without the Hessian: forward over reverse.
 
         hvp(f, x, v)[i] = sum over j of d^2 f(x) / d x[i] d x[j] * v[j]
@@ -582,7 +632,8 @@ def hvp(f: Function, x: Any = _MISSING, v: Any = _MISSING, *, create_graph: bool
         f: a function of one argument that gives one number; see `grad`.
         x: where; a tuple is one argument, not several.
         v: a vector of the form of x.
-        create_graph: as in `grad`; the answer is in Values where v holds Values too.
+        create_graph, compiled: as in `grad`; the answer is in Values where v holds Values too. Of one f a call with x
+            and v compiles once.
 
     Returns:
         The product, in the form of x; without x and v the function of both that computes it. That function hands
@@ -598,8 +649,8 @@ def hvp(f: Function, x: Any = _MISSING, v: Any = _MISSING, *, create_graph: bool
         >>> ag.hvp(lambda x: x[0] ** 2 * x[1])([1.0, 2.0], [1.0, 0.0])
         [4.0, 2.0]
     """
-    settings = _settings("hvp", None, None, create_graph)
-    product = Transformed(_product, "hvp", f, {"create_graph": settings["create_graph"]})
+    settings = _settings("hvp", None, None, create_graph, compiled=compiled)
+    product = _kept(_product, "hvp", f, settings)
     product.__signature__ = _POINT_AND_VECTOR  # type: ignore[attr-defined]
     if x is _MISSING and v is _MISSING:
         return product
@@ -628,7 +679,13 @@ def _product(f: Function, args: tuple[Any, ...], options: dict[str, Any], create
 
 
 def jvp(
-    f: Function, primals: Any, tangents: Any, *, has_aux: bool = False, create_graph: bool | None = None
+    f: Function,
+    primals: Any,
+    tangents: Any,
+    *,
+    has_aux: bool = False,
+    create_graph: bool | None = None,
+    compiled: bool = False,
 ) -> tuple[Any, ...]:
     """The value of f and its derivative along a direction, by forward mode.
 
@@ -639,7 +696,8 @@ def jvp(
         primals: the arguments of f as a tuple; anything but a tuple is the one argument.
         tangents: the direction, in the form of primals.
         has_aux: f gives a pair (result, anything else), and the answer is (value, tangent, anything else).
-        create_graph: as in `grad`; the answer is in Values where tangents hold Values too.
+        create_graph, compiled: as in `grad`; the answer is in Values where tangents hold Values too. The same f is
+            compiled once: give a function that is kept, not a lambda made anew for each call.
 
     Returns:
         (value, tangent), both in the form of what f gives.
@@ -658,8 +716,14 @@ def jvp(
         raise ValueError(
             f"jvp: tangents must hold one entry for each of the {len(args)} primals, got {describe(along)}"
         )
-    settings = _settings("jvp", None, None, create_graph, has_aux=has_aux)
-    run = Recording("jvp", f, args, range(len(args)), None, settings["create_graph"], has_aux)
+    settings = _settings("jvp", None, None, create_graph, has_aux=has_aux, compiled=compiled)
+    found: tuple[Any, ...] = _kept(_pushed, "jvp", f, settings)(tuple(args), tuple(along))
+    return found
+
+
+def _pushed(f: Function, given: Any, options: dict[str, Any], create_graph: bool | None, has_aux: bool) -> Any:
+    args, along = given
+    run = Recording("jvp", f, args, range(len(args)), None, create_graph, has_aux)
     vector = run.beside(
         [
             d
@@ -672,7 +736,34 @@ def jvp(
     return (run.result, tangent, run.aux) if has_aux else (run.result, tangent)
 
 
-def vjp(f: Function, *primals: Any, has_aux: bool = False, create_graph: bool | None = None) -> tuple[Any, ...]:
+_transforms: dict[Any, Transformed] = {}
+"""Those of `_kept`: the last 64."""
+
+
+def _kept(rule: Function, what: str, f: Function, settings: dict[str, Any]) -> Transformed:
+    """A transform made of f; where it is compiled, the one made before, which is traced already."""
+    rest: dict[str, Any] = {name: settings[name] for name in ("create_graph", "has_aux") if name in settings}
+    made = Transformed(rule, what, f, rest, settings["compiled"])
+    if not made.compiles:
+        return made
+    try:
+        key = rule, f, tuple(rest.values())
+        known = _transforms.pop(key, made)
+    except TypeError:  # f cannot be hashed
+        return made
+    _transforms[key] = known
+    while len(_transforms) > 64:
+        _transforms.pop(next(iter(_transforms)), None)
+    return known
+
+
+def vjp(
+    f: Function,
+    *primals: Any,
+    has_aux: bool = False,
+    create_graph: bool | None = None,
+    compiled: bool = False,
+) -> tuple[Any, ...]:
     """The value of f, and the function that pulls a weight on each output back to the arguments.
 
         value, pull = vjp(f, x);  pull(u)[j] = sum over i of u[i] * d f(x)[i] / d x[j]
@@ -681,7 +772,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, create_graph: bool | 
         f: a function that gives numbers in any form.
         primals: its arguments.
         has_aux: f gives a pair (result, anything else), and the answer is (value, pull, anything else).
-        create_graph: as in `grad`; pull answers in Values where the weights hold Values too.
+        create_graph, compiled: as in `grad`; pull answers in Values where the weights hold Values too. The same f is
+            compiled once, as in `jvp`.
 
     Returns:
         (value, pull). pull takes a weight for each output, in the form of the value, and gives the derivative
@@ -696,18 +788,35 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, create_graph: bool | 
         >>> value, pull([1.0, 0.0]), pull([0.0, 1.0])
         ([15.0, 8.0], (5.0, 3.0), (1.0, 1.0))
     """
-    settings = _settings("vjp", None, None, create_graph, has_aux=has_aux)
+    settings = _settings("vjp", None, None, create_graph, has_aux=has_aux, compiled=compiled)
+    through = _kept(_pulled, "vjp", f, settings)
+    if through.compiles:
+        found = _kept(_result, "vjp", f, settings)(*primals)
+        value, aux = found if has_aux else (found, None)
+        return (value, partial(through, primals), aux) if has_aux else (value, partial(through, primals))
     run = Recording("vjp", f, primals, range(len(primals)), None, settings["create_graph"], has_aux)
     value, inside = run.result, run.nested
-
-    def pull(weights: Any) -> Any:
-        numbers = run.beside(_matching("vjp", "the weights", weights, run.treedef), inside)
-        with _recording():
-            total = functions.dot(numbers, run.outputs)
-        found = run.like_input(run.gradient(total))
-        return found[0] if len(found) == 1 else tuple(found)
-
+    pull = partial(_pull, run, inside)
     return (value, pull, run.aux) if has_aux else (value, pull)
+
+
+def _pull(run: Recording, inside: bool, weights: Any) -> Any:
+    numbers = run.beside(_matching("vjp", "the weights", weights, run.treedef), inside)
+    with _recording():
+        total = functions.dot(numbers, run.outputs)
+    found = run.like_input(run.gradient(total))
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _pulled(f: Function, given: Any, options: dict[str, Any], create_graph: bool | None, has_aux: bool) -> Any:
+    primals, weights = given
+    run = Recording("vjp", f, primals, range(len(primals)), None, create_graph, has_aux)
+    return _pull(run, run.nested, weights)
+
+
+def _result(f: Function, given: Any, options: dict[str, Any], create_graph: bool | None, has_aux: bool) -> Any:
+    run = Recording("vjp", f, given, range(len(given)), None, create_graph, has_aux)
+    return (run.result, run.aux) if has_aux else run.result
 
 
 def jacobian(
@@ -718,6 +827,7 @@ def jacobian(
     has_aux: bool = False,
     create_graph: bool | None = None,
     argnums: Argnum = None,
+    compiled: bool = False,
 ) -> Function:
     """The function that computes the derivative of every output of f in every number of an argument.
 
@@ -729,7 +839,7 @@ def jacobian(
     Args:
         f: a function that gives numbers in any form.
         sparse: give a scipy.sparse.csr_array of shape (m, n) for m outputs and n numbers.
-        argnum, create_graph, argnums: as in `grad`.
+        argnum, create_graph, argnums, compiled: as in `grad`.
         has_aux: f gives a pair (result, anything else), and the function made gives (Jacobian, anything else).
 
     Returns:
@@ -756,7 +866,7 @@ def jacobian(
         array([[ 1.,  0.],
                [ 1., -2.]])
     """
-    settings = _settings("jacobian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux)
+    settings = _settings("jacobian", argnum, argnums, create_graph, sparse=sparse, has_aux=has_aux, compiled=compiled)
     return _recorded(_jacobian, "jacobian", f, settings)
 
 

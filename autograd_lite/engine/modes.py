@@ -158,7 +158,21 @@ class _SwitchedAsync(AsyncGenerator[Any, Any]):
 
 
 class _Switch(_GeneratorContextManager):  # type: ignore[type-arg]
-    """A context manager that decorates functions of every kind: generators are in the block only while they run."""
+    """A context manager that decorates functions of every kind: generators are in the block only while they run.
+
+    Unlike contextlib's it may be entered again, and inside itself.
+    """
+
+    def __init__(self, *made_of: Any) -> None:
+        super().__init__(*made_of)
+        self._entered: list[Any] = []
+
+    def __enter__(self) -> Any:
+        self._entered.append(_GeneratorContextManager(self.func, self.args, self.kwds))
+        return self._entered[-1].__enter__()
+
+    def __exit__(self, *error: Any) -> Any:
+        return self._entered.pop().__exit__(*error)
 
     def __call__(self, f: Any) -> Any:
         import inspect
@@ -278,6 +292,11 @@ def following(follower: Follower) -> Iterator[None]:
     finally:
         tracing.discard(follower)
         comparing.discard(follower)
+
+
+def outer_leaves() -> set[Node]:
+    """The leaves of the transforms that are running, in any thread: f may start one, and a transform within it."""
+    return set().union(*(getattr(x, "leaves", ()) for x in tuple(tracing)))
 
 
 @contextmanager

@@ -49,7 +49,7 @@ _ROWS = (
                                            "where(b == 0, where(a == 0, 0, b * a ** (b - 1)), "
                                            "where(b == floor(b), b * a ** (b - 1), "
                                            "where(a < 0, out, where(abs(b) > 0.05, b * _lowered(a, b, 1), "
-                                           "where(a == 0, b * a ** (b - 1), _faint(a, b)))))),"
+                                           "where(a * a == a, b * a ** (b - 1), _faint(a, b)))))),"
                                            "where(a == 0, where(b < 0, -inf, 0 * b), out * log(a))",
         "The power a ** b over the reals.", domain=(POSITIVE, REAL), infix=True, grows=True),
     Row("exp",           "exp",   "a",     "exp(a)",                       "out",

@@ -181,6 +181,16 @@ class TreeDef:
         return built[0]
 
     @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from others, hashable; lists and tuples differ here."""
+        return tuple(
+            (type(step), step.kind if isinstance(step.kind, type) else type(step.kind), step.size, step.names)
+            if isinstance(step, Join)
+            else step
+            for step in self.steps
+        )
+
+    @property
     def is_leaf(self) -> bool:
         """Whether it is one number and nothing around it."""
         return self.steps == [()]
@@ -230,7 +240,13 @@ def joined(treedefs: Sequence[TreeDef]) -> TreeDef:
     return TreeDef([*(step for treedef in treedefs for step in treedef.steps), Join(tuple, len(treedefs))])
 
 
-def flatten(x: Any, what: str, hint: str = "give real numbers", keep: bool = False) -> tuple[list[Any], TreeDef]:
+def flatten(
+    x: Any,
+    what: str,
+    hint: str = "give real numbers",
+    keep: bool = False,
+    whole: Callable[[Any], Any] | None = None,
+) -> tuple[list[Any], TreeDef]:
     """The leaves of x in order, floats and Values, and the treedef that puts them back.
 
     Args:
@@ -238,6 +254,7 @@ def flatten(x: Any, what: str, hint: str = "give real numbers", keep: bool = Fal
         what: what an error message calls x.
         hint: what an error message advises.
         keep: take what is neither a container nor a number as a leaf, as it is, and numbers and arrays of them too.
+        whole: of anything but a float or a Value: what stands for it as one leaf, None to look into it.
 
     Raises:
         TypeError: something inside is none of these; the message names its path, as "argument 0['name']".
@@ -265,6 +282,9 @@ def flatten(x: Any, what: str, hint: str = "give real numbers", keep: bool = Fal
         elif isinstance(item, Join):
             steps.append(item)
             within.popitem()
+        elif whole is not None and (found := whole(item)) is not None:
+            leaves.append(found)
+            steps.append(())
         elif is_array(item) and not (keep and not _holds_values(item)):
             _refuse_kinds_of_arrays(item, what)
             numbers = item.ravel().tolist()

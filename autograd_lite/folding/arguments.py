@@ -1,4 +1,4 @@
-"""What is handed to `fold`, `compile` and their programs, checked: numbers, parameters, and what a function returns."""
+"""What is handed to `fold`, `compile` and their programs, checked: numbers and parameters. Containers: forms.py."""
 
 from __future__ import annotations
 
@@ -89,30 +89,3 @@ def inputs(given: Any) -> tuple[list[list[Value]], list[tuple[int, ...]]]:
         found.append(leaves(array.ravel().tolist(), f"fold: inputs[{k}]"))
         shapes.append(array.shape)
     return found, shapes
-
-
-def results(found: Any) -> tuple[list[Value], bool]:
-    """What a compiled function returned as Values, and whether it was one alone."""
-    if getattr(found, "ndim", None) == 0 and isinstance(found.item(), Value):
-        found = found.item()
-    if isinstance(found, Value) or to_float(found) is not NotImplemented:
-        return [_result(found, "")], True
-    if isinstance(found, (str, bytes, dict)) or not isinstance(found, Iterable):
-        raise TypeError(
-            "compile: the function must return a Value, or a flat sequence of Values and numbers; it returned "
-            f"{describe(found)}"
-        )
-    several = [_result(x, f" {k}") for k, x in enumerate(found)]
-    if not several:
-        raise ValueError("compile: the function returned an empty sequence; there is no value to compute")
-    return several, False
-
-
-def _result(x: Any, which: str) -> Value:
-    value = x if isinstance(x, Value) else to_float(x)
-    if value is NotImplemented:
-        raise TypeError(
-            f"compile: the function must return a Value, or a flat sequence of Values and numbers; result{which} is "
-            f"{describe(x)}"
-        )
-    return value if isinstance(value, Value) else Value(value)

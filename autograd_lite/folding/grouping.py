@@ -157,6 +157,10 @@ def _kept_terms(scan: Scan, add: Array, inner_sum: Array, owner: Array, x: Array
 # --- classes ----------------------------------------------------------------------------------------------
 
 
+class RepeatsTooLittle(ValueError):
+    """A graph has more classes than can be told apart."""
+
+
 WIDE = 1 << 24
 """Above any number of classes: keys are packed into integers with it."""
 
@@ -190,7 +194,7 @@ def classes(
             first.append(i)
         found[i] = known
     if len(first) + count >= WIDE - 1:
-        raise ValueError(f"fold: the graph has more than {WIDE:,} classes; it repeats too little to be folded")
+        raise RepeatsTooLittle(f"fold: the graph has more than {WIDE:,} classes; it repeats too little to be folded")
     made = ["sum" if terms.merged[i] else scan.what[scan.code[i]] for i in first]
     return np.array(found[:-1]), ["mean" if what is TABLE["mean"] else what for what in made]
 

@@ -245,6 +245,17 @@ class Builder:
         """The index array of a Ref, written out."""
         return np.arange(self.instructions[ref.source].size) if ref.lanes is None else ref.lanes
 
+    def side_by_side(self, refs: Sequence[Ref]) -> Ref:
+        """Lanes of several Refs, end to end, as one; no instruction is made where all are of one."""
+        lanes = list(map(self.lanes_of, refs))
+        sources = np.repeat([ref.source for ref in refs], list(map(len, lanes)))
+        every = np.concatenate(lanes)
+        found = [np.flatnonzero(sources == source) for source in dict.fromkeys(sources.tolist())]
+        if len(found) == 1:
+            return self.pick(Ref(refs[0].source, None), every)
+        parts = [Part("plain", 1.0, to, self.pick(Ref(int(sources[to[0]]), None), every[to]), None) for to in found]
+        return self.sum(len(every), parts)
+
     def batched(self, *refs: Any) -> bool:
         """Whether one of these has a batch axis."""
         return any(isinstance(ref, Ref) and self.instructions[ref.source].batched for ref in refs)
@@ -429,18 +440,35 @@ def _reduction(name: str) -> Callable[..., Any]:
     return reduce
 
 
-def _named(name: str) -> Any:
+Again = OneOf["fast", "safe"] | None
+"""Of a partial that is written out: whether it is to be differentiated again, and in which plan. Then `_stop` is an
+instruction. In the fast plan a number is never NaN: what asks for that is known."""
+
+
+def _named(name: str, again: Again) -> Any:
     special = {**CONSTANTS, **HELPERS, "where": _where, "sum": _sum, **{x: _reduction(x) for x in REDUCTIONS}}
-    special["_stop"] = lambda x: x  # what a rule emits is not differentiated again
+    if not again:
+        special["_stop"] = lambda x: x
+    special["zero_gradient"] = lambda out: (
+        0.0 if again == "fast" else _where(_apply("equal", out, out), float, lambda: out)
+    )
+    if again == "fast":
+        special["equal"] = lambda a, b: 1.0 if _same(a, b) else _apply("equal", a, b)
     if name in special:
         return special[name]
     return lambda *args: _apply(name, *args)
 
 
+def _same(a: Any, b: Any) -> bool:
+    if not (isinstance(a, Lanes) and isinstance(b, Lanes)):
+        return False
+    return a.ref.source == b.ref.source and a.ref.lanes is b.ref.lanes and a.owner is b.owner
+
+
 @cache
-def on_lanes(text: str, names: tuple[str, ...]) -> Callable[..., Any]:
+def on_lanes(text: str, names: tuple[str, ...], again: Again = None) -> Callable[..., Any]:
     """The function of these names that evaluates a rule on lanes."""
     source = value_source(text)
-    known = TABLE.keys() | CONSTANTS.keys() | HELPERS.keys()
-    namespace = {name: _named(name) for name in source.names & known}
+    known = TABLE.keys() | CONSTANTS.keys() | HELPERS.keys() | {"zero_gradient"}
+    namespace = {name: _named(name, again) for name in source.names & known}
     return eval(f"lambda {', '.join(names)}: {source.code}", namespace)  # type: ignore[no-any-return]

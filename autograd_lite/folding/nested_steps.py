@@ -144,12 +144,14 @@ class Steps:
                 if not single:
                     continue
             place = last.get(member.lanes, -1)
+            if place not in open_ones:  # what it reads of that is far too: another Map comes after it
+                place = -1
             far = [
                 y for y in reads
                 if not (isinstance(y, Local) and self._in_order(y) and place in made[y.member])
             ]  # fmt: skip
             before = needed(far) | made[member.k]
-            if place not in open_ones:
+            if place not in open_ones:  # none is open, or this member has just closed it
                 place = last[member.lanes] = item(Group(member.lanes, []), set())
                 open_ones.add(place)
             waits[place] |= before - {place}

@@ -7,7 +7,7 @@ parameters and the constants.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
@@ -21,15 +21,23 @@ from autograd_lite.engine.atomic import add_gradients, set_numbers
 from autograd_lite.engine.checks import describe, whole
 from autograd_lite.engine.lowering import FLOATS
 from autograd_lite.engine.modes import mode, notify_read, tracing
+from autograd_lite.engine.trees import TreeDef, unflatten
 from autograd_lite.engine.value import Value
 from autograd_lite.folding import arguments
 from autograd_lite.folding.backends import AUTO, REFERENCE, Choice, Leaves, Refused, checked_backend, why_not
 from autograd_lite.folding.backends import backend as backend_named
+from autograd_lite.folding.derived import Derivative
+from autograd_lite.folding.differentiating import Differentiable, Matrix
+from autograd_lite.folding.forms import Layout
+from autograd_lite.folding.opening import opened
 from autograd_lite.folding.plan import Plan
-from autograd_lite.folding.structures import Folded, Ready, Use, cache
+from autograd_lite.folding.structures import Folded, Gradients, Ready, Use, Wanted, cache
 from autograd_lite.names import BackendName
 
 Array = Any
+
+MOST_APART = 8
+"""Results up to which each is an output of its own."""
 
 Direct = Callable[[Any, tuple[Any, ...]], "tuple[float, Array] | None"]
 """(theta, arguments) -> (loss, gradient), or None where it is not sure: see native/runner.py."""
@@ -63,15 +71,22 @@ def checked_theta(theta: Any, count: int) -> Array:
     return vector
 
 
+def more_parameters(now: int, before: int) -> ValueError:
+    """What is raised where theta has become longer."""
+    return ValueError(
+        "theta: this call reaches parameters that none before it has reached, so that theta is a vector of "
+        f"{now} numbers now, in place of {before}: take program.theta again, or give compile params=, so that they "
+        "are known from the start"
+    )
+
+
 def _checked_argnum(argnum: Any, count: int, who: str = "value_and_grad") -> int:
     try:
         if isinstance(argnum, bool):
             raise TypeError
         place = index(argnum)
     except TypeError:
-        raise TypeError(
-            f"{who}: argnum must be a whole number, got {describe(argnum)}; call it once for each argument"
-        ) from None
+        raise TypeError(f"{who}: argnum must be a whole number or a tuple of them, got {describe(argnum)}") from None
     if not -count <= place < count:
         raise IndexError(f"{who}: argnum is {place}, the program has {count} arguments")
     return place % count
@@ -83,14 +98,16 @@ Task = Callable[["Program", Sequence[Any], Any], T]
 """What a method does with a program: (program, arguments, theta)."""
 
 
-class Executable(ABC):
+class Executable(Differentiable):
     """What can be called with numbers, for values and gradients: a Program, or a Compiled, which has several."""
 
     params: Any
 
     @abstractmethod
-    def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
-        """What `task` gives, of the program that fits the arguments."""
+    def _with_program(
+        self, task: Task[T], args: Sequence[Any], theta: Any = None, options: dict[str, Any] | None = None
+    ) -> T:
+        """What `task` gives, of the program that fits the arguments and keyword arguments."""
 
     @property
     def theta(self) -> Array:
@@ -107,59 +124,82 @@ class Executable(ABC):
 
     # -- use
 
-    def __call__(self, *args: Any) -> Any:
-        """The value, or the list of values; the mean over a batch.
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """The value, or the values in the form in which the function gave them; the mean over a batch.
 
         Args:
             args: one for each input, of the shape it was made with (and a leading batch axis with batch=True).
+            options: keyword arguments, of a compiled function.
 
         Raises:
             TypeError, ValueError: the number of arguments or a shape is wrong.
         """
+        return self._with_program(values_of, args, None, options)
 
-        def task(program: Program, args: Sequence[Any], _: Any) -> Any:
-            values = [float(out[0]) for out in program._run(program.theta, args, None)[: program.results]]
-            return values[0] if program._single else values
-
-        return self._with_program(task, args)
-
-    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
-        """The value and its derivative in one argument.
+    def rows(self, *args: Any, **options: Any) -> Any:
+        """The values for each row of a batch, in place of their mean: `vmap` of the function.
 
         Args:
-            args: as for a call.
-            argnum: which argument.
+            args, options: as for a call.
 
         Returns:
-            (value, gradient), the gradient of the shape of the argument. With a batch the value is the mean.
+            What a call gives, with an array of shape (rows, ...) for each number or array.
+
+        Raises:
+            RuntimeError: the program has no batch axis.
+
+        Example:
+            >>> slope = ag.compile(ag.grad(lambda x: x ** 3), batch=True)
+            >>> slope.rows([1.0, 2.0])
+            array([ 3., 12.])
+        """
+
+        def task(program: Program, args: Sequence[Any], _: Any) -> Any:
+            if not program._batch:
+                raise RuntimeError("rows: the program needs a batch axis (batch=True)")
+            found = program._run(program.theta, args, None, each=True)[: program.results]
+            return found[0] if program._single else program.in_form(found)
+
+        return self._with_program(task, args, None, options)
+
+    def value_and_grad(self, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
+        """The value and its derivative in an argument.
+
+        Args:
+            args, options: as for a call.
+            argnum: which argument, or a tuple of several.
+            argnums: another name of argnum.
+
+        Returns:
+            (value, gradient), the gradient of the form of the argument (an array, of a list of numbers); of several
+            arguments a tuple. With a batch the value is the mean.
 
         Raises:
             TypeError: argnum is not a whole number, or an argument does not consist of numbers.
             IndexError: there is no such argument.
         """
+        chosen = argnum if argnums is None else argnums
 
         def task(program: Program, args: Sequence[Any], _: Any) -> tuple[float, Any]:
             program._refuse_several("value_and_grad")
-            place = _checked_argnum(argnum, len(program._shapes))
-            value, *_, gradient = program._run(program.theta, args, place + 1)
-            if place + 1 not in program._direct:
-                program.direct(place + 1)
-            shape = program._shapes[place]
-            if program._batch:
-                rows = len(args[place])
-                if gradient.ndim == 1:  # the value does not depend on it
-                    gradient = np.zeros((gradient.size, rows))
-                return float(value[0]), gradient.T.reshape(rows, *shape)
-            return float(value[0]), gradient.reshape(shape) if shape else float(gradient[0])
+            several = isinstance(chosen, (tuple, list))
+            places = [_checked_argnum(k, program.arguments) for k in (chosen if several else [chosen])]
+            leaves = tuple(dict.fromkeys(leaf for k in places for leaf in program.leaves_of_argument(k)))
+            value, gradients, rows = program.gradients(args, leaves)
+            found = [program.as_argument(k, gradients, rows) for k in places]
+            return value, tuple(found) if several else found[0]
 
-        return self._with_program(task, args)
+        return self._with_program(task, args, None, options)
 
-    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
+    def loss_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
         """The value and its gradient at parameters given as a vector; no Value is read or changed.
+
+        Where a compiled function is not run by a program (see `ag.compile`), its parameters have the numbers of theta
+        for the length of the call.
 
         Args:
             theta: the parameters, in the order of `params`.
-            args: as for a call.
+            args, options: as for a call.
 
         Returns:
             (value, gradient), the gradient a vector like theta.
@@ -167,14 +207,14 @@ class Executable(ABC):
         Raises:
             RuntimeError: the program has no parameters.
         """
-        return self._with_program(_loss_and_grad, args, theta)
+        return self._with_program(_loss_and_grad, args, theta, options)
 
-    def rows_and_grad(self, theta: Any, *args: Any) -> tuple[list[Array], Array]:
+    def rows_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[list[Array], Array]:
         """Every result for every row of a batch, and the gradient of the mean of the first.
 
         Args:
             theta: the parameters, in the order of `params`.
-            args: as for a call, with a batch axis.
+            args, options: as for a call, with a batch axis.
 
         Returns:
             (arrays of shape (rows,), one for each result; the gradient, a vector like theta).
@@ -187,15 +227,15 @@ class Executable(ABC):
             if not program._batch or not program.params:
                 raise RuntimeError("rows_and_grad: the program needs a batch axis (batch=True) and parameters")
             found = program._run(checked_theta(theta, len(program.params)), args, 0, each=True)
-            return found[: program.results], found[-1]
+            return found[: program.results], program.of_params(found[-1])
 
-        return self._with_program(task, args, theta)
+        return self._with_program(task, args, theta, options)
 
-    def backward(self, *args: Any) -> float:
+    def backward(self, *args: Any, **options: Any) -> float:
         """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.
 
         Args:
-            args: as for a call.
+            args, options: as for a call.
 
         Returns:
             The value.
@@ -209,10 +249,10 @@ class Executable(ABC):
                 raise RuntimeError("backward: the program has no parameters to put gradients into")
             program._refuse_several("backward")
             value, *_, gradient = program._run(program.theta, args, 0)
-            add_gradients(program.params, gradient.tolist())
+            add_gradients(program.params, program.of_params(gradient).tolist())
             return float(value[0])
 
-        return self._with_program(task, args)
+        return self._with_program(task, args, None, options)
 
 
 class Program(Executable):
@@ -245,7 +285,8 @@ class Program(Executable):
         self._folded, self.params, self._constants = folded, list(params), constants
         self._shapes, self._single, self._batch = list(shapes), single, batch
         self._how = dtype, backend, threads
-        self._ready: dict[int | None, Ready] = {}
+        self._ready: dict[Wanted, Ready] = {}
+        self._matrices: dict[Derivative, Matrix] = {}
         self._direct: dict[int, Direct | None] = {}
         self.guards: list[tuple[str, bool]] = []
         """What the last roots must come out as for the trace to hold; see tracing.py."""
@@ -253,28 +294,40 @@ class Program(Executable):
         """Values among the constants whose numbers are read anew at each call: the last of them."""
         self.watched: list[tuple[Value, float]] = []
         """Values of which Python has seen the number while it traced: the program holds for that number."""
+        self.outside: list[Value] = []
+        """Of a compiled function: results of operations that it has from elsewhere; constants come from below them."""
+        self.layout: Layout | None = None
+        """Of a compiled function: where the numbers of its arguments stand in the inputs."""
+        self.form: TreeDef | None = None
+        """Of a compiled function: that of its results."""
+        self.exact: bool = False
+        """Whether a derivative in a list is a list, and not an array."""
         self._unasked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_ready": {}, "_direct": {}}
+        return vars(self) | {"_ready": {}, "_direct": {}, "_matrices": {}}
 
-    def _with_program(self, task: Task[T], args: Sequence[Any], theta: Any = None) -> T:
+    def _with_program(
+        self, task: Task[T], args: Sequence[Any], theta: Any = None, options: dict[str, Any] | None = None
+    ) -> T:
+        if options:
+            raise TypeError(f"program: a folded graph has no names for its inputs, got {next(iter(options))!r}")
         return task(self, args, theta)
 
-    def loss_and_grad(self, theta: Any, *args: Any) -> tuple[float, Array]:
+    def loss_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
         """See `Executable.loss_and_grad`."""
         call = self._direct.get(0)
-        if call is not None and not FLOATS["special"]:
+        if call is not None and not FLOATS["special"] and not options:
             found = call(theta, args)
             if found is not None:
                 return found
-        return super().loss_and_grad(theta, *args)
+        return super().loss_and_grad(theta, *args, **options)
 
     loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
 
-    def value_and_grad(self, *args: Any, argnum: int = 0) -> tuple[float, Any]:
+    def value_and_grad(self, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
         """See `Executable.value_and_grad`."""
-        if argnum.__class__ is int and argnum >= 0:
+        if argnum.__class__ is int and argnum >= 0 and argnums is None and not options:
             call = self._direct.get(argnum + 1)
             if call is not None and not FLOATS["special"]:
                 found = call(None, args)
@@ -283,7 +336,7 @@ class Program(Executable):
                     return (
                         found if len(shape) == 1 else (found[0], found[1].reshape(shape) if shape else found[1].item())
                     )
-        return super().value_and_grad(*args, argnum=argnum)
+        return super().value_and_grad(*args, argnum=argnum, argnums=argnums, **options)
 
     value_and_grad.__doc__ = Executable.value_and_grad.__doc__
 
@@ -292,6 +345,7 @@ class Program(Executable):
         if wanted not in self._direct:
             self._direct[wanted] = None
             live = self.guards or self.watched or self.captured or (wanted and (self.params or self._batch))
+            live = live or (self.layout is not None and not self.layout.of_arrays)
             ready = None if live or not self._single else self._made_ready(wanted)
             if ready is not None and ready.use.dtype == float:
                 make = getattr(backend_named(ready.choice.name), "direct", None)
@@ -314,6 +368,8 @@ class Program(Executable):
             now = np.fromiter((x._f for x in self.captured), float, len(self.captured))
             if now.tobytes() != self._constants[-len(now) :].tobytes():
                 self._constants = np.concatenate([self._constants[: -len(now)], now])
+        if self.layout is not None and self.layout.size:
+            theta = np.concatenate([theta, args.shared])  # type: ignore[attr-defined]
         if not args:
             return Leaves(theta, self._constants), None
         inputs = []
@@ -332,23 +388,34 @@ class Program(Executable):
                 inputs.append(array.ravel())
         return Leaves(theta, self._constants, tuple(inputs)), rows
 
-    def _run(self, theta: Array, args: Sequence[Any], wanted: int | None, each: bool = False) -> list[Array]:
-        """The roots, averaged over a batch or (`each`) for each row of it, and the gradient that is wanted."""
+    def _run(self, theta: Array, args: Sequence[Any], wanted: Wanted, each: bool = False) -> list[Array]:
+        """The roots, averaged over a batch or (`each`) for each row of it, and the gradients that are wanted."""
         leaves, rows = self._leaves(theta, args)
         ready = self._ready.get(wanted) or self._made_ready(wanted)
-        found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else self.results)
+        means = 1 if ready.use.together else self.results
+        found = self._folded.run(ready, leaves, rows, 0 if each or rows is None else means)
         if self.guards and not self._unasked:
-            self._check_guards(found)
-        if each and rows is not None:  # a result that is the same for every row has no batch axis
+            self._check_guards(found, means)
+        if each and rows is not None and ready.use.together:
+            found[:1] = list(found[0]) if found[0].ndim > 1 else [np.full(rows, x) for x in found[0].tolist()]
+        elif each and rows is not None:  # a result that is the same for every row has no batch axis
             found[: self.results] = [x[0] if x.ndim > 1 else np.full(rows, x[0]) for x in found[: self.results]]
-        if mode.on_adjoint is not None:
-            _refuse_anomaly(leaves, found)
+        self._refuse_if_anomalous(leaves, found)
         return found
 
-    def _check_guards(self, found: list[Array]) -> None:
+    def _refuse_if_anomalous(self, leaves: Leaves, found: Sequence[Array]) -> None:
+        if mode.on_adjoint is not None:
+            _refuse_anomaly(leaves, found)
+
+    def _checked_theta(self, theta: Any) -> Array:
+        return checked_theta(theta, len(self.params))
+
+    def _without_arguments(self) -> bool:
+        return not self._shapes
+
+    def _check_guards(self, found: list[Array], first: int) -> None:
         """GuardChanged if a branch of the trace would go the other way; a NaN compares as false, and is true."""
-        last = len(self._folded.roots)
-        for k, (name, outcome) in enumerate(self.guards, last - len(self.guards)):
+        for k, (name, outcome) in enumerate(self.guards, first):
             holds = found[k] != 0.0 if name in ("bool", "not_equal") else found[k] == 1.0
             if not (holds == outcome).all():
                 raise GuardChanged("a branch depends on an argument or a parameter")
@@ -359,8 +426,63 @@ class Program(Executable):
         Its own rounding may answer another way where two numbers are equal but for the last digits.
         """
         program = copy(self)
-        program._unasked = True
+        program._unasked, program._matrices = True, {}
         return program
+
+    @property
+    def free(self) -> bool:
+        """Whether the backend was free to be chosen."""
+        return bool(self._how[1] == AUTO)
+
+    # -- the form of arguments and results
+
+    @property
+    def arguments(self) -> int:
+        """How many arguments are given by position."""
+        return len(self._shapes) if self.layout is None else self.layout.count
+
+    def leaves_of_argument(self, k: int) -> list[int]:
+        """The leaf instructions with the numbers of an argument, and of no other: 0 for what stands behind theta."""
+        if self.layout is None:
+            return [k + 1]
+        found = self.layout.leaves(k)
+        if not found and self.layout.forms[k].outer is None and not self.layout.forms[k].parts:
+            raise TypeError(f"argument {k} is static or None: there is no derivative in it")
+        return found
+
+    def gradients(
+        self, args: Sequence[Any], leaves: tuple[int, ...], root: int = 0, theta: Any = None
+    ) -> tuple[float, dict[int, Array], int | None]:
+        """(a result, its gradients by leaf instruction, the rows)."""
+        theta = self.theta if theta is None else theta
+        wanted: Wanted = leaves[0] if root == 0 and len(leaves) == 1 else Gradients(root, leaves)
+        found = self._run(theta, args, wanted)
+        if wanted.__class__ is int and wanted not in self._direct:
+            self.direct(wanted)
+        rows = len(args[0]) if self._batch and len(args) else None
+        return float(found[root][0]), dict(zip(leaves, found[len(found) - len(leaves) :], strict=True)), rows
+
+    def as_argument(self, k: int, found: dict[int, Array], rows: int | None) -> Any:
+        """The derivative in an argument, in the form of it. See `Layout.pieces`."""
+        if self.layout is not None:
+            return self.layout.derivative(k, found, rows, self.exact)
+        gradient, shape = found[k + 1], self._shapes[k]
+        return gradient.reshape(shape) if shape else float(gradient[0])
+
+    def of_params(self, gradient: Array) -> Array:
+        """Of a gradient in theta the part that belongs to the parameters."""
+        return gradient[: len(self.params)] if self.layout is not None and self.layout.size else gradient
+
+    def in_form(self, found: Sequence[Any]) -> Any:
+        """Results in the form in which the function gave them: numbers, Values, or an array over rows for each."""
+        if self.form is None:
+            return list(found)
+        if getattr(found[0], "ndim", 0) == 0:
+            return unflatten(self.form, found)
+        return self.form.build(
+            lambda shape, at: np.stack(found[at], -1).reshape(-1, *shape) if shape else found[at.start],
+            lambda join, items: join.derivative(items),
+        )
 
     @property
     def results(self) -> int:
@@ -458,7 +580,7 @@ class Program(Executable):
             found = folded.run(ready, leaves, rows, 0 if rows is None else self.results)
             if self.guards:
                 try:
-                    self._check_guards(found)
+                    self._check_guards(found, self.results)
                 except GuardChanged:
                     if theta is now:
                         raise
@@ -480,6 +602,11 @@ class Program(Executable):
     def _differentiated_in(self, what: str, argnum: int | None) -> int:
         """The leaf in which a gradient is: 0 for theta, 1 for the first argument."""
         self._refuse_several(what)
+        if self.layout is not None and not (self.layout.plain and not self.layout.size):
+            raise RuntimeError(
+                f"{what}: the arguments of this program are containers or have no batch axis, which only Python can "
+                "take apart; compile a function of numbers and arrays"
+            )
         if argnum is None and self.params:
             return 0
         if not self._shapes:
@@ -508,9 +635,13 @@ class Program(Executable):
         """The backend of the value with the gradient in the parameters, and why it is that one."""
         return self._made_ready(0 if self.params else self._gradient_in()).choice
 
-    def _made_ready(self, wanted: int | None) -> Ready:
-        self._ready[wanted] = self._folded.ready(Use(wanted, *self._how))
+    def _made_ready(self, wanted: Wanted) -> Ready:
+        self._ready[wanted] = self._folded.ready(Use(wanted, *self._how, self._together() if wanted is None else 0))
         return self._ready[wanted]
+
+    def _together(self) -> int:
+        """How many results are one output, where a call asks for them alone: an output each costs a copy each."""
+        return self.results if self.results > MOST_APART else 0
 
     def __str__(self) -> str:
         from autograd_lite.folding.printing import listing
@@ -525,6 +656,16 @@ class Program(Executable):
         )
 
 
+def values_of(program: Program, args: Sequence[Any], _: Any = None) -> Any:
+    """The task of a call."""
+    found = program._run(program.theta, args, None)
+    if program._single:
+        return float(found[0][0])
+    return program.in_form(
+        found[0].tolist() if program._together() else [float(out[0]) for out in found[: program.results]]
+    )
+
+
 def _loss_and_grad(program: Program, args: Sequence[Any], theta: Any) -> tuple[float, Array]:
     if not program._single:
         program._refuse_several("loss_and_grad")
@@ -533,7 +674,7 @@ def _loss_and_grad(program: Program, args: Sequence[Any], theta: Any) -> tuple[f
     found = program._run(checked_theta(theta, len(program.params)), args, 0)
     if 0 not in program._direct:
         program.direct(0)
-    return found[0].item(), found[-1]
+    return found[0].item(), program.of_params(found[-1])
 
 
 def _look_at_all(xs: Iterable[Value], what: str) -> None:
@@ -547,7 +688,7 @@ def _bits(xs: list[float]) -> bytes:
     return np.array(xs).tobytes()
 
 
-def _refuse_anomaly(leaves: Leaves, found: list[Array]) -> None:
+def _refuse_anomaly(leaves: Leaves, found: Sequence[Array]) -> None:
     """Inside detect_anomaly a program that makes something infinite or NaN out of finite numbers says so."""
     bound = [leaves.theta, leaves.constants, *leaves.inputs]
     if not all(np.isfinite(x).all() for x in found) and all(np.isfinite(x).all() for x in bound):
@@ -632,7 +773,7 @@ def make(
     live: bool = False,
 ) -> Program:  # fmt: skip
     """A Program of checked arguments; `live` reads the Values among its constants anew at each call."""
-    folded, binding = cache.folded(roots, params, leaves, batch)
+    folded, binding = cache.folded(opened(roots), params, leaves, batch)
     program = Program(folded, binding.params, binding.constants, shapes, single, batch, dtype, backend, threads)
     if live:
         program.captured = binding.captured

@@ -45,6 +45,9 @@ SHORTER = 3
 FARTHEST = 8
 """Steps that a recurrence may look back."""
 
+HANGING = 16
+"""Less than this many classes follow one another behind what only a result takes from a step."""
+
 
 class Run(NamedTuple):
     """`times` steps of `period` classes, from the class `start` on."""
@@ -70,6 +73,10 @@ def mix(h: Array, x: Array) -> Array:
         0xBF58476D1CE4E5B9
     )
     return h ^ (h >> np.uint64(29))
+
+
+LATER = Run(0, 0, 0)
+"""What a check answers where a run may be taken once others have been."""
 
 
 class Classes:
@@ -98,11 +105,9 @@ class Classes:
         self.codes: Array = np.where(self.sums & terms.merged[first], len(scan.what), scan.code[first])
 
     @cached_property
-    def _found(self) -> tuple[Array, Array, Array]:
-        """Operands, ends and tokens."""
-        terms, first = self.terms, self._first
-        token = mix(self.codes.astype(np.uint64), self.lanes)
-        token = mix(token, terms.zeroed[first])
+    def _found(self) -> tuple[Array, Array, Array, Array]:
+        """Operands, ends, tokens and shapes."""
+        terms, first, what = self.terms, self._first, self.codes.astype(np.uint64)
         pieces = [self._of_few(first), *self._of_sums(first), self._of_many(first)]
         owner, operand, place = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
         order = np.lexsort((place, owner))
@@ -110,7 +115,8 @@ class Classes:
         number, kind = pieces[1][0], pieces[1][3]
         kinds = np.zeros(len(first), np.uint64)
         np.add.at(kinds, number, mix(kind.astype(np.uint64), kind))
-        return operand[order], ends, mix(mix(token, kinds), np.diff(ends))
+        both = (mix(mix(mix(x, terms.zeroed[first]), kinds), np.diff(ends)) for x in (mix(what, self.lanes), what))
+        return operand[order], ends, *both
 
     @property
     def operands(self) -> Array:
@@ -126,6 +132,11 @@ class Classes:
     def tokens(self) -> Array:
         """What each does, on how many lanes, with how many operands."""
         return self._found[2]
+
+    @property
+    def shapes(self) -> Array:
+        """The same, whatever the number of lanes."""
+        return self._found[3]
 
     def _of_few(self, first: Array) -> tuple[Array, Array, Array]:
         """(class, operand, place) for those of one or two operands; a product has the earlier class first."""
@@ -194,6 +205,21 @@ class Classes:
         order: Array = np.lexsort((self.tokens, np.diff(self.ends), self.lanes, self.codes, depth))
         return order
 
+    def hanging_last(self) -> Array:
+        """The classes (leaves left out) in order, those behind which little follows at the end.
+
+        What a loss takes from some steps of a recurrence, at times that have no period, stands between the steps.
+        """
+        height = [0] * len(self.made)
+        ends, operands = self.ends.tolist(), (self.operands - self.leaves).tolist()
+        for k in range(len(height) - 1, -1, -1):
+            above = height[k] + 1
+            for i in operands[ends[k] : ends[k + 1]]:
+                if i >= 0 and height[i] < above:
+                    height[i] = above
+        order: Array = np.argsort(np.array(height) < HANGING, kind="stable")
+        return order
+
     def renumbered(self, order: Array) -> Classes:
         """The same classes in another order."""
         rank = np.empty(len(order), np.int64)
@@ -203,11 +229,17 @@ class Classes:
 
     # -- runs
 
-    def runs(self, least: int, saved: int) -> list[Run]:
-        """What repeats, in order; classes are numbered from 0, without those of leaves."""
+    def runs(self, least: int, saved: int, ragged: bool = False) -> list[Run]:
+        """What repeats, in order; classes are numbered from 0, without those of leaves.
+
+        Args:
+            least: steps that a run must have.
+            saved: classes that it must do away with.
+            ragged: whether a class may have other numbers of lanes in other steps.
+        """
         found = _Uniform(self, least)
         saved = max(saved, len(self.made) // SHARE_SAVED)
-        return repeats(self.tokens, least, saved, found.clipped)
+        return repeats(self.shapes if ragged else self.tokens, least, saved, found.clipped)
 
 
 class _Uniform:
@@ -224,11 +256,14 @@ class _Uniform:
     def clipped(self, run: Run) -> Run | None:
         """The longest part of a run that is uniform, or None; it is taken as found."""
         shorter = 0
+        refused = None
         while run.times >= self.least:
             table = self._operands(run)
             if table is None:
                 return None
-            first = self._first_uniform(run, table)
+            first, but_for_others = self._first_uniform(run, table)
+            if run.times - but_for_others >= self.least:
+                refused = LATER
             if not first:
                 for j in range(run.period):
                     self.label[run.start + j : run.stop : run.period] = 2 * len(self.classes.made) + run.start + j
@@ -239,8 +274,8 @@ class _Uniform:
                 shorter += 1
                 run = run._replace(times=run.times - 1)
             else:
-                return None
-        return None
+                break
+        return refused
 
     def _operands(self, run: Run) -> Array | None:
         """The operand classes, a row for each step; leaves are negative."""
@@ -251,8 +286,11 @@ class _Uniform:
             return None
         return self.classes.operands[low:high].reshape(run.times, width) - leaves
 
-    def _first_uniform(self, run: Run, table: Array) -> int:
+    def _first_uniform(self, run: Run, table: Array) -> tuple[int, int]:
         """The step from which on all take what the last one takes, as many steps back or from the same outside.
+
+        And the step from which on they would if what they take from outside were steps of other runs: a backward pass
+        reads the loop before it, which may be the shorter one and not be known yet.
 
         A step that would look back beyond the first takes what stands before the run. What was made in one step and is
         used ever after, as the square of a parameter is, is outside: the run begins behind it.
@@ -262,7 +300,8 @@ class _Uniform:
         statement, delay = (last - run.start) % run.period, run.times - 1 - (last - run.start) // run.period
         far = inside & (delay > FARTHEST)
         if far.any():
-            return run.times - int(delay[far].min())
+            first = run.times - int(delay[far].min())
+            return first, first
         step = np.arange(run.times)[:, None]
         same = table == run.start + (step - delay) * run.period + statement
         like_inside = np.where(step < delay, table < run.start, same)
@@ -270,7 +309,10 @@ class _Uniform:
         like_outside = (label == label[-1]) & (table < run.start)
         good = np.where(inside, like_inside, like_outside).all(1)
         bad = np.flatnonzero(~good)
-        return int(bad[-1]) + 1 if len(bad) else 0
+        others = np.flatnonzero(
+            ~np.where(inside, like_inside, like_outside | ((table < run.start) & (table >= 0))).all(1)
+        )
+        return (int(bad[-1]) + 1 if len(bad) else 0), (int(others[-1]) + 1 if len(others) else 0)
 
 
 def repeats(
@@ -282,7 +324,7 @@ def repeats(
         tokens: the sequence.
         least: steps that a run must have.
         saved: tokens that it must do away with.
-        check: clips a run to what may be taken, or refuses it.
+        check: clips a run to what may be taken, refuses it (None), or puts it off (LATER).
 
     Example:
         >>> from autograd_lite.folding.repeats import repeats
@@ -299,7 +341,14 @@ def repeats(
             ]
     heapq.heapify(waiting)
     taken: list[Run] = []
-    while waiting and left > 0 and checks:
+    refused: list[tuple[int, int, int, int, int]] = []
+    known, last = 0, False
+    while left > 0 and checks and not (last and not waiting):
+        if not waiting:
+            last = len(taken) == known
+            known, waiting, refused = len(taken), refused, []
+            heapq.heapify(waiting)
+            continue
         _, period, start, stop, multiple = heapq.heappop(waiting)
         a, b = _free(start, stop, taken)
         if b - a < least * period or b - a - period < saved:
@@ -310,6 +359,9 @@ def repeats(
         left, checks = left - (b - a), checks - 1
         found = Run(a, period, (b - a) // period)
         found_part = found if check is None else check(found)
+        if found_part is LATER and not last:
+            refused.append(_entry(a, b, period, multiple))
+            continue
         if found_part is None or found_part.saved < saved:
             longer = period // multiple * (multiple + 1)
             if multiple < MULTIPLES and b - a >= least * longer:

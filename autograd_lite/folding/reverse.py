@@ -13,15 +13,16 @@ nodes and ten times the time: the scalar walk takes 10 us a node.)
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from autograd_lite.engine.lowering import rule_of
-from autograd_lite.engine.rules import TABLE, Row
+from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.instructions import (
+    Again,
     Builder,
     Carry,
     Composite,
@@ -42,33 +43,52 @@ from autograd_lite.folding.loops import components, is_loop
 Array = Any
 
 
-def adjoints(builder: Builder, root: Ref, seed: Ref, wanted: Iterable[int], safe: bool) -> dict[int, Ref]:
-    """d(root)/d(lane) for the lanes of some instructions.
+def adjoints(
+    builder: Builder,
+    roots: Sequence[tuple[Ref, Ref]],
+    wanted: Iterable[int],
+    safe: bool,
+    again: bool = False,
+    by_row: bool = False,
+) -> dict[int, Ref]:
+    """The derivatives of roots, each times its adjoint, in the lanes of some instructions.
 
     Args:
         builder: holds the instructions, and gets those of the backward pass.
-        root: one lane.
-        seed: its adjoint.
+        roots: lanes, and for each of them its adjoint.
         wanted: the instructions asked for.
         safe: also hand on what only a NaN makes differ from 0 (the derivatives of steps). See plan.py.
+        again: write the partials out in primitives, so that what is found can be differentiated again.
+        by_row: of a batch find for each row what it alone hands on, also to what has no rows, in place of the sum.
 
     Returns:
-        For each wanted instruction its adjoint; none for one that the root does not depend on.
+        For each wanted instruction its adjoint; none for one that no root depends on.
+
+    Raises:
+        OnceOnly: `again`, and there is a user-defined derivative that is a function.
     """
-    return _Adjoints(builder, root, seed, set(wanted), safe).found()
+    return _Adjoints(builder, roots, set(wanted), safe, again, by_row).found()
+
+
+class OnceOnly(Exception):
+    """The derivative of this user-defined primitive is a function, and cannot be differentiated again."""
 
 
 class _Adjoints:
     """The adjoints of instructions, from the root down; `parts` has what has been handed on to those to come."""
 
-    def __init__(self, builder: Builder, root: Ref, seed: Ref, wanted: set[int], safe: bool) -> None:
-        self.builder, self.wanted, self.safe = builder, wanted, safe
+    def __init__(
+        self, builder: Builder, roots: Sequence[tuple[Ref, Ref]], wanted: set[int], safe: bool, again: bool,
+        by_row: bool,
+    ) -> None:  # fmt: skip
+        self.builder, self.wanted, self.safe, self.again, self.by_row = builder, wanted, safe, again, by_row
         self.instructions = builder.instructions[:]
-        self.items: list[list[int]] = [[k] for k in range(root.source + 1)]
+        starts = list(dict.fromkeys(root.source for root, _ in roots))
+        self.items: list[list[int]] = [[k] for k in range(max(starts) + 1)]
         self.loops: list[bool] = [False] * len(self.items)
-        if any(isinstance(x, Carry) for x in self.instructions):
+        if any(isinstance(x, (Carry, Recurrent)) for x in self.instructions):
             reads = [sources(x) for x in self.instructions]
-            self.items = components(reads, [root.source])
+            self.items = components(reads, starts)
             self.loops = [is_loop(reads, item) for item in self.items]
         self.needed = [False] * len(self.instructions)
         for item in self.items:
@@ -76,8 +96,9 @@ class _Adjoints:
             for k in item:
                 self.needed[k] = some
         self.parts: dict[int, list[Part]] = defaultdict(list)
-        if self.needed[root.source]:
-            self.parts[root.source].append(Part("plain", 1.0, builder.lanes_of(root), seed, None))
+        for root, seed in roots:
+            if self.needed[root.source]:
+                self.parts[root.source].append(Part("plain", 1.0, builder.lanes_of(root), seed, None))
         self.adjoint: dict[int, Ref] = {}
 
     def found(self) -> dict[int, Ref]:
@@ -92,13 +113,13 @@ class _Adjoints:
                 if isinstance(x, Carry):
                     self._hand_on_carried(x, self.parts.pop(item[0]))
                 else:
-                    self._hand_on(item[0], self.builder.sum(x.size, self.parts.pop(item[0]), x.batched))
+                    self._hand_on(item[0], self.builder.sum(x.size, self.parts.pop(item[0]), x.batched or self.by_row))
         return {k: ref for k, ref in self.adjoint.items() if k in self.wanted}
 
     def _hand_on(self, k: int, adjoint: Ref) -> None:
         """Give an instruction's operands their part of its adjoint."""
         self.adjoint[k] = adjoint
-        for source, part in _handed_on(self.builder, k, self.instructions[k], adjoint, self.safe, self.needed):
+        for source, part in self._handed_on(k, adjoint):
             self.parts[source].append(part)
 
     def _hand_on_around(self, members: list[int]) -> None:
@@ -114,13 +135,13 @@ class _Adjoints:
         carried: dict[int, int] = {}
         for x in carries.values():
             later = self.instructions[x.later.source]
-            empty = Recurrent(later.size, later.batched, (), False, x.steps)
+            empty = Recurrent(later.size, later.batched or self.by_row, (), False, x.steps)
             carried[x.later.source] = builder.add(empty).source
         before: dict[int, Part] = {}
         for k in members:
             if k in parts:
                 size = self.instructions[k].size
-                outside = builder.sum(size, parts.pop(k), self.instructions[k].batched)
+                outside = builder.sum(size, parts.pop(k), self.instructions[k].batched or self.by_row)
                 before[k] = Part("plain", 1.0, builder.index(np.arange(size)), outside, None)
                 if k not in carried:
                     parts[k].append(before[k])
@@ -129,7 +150,7 @@ class _Adjoints:
                 self._hand_on(k, Ref(carried[k], None))
             elif k in parts and k not in carries:
                 x = self.instructions[k]
-                self._hand_on(k, builder.sum(x.size, parts.pop(k), x.batched))
+                self._hand_on(k, builder.sum(x.size, parts.pop(k), x.batched or self.by_row))
         for k, x in carries.items():
             self._hand_on_carried(x, parts.pop(k, []))
         for k, number in carried.items():
@@ -153,6 +174,48 @@ class _Adjoints:
                         part._replace(to=to, left=self.builder.pick(part.left, some), right=right)
                     )
 
+    def _handed_on(self, k: int, adjoint: Ref) -> Iterable[tuple[int, Part]]:
+        """What an instruction contributes to the adjoints of its operands."""
+        builder, instruction, needed = self.builder, self.instructions[k], self.needed
+        if isinstance(instruction, Sum):
+            for part in instruction.parts:
+                incoming = builder.pick(adjoint, part.to)
+                if part.right is None:
+                    if needed[part.left.source]:
+                        to = builder.lanes_of(part.left)
+                        yield part.left.source, Part("plain", part.factor, to, incoming, None)
+                    continue
+                kind = TABLE[part.kind].chain.name
+                for x, other in ((part.left, part.right), (part.right, part.left)):
+                    if needed[x.source]:
+                        to = builder.lanes_of(x)
+                        yield x.source, times_partial(builder, kind, part.factor, to, incoming, other)
+            return
+        if not isinstance(instruction, (Map, Reduce, Composite)):  # a leaf or a literal
+            return
+        row = instruction.row
+        if row.zero_gradient and not self.safe:
+            return
+        kind, out = row.chain.name, Ref(k, None)
+        how: Again = None if not self.again else "safe" if self.safe else "fast"
+        if not isinstance(instruction, Map):
+            elements = instruction.elements
+            of_elements, owner = partials_of_elements(builder, out, instruction, how)
+            incoming = builder.pick(adjoint, owner)
+            yield elements.source, times_partial(builder, kind, 1.0, builder.lanes_of(elements), incoming, of_elements)
+            return
+        for slot, operand in enumerate(instruction.args):
+            if not isinstance(operand, Ref) or not needed[operand.source]:
+                continue
+            partial = partial_in(builder, out, instruction, slot, how)
+            to = builder.lanes_of(operand)
+            if isinstance(partial, float):
+                if partial:
+                    yield operand.source, Part("plain", partial, to, adjoint, None)
+            else:
+                factor, partial = _factor(builder, partial)
+                yield operand.source, times_partial(builder, kind, factor, to, adjoint, partial)
+
 
 def _columns(part: Part, x: Carry) -> Iterable[Array]:
     """Which terms of a part go to lanes of a carry as far from their step, first lanes apart from later ones."""
@@ -173,50 +236,7 @@ def sources(instruction: Instruction) -> set[int]:
     return {ref.source for ref in instruction.refs}
 
 
-def _handed_on(
-    builder: Builder, k: int, instruction: Instruction, adjoint: Ref, safe: bool, needed: list[bool]
-) -> Iterable[tuple[int, Part]]:
-    """What an instruction contributes to the adjoints of its operands."""
-    if isinstance(instruction, Sum):
-        for part in instruction.parts:
-            incoming = builder.pick(adjoint, part.to)
-            if part.right is None:
-                if needed[part.left.source]:
-                    to = builder.lanes_of(part.left)
-                    yield part.left.source, Part("plain", part.factor, to, incoming, None)
-                continue
-            kind = TABLE[part.kind].chain.name
-            for x, other in ((part.left, part.right), (part.right, part.left)):
-                if needed[x.source]:
-                    to = builder.lanes_of(x)
-                    yield x.source, _product(builder, kind, part.factor, to, incoming, other)
-        return
-    if not isinstance(instruction, (Map, Reduce, Composite)):  # a leaf or a literal
-        return
-    row = instruction.row
-    if row.zero_gradient and not safe:
-        return
-    kind = row.chain.name
-    if not isinstance(instruction, Map):
-        elements = instruction.elements
-        of_elements, owner = _of_elements(builder, row, Ref(k, None), instruction)
-        incoming = builder.pick(adjoint, owner)
-        yield elements.source, _product(builder, kind, 1.0, builder.lanes_of(elements), incoming, of_elements)
-        return
-    for slot, operand in enumerate(instruction.args):
-        if not isinstance(operand, Ref) or not needed[operand.source]:
-            continue
-        partial = _partial(builder, Ref(k, None), instruction, slot)
-        to = builder.lanes_of(operand)
-        if isinstance(partial, float):
-            if partial:
-                yield operand.source, Part("plain", partial, to, adjoint, None)
-        else:
-            factor, partial = _factor(builder, partial)
-            yield operand.source, _product(builder, kind, factor, to, adjoint, partial)
-
-
-def _product(builder: Builder, kind: str, factor: float, to: Array, adjoint: Ref, partial: Ref) -> Part:
+def times_partial(builder: Builder, kind: str, factor: float, to: Array, adjoint: Ref, partial: Ref) -> Part:
     """adjoint * partial; the partial alone where the adjoint is the literal 1."""
     source = builder.instructions[adjoint.source]
     if isinstance(source, Literal) and source.size == 1 and source.values[0] == 1.0:
@@ -224,10 +244,12 @@ def _product(builder: Builder, kind: str, factor: float, to: Array, adjoint: Ref
     return Part(kind, factor, to, adjoint, partial)
 
 
-def _partial(builder: Builder, out: Ref, instruction: Map, slot: int) -> Any:
+def partial_in(builder: Builder, out: Ref, instruction: Map, slot: int, again: Again = None) -> Any:
     """One local derivative: a number, or lanes."""
     row = instruction.row
     if not isinstance(row.partials, str):  # a user-defined function, evaluated lane by lane
+        if again:
+            raise OnceOnly(row.name)
         return builder.op(row.key, instruction.size, (*instruction.args, out), slot)
     rule = rule_of(row, slot)
     if isinstance(rule, float):
@@ -236,12 +258,12 @@ def _partial(builder: Builder, out: Ref, instruction: Map, slot: int) -> Any:
     if rule in names:
         return names[rule]
     exponent = instruction.args[-1]
-    if row.name != "pow" or not isinstance(exponent, float) or not exponent.is_integer():
+    if not again and (row.name != "pow" or not isinstance(exponent, float) or not exponent.is_integer()):
         return builder.op(row.key, instruction.size, (*instruction.args, out), slot)
-    # A whole power: its derivative is a number times lanes, and the number can go along with a product.
+    # Of a whole power it is a number times lanes, and the number can go along with a product.
     size = instruction.size
     lanes = [Lanes(builder, x, size) if isinstance(x, Ref) else x for x in names.values()]
-    found = on_lanes(row.partial_texts()[slot], (*row.operands, "out"))(*lanes)
+    found = on_lanes(row.partial_texts()[slot], (*row.operands, "out"), again)(*lanes)
     return found.ref if isinstance(found, Lanes) else float(found)
 
 
@@ -260,13 +282,15 @@ def _factor(builder: Builder, partial: Ref) -> tuple[float, Ref]:
     return 1.0, partial
 
 
-def _of_elements(builder: Builder, row: Row, out: Ref, instruction: Reduce | Composite) -> tuple[Ref, Array]:
+def partials_of_elements(
+    builder: Builder, out: Ref, instruction: Reduce | Composite, again: Again = None
+) -> tuple[Ref, Array]:
     """The partials of a primitive of one sequence, for every element, and whose element each is."""
-    elements, counts = instruction.elements, instruction.counts
+    row, elements, counts = instruction.row, instruction.elements, instruction.counts
     size = instruction.size
     owner = np.repeat(np.arange(size), counts)
     if isinstance(row.partials, str) and row.name != "prod":
-        of = on_lanes(row.partials, (*row.operands, "out"))
+        of = on_lanes(row.partials, (*row.operands, "out"), again)
         (found,) = of(Elements(builder, elements, counts), Lanes(builder, out, size))
         return found.ref, owner
     count = int(counts[0])

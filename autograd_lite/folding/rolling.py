@@ -28,6 +28,12 @@ TRIES = 8
 MOST_INITIAL = 256
 """Leaves that may be set apart as those from which a recurrence starts."""
 
+MUCH_LEFT = 4
+"""More than one in this many classes: then it is looked for runs of other kinds."""
+
+WASTED = 4
+"""Such a run has at most this many times the lanes that its steps have."""
+
 OUTSIDE = -1
 
 
@@ -79,10 +85,26 @@ class Statement(NamedTuple):
 def rolled(scan: Scan, terms: Terms, of: Array, made: list[Any], least: int, saved: int) -> tuple[Classes, list[Run]]:
     """The classes of a graph in the order in which the fewest are left, and the runs in it.
 
+    Where much is left, two more: at steps that have other numbers of lanes, as those of a tree of prices have, and
+    with what a loss takes from some of the steps behind all of them.
+
     Of a recurrence that starts from parameters the first step looks different, since parameters are all of one class,
     and the order of the graph differs in it. So a second look is taken with the leaves that only the start reads set
     apart, and a third with the classes by their depth.
     """
+    found, runs = _looked_at(scan, terms, of, made, least, saved)
+    if (len(made) - sum(run.saved for run in runs)) * MUCH_LEFT > len(made) >= saved:
+        last = found.renumbered(found.hanging_last())
+        looks = [(found, runs)]
+        looks += [(x, x.runs(least, saved, ragged)) for x in (found, last) for ragged in (False, True)]
+        return min(looks, key=lambda look: len(made) - sum(run.saved for run in look[1]))
+    return found, runs
+
+
+def _looked_at(
+    scan: Scan, terms: Terms, of: Array, made: list[Any], least: int, saved: int
+) -> tuple[Classes, list[Run]]:  # fmt: skip
+    """The same for steps of equal numbers of lanes."""
     found = Classes(scan, terms, of, made, len(scan.leaf_sizes))
     runs = found.runs(least, saved)
     if not runs:
@@ -168,6 +190,8 @@ class RolledEmitter(Emitter):
         """
         steps = _Steps(self, run)
         for _ in range(TRIES):
+            if steps.wasteful:
+                break
             try:
                 statements = steps.statements()
             except NotUniform:
@@ -196,17 +220,33 @@ class _Steps:
 
     def __init__(self, to: RolledEmitter, run: Run) -> None:
         self.to, self.period, self.count, self.first = to, run.period, run.times, run.start
-        classes = to.classes
         self.rows: list[Array] = []
         """For each statement its positions, those of a lane below each other."""
-        for j in range(run.start, run.start + run.period):
-            starts = classes.starts[j : run.stop : run.period]
-            self.rows.append(classes.members[starts[:, None] + np.arange(classes.lanes[j])])
+        self.active: list[Array] = []
+        """Where steps have other numbers of lanes: which of these are there. For the others the last one stands."""
+        self.backwards = False
+        """Whether lanes are numbered from the last one: of steps that have other numbers of them."""
+        self._gather()
         self.aligned = False
         self.delay: dict[int, int] = {}
         """Of a statement that is read from later steps: how many steps back at most."""
         self.initial: dict[int, dict[tuple[int, int], int]] = {}
         """Of it the positions that stand for (step before the first, lane)."""
+
+    def _gather(self) -> None:
+        """The positions of every statement."""
+        classes, stop = self.to.classes, self.first + self.count * self.period
+        lanes = classes.lanes[self.first : stop].reshape(self.count, self.period)
+        ragged = bool((lanes != lanes[0]).any())
+        self.rows, self.active = [], []
+        for j in range(self.period):
+            starts, counts = classes.starts[self.first + j : stop : self.period][:, None], lanes[:, j : j + 1]
+            place = np.arange(lanes[:, j].max())
+            inside = np.minimum(place, counts - 1)
+            self.rows.append(classes.members[starts + (counts - 1 - inside if self.backwards else inside)])
+            if ragged:
+                self.active.append(place < counts)
+        self.wasteful: bool = sum(rows.size for rows in self.rows) > WASTED * int(lanes.sum())
 
     @property
     def low(self) -> int:
@@ -224,8 +264,11 @@ class _Steps:
 
     def leave_out_first(self) -> None:
         """Go on without the first step."""
-        self.rows = [rows[1:] for rows in self.rows]
         self.first, self.count = self.first + self.period, self.count - 1
+        if self.active:
+            self._gather()
+        else:
+            self.rows = [rows[1:] for rows in self.rows]
 
     # -- lanes in another order at each step
 
@@ -235,6 +278,10 @@ class _Steps:
         The order of the graph may be another one in each step: such as that of two directions that meet.
         """
         self.aligned = True
+        if self.active:
+            self.backwards = True
+            self._gather()
+            return
         to, low = self.to, self.low
         made = to.classes.made
         for t in range(self.count):
@@ -292,12 +339,15 @@ class _Steps:
         """
         to, low, period = self.to, self.low, self.period
         self.delay, self.initial = {}, {}
-        for j, rows in enumerate(self.rows):
+        for j, rows in enumerate(self.rows):  # of all of them first: a step reads later statements of those before
             mine = slice(low + j, low + self.count * period, period)
             to.label[mine], to.step[mine] = self.key(j), np.arange(self.count)
-            to.lane[rows] = np.arange(
-                rows.shape[1]
-            )  # of all of them first: a step reads later statements of those before
+            if self.active:
+                to.lane[rows[self.active[j]]] = np.nonzero(self.active[j])[1]
+            else:
+                to.lane[rows] = np.arange(rows.shape[1])
+        if self.active:
+            return self._ragged_statements()
         found: list[Statement] = []
         lanes: dict[int, Array] = {}
         for j in range(period):
@@ -313,32 +363,57 @@ class _Steps:
                 self._start_from(j, step, int(renamed[lane]), position)
         return [x._replace(operands=[_renamed(columns, lanes) for columns in x.operands]) for x in found]
 
+    def _ragged_statements(self) -> list[Statement]:
+        """The same of steps that have other numbers of lanes: each has all of them, and some that nobody reads.
+
+        What the first step takes from before it may be more than a step has; those lanes are added.
+        """
+        found = [self._statement(j) for j in range(self.period)]
+        wider = False
+        for x in (x for statement in found for x in statement.operands):
+            for j in set(x.statement.tolist()) - {OUTSIDE}:
+                more = int(x.lane[x.statement == j].max()) + 1 - self.rows[j].shape[1]
+                if more > 0:
+                    wider = True
+                    self.rows[j] = np.pad(self.rows[j], ((0, 0), (0, more)), "edge")
+                    self.active[j] = np.pad(self.active[j], ((0, 0), (0, more)))
+        if not wider:
+            return found
+        self.delay, self.initial = {}, {}
+        found = [self._statement(j) for j in range(self.period)]
+        for x in (x for statement in found for x in statement.operands):
+            for j, lane in zip(x.statement.tolist(), x.lane.tolist(), strict=True):
+                if j != OUTSIDE and lane >= self.rows[j].shape[1]:
+                    raise NotUniform("wider and wider")
+        return found
+
     def _statement(self, j: int) -> Statement:
         to, rows = self.to, self.rows[j]
         what, lanes = to.classes.made[self.first + j], rows.shape[1]
         row = what[0] if isinstance(what, tuple) else what
         if what in ("sum", "mean"):
-            return self._sum(what, rows)
+            return self._sum(what, j)
         if isinstance(row, Row) and row.variadic:
             counts = to.flat_size[rows]
-            if (counts != counts[0]).any():
+            if (counts != counts[0]).any() or (self.active and (counts[0] != counts[0, 0]).any()):
                 raise NotUniform("elements")
             elements = to.elements(rows.ravel()).reshape(self.count, -1)
-            return Statement(what, lanes, [self._columns(elements)], counts=counts[0])
+            return Statement(what, lanes, [self._columns(elements, j)], counts=counts[0])
         columns = to.columns(row, rows.ravel())
-        return Statement(what, lanes, [self._columns(x.reshape(rows.shape)) for x in columns])
+        return Statement(what, lanes, [self._columns(x.reshape(rows.shape), j) for x in columns])
 
-    def _sum(self, what: str, rows: Array) -> Statement:
+    def _sum(self, what: str, j: int) -> Statement:
+        rows = self.rows[j]
         to, terms = self.to, self.to.classes.terms
         low, high = (np.searchsorted(terms.root, rows, side) for side in ("left", "right"))
         every: Array = high - low
-        if (every != every[0]).any():
+        if (every != every[0]).any() or (self.active and (every[0] != every[0, 0]).any()):
             raise NotUniform("terms")
         counts = every[0]
         lane = np.repeat(np.arange(rows.shape[1]), counts)
         at = np.asarray(low)[:, lane] + (np.arange(len(lane)) - np.repeat(np.cumsum(counts) - counts, counts))
         x, y, kind = terms.x[at], terms.y[at], terms.kind[at]
-        if self.aligned:
+        if self.aligned and not self.active:
             x, y = self._in_order(x, y, kind)
             for t in range(self.count):
                 keys = self._term_keys(x[t], y[t], self.low)
@@ -349,15 +424,17 @@ class _Steps:
             x, y = np.where(swap, y, x), np.where(swap, x, y)
         if (kind != kind[-1]).any():
             raise NotUniform("kinds of terms")
-        operands = [self._columns(x)]
+        operands = [self._columns(x, j)]
         if (kind[-1] > 0).any():
-            operands.append(self._columns(np.where(y >= 0, y, x)))
+            operands.append(self._columns(np.where(y >= 0, y, x), j))
         mean = to.flat_size[rows][0] if what == "mean" else None
         zeroed = bool(terms.zeroed[rows[0, 0]])
         return Statement(what, rows.shape[1], operands, lane, kind[-1], mean, zeroed)
 
-    def _columns(self, positions: Array) -> Columns:
-        """What the columns of a table of positions are, checked in every step."""
+    def _columns(self, positions: Array, j: int) -> Columns:
+        """What the columns of a table of positions, operands of a statement, are, checked in every step."""
+        if self.active:
+            return self._ragged_columns(positions, self.active[j])
         to, low, period = self.to, self.low, self.period
         of = to.of[positions]
         inside = of[-1] >= low
@@ -375,6 +452,50 @@ class _Steps:
             self.delay[j] = max(self.delay.get(j, 0), back)
             for t in range(back):
                 self._start_from(j, t - back, int(lane[column]), int(positions[t, column]))
+        return Columns(positions, statement, delay, lane)
+
+    def _ragged_columns(self, positions: Array, active: Array) -> Columns:
+        """The same where not every step has every lane: a column is what it is in the steps that have it.
+
+        A lane that only the first step has takes from before it. What it would take of a step follows from the lane
+        before it, and so does what those take that no step has: nobody reads them.
+        """
+        to, low, period, columns = self.to, self.low, self.period, np.arange(positions.shape[1])
+        each = len(columns) // active.shape[1]  # as many for each lane: elements of a sequence, terms of a sum
+        active = np.repeat(active, each, axis=1)
+        there = active.any(0)
+        last = np.where(there, self.count - 1 - np.argmax(active[::-1], axis=0), 0)
+        of = to.of[positions]
+        read = of[last, columns]
+        inside = there & (read >= low)
+        statement = np.where(inside, (read - low) % period, OUTSIDE)
+        delay = np.where(inside, last - (read - low) // period, 0)
+        lane = np.where(inside, to.lane[positions[last, columns]], 0)
+        for c in columns[each:][~inside[each:]].tolist():
+            before, two = c - each, c - 2 * each
+            if statement[before] != OUTSIDE and (not there[c] or last[c] < delay[before]):
+                alike = two >= 0 and statement[two] == statement[before] and delay[two] == delay[before]
+                stride = lane[before] - lane[two] if alike else 1
+                statement[c], delay[c], lane[c] = statement[before], delay[before], lane[before] + stride * there[c]
+        step = np.arange(self.count)[:, None]
+        now = (statement != OUTSIDE) & (step >= delay)
+        same = (of == low + (step - delay) * period + statement) & (to.lane[positions] == lane)
+        if (lane < 0).any() or (active & now & ~same).any() or (active & ~now & (of >= low)).any():
+            raise NotUniform("lanes")
+        # Nor do steps without it take something of the run there, as the lane that stands for it may.
+        positions = positions.copy()
+        for c in np.flatnonzero((statement == OUTSIDE) & (of >= low).any(0)).tolist():
+            if there[c]:
+                positions[of[:, c] >= low, c] = positions[last[c], c]
+            elif c >= each and statement[c - each] == OUTSIDE:
+                positions[:, c] = positions[:, c - each]
+            else:
+                raise NotUniform("lanes")
+        for c in np.flatnonzero(delay).tolist():
+            j, back = int(statement[c]), int(delay[c])
+            self.delay[j] = max(self.delay.get(j, 0), back)
+            for t in np.flatnonzero(active[:back, c]).tolist():
+                self._start_from(j, t - back, int(lane[c]), int(positions[t, c]))
         return Columns(positions, statement, delay, lane)
 
     def _start_from(self, j: int, step: int, lane: int, position: int) -> None:

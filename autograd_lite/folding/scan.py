@@ -24,6 +24,9 @@ Array = Any
 MANY_OPERANDS = 3
 """The arity that stands for a tuple of operands."""
 
+MANY_EXPONENTS = 32
+"""Of one number raised to more than this many powers the exponents are data, as any literals are."""
+
 
 _row, _a, _b, _f = attrgetter("_row"), attrgetter("_a"), attrgetter("_b"), attrgetter("_f")
 
@@ -102,11 +105,21 @@ class Scan:
         return a, b, flat
 
     def _fixed_exponents(self, codes: dict[Any, int], b: list[Any]) -> None:
-        """A literal exponent is part of what the node does: x**2 and x**3 are two operations."""
+        """A literal exponent is part of what the node does: x**2 and x**3 are two operations.
+
+        A tree of prices has u**-100 to u**100 at its nodes: each would be an operation of its own, and so would all
+        that follow.
+        """
         power = codes.get(TABLE["pow"])
         if power is None:
             return
-        for i in np.flatnonzero((self.code == power) & (self.right < 0)).tolist():
+        powers = np.flatnonzero((self.code == power) & (self.right < 0))
+        exponents: dict[int, set[float]] = {}
+        for i, base in zip(powers.tolist(), self.left[powers].tolist(), strict=True):
+            exponents.setdefault(base, set()).add(b[i])
+        for i, base in zip(powers.tolist(), self.left[powers].tolist(), strict=True):
+            if len(exponents[base]) > MANY_EXPONENTS:
+                continue
             self.code[i] = codes.setdefault(("pow", b[i]), len(codes))
             self.arity[i] = 1
 

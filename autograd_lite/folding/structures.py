@@ -13,6 +13,7 @@ from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.value import Value
 from autograd_lite.folding.backends import REFERENCE, Choice, Leaves, Runner, backend, choose
 from autograd_lite.folding.build import build
+from autograd_lite.folding.derived import Derivative, Layout, derived
 from autograd_lite.folding.instructions import Builder, Ref
 from autograd_lite.folding.plan import Plan, plan
 from autograd_lite.folding.pool import Pool
@@ -23,20 +24,33 @@ from autograd_lite.folding.scan import Scan
 Array = Any
 
 
+class Gradients(NamedTuple):
+    """The gradients of a root in the lanes of some instructions."""
+
+    root: int
+    leaves: tuple[int, ...]
+
+
+Wanted = int | Gradients | Derivative | None
+"""What is asked for: the gradient of the first root in an instruction, or others."""
+
+
 class Use(NamedTuple):
     """What of a structure is asked for, and how it runs.
 
     Args:
-        wanted: the instruction whose gradient is an output too, or None.
+        wanted: the gradients that are outputs too, or another derivative (derived.py).
         dtype: what is computed in.
         backend: "auto", or the name of one.
         threads: see `backends.Backend`.
+        together: this many roots, the first ones, are one output with a lane each; 0 where each has its own.
     """
 
-    wanted: int | None
+    wanted: Wanted
     dtype: Any
     backend: str
     threads: int | None
+    together: int = 0
 
 
 class Ready:
@@ -81,6 +95,7 @@ class Folded:
     def _start(self) -> None:
         self.lock: Any = threading.Lock()
         self.plans: dict[Any, Plan] = {}
+        self.layouts: dict[Derivative, Layout | None] = {}
         self.known: dict[Use, Ready] = {}
         self.pool: Pool = Pool()
 
@@ -92,35 +107,41 @@ class Folded:
         self.builder.instructions, self.roots = state
         self._start()
 
-    def plan(self, wanted: int | None, safe: bool) -> Plan:
-        """The plan of the roots and the gradient in the leaves of the instruction `wanted`. For `safe` see plan.py."""
-        key = wanted, safe
+    def plan(self, wanted: Wanted, safe: bool, together: int = 0) -> Plan:
+        """The plan of the roots and the gradients that are wanted. For `safe` see plan.py.
+
+        Of a Derivative it has the guards and that, and where it says so the results before them.
+        """
+        key = wanted, safe, together
         known = self.plans.get(key)
         if known is not None:
             return known
         with self.lock:
             if key not in self.plans:
                 outputs = list(self.roots)
-                if wanted is not None:
+                if isinstance(wanted, Derivative):
+                    outputs, self.layouts[wanted] = derived(self.builder, self.roots, wanted, safe)
+                if together:
+                    outputs[:together] = [self.builder.side_by_side(outputs[:together])]
+                if isinstance(wanted, (int, Gradients)):
                     outputs += self._gradient(wanted, safe)
                 made = plan(self.builder.instructions, outputs, safe)
                 made.doubt_nan = not safe and (made.doubt_nan or wanted is not None)
                 self.plans[key] = made
             return self.plans[key]
 
-    def _gradient(self, wanted: int, safe: bool) -> list[Ref]:
-        builder, root = self.builder, self.roots[0]
-        seed = builder.leaf("seed", 1, True) if builder.batched(root) else builder.literal(np.ones(1))
-        found = adjoints(builder, root, seed, [wanted], safe).get(wanted)
-        if found is None:
-            found = builder.literal(np.zeros(builder.instructions[wanted].size))
-        return [found]
+    def _gradient(self, wanted: int | Gradients, safe: bool) -> list[Ref]:
+        root, leaves = (0, (wanted,)) if isinstance(wanted, int) else wanted
+        builder, root_ref = self.builder, self.roots[root]
+        seed = builder.leaf("seed", 1, True) if builder.batched(root_ref) else builder.literal(np.ones(1))
+        found = adjoints(builder, [(root_ref, seed)], leaves, safe)
+        return [found[k] if k in found else builder.literal(np.zeros(builder.instructions[k].size)) for k in leaves]
 
     def ready(self, use: Use) -> Ready:
         """A plan with what runs it. That is settled once, before it first runs: other code has other last bits."""
         known = self.known.get(use)
         if known is None:
-            plan = self.plan(use.wanted, False)
+            plan = self.plan(use.wanted, False, use.together)
             made = Ready(plan, use, choose(use.backend, plan, use.dtype))
             known = self.known.setdefault(use, made)
         return known
@@ -132,15 +153,20 @@ class Folded:
             ready: which plan, and how.
             leaves, rows, means: see `backends.Runner`.
         """
-        outputs, trusted = self.pool.run(ready.key(rows), ready.prepare, leaves, rows, means)
-        if trusted:
-            return outputs
-        use = ready.use
+        outputs, trusted = self.run_fast(ready, leaves, rows, means)
+        return outputs if trusted else self.run_safe(ready.use, leaves, rows, means)
+
+    def run_fast(self, ready: Ready, leaves: Leaves, rows: int | None, means: int) -> tuple[list[Array], bool]:
+        """The outputs of the fast plan, and whether they can be trusted."""
+        return self.pool.run(ready.key(rows), ready.prepare, leaves, rows, means)
+
+    def run_safe(self, use: Use, leaves: Leaves, rows: int | None, means: int) -> list[Array]:
+        """The outputs of the safe plan."""
 
         def prepare() -> Runner:
-            return backend().prepare(self.plan(use.wanted, True), use.dtype)
+            return backend().prepare(self.plan(use.wanted, True, use.together), use.dtype)
 
-        return self.pool.run((use.wanted, use.dtype, rows), prepare, leaves, rows, means)[0]
+        return self.pool.run((use.wanted, use.dtype, use.together, rows), prepare, leaves, rows, means)[0]
 
 
 # --- fold -------------------------------------------------------------------------------------------------

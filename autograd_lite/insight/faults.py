@@ -11,7 +11,7 @@ graph in facts.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from math import exp, isfinite, log
 from typing import Any, NamedTuple
@@ -373,28 +373,35 @@ def hidden_slope(facts: Facts) -> Found:
 
 
 def added_up(facts: Facts) -> Found:
-    """Gradients that earlier backward passes left: a `.grad` that is not what a pass of this loss gives."""
-    if any(map(graph.is_stale, facts.order)):
-        return  # a step was taken since: the gradients are those of the numbers before
-    last = grad_of(facts.loss)
-    reached = [p for p in facts.watched if p.is_leaf and p in facts.adjoint and facts.adjoint[p]]
-    pairs = list(zip(reached, grads_of(reached), (facts.adjoint[p] for p in reached), strict=True))
-    wrong = [
-        (p, has, g) for p, has, g in pairs if has and isfinite(has) and abs(has - g) > 1e-9 * max(abs(has), abs(g))
-    ]
-    ratios = {round(has / g) for _, has, g in wrong if abs(has / g - round(has / g)) < 1e-9 * abs(has / g)}
-    several = len(wrong) == len(pairs) and len(ratios) == 1 and min(ratios) > 1
-    # Without a pass of this loss, `.grad` may hold the gradients of a step before, which are still to be set to 0.
-    if not wrong or not (several or last == 1.0):
+    """Gradients that earlier backward passes left."""
+    wrong, passes = gathered(facts.order, facts.adjoint, facts.watched)
+    if not wrong:
         return
     p, has, g = max(wrong, key=lambda found: abs(found[1] - found[2]))
-    passes = f"{min(ratios)} passes" if several else f"{has - g:.6g} comes from passes before"
-    what = f"{facts.name(p)}.grad is {has:.6g}, this loss gives {g:.6g}: {passes}"
+    of = f"{passes} passes" if passes else f"{has - g:.6g} comes from passes before"
+    what = f"{facts.name(p)}.grad is {has:.6g}, this loss gives {g:.6g}: {of}"
     advice = (
         "set gradients to 0 before each backward pass: optimizer.zero_grad() or model.zero_grad(); where the sum over "
         "several losses is meant, diagnose their sum"
     )
     yield Blame(p, "gradients added up", what, advice), [p for p, *_ in wrong], "gradient of several passes"
+
+
+def gathered(
+    order: Sequence[Value], adjoint: Mapping[Value, float], leaves: Iterable[Value]
+) -> tuple[list[tuple[Value, float, float]], int]:
+    """The (leaf, its `.grad`, what one pass gives) where the two differ; and of how many passes it is, or 0."""
+    if any(map(graph.is_stale, order)):
+        return [], 0  # a step was taken since: the gradients are those of the numbers before
+    reached = [p for p in leaves if p.is_leaf and adjoint.get(p)]
+    pairs = list(zip(reached, grads_of(reached), (adjoint[p] for p in reached), strict=True))
+    wrong = [
+        (p, has, g) for p, has, g in pairs if has and isfinite(has) and abs(has - g) > 1e-9 * max(abs(has), abs(g))
+    ]
+    ratios = {round(has / g) for _, has, g in wrong if abs(has / g - round(has / g)) < 1e-9 * abs(has / g)}
+    passes = min(ratios) if len(wrong) == len(pairs) and len(ratios) == 1 and min(ratios) > 1 else 0
+    # Without a pass of this loss, `.grad` may hold the gradients of a step before, which are still to be set to 0.
+    return (wrong, passes) if passes or grad_of(order[-1]) == 1.0 else ([], 0)
 
 
 def symmetric(facts: Facts) -> Found:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe, whole
 from autograd_lite.engine.collector import uncollected
+from autograd_lite.engine.notation import number
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
@@ -118,7 +119,7 @@ def draw(
 
     Returns:
         A Picture: it shows itself in a notebook and has `.svg`, `.dot` and `.save(path)`. In the page that
-        `.save("x.html")` writes, frames open and close.
+        `.save("x.html")` writes, frames open and close; a call of a compiled function is a box, and there a frame.
 
     Raises:
         TypeError: loss is not a Value, fold is neither None nor a bool, or depth is not a whole number; or an option
@@ -191,7 +192,7 @@ def draw(
         return look(Picture(made, direction, listing))
 
     def fine() -> Diagram:
-        return bundled(diagram_of(order, roots, names=called))
+        return bundled(_with_passes(diagram_of(order, roots, names=called), order, roots))
 
     loops: list[Diagram] = []
 
@@ -213,10 +214,24 @@ def draw(
     if compare is not None:
         return look(Picture(_compared(made, compare, direction, fold, depth), direction, listing))
     wholes = [fine, coarse] if boxes <= MOST_IN_PAGE else [coarse]
+    if len(roots) == 1 and any(hasattr(node._row, "applied") for node in order):  # calls of compiled functions
+        wholes = [lambda: _opened(roots[0], called)]
     if loops:  # in the page the steps open, one by one
         loop = bundled(loops[0])
         wholes = [lambda: loop]
     return look(Picture(made, direction, listing, [_if_unchanged(order, w, made) for w in wholes]))
+
+
+def _opened(root: Value, names: dict[int, str]) -> Diagram:
+    """The graph with every call of a compiled function as its scalars, in a frame."""
+    from autograd_lite.folding.opening import opened_with_gradients
+    from autograd_lite.pictures.diagrams.diagram import diagram_of
+
+    found = opened_with_gradients(root)
+    order = graph.toposort(found)
+    if len(order) > MOST_IN_PAGE:
+        order, found = graph.toposort(root), root
+    return bundled(diagram_of(order, [found], names=names))
 
 
 def _reduced(
@@ -310,6 +325,26 @@ def _if_unchanged(order: list[Value], make: Callable[[], Diagram], made: Diagram
 
     then = numbers()
     return lambda: make() if numbers() == then else made
+
+
+def _with_passes(made: Diagram, order: Sequence[Value], roots: Sequence[Value]) -> Diagram:
+    """A picture with a word in the boxes whose gradients are of several passes: else it contradicts itself."""
+    from autograd_lite.engine.backward import adjoints
+    from autograd_lite.engine.modes import changed_mode
+    from autograd_lite.insight.faults import gathered
+    from autograd_lite.pictures.diagrams.diagram import has_backward
+    from autograd_lite.pictures.steps import indices
+
+    if len(roots) != 1 or not has_backward(order, roots):
+        return made
+    with changed_mode(on_adjoint=None, on_sweep=None):
+        adjoint = adjoints(roots[0])
+    wrong, passes = gathered(order, adjoint, [x for x in order if x.is_leaf])
+    at, boxes = indices(order).box, list(made.values)
+    for p, has, g in wrong:
+        note = f"{passes} passes: zero_grad" if passes else f"{number(has - g)} of passes before"
+        boxes[at[p]] = replace(boxes[at[p]], note=note)
+    return replace(made, boxes=tuple(boxes))
 
 
 def _of_network(

@@ -106,7 +106,7 @@ def explore(f: Callable[..., Value], **ranges: Any) -> Explorer:
     Example:
         >>> explorer = ag.explore(lambda w, x: (ag.tanh(w * x) - 0.5) ** 2, w=(-2.0, 2.0, 1.0), x=(-1.0, 1.0, 0.5))
         >>> explorer
-        f(w = 1, x = 0.5) = 0.00143, ∂f/∂w = −0.01487, ∂f/∂x = −0.02975
+        f(w = 1, x = 0.5) = 0.001435, ∂f/∂w = −0.02979, ∂f/∂x = −0.05959
         >>> explorer.ranges
         {'w': (-2.0, 2.0, 1.0), 'x': (-1.0, 1.0, 0.5)}
     """

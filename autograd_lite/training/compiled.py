@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise, repeat
+from numbers import Real
 from time import perf_counter
 from typing import Any
 
@@ -17,13 +18,15 @@ import numpy as np
 
 from autograd_lite.data import epoch_order
 from autograd_lite.engine.atomic import at_once, set_numbers
+from autograd_lite.engine.checks import describe
 from autograd_lite.engine.modes import mode
 from autograd_lite.engine.reading import numbers_of
+from autograd_lite.engine.value import Value
 from autograd_lite.folding import stepping
 from autograd_lite.folding.backends import default_threads
 from autograd_lite.folding.program import GuardChanged, Program
 from autograd_lite.folding.stepping import Job, Stepper, Update
-from autograd_lite.folding.tracing import compile, repeats
+from autograd_lite.folding.tracing import compile, only_programs, repeats
 from autograd_lite.names import BackendName
 from autograd_lite.optim import transformations as t
 from autograd_lite.optim.optimizer import Optimizer
@@ -52,7 +55,13 @@ class CompiledStep(TrainingStep):
         def example(x: Any, target: Any) -> list[Any]:
             prediction = model(_as_lists(x))
             several[:] = [isinstance(prediction, (list, tuple))]
-            return [loss(prediction, _as_lists(target)), *(prediction if several[0] else [prediction])]
+            outputs = list(prediction) if several[0] else [prediction]
+            if not all(isinstance(y, (Value, Real)) for y in outputs):
+                raise TypeError(
+                    "fit: a model that is compiled must return a Value, or a flat sequence of Values and numbers; it "
+                    f"returned {describe(prediction)}"
+                )
+            return [loss(prediction, _as_lists(target)), *outputs]
 
         # Set when the model is traced. A list, since `example` must not hold self: that would be a reference cycle.
         self.several = several = [False]
@@ -60,6 +69,8 @@ class CompiledStep(TrainingStep):
         self.extra = (
             None if penalty is None else compile(lambda: penalty(model), params=optimizer.params, backend=backend)
         )
+        for made in filter(None, (self.program, self.extra)):  # what has begun compiled ends so
+            only_programs(made)
         self.ahead: tuple[Any, Any] | None = None
         """Parameters and gradients that the Values do not have yet."""
         self.ranges, self._group = _ranges(groups)

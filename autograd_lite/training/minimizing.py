@@ -63,7 +63,8 @@ class Minimum:
         """For "lm", the covariance of the parameters: s^2 (J^T J)^-1 with s^2 = loss / (m - n), of shape (n, n).
 
         The square roots of its diagonal are the standard errors. It holds where the residuals are independent errors of
-        one unknown size, and the model is close to linear within them.
+        one unknown size, and the model is close to linear within them. It is infinite where the residuals do not tell
+        all parameters apart.
 
         Raises:
             ValueError: there are no more residuals than parameters, or the method is not "lm".
@@ -76,7 +77,10 @@ class Minimum:
         # by the triangle of J, scaled to columns of length 1: J^T J itself would have the square of its condition
         sizes = np.linalg.norm(self.jacobian, axis=0)
         sizes[sizes == 0.0] = 1.0
-        inverse = np.linalg.pinv(np.linalg.qr(self.jacobian / sizes, mode="r")) / sizes[:, None]
+        triangle = np.linalg.qr(self.jacobian / sizes, mode="r")
+        if np.linalg.matrix_rank(triangle) < n:
+            return np.full((n, n), inf)
+        inverse = np.linalg.inv(triangle) / sizes[:, None]
         return self.loss / (m - n) * (inverse @ inverse.T)
 
     def __repr__(self) -> str:
@@ -321,6 +325,9 @@ def _second_order(search: _Search, name: str, options: dict[str, Any]) -> None:
 
     def hessian(z: Array) -> Array:
         found = search.of.hessian(z * scale) * np.outer(scale, scale)
+        # what the loss does not depend on stays: trust-exact goes as far as it may along a direction without curvature
+        idle = np.flatnonzero(~found.any(1))
+        found[idle, idle] = 1.0
         # asked for at points that are then not kept, too, where the loss is not finite
         return found if np.isfinite(found).all() else np.eye(len(z))
 

@@ -75,7 +75,7 @@ class Objective:
             if not any(isinstance(y, Value) for y in self._outputs):
                 raise TypeError(
                     f"minimize: the loss is {describe(found)}, not a Value: it must compute with the parameters, by "
-                    "the operators and functions of this package"
+                    "the operators and functions of this package (give the function itself, not a compiled one)"
                 )
             self._at = x.copy()
         return self._outputs

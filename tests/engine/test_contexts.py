@@ -340,3 +340,27 @@ def test_scopes_and_no_grad_of_a_thousand_generators():
     assert len(scoped()) == 300
     for generator in many:
         generator.close()
+
+
+@pytest.mark.parametrize(
+    "block", [ag.no_grad, lambda: ag.scope("s"), ag.detect_anomaly], ids=["no_grad", "scope", "anomaly"]
+)
+def test_a_block_may_be_entered_again(block):
+    again = block()
+
+    def recorded():
+        y = ag.Value(2.0) * 3.0
+        return y.operands != (), y.scope is None
+
+    before = recorded()
+    for _ in range(2):
+        with again:
+            inside = recorded()
+            with again:
+                assert recorded()[0] == inside[0]
+            assert recorded() == inside
+        assert recorded() == before
+    with pytest.raises(KeyError), again:
+        raise KeyError
+    assert recorded() == before
+    assert again(recorded)()[0] == inside[0]

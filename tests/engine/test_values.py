@@ -184,6 +184,8 @@ def test_forward_mode_where_something_is_not_finite():
         (1e210, 1.45, 1.45 * 1e210**0.45),
         (1e-215, 1.4, 1.4 * 1e-215**0.4),
         (math.inf, 0.0, 0.0),
+        (math.inf, 0.01, 0.0),  # b * out / a would be inf / inf
+        (math.inf, -1e-300, 0.0),
         (2.0, 0.0, 0.0),
         (3.0, 2.0, 6.0),
         (3.0, -1.0, -1.0 / 9.0),

@@ -40,7 +40,7 @@ def program() -> tuple[float, float]:
     for _ in ():
         ag.fit(ag.MLP(1, [1], "ReLU"), [[1.0]], [1.0], loss="MSE", optimizer="Adam")  # names in any form
         ag.fit(ag.MLP(1, [1]), [[1.0]], [1.0], compiled="natural")  # type: ignore[arg-type]
-        ag.compile(ag.exp, backend="naive")  # type: ignore[arg-type]
+        ag.compile(ag.exp, backend="naive")  # type: ignore[call-overload]
 
     wrong: float = ag.exp(x)  # type: ignore[assignment]
     wrong_method: float = x.sigmoid()  # type: ignore[assignment]

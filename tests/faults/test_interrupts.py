@@ -412,6 +412,36 @@ TRAININGS = {"fit": {"validation": ([2.0], [0.0])}, "fit compiled": {"compiled":
 
 
 @unclosed
+@unclosed
+@pytest.mark.parametrize("stride", [499, pytest.param(31, marks=pytest.mark.long)])
+@pytest.mark.parametrize("compiled", ["numpy", False])
+@pytest.mark.parametrize("method", ["lbfgs", "newton", "trust", "lm"])
+def test_of_a_minimisation(method, compiled, stride):
+    """The parameters are as before and the interrupt is the caller's, or they are the best so far, and that is said."""
+
+    def act(p):
+        def residuals():
+            return [10.0 * (p[1] - p[0] ** 2), 1.0 - p[0]]
+
+        loss = residuals if method == "lm" else lambda: ag.sum([r * r for r in residuals()])
+        return ag.minimize(loss, p, method, compiled=compiled, max_iter=6, progress=False)
+
+    start = [-1.2, 1.0]
+    act([ag.Parameter(x) for x in start])  # everything is imported
+    n, seen, reached = 1, set(), True
+    while reached:
+        p = [ag.Parameter(x) for x in start]
+        found, raised, reached = interrupted(lambda p=p: act(p), n, "line")
+        assert mode_now() == QUIET, n
+        now = [x.data for x in p]
+        assert now == (start if raised else found.x.tolist()), n
+        assert all(x.grad == 0.0 for x in p), n
+        seen.add("raised" if raised else found.stopped)
+        n += stride
+    assert {"raised", "interrupted"} & seen
+    assert seen - {"raised", "interrupted"}  # and the last ran to its end
+
+
 @pytest.mark.parametrize("what", ["backward", *EVERY_RULE, *TRAININGS])
 def test_fault_11_an_interrupt_leaves_gradients_and_parameters_as_before_or_as_after(what, tmp_path, monkeypatch):
     """Ctrl-C at any point of backward, of a step, of fit; and fit gives the history so far."""

@@ -578,3 +578,20 @@ def test_the_sign_of_a_zero_among_elements_of_a_batch():
     w = ag.Parameter(2.0)
     assert ag.compile(lambda x: 1 / ag.max([w - 5, x]), batch=True)([-0.0]) == -math.inf
     assert ag.compile(lambda x: 1 / ag.max([x, x]), batch=True)([-0.0]) == -math.inf
+
+
+def test_many_results_are_one_output():
+    def f(x):
+        rest = [x[0] if x[1] > 0 else x[2], 3.0, *(x[k % 3] * x[(k + 1) % 3] for k in range(2, 12))]
+        return [*rest, ag.sin(x[0]), ag.sum(x)]
+
+    def by_hand(x):
+        rest = [x[0] if x[1] > 0 else x[2], 3.0, *(x[k % 3] * x[(k + 1) % 3] for k in range(2, 12))]
+        return [*rest, np.sin(x[0]), np.sum(x)]
+
+    compiled = ag.compile(f)
+    for x in ([0.5, 0.25, -2.0], [0.5, -0.25, -2.0], [3.0, 0.25, 1.0]):
+        np.testing.assert_allclose(compiled(np.array(x)), by_hand(x), rtol=1e-14)
+    rows = np.random.default_rng(0).uniform(0.1, 1.0, (5, 3))
+    batched = ag.compile(f, batch=True)
+    np.testing.assert_allclose(batched(rows), np.mean([by_hand(row) for row in rows], 0), rtol=1e-14)

@@ -26,6 +26,8 @@ def test_what_is_no_number_is_refused_by_every_program(wrong):
     folded, compiled = ag.fold(w * x, inputs=[x]), ag.compile(lambda x: w * x, params=[w])
     for program in (folded, compiled):
         for use in (program, program.value_and_grad, program.backward):
+            if use is compiled and any(wrong is x for x in NO_NUMBERS[-5:-3]):
+                continue  # a call takes Values: test_calls.py
             with pytest.raises(TypeError, match="argument 0"):
                 use(wrong)
         with pytest.raises(TypeError, match="theta"):
@@ -51,11 +53,12 @@ def test_a_numpy_number_and_a_float_are_one_kind():
     assert "1 program)" in repr(program)
 
 
-@pytest.mark.parametrize("argnum", [(0, 1), 0.0, "0", None, True])
+@pytest.mark.parametrize("argnum", [(0, 1.0), 0.0, "0", None, True])
 def test_argnum_is_one_whole_number(argnum):
     with pytest.raises(TypeError, match="argnum must be a whole number"):
         ag.compile(lambda x, y: x * y).value_and_grad(1.0, 2.0, argnum=argnum)
     assert ag.compile(lambda x, y: x * y).value_and_grad(1.0, 2.0, argnum=np.int64(1)) == (2.0, 1.0)
+    assert ag.compile(lambda x, y: x * y).value_and_grad(1.0, 2.0, argnum=(0, 1)) == (2.0, (2.0, 1.0))
 
 
 def test_what_fold_and_compile_are_given():
@@ -144,8 +147,8 @@ def test_a_graph_of_more_kinds_of_steps_than_there_are_numbers_for(monkeypatch):
 # --- results ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("result", [lambda x: None, lambda x: {"a": x}, lambda x: [[x]], lambda x: "x", lambda x: 1j,
-                                    lambda x: [x, None], lambda x: np.array([[x]])])  # fmt: skip
+@pytest.mark.parametrize("result", [lambda x: None, lambda x: {"a": "x"}, lambda x: [[x, 1j]], lambda x: "x",
+                                    lambda x: 1j, lambda x: [x, None, {x}]])  # fmt: skip
 def test_what_a_function_may_not_return(result):
     with pytest.raises(TypeError, match="compile: the function must return a Value, or a flat sequence"):
         ag.compile(result)(1.0)
@@ -158,6 +161,8 @@ def test_what_a_function_may_return():
     assert ag.compile(lambda x: np.array([x, x * x]))(2.0) == [2.0, 4.0]
     assert ag.compile(lambda x: (y for y in (x, 1, Fraction(1, 2))))(2.0) == [2.0, 1.0, 0.5]
     assert ag.compile(lambda x: 3)(2.0) == 3.0
+    assert ag.compile(lambda x: {"a": x, "b": [[x, None]]})(2.0) == {"a": 2.0, "b": [[2.0, None]]}
+    assert ag.compile(lambda x: np.array([[x]]))(2.0).tolist() == [[2.0]]
 
 
 def test_how_arguments_reach_the_function():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
-from autograd_lite.folding import structures, tracing
+from autograd_lite.folding import structures
 from autograd_lite.folding.backends import numpy_loops, python_loops
 from autograd_lite.folding.backends.native import jit, lengths, runner
 from tests.folding.loop_zoo import FOUND, runge_kutta
@@ -235,24 +235,6 @@ def test_arguments_are_bound_to_what_runs(compiles):
     assert codes[0].code is codes[1].code
     assert codes[0].tables_at != codes[1].tables_at
     assert len(compiles) == 1
-
-
-def test_programs_of_as_many_lengths_are_kept_as_stated(monkeypatch):
-    """A compiled function that was called with 300 lengths kept 300 programs."""
-    monkeypatch.setattr(tracing, "MOST_SHAPES", 4)
-    traced = []
-
-    def f(xs):
-        traced.append(len(xs))
-        return ag.sum([x * x for x in xs])
-
-    program = ag.compile(f)
-    for n in (1, 2, 3, 4, 1, 5, 1, 3, 4, 5):
-        assert program([2.0] * n) == 4.0 * n
-    assert traced == [1, 2, 3, 4, 5]
-    assert program([2.0] * 2) == 8.0
-    assert traced == [1, 2, 3, 4, 5, 2]
-    assert len(program._programs) == 4
 
 
 # --- without machine code ---------------------------------------------------------------------------------

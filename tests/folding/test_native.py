@@ -11,10 +11,13 @@ import autograd_lite as ag
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding import backends, nested_sums
 from autograd_lite.folding.backends import Leaves, backend, numpy_backend
-from autograd_lite.folding.backends.native import jit, nests_to_ir, runner
+from autograd_lite.folding.backends.native import jit, nests_to_ir, runner, text
+from autograd_lite.folding.backends.native.following import Followed, joined
 from autograd_lite.folding.backends.native.runner import Compiled, Runner
 from autograd_lite.folding.instructions import Map
-from autograd_lite.folding.nests import RUN, PythonStep
+from autograd_lite.folding.nesting import nests
+from autograd_lite.folding.nests import RUN, Pack, Product, PythonStep
+from autograd_lite.folding.nests_verify import verify
 from tests.helpers.user_primitives import LISTS, applied, defined
 
 W = [ag.Parameter(float(x)) for x in np.random.default_rng(3).uniform(-1.0, 1.0, 60)]
@@ -208,6 +211,59 @@ def test_a_user_defined_function_runs_between_pieces_of_code():
             assert near(made[0].loss_and_grad(theta, X)[1], expected[1])
     finally:
         del TABLE["cube_native"]
+
+
+def layers(inputs, hidden):
+    """A net of two layers with relu, its parameters, and rows for it."""
+    model = ag.MLP(inputs, [hidden, 3], activation="relu", seed=5)
+    f = ag.compile(lambda x: ag.logsumexp(model(x)), params=model, batch=True, backend="native")
+    return f, np.random.default_rng(2).normal(size=(150, inputs))
+
+
+def outputs(plan, leaves, count, target=None, dtype=float):
+    found = Runner(Compiled(plan, dtype, target), 1)(leaves, count, 1)
+    return [x.tobytes() for x in found], found
+
+
+@native
+@pytest.mark.parametrize("hidden", [16, 19, 27, 40])
+@pytest.mark.parametrize("dtype", [float, np.float32])
+def test_a_first_layer_reads_the_rows_as_they_come(hidden, dtype):
+    f, X = layers(20, hidden)
+    f(X)
+    plan, program = f.plan(), f._latest
+    found = nests(plan, dtype)
+    verify(found)
+    assert any(isinstance(x, Product) and x.rows == "m" for x in found.body)
+    assert not any(isinstance(x, Pack) and x.source.base >= 0 for x in found.body)
+    for count in (1, 63, 64, 65, 150):
+        leaves, rows = program._leaves(program.theta, (X[:count],))
+        bits, (value, slope) = outputs(plan, leaves, rows, None, dtype)
+        assert outputs(plan, leaves, rows, jit.Target("haswell", "+avx2,+fma"), dtype)[0] == bits
+        expected = numpy_backend.prepare(plan)(leaves, rows, 1)
+        tolerance = 1e-13 if dtype is float else 1e-5
+        assert near(value, expected[0], tolerance)
+        assert near(slope, expected[1], tolerance)
+
+
+@native
+def test_a_map_within_its_product_changes_no_bit(monkeypatch):
+    seen = []
+
+    def apart(section, whole):
+        seen.extend(x for x in joined(section, whole) if isinstance(x, Followed))
+        return section
+
+    made = [layers(20, 24), layers(5, 12)]
+    for f, X in made:
+        f(X)
+        leaves, rows = f._latest._leaves(f._latest.theta, (X,))
+        together = outputs(f.plan(), leaves, rows)[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(text, "joined", apart)
+            assert outputs(f.plan(), leaves, rows)[0] == together
+    kinds = {(x.product.rows, x.stored) for x in seen}
+    assert {("m", False), ("n", False)} <= kinds
 
 
 @native

@@ -214,3 +214,16 @@ def test_frames_are_closed_where_they_have_no_end():
     assert len(picture.diagram.boxes) <= 60
     assert "every frame closed" in picture.diagram.note
     assert diagram_of(graph.toposort(y), [y]).frames
+
+
+def test_gradients_of_several_passes_are_said_in_the_picture():
+    """Without a word the picture contradicts itself: w.grad is 12 where the edge and the box above it give 4."""
+    w = ag.Parameter(2.0, name="w")
+    loss = (w * 1.0) ** 2
+    for passes in range(1, 4):
+        loss.backward()
+        assert (f"{passes} passes: zero_grad" in ag.draw(loss).svg) == (passes > 1)
+    w.grad = 10.0
+    assert "6 of passes before" in ag.draw(loss).svg
+    w.grad = 0.0
+    assert "pass" not in ag.draw(loss).svg

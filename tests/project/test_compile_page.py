@@ -38,8 +38,16 @@ def test_the_code_for_jax(program):
         assert abs(names["loss"] - program()) < 1e-12
 
 
-def test_the_code_for_other_languages(capsys):
-    (code,) = blocks("python source")
+@pytest.mark.parametrize("kind", ["source", "compile"])
+def test_the_code_and_what_it_prints(capsys, kind):
+    (code,) = blocks(f"python {kind}")
+    exec(code, {})
+    assert capsys.readouterr().out.rstrip("\n") in blocks("text")
+
+
+def test_the_code_for_derivatives(capsys):
+    pytest.importorskip("scipy.optimize")
+    (code,) = blocks("python derivatives")
     exec(code, {})
     assert capsys.readouterr().out.rstrip("\n") in blocks("text")
 

@@ -23,7 +23,7 @@ COLUMNS = {
     "arrays": "engine linalg",
     "derivatives": "engine",
     "optim": "engine",
-    "folding": "engine arrays names",
+    "folding": "engine arrays derivatives names",  # a compiled function among Values has derivatives of every order
     "nn": "engine data history names",
     "micrograd": "engine",
     "insight": "engine data derivatives losses names",  # a model is diagnosed with its data and its loss
@@ -32,11 +32,12 @@ COLUMNS = {
     "plot": "engine data optim pictures",
     "training": "engine atomic_write data derivatives files folding history losses names nn optim",
     "sklearn": "engine data folding history losses names nn optim training",
+    "version_report": "folding",
     "__init__": "*",
     "__main__": "*",
 }
-LATE = {"history": {"plot"}}
-"""The one import upwards, inside a function: a History draws its losses by plot.py."""
+LATE = {"history": {"plot"}, "derivatives": {"folding"}}
+"""The imports upwards, inside a function: a History draws its losses by plot.py, `compiled=True` makes a program."""
 BARE = {"engine"}
 """The engine needs nothing but Python's standard library."""
 ORDER = {

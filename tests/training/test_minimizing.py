@@ -123,6 +123,18 @@ def test_fewer_residuals_than_parameters():
         _ = found.covariance
 
 
+def test_parameters_that_the_residuals_do_not_tell_apart():
+    for loss in (lambda p: [p[0] + p[1] - k for k in (1.0, 2.0, 4.0)], lambda p: [p[0] - k for k in (1.0, 2.0, 4.0)]):
+        p = [ag.Parameter(0.0), ag.Parameter(0.5)]
+        found = ag.minimize(loss, p, "lm", progress=False)
+        assert found.loss == pytest.approx(14.0 / 3.0)
+        assert np.isinf(found.covariance).all()
+    for method in SCALAR:
+        p = [ag.Parameter(0.0), ag.Parameter(0.5)]
+        found = ag.minimize(lambda: (p[0] - 3.0) ** 2 + 1.0, p, method, progress=False)  # noqa: B023
+        assert (p[0].item(), p[1].item(), found.loss) == (pytest.approx(3.0), 0.5, pytest.approx(1.0))
+
+
 def test_a_network():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (40, 2))

@@ -103,6 +103,12 @@ def _two_product(a: Vector, b: Vector) -> Pair:
     return p, a.block.fma(a, b, -p)
 
 
+def _multiple(a: Vector, b: Pair) -> Pair:
+    """A number times a pair."""
+    p, lost = _two_product(a, b[0])
+    return p, lost + a * b[1]
+
+
 def _quotient(a: Pair, b: Pair) -> Pair:
     """a / b by one division."""
     fma = b[0].block.fma
@@ -231,9 +237,7 @@ def cosh(x: Vector) -> Vector:
 def gauss(a: Vector, s: Vector) -> Vector:
     """exp(-s a^2), the rounding of the square carried along: it is multiplied by a^2 otherwise (500 ulp)."""
     near = abs(a) < 40.0
-    p, p_low = _two_product(*([_where(near, a, 0.0)] * 2))
-    t = s * p
-    low = a.block.fma(s, p, -t) + s * p_low
+    t, low = _multiple(s, _two_product(*([_where(near, a, 0.0)] * 2)))
     found = _where(near, _exp_within(-t, -low), 0.0)
     return _where(a.is_nan() | s.is_nan(), nan, found)
 
@@ -353,9 +357,7 @@ def _log_long(x: Vector) -> Pair:
 def _power(a: Vector, b: Vector) -> Vector:
     """a ** b over the reals: exp(b log |a|), both as pairs; NaN in gives NaN, also in 1 ** NaN and NaN ** 0."""
     block, size, limits = a.block, abs(a), _limits(a)
-    hi, low = _log_long(size)
-    t = b * hi
-    t_low = block.fma(b, hi, -t) + b * low
+    t, t_low = _multiple(b, _log_long(size))
     inside = _clamped(t, limits.exp_low, limits.exp_high)
     k, (e, e_low) = _exp_pair(inside, _where(inside.equals(t), t_low, 0.0))
     found = _scaled(e + e_low, k)
@@ -392,13 +394,12 @@ def cbrt(x: Vector) -> Vector:
     size = abs(x)
     small = size < number.smallest
     bits = block.bits(_where(small, size * 2.0 ** (3 * cube), size))
-    m = block.real((bits & ((1 << number.mantissa) - 1)) | (number.bias << number.mantissa))
+    start = block.real((bits & ((1 << number.mantissa) - 1)) | (number.bias << number.mantissa))
     e = _whole(bits >> number.mantissa) - float(number.bias)
     third = block.unary("floor", (e + 0.5) * (1.0 / 3.0))
     rest = e - third * 3.0
     one, two = rest.equals(1.0), rest.equals(2.0)
-    m = m * _where(one, 2.0, _where(two, 4.0, 1.0))
-    start = block.real((bits & ((1 << number.mantissa) - 1)) | (number.bias << number.mantissa))
+    m = start * _where(one, 2.0, _where(two, 4.0, 1.0))
     y = _polynomial(start, "CBRT") * _where(one, 2.0 ** (1 / 3), _where(two, 2.0 ** (2 / 3), 1.0))
     y3 = y * y * y
     y = y - y * (y3 - m) / (y3 + y3 + m)
