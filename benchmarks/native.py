@@ -126,23 +126,23 @@ def main(chosen: list[str]) -> None:
 
 
 ACCOUNT = """\
-"Off" is against the NumPy backend; a gradient as a share of its largest component. Other work ran on both cores the
-whole time. The shortest bursts of nine runs over one day, at loads of 1 to 19, put together are 3.2 us and 23.0 for
-moons (0.14 of JAX's time), 8.2 and 29.5 for digits with 64 rows (0.28), 181 and 380 for 1,797 rows (0.48), 925 and
-1,438 for MLP 784-128-10 (0.64), 5.6 and 36.4, 24.8 and 118.7, 114 and 288 for the GPT (0.15, 0.21, 0.39), 1.7 and
-10.8 for Rosenbrock (0.15). Where the time goes, and what was tried:
+"Off" is against the NumPy backend; a gradient as a share of its largest component. Other work, at a load of 17, ran on
+both cores the whole time (with less, NumPy takes 0.37 s for Black-Scholes). The shortest bursts of several runs, at
+loads of 1 to 19, put together are 3.2 us and 23.0 for moons (0.14 of JAX's time), 8.2 and 29.5 for digits with 64 rows
+(0.28), 181 and 380 for 1,797 rows (0.48), 925 and 1,438 for MLP 784-128-10 (0.64), 5.6 and 36.4, 24.8 and 118.7, 114
+and 288 for the GPT (0.15, 0.21, 0.39), 1.7 and 10.8 for Rosenbrock (0.15). Where the time goes, and what was tried:
 
 - Matrix products run at this core's peak, 65 billion multiply-adds a second, on AVX2 at half of it. They bound digits
   with 1,797 rows: 9.1 million take 140 us, 0.37 of JAX's time, before anything else is done. Four designs took the
   rest from 70 to 41 us: activations within the products (210 to 199), exponentials scaled by one operation (to 193), a
   first layer that reads rows as they come, with no transposed copy of the data (to 183); compiling with LLVM's lower
-  level of code generation changed nothing. Of the 41, 20 are exponentials, twenty a row, and 12 transpositions and
-  bias sums. With 64 rows the products are 4.9 of 7.4 us of code.
+  level of code generation changed nothing. Of the 41, about 20 are exponentials, twenty a row, and 10 transpositions
+  and bias sums. With 64 rows the products are 4.9 of 7.4 us of code.
 - Around the code there are 0.65 us of Python for a theta of 337, 0.75 for 1,000, 0.85 with a batch (1.2 to 1.4
   before): one look at theta where it is the array of the call before (another one takes 0.2 more), one number read for
-  value and flag. Copying theta in and the gradient out are 0.2 to 0.4 of it. A call without arguments would take 31 ns
-  in place of 111 if it kept the GIL and had its context in itself; a function made of machine code would read CPython's
-  own structures. Neither is done.
+  value and flag. Copying theta in and the gradient out are 0.2 to 0.4 of it. A call would take 31 ns in place of 111
+  if it kept the GIL and had its context in itself; a function made of machine code would read CPython's own structures.
+  Neither is done.
 - A function from `compile` adds 0.6 us, 1 us with a list of 1,000 parameters, and 3.3 us with a network of 47 neurons
   (4.1 in all around the code, 5.5 before), to see whether the model was changed: 100 lists and dicts are compared with
   copies, at the speed of C; the dicts take two thirds of it.

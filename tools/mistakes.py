@@ -941,8 +941,8 @@ MISTAKES = [
         "  %start = sub i64 %exponent, {1075 - 61}",
     ), (
         "a power without the low part of its logarithm",
-        "t_low = block.fma(b, hi, -t) + b * low",
-        "t_low = block.fma(b, hi, -t)",
+        "_multiple(b, _log_long(size))",
+        "_multiple(b, (_log_long(size)[0], 0.0 * b))",
     ), (
         "a hyperbolic tangent by the plain quotient",
         "return x.block.copysign(q + q_low, x)",
@@ -960,6 +960,11 @@ MISTAKES = [
         "what is rare finds again outside what it computed inside",
         "        self._open(done)\n        self.known = outside\n        return [\n",
         "        self._open(done)\n        return [\n",
+    )),
+    *_slips("folding/backends/native/following.py", "native", (
+        "a product that is left in registers though its map is not all that reads it",
+        "stored = product.add or (not over and _read_elsewhere(result, nest, whole))",
+        "stored = product.add",
     )),
     *_slips("folding/backends/native/jit.py", "native_functions", (
         "object code of another processor",

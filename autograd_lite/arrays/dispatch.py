@@ -128,8 +128,7 @@ def explanation(error: Exception) -> str:
     if met and met["scipy"]:
         if "scipy" in dict(_calls(error)):
             return (
-                f"a function of SciPy cannot work on Values ({met['scipy']}): np.linalg and ag.linalg can, and so can "
-                "erf, erfc, erfinv, expit, logit, ndtr, ndtri, log_ndtr, gammaln, digamma and xlogy of scipy.special. "
+                f"a function of SciPy cannot work on Values ({met['scipy']}): np.linalg and ag.linalg can. "
                 "What needs numbers can be made a primitive with a derivative of its own: ag.primitive"
             )
         met = None

@@ -1,4 +1,4 @@
-"""What each ufunc of NumPy, and some of scipy.special, do with one element, Value or float, of each array."""
+"""What each ufunc of NumPy does with one element, Value or float, of each array."""
 
 from __future__ import annotations
 
@@ -73,17 +73,11 @@ _SAME = (
     "exp exp2 expm1 log log2 log10 log1p sqrt cbrt sin cos tan sinh cosh tanh sign floor ceil trunc rint hypot "
     "logaddexp maximum minimum heaviside degrees radians floor_divide"
 )
-_SPECIAL = "erf erfc erfinv logit ndtr log_ndtr ndtri xlogy xlog1py digamma"
 _ARC = "sin cos tan sinh cosh tanh tan2"
 
 SCALARS: dict[str, Callable[..., Any]] = {
     **{name: primitive(name) for name in _SAME.split()},
     **{f"arc{name}": primitive(f"a{name}") for name in _ARC.split()},
-    **{name: primitive(name) for name in _SPECIAL.split()},  # of scipy.special, as the next four
-    "expit": primitive("sigmoid"),
-    "log_expit": primitive("log_sigmoid"),
-    "gammaln": primitive("lgamma"),
-    "psi": primitive("digamma"),
     **{name: live_comparison(name) for name in COMPARISONS},
     "absolute": abs,
     "fabs": abs,

@@ -13,7 +13,7 @@ from autograd_lite.arrays.elements import COMPARISONS, array, as_index, base, fi
 from autograd_lite.arrays.reductions import reduced
 from autograd_lite.arrays.scalars import SCALARS, primitive
 from autograd_lite.engine import functions
-from autograd_lite.engine.rules import Row
+from autograd_lite.engine.rules import TABLE, Row
 from autograd_lite.engine.value import Value, record
 
 Array = Any
@@ -58,6 +58,9 @@ def value_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any
     return apply_ufunc(ufunc, method, inputs, options)
 
 
+_OF_SCIPY = {"expit": "sigmoid", "log_expit": "log_sigmoid", "gammaln": "lgamma", "psi": "digamma"}
+"""Functions of scipy.special that have another name here."""
+
 _OF_NUMPY = {getattr(np, name): scalar for name, scalar in SCALARS.items() if hasattr(np, name)}
 
 _OPTIONS = {"casting", "order", "subok", "signature", "sig", "extobj"}
@@ -87,6 +90,9 @@ def _applied(ufunc: Any, method: str, inputs: Sequence[Any], options: dict[str, 
     if name == "matmul" and method == "__call__":
         result = _matmul(*(base(x, what) for x in inputs))
     elif not home or name not in SCALARS:
+        ours = _OF_SCIPY.get(name, name)
+        if home == "scipy.special." and ours in TABLE:
+            raise TypeError(f"{what} is not supported on Values: ag.{ours} is that function with its derivative")
         if method != "__call__" or set("".join(ufunc.types)) != set("O->"):
             raise TypeError(unsupported(what))
         result = ufunc(*(base(x, what) for x in inputs))  # of np.frompyfunc and np.vectorize

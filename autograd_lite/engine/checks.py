@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from math import inf
 from numbers import Rational, Real
@@ -31,6 +32,14 @@ def whole(n: Any, what: str, low: int = 1) -> int:
     if low == 1 and count > maxsize:  # a size; seeds may be any whole number
         raise OverflowError(f"{what} is too large for the memory of any machine, got {describe(n)}")
     return count
+
+
+def watched() -> bool:
+    """Whether someone sees what is written meanwhile: a notebook, or a terminal."""
+    shell = modules["IPython"].get_ipython() if "IPython" in modules else None
+    if shell is not None and "IPKernelApp" in shell.config:
+        return True
+    return hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
 
 
 def flag(x: Any, what: str) -> bool:

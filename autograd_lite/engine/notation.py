@@ -137,6 +137,8 @@ def printable(text: str, limit: int = LONGEST_NAME) -> str:
         >>> printable("tab\\there"), printable("a" * 100, 9)
         ('tab\\\\there', 'aaaaa…aaa')
     """
+    if len(text) <= limit and text.isprintable():
+        return text
     if len(text) > limit:  # first, so that a name of a million characters costs no more than a short one
         tail = (limit - 1) * 2 // 5
         text = text[: limit - 1 - tail] + "…" + text[len(text) - tail :]

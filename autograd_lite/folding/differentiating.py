@@ -553,6 +553,8 @@ class Matrix:
         return self.what.kind == "hessian" and self.what.places == (0,)
 
     def _dense(self, entries: Array) -> Array:
+        if self._whole:  # column by column
+            return entries.reshape(self.n, self.m).T
         found = np.zeros(self.m * self.n, entries.dtype)
         found[self._flat] = entries
         return found.reshape(self.m, self.n)

@@ -302,6 +302,8 @@ class Program(Executable):
         """Of a compiled function: that of its results."""
         self.exact: bool = False
         """Whether a derivative in a list is a list, and not an array."""
+        self.scalars: int = 0
+        """Of a compiled function: how many its trace had."""
         self._unasked = False
 
     def __getstate__(self) -> dict[str, Any]:

@@ -60,6 +60,9 @@ MOST_TRACES = 32
 MOST_PROGRAMS = 64
 """And this many in all, for the forms that were traced last."""
 
+MOST_SCALARS = 2_000_000
+"""And programs of this many scalars together."""
+
 _IN_GRAPH = object()
 """In place of a result: it is to be in Values."""
 
@@ -511,7 +514,10 @@ class Compiled(Executable):
             kept.insert(0, program)
             del kept[MOST_TRACES:]
             self._programs.move_to_end(call.key)
-            while sum(map(len, self._programs.values())) > MOST_PROGRAMS and len(self._programs) > 1:
+            while len(self._programs) > 1:
+                sizes = [x.scalars for some in self._programs.values() for x in some]
+                if len(sizes) <= MOST_PROGRAMS and sum(sizes) <= MOST_SCALARS:
+                    break
                 self._programs.popitem(last=False)
             return program
 
@@ -559,7 +565,7 @@ class Compiled(Executable):
         program.guards = [(name, outcome) for _, name, outcome in found.guards]
         program.outside = found.outside
         program.watched, program.layout, program.form = found.watched, layout, found.form
-        program.exact = self._takes.exact
+        program.exact, program.scalars = self._takes.exact, found.scalars
         return program
 
     # -- elsewhere

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, watched
 from autograd_lite.engine.value import Value
 
 FOLD_OVER = 60
@@ -19,6 +20,38 @@ FOLD_OVER_EDGES = 240
 MOST, MOST_EDGES = 1000, 5000
 """Boxes and edges that `fold=False` still draws."""
 
+MOST_IN_PAGE = 20_000
+"""Boxes of a graph whose frames open one by one in its page; the frames of a larger one hold folded boxes."""
+
+
+WATCHED = 150_000
+"""Values of a graph whose drawing takes long enough for a progress bar."""
+
+
+def stages(count: int, names: Sequence[str]) -> Callable[[], None]:
+    """A function to call after each stage of drawing a large graph; on a terminal or in a notebook a bar shows them.
+
+    Args:
+        count: values of the graph.
+        names: what the stages do.
+    """
+    if count < WATCHED or not watched():
+        return lambda: None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm's, where a notebook lacks its widgets: it then writes text
+        from tqdm.auto import tqdm
+
+        bar = tqdm(total=len(names), desc=f"{count:,} values: {names[0]}", bar_format="{l_bar}{bar}| {elapsed}")
+
+    def advance() -> None:
+        bar.update()
+        if bar.n < len(names):
+            bar.set_description(f"{count:,} values: {names[bar.n]}")
+        else:
+            bar.close()
+
+    return advance
+
 
 def staleness(order: list[Value]) -> Value | None:
     """The first node that would be another number now, since the data of a leaf was changed."""
@@ -27,7 +60,7 @@ def staleness(order: list[Value]) -> Value | None:
 
 def count_of(order: list[Value]) -> int:
     """How many boxes a graph has when each Value, and each bare number, has one."""
-    return sum(1 + sum(x.__class__ is float for x in graph.raw_operands(node)) for node in order)
+    return len(order) + sum([x.__class__ is float for node in order for x in graph.raw_operands(node)])
 
 
 def edges_of(order: list[Value], parallel: int | None = None) -> int:
@@ -51,7 +84,7 @@ def edges_of(order: list[Value], parallel: int | None = None) -> int:
 
 def readable(order: list[Value], parallel: int | None = None) -> bool:
     """Whether a graph is small enough to be shown with a box a Value."""
-    return count_of(order) <= FOLD_OVER and edges_of(order, parallel) <= FOLD_OVER_EDGES
+    return len(order) <= FOLD_OVER and count_of(order) <= FOLD_OVER and edges_of(order, parallel) <= FOLD_OVER_EDGES
 
 
 def check_direction(direction: str, what: str) -> None:

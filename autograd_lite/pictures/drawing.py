@@ -14,14 +14,15 @@ from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import (
     FOLD_OVER,
-    FOLD_OVER_EDGES,
     MOST,
     MOST_EDGES,
+    MOST_IN_PAGE,
     check_direction,
     count_of,
     edges_of,
     readable,
     roots_of,
+    stages,
     staleness,
 )
 from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below, leaves_together
@@ -39,13 +40,8 @@ if TYPE_CHECKING:
 OPEN = 24
 """Boxes above which the parameters of a neuron share one."""
 
-SAVED = 4
-"""Values for each box that make folding worth it; of fewer, a loop is drawn as its steps."""
 
-MOST_IN_PAGE = 20_000
-"""Boxes of a graph whose frames open one by one in its page; the frames of a larger one hold folded boxes."""
-
-
+@uncollected()
 def draw(
     loss: Value | Iterable[Value] | Program | Compiled | Module,
     x: Any = None,
@@ -149,6 +145,7 @@ def draw(
     """
     from autograd_lite.engine.notation import mixed
     from autograd_lite.pictures.diagrams.diagram import diagram_of
+    from autograd_lite.pictures.diagrams.reduced import in_part, reduced
 
     look = checked_look(
         "draw", title=title, size=size, theme=theme, show=show, symbols=symbols, local=local, digits=digits,
@@ -171,7 +168,10 @@ def draw(
     roots = roots_of(loss, "draw")
     _check_depth(depth)
     order = graph.toposort(*roots)
-    boxes, edges = count_of(order), edges_of(order, BUNDLE)
+    advance = stages(len(order), ("what is alike", "which matter most", "the listing"))
+    # Of a graph that is much too large only that matters, and counting its edges would take longer than drawing it.
+    counted = fold is False or len(order) <= MOST_IN_PAGE
+    boxes, edges = (count_of(order), edges_of(order, BUNDLE)) if counted else (len(order), len(order))
     could_unfold = boxes <= MOST and edges <= MOST_EDGES
     if fold is False and not could_unfold:
         much, most = (f"{boxes:,} boxes", MOST) if boxes > MOST else (f"{edges:,} edges", MOST_EDGES)
@@ -188,7 +188,7 @@ def draw(
         _check_alone(depth, compare)
         return look(Picture(bundled(_explained(order, roots, explain, small, called)), direction, listing))
     if around is not None or (most is not None and len(order) > most and fold is None):
-        made = _part(order, roots, around, radius, most, called)
+        made = in_part(order, roots, around, radius, most, names=called)
         return look(Picture(made, direction, listing))
 
     def fine() -> Diagram:
@@ -197,8 +197,7 @@ def draw(
     loops: list[Diagram] = []
 
     def coarse() -> Diagram:
-        with uncollected():
-            made, whole = _reduced(order, roots, could_unfold, called)
+        made, whole = reduced(order, roots, could_unfold, advance, names=called)
         loops[:] = [] if whole is None else [whole]
         return bundled(made)
 
@@ -219,7 +218,10 @@ def draw(
     if loops:  # in the page the steps open, one by one
         loop = bundled(loops[0])
         wholes = [lambda: loop]
-    return look(Picture(made, direction, listing, [_if_unchanged(order, w, made) for w in wholes]))
+    advance()
+    picture = Picture(made, direction, listing, [_if_unchanged(order, w, made) for w in wholes])
+    advance()
+    return look(picture)
 
 
 def _opened(root: Value, names: dict[int, str]) -> Diagram:
@@ -232,69 +234,6 @@ def _opened(root: Value, names: dict[int, str]) -> Diagram:
     if len(order) > MOST_IN_PAGE:
         order, found = graph.toposort(root), root
     return bundled(diagram_of(order, [found], names=names))
-
-
-def _reduced(
-    order: list[Value], roots: list[Value], could_unfold: bool, names: dict[int, str]
-) -> tuple[Diagram, Diagram | None]:
-    """A graph too large to draw as it is: folded where much is alike, as the steps of a loop, else in part.
-
-    Returns:
-        The diagram, and of a loop the one with every step open.
-    """
-    from autograd_lite.pictures.diagrams.grouped import folded
-    from autograd_lite.pictures.diagrams.partial import frames_closed, recurrent
-
-    # Few boxes may still have very many edges, as where each node takes all before it: fewer boxes then.
-    sizes = (FOLD_OVER, FOLD_OVER // 3)
-    tried = (folded(order, roots, most, could_unfold, shapes=False, names=names) for most in sizes)
-    made = next((bundled(found) for found in tried if found is not None), None)
-    if made is not None and len(made.edges) > FOLD_OVER_EDGES:
-        made = None
-    # A chain of steps folds too, into a box for each time at which something happens, which hides that it is a loop.
-    if made is not None and (len(order) >= SAVED * len(made.boxes) or len(made.boxes) <= FOLD_OVER // 3):
-        return made, None
-    if len(order) <= MOST_IN_PAGE:
-        if any(node.scope is not None for node in order):
-            closed = frames_closed(order, roots, FOLD_OVER, names)
-            if closed is not None:
-                return closed, None
-        else:
-            loop = recurrent(order, roots, FOLD_OVER, names)
-            if loop is not None:
-                return loop
-    return made or _part(order, roots, None, None, None, names), None
-
-
-def _part(
-    order: list[Value], roots: list[Value], around: Any, radius: Any, most: Any, names: dict[int, str]
-) -> Diagram:
-    """The strongest values of a graph, or the surroundings of one."""
-    from autograd_lite.pictures.diagrams.partial import PART, part, strongest, surroundings
-
-    most = PART if most is None else whole(most, "draw: most", 1)
-    if around is None:
-        chosen = strongest(order, roots, most)
-        made = part(order, roots, chosen, _partial_note(chosen, order), roots, names)
-        while len(chosen) > 1 and len(made.edges) > FOLD_OVER_EDGES:  # few values may still have very many edges
-            chosen = strongest(order, roots, len(chosen) // 2)
-            made = part(order, roots, chosen, _partial_note(chosen, order), roots, names)
-        return made
-    if not isinstance(around, Value):
-        raise TypeError(f"draw: around must be a Value of the graph, got {describe(around)}")
-    if around not in set(order):
-        raise ValueError(f"draw: around: {around!r} is not a value of this graph")
-    radius = 2 if radius is None else whole(radius, "draw: radius", 0)
-    chosen = surroundings(order, around, radius, max(most, FOLD_OVER))
-    note = f"Shown in part: {len(chosen):,} of {len(order):,} values, those within {radius} edges of the marked one."
-    return part(order, roots, chosen, note, [around], names)
-
-
-def _partial_note(chosen: set[Value], order: list[Value]) -> str:
-    return (
-        f"Shown in part: {len(chosen):,} of {len(order):,} values, along the strongest paths to the root. "
-        "draw(loss, around=v) shows the surroundings of a value, most= more of them."
-    )
 
 
 def _check_depth(depth: Any) -> None:

@@ -594,8 +594,11 @@ class Style:
         return self.prose(text.replace(" * ", " · ").replace(" <- ", " ← ").replace(" - ", " − "))
 
     def prose(self, text: str) -> str:
-        """A note, whose negative numbers get a true minus."""
-        return re.sub(r"(?<![\w\])-])-(?=[\d.])", "−", text) if self.math else text
+        """A note: negative numbers get a true minus, names with an index a subscript."""
+        if not self.math:
+            return text
+        text = re.sub(r"(?<![\w.])[A-Za-z]+(?:\[\d+\])+(?![\w\[])", lambda found: in_letters(found[0]), text)
+        return re.sub(r"(?<![\w\])-])-(?=[\d.])", "−", text)
 
 
 PLAIN = Style()

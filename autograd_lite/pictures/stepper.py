@@ -16,7 +16,8 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.arguments import FOLD_OVER, check_direction, readable, staleness
+from autograd_lite.pictures.arguments import check_direction, readable, staleness
+from autograd_lite.pictures.diagrams.collapsed import bundled
 from autograd_lite.pictures.diagrams.diagram import Box
 from autograd_lite.pictures.listing import Tape
 from autograd_lite.pictures.mathematics import Style, named_values
@@ -93,7 +94,10 @@ class Stepper:
         targets = [edge.target for edge in self.picture.diagram.edges]
         steps = [_plain(step, said, self._number_text) for step, said in said_of]
         data = {"prefix": self.picture.prefix, "steps": steps, "targets": targets}
-        return document("stepper", self.picture.diagram.about, data, image=image(self.picture, still=True), items=items)
+        return document(
+            "stepper", self.picture.diagram.about, data, theme=self.picture.theme,
+            image=image(self.picture, still=True), items=items,
+        )  # fmt: skip
 
     def frame(self, k: int) -> Picture:
         """The picture as it is at one step, with its caption; a Picture like any other, for a slide.
@@ -271,7 +275,7 @@ def step(
 
     Returns:
         A Stepper: it shows itself in a notebook and has `.steps`, `.html` and `.save(path)`. A graph of more
-        than 60 boxes is stepped through folded, a box or an edge a step.
+        than 60 boxes is stepped through as `draw` reduces it, folded or in part, a box or an edge a step.
 
     Raises:
         TypeError: loss is not a Value, or optimizer is not an Optimizer; or an option of another type.
@@ -328,11 +332,10 @@ def step(
         return str(Tape(order, [loss], names=called))
 
     if not readable(order):
-        from autograd_lite.pictures.diagrams.grouped import folded
+        from autograd_lite.pictures.diagrams.reduced import reduced
 
         with uncollected():
-            made = folded(order, [loss], FOLD_OVER, could_unfold=False, adjoint=adjoint, names=called)
-        assert made is not None  # as `shapes` are allowed
+            made = bundled(reduced(order, [loss], could_unfold=False, adjoint=adjoint, names=called)[0])
         steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
         return Stepper(look(Picture(made, direction, listing)), steps)
     steps = node_steps(order, optimizer, called)

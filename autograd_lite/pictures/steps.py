@@ -17,7 +17,7 @@ from autograd_lite.engine.graph import evaluate, raw_operands
 from autograd_lite.engine.notation import Labels, assignment, few, interval, number, printable
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, FoldedBox, ValueBox
+from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Edge, ValueBox
 
 LONGEST = 300
 """Characters of a caption of a folded picture; the middle of a longer one, as of a long dot product, is left out."""
@@ -200,13 +200,17 @@ def box_steps(diagram: Diagram) -> list[Step]:
     return [*_boxes_forward(diagram), *_boxes_backward(diagram)]
 
 
+COMPUTED = ("op", "frame")
+"""Kinds of boxes that compute; the others are leaves."""
+
+
 def _boxes_forward(diagram: Diagram) -> list[Step]:
     boxes = diagram.values
-    leaves = [i for i, box in enumerate(boxes) if box.kind != "op" and not box.literal]
+    leaves = [i for i, box in enumerate(boxes) if box.kind not in COMPUTED and not box.literal]
     given = few(leaves, lambda i: f"{boxes[i].title}: {interval(*boxes[i].f)}")
     steps = [Step("forward", f"The leaves are given: {given}", "f", {i: boxes[i].f for i in leaves})]
     for i, box in enumerate(boxes):
-        if isinstance(box, FoldedBox) and box.kind == "op":
+        if box.kind in COMPUTED:
             steps.append(Step("forward", printable(box.computed, LONGEST), "f", {i: box.f}, i))
     return steps
 
@@ -232,7 +236,9 @@ def _boxes_backward(diagram: Diagram) -> list[Step]:
             # Ranges of sums cannot be added up edge by edge: g of the operand appears with its last edge.
             done = not left[edge.source]
             caption = _edge_caption(edge, source, boxes[i])
-            caption += f"; all are in, g: {interval(*source.g)}" if done else ""
+            others = "more user" in source.note  # of a graph that is drawn in part
+            what = "with what comes from users that are not drawn" if others else "all are in"
+            caption += f"; {what}, g: {interval(*source.g)}" if done else ""
             steps.append(Step("backward", caption, "g", {edge.source: source.g} if done else {}, i, e))
     return steps
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+
+from autograd_lite.engine.checks import watched
 
 Advance = Callable[[Mapping[str, float | None]], None]
 """To call after each step, with numbers to show by name; None for one that there is not."""
@@ -15,7 +16,7 @@ Advance = Callable[[Mapping[str, float | None]], None]
 def progress_bar(total: int, unit: str, progress: bool | None, initial: int = 0) -> Iterator[Advance]:
     """A function to call after each of `total` steps, which moves the bar, if one is wanted."""
     if progress is None:
-        progress = _in_notebook() or (hasattr(sys.stderr, "isatty") and sys.stderr.isatty())
+        progress = watched()
     if not progress:
         yield lambda numbers: None
         return
@@ -33,8 +34,3 @@ def progress_bar(total: int, unit: str, progress: bool | None, initial: int = 0)
         yield advance
     finally:
         bar.close()
-
-
-def _in_notebook() -> bool:
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return shell is not None and "IPKernelApp" in shell.config

@@ -513,3 +513,22 @@ def test_gradients_that_are_infinite_or_nan():
             for k in (0.0, 1.0):
                 a, b = (ag.value_and_grad(lambda x, g=g, k=k: g(x) * k)(x) for g in (f, program))
                 np.testing.assert_array_equal(a, b)
+
+
+def test_a_call_is_drawn_as_a_box_that_opens():
+    @ag.compile
+    def energy(x, y):
+        return x * x + ag.sin(y) * x
+
+    a, b = ag.Value(1.0, name="a"), ag.Value(2.0, name="b")
+    with ag.scope("outer"):
+        loss = energy(a, b) * 3.0
+    loss.backward()
+    picture = ag.draw(loss)
+    assert "energy" in picture.svg
+    assert "sin" not in picture.svg
+    page = picture.html
+    assert "Open energy" in page
+    assert "sin" in page
+    assert (a.grad, b.grad) == pytest.approx((3.0 * (2.0 + np.sin(2.0)), 3.0 * np.cos(2.0)))
+    assert "v3 <- a" in str(ag.explain(loss, a))

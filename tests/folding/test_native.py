@@ -267,6 +267,28 @@ def test_a_map_within_its_product_changes_no_bit(monkeypatch):
 
 
 @native
+def test_a_product_that_its_map_is_not_all_to_read_is_stored():
+    rng = np.random.default_rng(4)
+    A, B = ([[ag.Parameter(float(x)) for x in row] for row in rng.normal(size=size)] for size in ((24, 20), (9, 24)))
+
+    def f(x):
+        before = [ag.dot(row, x) for row in A]
+        return ag.logsumexp([ag.relu(h) for h in before]) + ag.sum([ag.tanh(ag.dot(row, before)) for row in B])
+
+    program = ag.compile(f, params=[w for row in A + B for w in row], batch=True, backend="native")
+    X = rng.normal(size=(70, 20))
+    program(X)
+    found = nests(program.plan(), float)
+    pairs = [x for x in joined(found.body, found) if isinstance(x, Followed)]
+    assert [x.stored for x in pairs if x.product.rows == "m"] == [True]
+    leaves, rows = program._latest._leaves(program.theta, (X,))
+    _, (value, slope) = outputs(program.plan(), leaves, rows)
+    expected = numpy_backend.prepare(program.plan())(leaves, rows, 1)
+    assert near(value, expected[0])
+    assert near(slope, expected[1])
+
+
+@native
 @pytest.mark.parametrize("batch", [False, True])
 def test_a_user_defined_text_is_code(batch):
     before = set(TABLE)

@@ -182,6 +182,9 @@ def test_programs_are_bounded_in_all(monkeypatch):
         for length in range(1, 12):
             assert program([1.0] * length) == 2.0 * length
     assert sum(map(len, program._programs.values())) <= 5
+    monkeypatch.setattr("autograd_lite.folding.tracing.MOST_SCALARS", 20)
+    assert program([1.0] * 13) == program([1.0] * 13) == 26.0
+    assert len(program._programs) == 1
 
 
 def test_parameters_that_a_later_call_reaches():

@@ -202,3 +202,12 @@ def test_show_without_a_browser_says_where_the_picture_is(monkeypatch, capsys):
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
     path = ag.draw(ag.Value(1.0) * 2).show()
     assert str(path) in capsys.readouterr().err
+
+
+def test_the_pages_of_a_dark_picture_are_dark(tmp_path):
+    loss = network((3, 2, 1))
+    for thing in (ag.draw(loss, theme="dark"), ag.step(loss, theme="dark")):
+        page = thing.save(tmp_path / "x.html").read_text(encoding="utf-8")
+        assert '<html lang="en" data-theme="dark">' in page
+        assert 'fill="#FFFFFF"/>' not in page  # each view that opens is dark too
+    assert 'data-theme="light"' in ag.draw(loss).html

@@ -3,6 +3,7 @@
 import math
 import random
 import re
+import time
 from collections import Counter
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.engine import graph
 from autograd_lite.pictures.diagrams.diagram import diagram_of
+from autograd_lite.pictures.diagrams.partial import irregular as irregular_graph
 from autograd_lite.pictures.diagrams.partial import strengths, strongest
 from autograd_lite.pictures.layout import by_graphviz, choice
 from autograd_lite.pictures.picture import Picture
@@ -227,3 +229,57 @@ def test_gradients_of_several_passes_are_said_in_the_picture():
     assert "6 of passes before" in ag.draw(loss).svg
     w.grad = 0.0
     assert "pass" not in ag.draw(loss).svg
+
+
+@pytest.mark.parametrize("name", ["random 1000", "rk4", "attention", "kalman"])
+def test_the_stepper_reduces_a_graph_as_draw_does(name):
+    loss = GRAPHS[name]()
+    stepper, drawn = ag.step(loss), ag.draw(loss).diagram
+    diagram = stepper.picture.diagram
+    assert [box.title for box in diagram.boxes] == [box.title for box in drawn.boxes]
+    assert all(edge.source < edge.target for edge in (*diagram.edges, *drawn.edges))
+    loss.backward()
+    filled = {}
+    for step in stepper.steps:
+        assert step.phase != "forward" or step.part == "f"
+        filled.update({(box, step.part): x for box, x in step.fills.items()})
+    for i, (box, after) in enumerate(zip(diagram.values, ag.draw(loss).diagram.values, strict=True)):
+        if not box.literal:
+            f, g = filled[i, "f"], filled.get((i, "g"), after.g)
+            assert (f if isinstance(f, tuple) else (f, f)) == pytest.approx(after.f, nan_ok=True)
+            assert (g if isinstance(g, tuple) else (g, g)) == pytest.approx(after.g)
+
+
+def test_irregularity_is_found_early_and_never_where_a_fold_would_do():
+    assert irregular_graph(graph.toposort(loss := irregular(5000)), [loss], 60)
+    for make in (attention, slides, mlp, softmax_of_three):
+        assert not irregular_graph(graph.toposort(loss := make()), [loss], 60)
+    terms = ag.Value(0.0)
+    for i in range(500):  # one sum, however its terms were added
+        terms = terms + ag.Value(float(i)) * ag.Value(1.0)
+    assert not irregular_graph(graph.toposort(terms), [terms], 60)
+    assert len(ag.draw(terms).diagram.boxes) < 10
+
+
+def test_a_large_graph_takes_seconds_and_shows_a_bar(monkeypatch, capsys):
+    monkeypatch.setattr("autograd_lite.pictures.arguments.watched", lambda: True)
+    loss = irregular(200_000)
+    began = time.process_time()
+    diagram = ag.draw(loss, names={"loss": loss}).diagram
+    assert time.process_time() - began < 6.0  # a million take 4 s of an idle core
+    assert len(diagram.boxes) <= 60
+    assert "values: what is alike" in capsys.readouterr().err
+
+
+BY_GRAPHVIZ = {"kalman": 7, "rk4": 32, "rk4 one step": 17, "random 40": 6, "softmax": 1, "rnn": 1, "mlp": 1}
+IRREGULAR = {(30, 1): 5, (40, 0): 0, (40, 1): 12, (50, 0): 15, (50, 1): 19, (50, 2): 4}
+"""Crossings in pictures that Graphviz 14 lays out, stored for machines that lack it: 120 in all."""
+
+
+def test_our_own_layout_has_few_more_crossings_than_graphviz(monkeypatch):
+    monkeypatch.setattr(choice, "ENGINES", [])
+    made = [GRAPHS[name]() for name in BY_GRAPHVIZ] + [irregular(*size) for size in IRREGULAR]
+    ours = sum(measured(ag.draw(loss, fold=None if i < 7 else False))["crossings"] for i, loss in enumerate(made))
+    theirs = sum(BY_GRAPHVIZ.values()) + sum(IRREGULAR.values())
+    assert theirs == 120
+    assert ours <= 1.3 * theirs

@@ -158,10 +158,12 @@ def _frame_box(
     note = f"holds {', '.join(parts[:4])}{', …' if len(parts) > 4 else ''}"
     outputs = sum(box.count for box in out)
     about = f"{title}, closed: {note}; f of its {outputs:,} output{'s' if outputs > 1 else ''}: {interval(*f)}"
+    computed = about
     about += f", g: {interval(*g)}" if g else ""
     count = max(outputs, 1)
     root = any(box.root for box in inside)
-    return ValueBox("frame", title, "▸", f, g, count=count, root=root, frame=frame, about=about, note=note)
+    return ValueBox("frame", title, "▸", f, g, count=count, root=root, frame=frame, about=about, note=note,
+                    computed=computed)  # fmt: skip
 
 
 def _edges(crossing: Sequence[Edge], unit: Sequence[int], index: dict[int, int], frames: Collection[int]) -> list[Edge]:
@@ -216,6 +218,17 @@ def _parallel(edges: Sequence[Edge], ends: Sequence[Box]) -> int:
     """
     scalars = all(box.count == 1 and box.kind != "frame" for box in ends)
     return sum(edge.count for edge in edges) if scalars else len(edges)
+
+
+def in_order(diagram: Diagram) -> Diagram:
+    """The diagram with operands before users: a class may first be met after one that takes from it."""
+    links = [(edge.source, edge.target) for edge in diagram.edges]
+    if all(a < b for a, b in links):
+        return diagram
+    order = _order(range(len(diagram.boxes)), links)
+    index = {i: n for n, i in enumerate(order)}
+    edges = (replace(edge, source=index[edge.source], target=index[edge.target]) for edge in diagram.edges)
+    return replace(diagram, boxes=tuple(diagram.boxes[i] for i in order), edges=tuple(edges))
 
 
 def leaves_together(diagram: Diagram) -> Diagram:

@@ -137,6 +137,7 @@ class ValueBox(Box):
         rule: the formula, in small print, where the order of the operands matters.
         overlay: what is laid over the numbers.
         formula: makes the rule as mathematics.
+        computed: the formula and the forward numbers alone, for the forward steps of the stepper.
     """
 
     f: Range
@@ -145,6 +146,7 @@ class ValueBox(Box):
     rule: str = field(default="", kw_only=True)
     overlay: Before | Blank | None = field(default=None, kw_only=True)
     formula: Callable[[], str] | None = field(default=None, kw_only=True, repr=False, compare=False)
+    computed: str = field(default="", kw_only=True)
 
     @property
     def lines(self) -> tuple[tuple[str, str], ...]:
@@ -176,17 +178,6 @@ class LiteralBox(ValueBox):
         """The number alone."""
         before = self.overlay.numbers[0] if isinstance(self.overlay, Before) else None
         return (("f", _changed(self.f, before, self.style)),)
-
-
-@dataclass(frozen=True)
-class FoldedBox(ValueBox):
-    """A box of a folded graph.
-
-    Args:
-        computed: the formula and the forward numbers alone, for the forward steps of the stepper.
-    """
-
-    computed: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -392,8 +383,14 @@ def paths(order: Sequence[Value]) -> dict[int, tuple[Scope, ...]]:
         here = found[id(node)]
         if here and node._row is not None:
             for x in raw_operands(node):
-                if x.__class__ is not float and x._row is None and x.scope is None and kind(x) != "input":
-                    placed[id(x)] = common(placed.get(id(x), here), here)
+                if x.__class__ is not float and x._row is None and x.scope is None:
+                    before = placed.get(id(x), here)
+                    # Most often nothing is left to do: a weight is used in each of a thousand examples.
+                    if before is here or before:
+                        placed[id(x)] = before if before is here else common(before, here)
+    for node in order:
+        if id(node) in placed and kind(node) == "input":
+            del placed[id(node)]
     return {**found, **placed}
 
 
@@ -520,7 +517,7 @@ def diagram_of(
 
 def _value_box(node: Value, g: float | None, frame: int | None, root: bool, top: str, labels: Labels) -> ValueBox:
     """The box of one node; `top` is what its gradient is a derivative of."""
-    about = assignment(node, labels)
+    about = computed = assignment(node, labels)
     if g is not None:
         about += f"; d({top})/d({labels[node]}) = {number(g)}"
     if node.name.strip():  # a box shortens a name, and drops the part that its frame says
@@ -537,6 +534,7 @@ def _value_box(node: Value, g: float | None, frame: int | None, root: bool, top:
         about=about,
         rule=spelled(node, labels),
         formula=partial(in_words, node, labels.__getitem__),
+        computed=computed,
     )
 
 

@@ -32,7 +32,6 @@ from autograd_lite.pictures.diagrams.diagram import (
     Box,
     Diagram,
     Edge,
-    FoldedBox,
     Frames,
     LiteralBox,
     ValueBox,
@@ -481,7 +480,7 @@ def _box(
         heading = f"… {count:,} {more}of this shape" if partition.repeats[which] else heading
     else:
         heading = title(node, labels, frame)
-    return FoldedBox(
+    return ValueBox(
         kind(node),
         heading,
         symbol,

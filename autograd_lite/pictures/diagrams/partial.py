@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
-from types import MappingProxyType
+from typing import Any
 
 from autograd_lite.engine.graph import raw_operands
 from autograd_lite.engine.reading import slope_of
@@ -22,6 +22,46 @@ from autograd_lite.pictures.diagrams.diagram import Diagram, diagram_of
 
 PART = 30
 """Values of a part that is chosen for a reader."""
+
+
+EXAMINED = 50_000
+"""Values that are looked at for regularity before a fold is tried."""
+
+
+def irregular(order: Sequence[Value], roots: Collection[Value], most: int) -> bool:
+    """Whether a fold would certainly have more than `most` boxes; found early in a graph that has no regularity.
+
+    Values are told apart by what they compute of what, more coarsely than a fold does: by the set of the classes of
+    their operands, without order and number; a sum that one other sum alone takes is a part of that. Of a large graph
+    only the beginning is looked at.
+    """
+    order = order[:EXAMINED]
+    uses: Counter[int] = Counter()
+    for node in order:
+        uses.update([id(x) for x in raw_operands(node) if x.__class__ is not float])
+    asked = set(map(id, roots))
+    numbered: dict[Hashable, int] = {}
+    # The class of each value; of a term, or of a sum within a sum, the set of classes that it brings along.
+    found: dict[int, Hashable] = {}
+    shown: set[int] = set()
+    for node in order:
+        row = node._row
+        if row is None:
+            found[id(node)] = -1
+            continue
+        once = uses[id(node)] <= 1 and id(node) not in asked
+        operands = [-2 if x.__class__ is float else found[id(x)] for x in raw_operands(node)]
+        parts: set[Hashable] = set()
+        for x in operands:
+            parts.update(x) if isinstance(x, frozenset) else parts.add(x)
+        if row.role in ("sum", "product") and once:
+            found[id(node)] = frozenset(parts)
+            continue
+        here = found[id(node)] = numbered.setdefault((row.name, frozenset(parts)), len(numbered))
+        shown.add(here)
+        if len(shown) > most:
+            return True
+    return False
 
 
 # --- which values -------------------------------------------------------------------------------------------
@@ -83,7 +123,7 @@ def surroundings(order: Sequence[Value], v: Value, radius: int, most: int) -> se
 
 def part(
     order: Sequence[Value], roots: Sequence[Value], chosen: Collection[Value], note: str, marked: Sequence[Value],
-    names: Mapping[int, str] = MappingProxyType({}),
+    **shown: Any,
 ) -> Diagram:  # fmt: skip
     """The chosen values with the edges between them; a box whose operands are not all there says so.
 
@@ -93,14 +133,15 @@ def part(
         chosen: what is drawn.
         note: which part it is.
         marked: the boxes with a heavy border.
-        names: what nodes without a name are called, by id.
+        shown: names and adjoint, as `diagram_of` takes them.
     """
-    made = diagram_of(order, roots, only=chosen, literals=True, marked=marked, names=names)
+    made = diagram_of(order, roots, only=chosen, literals=True, marked=marked, **shown)
     drawn = [node for node in order if node in chosen]
     used: Counter[Value] = Counter()
     for node in order:
-        if node not in chosen:
-            used.update({x for x in raw_operands(node) if x.__class__ is not float and x in chosen})
+        taken = [x for x in raw_operands(node) if x.__class__ is not float and x in chosen]
+        if taken and node not in chosen:
+            used.update(set(taken))
     notes: list[str] = []
     for node in drawn:
         gone = sum(x.__class__ is not float and x not in chosen for x in raw_operands(node))
@@ -197,9 +238,7 @@ def _longest_run(keys: Sequence[int], period: int) -> tuple[int, int]:
     return best[0], best[1] + period
 
 
-def steps_of(
-    order: Sequence[Value], roots: Sequence[Value], steps: Sequence[Sequence[Value]], names: Mapping[int, str]
-) -> Diagram:
+def steps_of(order: Sequence[Value], roots: Sequence[Value], steps: Sequence[Sequence[Value]], **shown: Any) -> Diagram:
     """The whole graph with a frame around each step, leaves that one step alone takes with it."""
     scope: dict[Value, Scope] = {}
     scopes = [Scope(f"step {k}") for k in range(1, len(steps) + 1)]
@@ -215,14 +254,12 @@ def steps_of(
         if len(using) == 1 and (around := by_id.get(next(iter(using)))) is not None:
             scope[leaf] = around
     place = {id(node): (scope[node],) if node in scope else () for node in order}
-    return diagram_of(order, roots, place=place, names=names)
+    return diagram_of(order, roots, place=place, **shown)
 
 
-def frames_closed(
-    order: Sequence[Value], roots: Sequence[Value], most: int, names: Mapping[int, str]
-) -> Diagram | None:
+def frames_closed(order: Sequence[Value], roots: Sequence[Value], most: int, **shown: Any) -> Diagram | None:
     """The graph with as many levels of frames open as leave it readable; None if even the outermost are too many."""
-    whole = diagram_of(order, roots, names=names)
+    whole = diagram_of(order, roots, **shown)
     for depth in reversed(range(max(frame_levels(whole.frames), default=-1) + 1)):
         made = collapse_below(whole, depth).diagram
         if len(made.boxes) <= most:
@@ -232,13 +269,13 @@ def frames_closed(
 
 
 def recurrent(
-    order: Sequence[Value], roots: Sequence[Value], most: int, names: Mapping[int, str]
+    order: Sequence[Value], roots: Sequence[Value], most: int, **shown: Any
 ) -> tuple[Diagram, Diagram] | None:
     """(the first step open and the others in one box, every step in a frame) of a graph with a loop; None without."""
     steps = recurrence(order)
     if not steps:
         return None
-    whole = steps_of(order, roots, steps, names)
+    whole = steps_of(order, roots, steps, **shown)
     note = f"A loop of {len(steps):,} steps that compute alike: "
     frames = range(len(steps))
     for opened, words in (

@@ -119,7 +119,7 @@ def _read(answer: bytes | str, asked: LayoutInput) -> Layout | None:
         arrows[int(item["id"][1:])] = Arrow(points, point(item["lp"]) if "lp" in item else points[0])
     if len(arrows) < len(asked.edges):
         return None
-    ordered = _labels_clear(asked, _heads_apart(asked, [arrows[i] for i in range(len(asked.edges))], boxes))
+    ordered = _labels_clear(asked, _heads_apart(asked, [arrows[i] for i in range(len(asked.edges))], boxes), boxes)
     return Layout(width, height, tuple(boxes), tuple(ordered), tuple(frames))
 
 
@@ -168,8 +168,8 @@ def _shifted(point: Point, axis: int, by: float) -> Point:
     return (point[0] + by, point[1]) if axis == 0 else (point[0], point[1] + by)
 
 
-def _labels_clear(asked: LayoutInput, arrows: list[Arrow]) -> list[Arrow]:
-    """The arrows with labels that lay on another edge moved along, or across, their own."""
+def _labels_clear(asked: LayoutInput, arrows: list[Arrow], boxes: Sequence[Point]) -> list[Arrow]:
+    """The arrows with labels that lay on another edge, or on a box, moved along, or across, their own."""
     ways = [[on_curve(arrow.points, t / 16) for t in range(17)] for arrow in arrows]
     rects: dict[int, tuple[Point, float, float]] = {}
     for i, (*_, w, h) in enumerate(asked.edges):
@@ -185,6 +185,9 @@ def _labels_clear(asked: LayoutInput, arrows: list[Arrow]) -> list[Arrow]:
         for j, ((u, v), other, tall) in rects.items():
             if j != i and abs(u - x) < wide + other and abs(v - y) < high + tall:
                 total += 4.0
+        for (u, v), (across, down) in zip(boxes, asked.boxes, strict=True):
+            if abs(u - x) < wide + across / 2 and abs(v - y) < high - 4.0 + down / 2:
+                total += 8.0
         return total
 
     for i, (point, wide, high) in list(rects.items()):

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 
-def document(name: str, title: str, data: Any, **parts: str) -> str:
-    """A page that needs nothing outside itself: the body `name.html` with its parts, and what the script reads."""
+def document(name: str, title: str, data: Any, *, theme: str = "light", **parts: str) -> str:
+    """A page that needs nothing outside itself: the body `name.html` with its parts, and what the script reads.
+
+    It is light, or dark for a picture that was asked to be.
+    """
     whole = {
         "title": escape(title),
+        "theme": "dark" if theme == "dark" else "light",
         "body": _filled(_file(f"{name}.html"), parts),
         "data": _safe(json.dumps(data)),
         "style": _file("document.css") + _file(f"{name}.css"),

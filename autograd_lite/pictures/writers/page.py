@@ -15,6 +15,7 @@ from autograd_lite.pictures.diagrams.diagram import Diagram, styled
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.scene import scene
 from autograd_lite.pictures.writers.svg import svg
+from autograd_lite.pictures.writers.themes import themed
 
 VIEWS = 48
 """Views that a page holds; frames beyond them, the innermost, do not open."""
@@ -59,7 +60,7 @@ def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
     focus: dict[str, str] = {}
     for n, view in views:
         prefix = f"{picture.prefix}-{n}"
-        drawn = svg(scene(styled(view.diagram, picture.style), picture.direction), prefix)
+        drawn = svg(themed(scene(styled(view.diagram, picture.style), picture.direction), picture.theme), prefix)
         shown.append(f'<div class="view" id="view{n}" hidden>{drawn}</div>')
         for box, frames in view.boxes.items():
             # Of several in one box the next one opens, so that each can be reached.
@@ -74,7 +75,7 @@ def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
             labels[f"{prefix}-frame{i}-title"] = f"Close {frame.title}"
             focus[f"{prefix}-frame{i}-title"] = boxes[where.get(around, 1), view.frames[i]]
     data = {"targets": targets, "labels": labels, "focus": focus, "views": len(shown)}
-    return document("page", picture.diagram.about, data, views="\n".join(shown))
+    return document("page", picture.diagram.about, data, theme=picture.theme, views="\n".join(shown))
 
 
 class _View(NamedTuple):

@@ -412,7 +412,8 @@ class Emitter:
         few = few or sum(step.name not in PLAIN for step in x.code) > MOST_IN_PLACE
 
         inputs = [self.side_by_side(access, x.axes) for access in x.inputs]
-        unrolled = -(-n // self.lanes) * (len(x.code) + len(inputs)) <= UNROLLED and not self.long(n)
+        work = max(len(x.code) + len(inputs), 1)  # a number alone has neither
+        unrolled = -(-n // self.lanes) * work <= UNROLLED and not self.long(n)
 
         def along(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
             readers = [self.reader(access, indices, n) for access in inputs]
