@@ -143,11 +143,17 @@ class Folded(Objective):
 
     def hessian(self, x: Array) -> Array:
         """The matrix of the second derivatives of the loss."""
-        return self._cost.hessian(x) if hasattr(self._cost, "hessian") else super().hessian(x)
+        try:
+            return self._cost.hessian(x)
+        except TypeError:  # of a user-defined primitive, whose derivative is Python: scalars can run it again
+            return super().hessian(x)
 
     def hvp(self, x: Array, v: Array) -> Array:
         """The Hessian times a vector."""
-        return self._cost.hvp(x, v) if hasattr(self._cost, "hvp") else super().hvp(x, v)
+        try:
+            return self._cost.hvp(x, v)
+        except TypeError:  # as above
+            return super().hvp(x, v)
 
     def residuals(self, x: Array) -> Array:
         """The residuals."""
@@ -155,7 +161,7 @@ class Folded(Objective):
 
     def jacobian(self, x: Array) -> Array:
         """The derivatives of the residuals, a row each."""
-        return self._program.jacobian(x) if hasattr(self._program, "jacobian") else super().jacobian(x)
+        return self._program.jacobian(x)
 
 
 class _Looks(Follower):
