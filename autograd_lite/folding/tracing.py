@@ -319,7 +319,7 @@ class Compiled(Executable):
 
     # -- use
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, /, *args: Any, **options: Any) -> Any:
         """See `Executable.__call__`. Of Values it is a Value, or several: nodes of the graph outside."""
         if self._pays.never and not tracing:
             return eager_values(self, args, options)
@@ -396,7 +396,7 @@ class Compiled(Executable):
     def _reaches_parameters(self) -> bool:
         return any(isinstance(x, Parameter) and not x.frozen for x in self._known or ())
 
-    def loss_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
+    def loss_and_grad(self, /, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
         """See `Executable.loss_and_grad`."""
         if self._quick is not None and not FLOATS["special"] and not options:
             self._notice()
@@ -416,7 +416,7 @@ class Compiled(Executable):
 
     loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
 
-    def value_and_grad(self, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
+    def value_and_grad(self, /, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
         """See `Executable.value_and_grad`."""
         if self._pays.never and not tracing and not options and argnums is None:
             found = eager_gradient(self, args, argnum)
