@@ -2,7 +2,7 @@
 
     python -m benchmarks.loops [model ...] [T ...]        # prints; all of it, without arguments, is published
 
-Loss and gradient of eight models of T steps. Ours is the Python loop that a beginner would write, folded; "eager"
+Loss and gradient of nine models of T steps. Ours is the Python loop that a beginner would write, folded; "eager"
 runs it and walks back; "plain Python" runs it on floats, without a gradient. JAX's loop is a lax.scan written by
 hand, with the state in arrays, or in numbers where there are few; CasADi's graph is the same loop on SX, unrolled, or
 its step as a Function in a mapaccum. All are found equal first. Process CPU time in one process, one core, one thread,
@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -270,6 +271,61 @@ def lstm_in_jax() -> Any:
     return loss
 
 
+CHARACTERS, LAYERS = 14, 2
+
+ADBENCH = (*((4, CHARACTERS),) * (2 * LAYERS), (3, CHARACTERS))
+
+
+def adbench_lstm(theta: Any, data: Any) -> Any:
+    """The LSTM of ADBench: gates on each number alone, two layers; each character is to tell the next one."""
+    *layers, (into, out, shift) = parts(theta, *ADBENCH)
+    states, total, each = [([0.0] * CHARACTERS, [0.0] * CHARACTERS) for _ in range(LAYERS)], 0.0, range(CHARACTERS)
+    for x, then in pairwise(data):
+        x = [a * b for a, b in zip(x, into, strict=True)]
+        for k in range(LAYERS):
+            h, c = states[k]
+            keep, write, show, new = ([a[i] * w[i] + b[i] for i in each] for a, w, b in zip(
+                (x, h, x, h), layers[2 * k], layers[2 * k + 1], strict=True))  # fmt: skip
+            keep, write, show = ([ag.sigmoid(z) for z in gate] for gate in (keep, write, show))
+            c = [c[i] * keep[i] + write[i] * ag.tanh(new[i]) for i in each]
+            x = [show[i] * ag.tanh(c[i]) for i in each]
+            states[k] = x, c
+        x = [x[i] * out[i] + shift[i] for i in each]
+        total = total + ag.dot(then, x) - ag.sum(list(then)) * ag.log(ag.sum([ag.exp(z) for z in x]) + 2.0)
+    return -total / (CHARACTERS * (len(data) - 1))
+
+
+def adbench_lstm_in_jax() -> Any:
+    """The state of both layers in arrays; what is predicted is compared for all steps after the scan."""
+    import jax.numpy as jnp
+    from jax import lax, nn
+
+    def loss(theta: Any, data: Any) -> Any:
+        *layers, (into, out, shift) = arrays(theta, *ADBENCH)
+
+        def step(states: Any, x: Any) -> Any:
+            after = []
+            for k in range(LAYERS):
+                (wf, wi, wo, wc), (bf, bi, bo, bc), (h, c) = layers[2 * k], layers[2 * k + 1], states[k]
+                c = c * nn.sigmoid(x * wf + bf) + nn.sigmoid(h * wi + bi) * jnp.tanh(h * wc + bc)
+                x = nn.sigmoid(x * wo + bo) * jnp.tanh(c)
+                after.append((x, c))
+            return after, x
+
+        start = [(jnp.zeros(CHARACTERS), jnp.zeros(CHARACTERS))] * LAYERS
+        _, found = lax.scan(step, start, data[:-1] * into)
+        z = found * out + shift
+        norm = jnp.log(jnp.exp(z).sum(1) + 2.0)
+        return -(data[1:] * (z - norm[:, None])).sum() / (CHARACTERS * (len(data) - 1))
+
+    return loss
+
+
+def characters(steps: int) -> np.ndarray:
+    """Data: which character it is, as ones and zeros."""
+    return np.eye(CHARACTERS)[np.random.default_rng(0).integers(CHARACTERS, size=steps)]
+
+
 HMM = ((HEALTH, HEALTH), HEALTH)
 
 
@@ -359,6 +415,7 @@ MODELS = {
                              nothing),
     "RNN, 16 units": Model(weights(*RNN), normals(INPUTS + 1), rnn, rnn_in_jax),
     "LSTM, 8 cells": Model(weights(*LSTM), normals(FEATURES + 1), lstm, lstm_in_jax),
+    "LSTM of ADBench": Model(weights(*ADBENCH), characters, adbench_lstm, adbench_lstm_in_jax),
     "HMM, 5 states": Model(weights(*HMM), normals(1), hmm, hmm_in_jax),
     "American put, 32 prices": Model(lambda: np.array([0.3, 0.05]), normals(0), american_put, american_put_in_jax, 100),
 }  # fmt: skip

@@ -1010,5 +1010,33 @@ MISTAKES = [
         "                    total = total + of(k)\n",
         "                    pass\n",
     )),
+    *_slips("folding/plan.py", "loop_uses", (
+        "what some steps get from outside is a term of all of them",
+        "and len(np.unique(part.to // lanes)) < steps",
+        "and len(np.unique(part.to // lanes)) < 0",
+    )),
+    *_slips("folding/nested_loops.py", "loop_uses", (
+        "a function that no machine code has is left to the emitter",
+        "if step.name in IN_PYTHON:",
+        "if step.name is None:",
+    )),
+    *_slips("training/compiled.py", "lengths", (
+        "a batch of another width is run by the program of the one before",
+        "if [x.shape[1:] for x in args] == [x.shape[1:] for x in arrays]:",
+        "if args:",
+    )),
+    *_slips("folding/backends/native/lengths.py", "lengths", (
+        "a code serves whatever has its arguments",
+        "return bool((self.chosen | (self.numbers == numbers)).all())",
+        "return True",
+    ), (
+        "the arguments of the first length are kept",
+        "return family.code, numbers[family.chosen].astype(np.int32)",
+        "return family.code, family.numbers[family.chosen].astype(np.int32)",
+    ), (
+        "what was an argument is forgotten when more is found",
+        "chosen = family.chosen | (family.numbers != numbers)",
+        "chosen = family.numbers != numbers",
+    )),
 ]
 # fmt: on

@@ -89,7 +89,7 @@ class Term(NamedTuple):
         to: lanes of the member, of one step.
         left, right: as many lanes.
         first, last: the steps first <= t < last have this term; in the others it adds nothing. In a backward loop the
-            last steps have no step after them.
+            last steps have no step after them. What comes from outside alone is in all steps.
     """
 
     kind: str

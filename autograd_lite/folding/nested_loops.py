@@ -16,7 +16,7 @@ from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.instructions import Carry, Literal, Map, Reduce, Ref, Sum
 from autograd_lite.folding.loops import Local, Loop, Member, Operand, Outer, Term
 from autograd_lite.folding.nested_steps import Steps, within
-from autograd_lite.folding.nests import Access, Nest, Pack, Recurrence
+from autograd_lite.folding.nests import IN_PYTHON, Access, Nest, Pack, Recurrence
 
 if TYPE_CHECKING:
     from autograd_lite.folding.nesting import Nesting, Straight
@@ -91,6 +91,9 @@ class Loops:
                 assert x.code is not None
                 if any(step.function for step in x.code.steps):
                     raise Refused("a user-defined function in a loop")
+                for step in x.code.steps:
+                    if step.name in IN_PYTHON:
+                        raise Refused(f"{step.name} in a loop")
                 count += member.lanes * sum(1 if step.name in PLAIN else COSTLY for step in x.code.steps)
             elif member.counts is not None:
                 count += int(member.counts.sum())

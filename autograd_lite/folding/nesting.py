@@ -49,7 +49,7 @@ SINGLE = 4
 """Instructions without a batch, of so few lanes: the state of a recurrence."""
 
 TERMS_OF_FEW = 64
-"""Terms that such a sum may have."""
+"""Terms that such a sum may have; in a plan with loops FEW, since each number of steps would be another code."""
 
 MOST = 200
 """Steps in a group, about."""
@@ -169,6 +169,7 @@ class Nesting:
 
     def __init__(self, plan: Plan, dtype: Any) -> None:
         self.plan, self.instructions = plan, plan.instructions
+        self.terms_of_few: int = FEW if plan.loops else TERMS_OF_FEW
         self.block = 64 if np.dtype(dtype) == np.float64 else 128
         self.size: list[int] = [x.size for x in self.instructions]
         self.batched: list[bool] = [x.batched for x in self.instructions]
@@ -514,13 +515,13 @@ class Nesting:
             if self.reduces(k):
                 return None
             terms = sum(len(part.to) for part in x.parts)
-            if batched and x.size <= FEW and terms <= TERMS_OF_FEW:
+            if batched and x.size <= FEW and terms <= self.terms_of_few:
                 return "few"
             if not batched and x.size <= SINGLE and terms <= FEW:
                 return "one"
             return None if self.each(k) is None else "lanes"
         if isinstance(x, Reduce) and x.row.name in ("max", "min"):
-            if batched and x.size <= FEW and int(x.counts.sum()) <= TERMS_OF_FEW:
+            if batched and x.size <= FEW and int(x.counts.sum()) <= self.terms_of_few:
                 return "few"
             if not batched and x.size <= SINGLE and int(x.counts.sum()) <= FEW:
                 return "one"

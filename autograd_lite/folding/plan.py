@@ -137,6 +137,10 @@ def _of_operands(x: Instruction, chosen: Array | None) -> Iterator[tuple[Ref, Ar
             yield ref, chosen
 
 
+def _refs(part: Part) -> list[Ref]:
+    return [part.left] if part.right is None else [part.left, part.right]
+
+
 class _Needed:
     """Which lanes of which instructions some outputs need: `masks`, None for an instruction that is not needed."""
 
@@ -242,6 +246,8 @@ class _Kept:
         self.number = [-1] * len(before)
         self.lane: list[Array] = [None] * len(before)
         """Where the lanes of an instruction of which some have been dropped are now."""
+        self.apart: dict[int, Part] = {}
+        """What is added to a sum in a loop that was computed before the loop."""
 
     def sources(self) -> Iterator[Instruction]:
         """The instructions before they were made fast."""
@@ -274,17 +280,50 @@ class _Kept:
 
     def keep_loop(self, members: list[int]) -> None:
         """Append the instructions of a loop, which read each other."""
+        changed = {k: self.before[k] for k in members}
+        steps = next(x.steps for x in changed.values() if isinstance(x, (Carry, Recurrent)))
+        for k in members:
+            self._place(k)
+            changed[k] = self._with_whole_terms(k, changed[k], set(members), steps)
         start = len(self.instructions)
         for k in members:
             self._enter(k)
-        self.instructions += [self._changed(k, self.before[k], False) for k in members]
+        self.instructions += [self._changed(k, x, False) for k, x in changed.items()]
         self.loops.append(loop_of(self.instructions, start, len(self.instructions)))
 
-    def _enter(self, k: int) -> None:
-        """Give an instruction its number, and its lanes their places."""
+    def _with_whole_terms(self, k: int, x: Instruction, members: set[int], steps: int) -> Instruction:
+        """A sum in a loop; what some steps alone get from outside is added up before the loop, 0 for the other steps.
+
+        It comes from the adjoints of a loop that was two loops, of which one reads the next step of the other. What a
+        step gets from the loop itself is 0 where there is no such step, but a lane outside is what it is.
+        """
+        if not isinstance(x, Sum):
+            return x
+        lanes = x.size // steps
+        apart = [
+            part for part in x.parts
+            if not members & {look_through(self.before, ref).source for ref in _refs(part)}
+            and len(np.unique(part.to // lanes)) < steps
+        ]  # fmt: skip
+        if not apart:
+            return x
+        mask = self.masks[k]
+        parts = tuple(self._parts(k, replace(x, parts=tuple(apart)), None if mask.all() else mask, True))
+        batched = any(self.instructions[ref.source].batched for part in parts for ref in _refs(part))
+        self.instructions.append(Sum(int(mask.sum()), batched, parts))
+        self.apart[k] = Part("plain", 1.0, np.arange(int(mask.sum())), Ref(self.count, None), None)
+        self.count += 1
+        return replace(x, parts=tuple(part for part in x.parts if not any(part is one for one in apart)))
+
+    def _place(self, k: int) -> None:
+        """Give the lanes of an instruction their places."""
         mask = self.masks[k]
         if not mask.all():
             self.lane[k] = np.where(mask, np.cumsum(mask) - 1, -1)
+
+    def _enter(self, k: int) -> None:
+        """Give an instruction its number, and its lanes their places."""
+        self._place(k)
         self.number[k] = self.count
         self.count += 1
 
@@ -297,7 +336,8 @@ class _Kept:
             args = tuple(self.moved(a, chosen) if isinstance(a, Ref) else a for a in x.args)
             return replace(x, size=size, args=args, code=self._code(x))
         if isinstance(x, Sum):
-            return replace(x, size=size, parts=tuple(self._parts(k, x, chosen, forms)))
+            before = (self.apart[k],) if k in self.apart else ()
+            return replace(x, size=size, parts=(*before, *self._parts(k, x, chosen, forms)))
         if isinstance(x, Reduce):
             counts = x.counts if chosen is None else x.counts[chosen]
             elements = self.moved(x.elements, None if chosen is None else np.repeat(chosen, x.counts))
@@ -332,6 +372,5 @@ class _Kept:
         def lanes(ref: Ref) -> Array:
             return np.arange(self.instructions[ref.source].size) if ref.lanes is None else ref.lanes
 
-        refs = [part.left] if part.right is None else [part.left, part.right]
-        reduces = not batched and all(self.instructions[ref.source].batched for ref in refs)
+        reduces = not batched and all(self.instructions[ref.source].batched for ref in _refs(part))
         return tuple(forms(part.to, lanes(part.left), None if part.right is None else lanes(part.right), reduces))

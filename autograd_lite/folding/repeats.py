@@ -102,12 +102,12 @@ class Classes:
         self.sums: Array = terms.has_terms[first]
         """Which of them are sums."""
         self._first = first
+        self.codes: Array = np.where(self.sums & terms.merged[first], len(scan.what), scan.code[first])
 
     @cached_property
     def _found(self) -> tuple[Array, Array, Array, Array]:
         """Operands, ends, tokens and shapes."""
-        scan, terms, first = self.scan, self.terms, self._first
-        what = np.where(self.sums & terms.merged[first], len(scan.what), scan.code[first]).astype(np.uint64)
+        terms, first, what = self.terms, self._first, self.codes.astype(np.uint64)
         pieces = [self._of_few(first), *self._of_sums(first), self._of_many(first)]
         owner, operand, place = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
         order = np.lexsort((place, owner))
@@ -196,13 +196,13 @@ class Classes:
         """The classes (leaves left out) by how far they are from the leaves, then by what they do.
 
         Unlike the order in which they occur it does not depend on how Python wrote a step, nor on what else the first
-        step is made of.
+        step is made of. It does not depend on the number of steps either, as tokens alone do.
         """
         depth = [0] * len(self.made)
         ends, operands = self.ends.tolist(), (self.operands - self.leaves).tolist()
         for k in range(len(depth)):
             depth[k] = 1 + max([depth[i] for i in operands[ends[k] : ends[k + 1]] if i >= 0], default=0)
-        order: Array = np.lexsort((self.tokens, depth))
+        order: Array = np.lexsort((self.tokens, np.diff(self.ends), self.lanes, self.codes, depth))
         return order
 
     def hanging_last(self) -> Array:

@@ -152,6 +152,10 @@ class _Steps:
                 assert operand.source < loop.start, f"{where}: takes from outside what does not stand before the loop"
         if isinstance(x, Sum):
             assert self._terms_of(member) == self._terms_of_parts(x), f"{where}: the terms of its steps are others"
+            for term in member.terms:
+                local = isinstance(term.left, Local) or isinstance(term.right, Local)
+                whole = (term.first, term.last) == (0, loop.steps)
+                assert local or whole, f"{where}: some steps take what comes from outside alone, which is 0 in none"
             return
         refs = [x.elements] if isinstance(x, Reduce) else x.refs
         assert len(refs) == len(member.operands), f"{where}: operands"

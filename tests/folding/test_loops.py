@@ -108,7 +108,7 @@ def test_the_careful_plan_has_the_loops_too(make, monkeypatch):
     program._folded.plan(0, False).doubt_nan = True
     monkeypatch.setattr("autograd_lite.folding.backends.numpy_backend.has_nan", lambda x: True)
     assert_same(found(program, inputs), want, 1e-12)
-    assert program._folded.plans[0, True].loops
+    assert program._folded.plan(0, True).loops
 
 
 GROWS = {"thinned", "irregular_obs"}

@@ -144,7 +144,7 @@ class _OnFloats:
             moving.append(column[::-1] if backward else column)
         before = [0.0 if backward else runs.initial(x).item(i) for x, i in self.text.before]
         try:
-            found, doubt = self.function(fixed, moving, before)
+            found, doubt = self.function(fixed, moving, before, runs.loop.steps)
         except (ArithmeticError, ValueError):
             return False
         for (k, lane), column in zip(self.text.stored, found, strict=True):

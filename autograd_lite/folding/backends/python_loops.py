@@ -24,8 +24,8 @@ class Text(NamedTuple):
     """A loop as Python code on floats.
 
     Args:
-        source: a function `loop(fixed, moving, before)` that returns the lists of what is stored, and a number that is
-            NaN if a sum that is not stored has overflowed.
+        source: a function `loop(fixed, moving, before, steps)`, the same for any number of steps, that returns the
+            lists of what is stored, and a number that is NaN if a sum that is not stored has overflowed.
         fixed, moving, before: what it takes, in order: (input, lane).
         stored: what it returns, in order: (member, lane).
         functions: user-defined functions that it calls.
@@ -104,14 +104,14 @@ class _Writer:
                 leaves[type(made)] += [(made, i, f"v{n}_{i}") for i in lanes]
         moves = [f"{name} = {self._one_later(made, i)}"
                  for made, i, name in sorted(leaves[Before], key=lambda x: -x[0].shift)]  # fmt: skip
-        source = ["def loop(fixed, moving, before):"]
+        source = ["def loop(fixed, moving, before, steps):"]
         for kind, what in ((Fixed, "fixed"), (Before, "before")):
             if leaves[kind]:
                 source.append(f"    {''.join(f'{name}, ' for *_, name in leaves[kind])} = {what}")
         source += [f"    r{k}_{i} = []; a{k}_{i} = r{k}_{i}.append" for k, i in stored]
         source.append("    doubt = 0.0")
         names = "".join(f"{name}, " for *_, name in leaves[Moving])
-        source.append(f"    for {names} in zip(*moving):" if names else f"    for _ in range({step.loop.steps}):")
+        source.append(f"    for {names} in zip(*moving):" if names else "    for _ in range(steps):")
         if self.doubtful:
             self.lines.append(f"doubt += ({' + '.join(self.doubtful)}) * 0.0")
         self.lines += [f"a{k}_{i}(v{step.of[k]}_{i})" for k, i in stored]

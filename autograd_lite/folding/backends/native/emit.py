@@ -554,12 +554,14 @@ class Block:
         body: Callable[[Scalar, list[Vector]], Sequence[Vector]],
         carried: Sequence[Vector] = (),
         start: int = 0,
+        perhaps: bool = False,
     ) -> list[Vector]:
         """body(i, carried) -> carried for i = start, start + step ... below n; what is carried at the end.
 
-        n is at least start + 1 where it is not known. One trip is written without a loop.
+        n is at least start + 1 where it is not known, unless it is a loop that perhaps makes no trip. One trip is
+        written without a loop, unless perhaps at another length there are more.
         """
-        if isinstance(n, int):
+        if isinstance(n, int) and not perhaps:
             if n <= start:
                 return list(carried)
             if n - start <= step:
@@ -568,7 +570,11 @@ class Block:
         head, done, before = self.fresh()[1:], self.fresh()[1:], self.label
         i, following = self.fresh(), self.fresh()
         inside = [Vector(self, self.fresh(), x.kind, x.lanes) for x in carried]
-        self.lines.append(f"  br label %{head}")
+        if perhaps:
+            some = self.operation(f"icmp slt i64 {start}, {n}", pure=False)
+            self.lines.append(f"  br i1 {some}, label %{head}, label %{done}")
+        else:
+            self.lines.append(f"  br label %{head}")
         self._open(head)
         place = len(self.lines)
         left = body(i, inside)
@@ -582,9 +588,15 @@ class Block:
             f"  {more} = icmp slt i64 {following}, {n}",
             f"  br i1 {more}, label %{head}, label %{done}",
         ]
+        last = self.label
         self._open(done)
         self.known = outside
-        return list(left)
+        if not perhaps:
+            return list(left)
+        return [
+            self.made(f"phi {x.type} [{first.name}, %{before}], [{then.name}, %{last}]", x.kind, x.lanes, pure=False)
+            for x, first, then in zip(inside, carried, left, strict=True)
+        ]
 
     def when(self, condition: str, body: Callable[[], object]) -> None:
         """What body writes, done if an i1 holds: code that leaves its results in memory."""

@@ -39,6 +39,9 @@ FEW = 4
 """Steps that are not PLAIN are called, not written in place, where they run for so few vectors: a call takes a few
 nanoseconds more, and what is called is compiled once for all its uses."""
 
+MOST_IN_PLACE = 24
+"""Functions that are written in place in one code, at most: each is 40 lines or more, and is compiled again."""
+
 UNROLLED = 16
 """A loop of this many operations in all is written out."""
 
@@ -53,6 +56,13 @@ NARROW = 3
 
 STREAMED_BYTES = 1 << 18
 """A left operand that takes more is read once; the right one, the rows of a block, stays in the second cache."""
+
+MANY = 5_354_228_880
+"""In place of a number of rows or vectors that depends on the length of a sequence, where tiles are chosen; it can be
+divided by each number up to 24."""
+
+FEWER = 8
+"""A number of lanes may be smaller than that of the steps by about as many, where the first or the last are apart."""
 
 Indices = list[Scalar]
 
@@ -91,12 +101,15 @@ class Frame:
         tile: how many accumulators of a product fit into the registers.
         doubts: whether a NaN in an output is a reason not to trust it.
         arena: how many numbers the arena has, with what is needed here in addition.
+        steps: how many each loop has that runs step by step: with one, the text is to be the same for sequences of
+            any length, but for numbers; see lengths.py.
     """
 
     nests: Nests
     tile: int
     doubts: bool
     arena: int
+    steps: frozenset[int] = frozenset()
 
     def size(self, index: int) -> int:
         """How many lanes an input has."""
@@ -114,6 +127,8 @@ class Emitter:
         self.frame, self.nests, self.block = frame, frame.nests, block
         self.used: int = 0
         self.lanes: int = block.lanes
+        self.stepping: bool = False
+        """Whether a nest of a Loop is written: what is in one step does not depend on how many there are."""
 
     def emit(self, nest: Nest | Followed) -> None:
         """Write one nest."""
@@ -148,6 +163,36 @@ class Emitter:
             case Loop():
                 return self.loop(nest, flags)
         raise TypeError(f"native: a nest of type {type(nest).__name__}")
+
+    # -- sizes that depend on the length of a sequence
+
+    def long(self, n: Scalar) -> bool:
+        """Whether n may be another number at another length, so that no line may depend on more than its value.
+
+        So are the lanes of all steps, or of nearly all. That a number is as large by chance costs a mask, and a code
+        for the lengths where it is.
+        """
+        if self.stepping or not isinstance(n, int) or n <= self.lanes or (self.nests.body and n == self.nests.block):
+            return False
+        if any(n == x.size for x in self.nests.inputs if x.kind == "theta"):
+            return False
+        of_each = [(steps, max(1, round(n / steps))) for steps in self.frame.steps]
+        return any(abs(n - steps * lanes) <= FEWER * lanes for steps, lanes in of_each)
+
+    def pieces(
+        self, n: int, step: int, unit: int, piece: Callable[[Scalar, int, list[Vector]], Sequence[Vector]],
+        flags: list[Vector],
+    ) -> list[Vector]:  # fmt: skip
+        """piece(start, size, flags) -> flags for what is below n: whole pieces of `step`, then what is left of them.
+
+        Of any length, what is left goes unit by unit.
+        """
+        full, block = n // step * step, self.block
+        if self.long(n):
+            flags = block.loop(full, step, lambda i, flags: piece(i, step, flags), flags, perhaps=True)
+            return block.loop(n, unit, lambda i, flags: piece(i, unit, flags), flags, full, perhaps=True)
+        flags = block.loop(full, step, lambda i, flags: piece(i, step, flags), flags)
+        return list(piece(full, n - full, flags)) if full < n else flags
 
     # -- scalars
 
@@ -284,7 +329,7 @@ class Emitter:
 
     def inside(self, i: Scalar, n: Scalar, step: int = 0) -> Vector | None:
         """The mask of the lanes below n, or None if all of them are; i is below n rounded up to a multiple of step."""
-        if isinstance(n, int) and n % (step or self.lanes) == 0:
+        if isinstance(n, int) and n % (step or self.lanes) == 0 and not self.long(n):
             return None
         if isinstance(n, int) and isinstance(i, int) and i + self.lanes <= n:
             return None
@@ -363,10 +408,12 @@ class Emitter:
     def map(self, x: Map, flags: list[Vector]) -> list[Vector]:
         """Read, compute and write vector by vector; what does not move along the last axis is read before it."""
         block, n = self.block, x.axes[-1]
-        few = prod(x.axes[:-1]) * -(-n // self.lanes) < FEW
+        few = prod(x.axes[:-1]) * -(-n // self.lanes) < FEW and not self.long(n)
+        few = few or sum(step.name not in PLAIN for step in x.code) > MOST_IN_PLACE
 
         inputs = [self.side_by_side(access, x.axes) for access in x.inputs]
-        unrolled = -(-n // self.lanes) * max(len(x.code) + len(inputs), 1) <= UNROLLED  # a number alone has neither
+        work = max(len(x.code) + len(inputs), 1)  # a number alone has neither
+        unrolled = -(-n // self.lanes) * work <= UNROLLED and not self.long(n)
 
         def along(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
             readers = [self.reader(access, indices, n) for access in inputs]
@@ -444,7 +491,10 @@ class Emitter:
                 flags = self.nest(at_step(one, lambda access: Moved.at(access, t)), flags)
             return flags
 
-        return block.loop(x.steps, 1, step, flags)
+        self.stepping = True
+        found = block.loop(x.steps, 1, step, flags)
+        self.stepping = False
+        return found
 
     def side_by_side(self, access: Access, axes: tuple[int, ...]) -> Access:
         """An input that is the same for each index of the outer axes, but gathered, copied to where it is loaded."""
@@ -522,8 +572,8 @@ class Emitter:
         narrow = x.n <= NARROW and x.m >= lanes and x.left.strides[1] == 1 and not x.rows and x.right.base == ARENA
         if narrow and follower is None:
             return self.narrow_product(x, flags)
-        vectors = -(-x.n // lanes)
-        height, width = _tile(x.m, vectors, self.frame.tile)
+        height, width = _tile(MANY if self.long(x.m) else x.m, MANY if self.long(x.n) else -(-x.n // lanes),
+                              self.frame.tile)  # fmt: skip
         k: Scalar = self.valid() if x.rows == "k" else x.k
         row_bytes = x.right.strides[1] * block.number.bits // 8
         panel = None
@@ -532,8 +582,8 @@ class Emitter:
             panel = Access(self.scratch(x.k * width * lanes), (0, width * lanes, 1))
 
         def mask_of(j: Scalar, q: int, wide: int) -> Vector | None:
-            """Only the last vector of a row may be cut off."""
-            if x.n % lanes == 0 or q < wide - 1:
+            """Only the last vector of a row may be cut off; of any length, one that is not of a whole piece."""
+            if q < wide - 1 or (wide == width > 1 if self.long(x.n) else x.n % lanes == 0):
                 return None
             return self.inside(block.offset((j, 1), (q * lanes, 1)), x.n)
 
@@ -592,31 +642,27 @@ class Emitter:
                 return flags
 
             start_row, count = rows
-            if count <= height:
+            if isinstance(start_row, str) or (count <= height and not self.long(count)):
                 return tile(start_row, count, flags)
-            full = count // height * height
-            flags = block.loop(full, height, lambda i, flags: tile(i, height, flags), flags)
-            return tile(full, count - full, flags) if full < count else flags
+            return self.pieces(count, height, 1, tile, flags)
 
         def one(b: Scalar, rows: tuple[Scalar, int], flags: list[Vector]) -> list[Vector]:
-            full = vectors // width * width
-            flags = block.loop(full * lanes, width * lanes, lambda j, flags: columns(b, j, width, rows, flags), flags)
-            return columns(b, full * lanes, vectors - full, rows, flags) if full < vectors else flags
+            def some(j: Scalar, size: int, flags: list[Vector]) -> list[Vector]:
+                return columns(b, j, -(-size // lanes), rows, flags)
+
+            return self.pieces(x.n, width * lanes, lanes, some, flags)
 
         def each(b: Scalar, flags: list[Vector]) -> list[Vector]:
             if not streamed:
                 return one(b, (0, x.m), flags)
-            full = x.m // height * height
-            flags = block.loop(full, height, lambda i, flags: one(b, (i, height), flags), flags)
-            return one(b, (full, x.m - full), flags) if full < x.m else flags
+            return self.pieces(x.m, height, 1, lambda i, high, flags: one(b, (i, high), flags), flags)
 
         return block.loop(x.blocks, 1, each, flags)
 
     def narrow_product(self, x: Product, flags: list[Vector]) -> list[Vector]:
         """A product of so few columns that a vector of them would be mostly empty: vectors of rows, which lie so."""
         block, lanes = self.block, self.lanes
-        vectors = -(-x.m // lanes)
-        high = max(1, min(vectors, self.frame.tile // x.n))
+        high = max(1, min(MANY if self.long(x.m) else -(-x.m // lanes), self.frame.tile // x.n))
 
         def some(b: Scalar, i: Scalar, count: int, flags: list[Vector]) -> list[Vector]:
             left = block.address("%arena", (x.left.offset, 1), (b, x.left.strides[0]), (i, 1))
@@ -643,9 +689,10 @@ class Emitter:
             return flags
 
         def one(b: Scalar, flags: list[Vector]) -> Sequence[Vector]:
-            full = vectors // high * high * lanes
-            flags = block.loop(full, high * lanes, lambda i, flags: some(b, i, high, flags), flags)
-            return some(b, full, vectors % high, flags) if vectors % high else flags
+            def piece(i: Scalar, size: int, flags: list[Vector]) -> list[Vector]:
+                return some(b, i, -(-size // lanes), flags)
+
+            return self.pieces(x.m, high * lanes, lanes, piece, flags)
 
         return block.loop(x.blocks, 1, one, flags)
 
@@ -742,7 +789,6 @@ class Emitter:
         """Each lane is one chain; some vectors of lanes at a time, so that one addition need not wait for another."""
         block, lanes, n, axis = self.block, self.lanes, x.lanes[-1], len(x.lanes) - 1
         left, right = _moved(x.left, axis), None if x.right is None else _moved(x.right, axis)
-        vectors = -(-n // lanes)
 
         def some(indices: Indices, i: Scalar, count: int, flags: list[Vector]) -> list[Vector]:
             places = [block.offset((i, 1), (q * lanes, 1)) for q in range(count)]
@@ -771,9 +817,10 @@ class Emitter:
             return flags
 
         def one(indices: Indices, flags: list[Vector]) -> Sequence[Vector]:
-            step, full = CHAINS * lanes, vectors // CHAINS * CHAINS * lanes
-            flags = block.loop(full, step, lambda i, flags: some(indices, i, CHAINS, flags), flags)
-            return some(indices, full, vectors % CHAINS, flags) if vectors % CHAINS else flags
+            def piece(i: Scalar, size: int, flags: list[Vector]) -> list[Vector]:
+                return some(indices, i, -(-size // lanes), flags)
+
+            return self.pieces(n, CHAINS * lanes, lanes, piece, flags)
 
         return self.over(x.lanes[:-1], one, flags)
 
@@ -789,8 +836,10 @@ class Emitter:
                 left = self.reader(x.left, at, n)
                 right = None if x.right is None else self.reader(x.right, at, n)
 
+                whole = False
+
                 def vector(total: Vector, i: Scalar) -> Vector:
-                    mask = self.inside(i, end)
+                    mask = None if whole else self.inside(i, end)
                     a, b = left(i, mask), None if right is None else right(i, mask)
                     found = self.combined(x, total, a, b)
                     return found if mask is None or x.combine == "add" else block.select(mask, found, total)
@@ -803,6 +852,11 @@ class Emitter:
                         sums = list(four(i, sums))
                     return sums
                 full = n // (4 * lanes) * 4 * lanes
+                if self.long(n):
+                    whole = True
+                    sums = block.loop(full, 4 * lanes, four, sums, perhaps=True)
+                    whole = False
+                    return block.loop(n, 4 * lanes, four, sums, full, perhaps=True)
                 sums = block.loop(full, 4 * lanes, four, sums)
                 for q, i in enumerate(range(full, n, lanes)):
                     sums[q] = vector(sums[q], i)
@@ -894,6 +948,11 @@ class Emitter:
             start, count = block.load_place(head), block.load_place(block.address(head, (1, 1), of="i32"))
             return block.loop(width, step, lambda i, flags: some(g, i, start, count, flags), flags)
 
+        if self.long(x.lanes) and not x.rows:  # counted in lanes: what is as large is guessed to depend on the length
+            shift = PAD.bit_length() - 1
+            return block.loop(
+                x.lanes, PAD, lambda i, flags: group(block.operation(f"lshr i64 {i}, {shift}"), flags), flags
+            )
         return block.loop(groups, 1, group, flags)
 
     def watch(self, x: Watch, flags: list[Vector]) -> list[Vector]:
@@ -979,7 +1038,7 @@ class Emitter:
             starts = []
             for lane in range(lanes):
                 at = block.offset((i, 1), (lane, 1))
-                if from_base or n % lanes:
+                if from_base or n % lanes or self.long(n):
                     at = self.least(at, last)
                 starts.append(self.pointer(source, [*indices, 0], at))
 
@@ -989,15 +1048,11 @@ class Emitter:
                 for c, row in enumerate(rows[:count]):
                     self.write(row, target, [*indices, block.offset((k, 1), (c, 1))], i, n, padded)
 
-            def body(k: Scalar, _: list[Vector]) -> Sequence[Vector]:
-                square(k, lanes)
+            def piece(k: Scalar, count: int, _: list[Vector]) -> Sequence[Vector]:
+                square(k, count)
                 return ()
 
-            full = height // lanes * lanes
-            block.loop(full, lanes, body)
-            if full < height:
-                square(full, height - full)
-            return ()
+            return self.pieces(height, lanes, 1, piece, [])
 
         return block.loop(n, lanes, strip)
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from autograd_lite.folding.backends import Leaves, Refused, default_threads
-from autograd_lite.folding.backends.native import jit
+from autograd_lite.folding.backends.native import jit, lengths
 from autograd_lite.folding.backends.native.emit import NUMBERS
 from autograd_lite.folding.backends.native.text import CONTEXT, Program
 from autograd_lite.folding.nesting import nests
@@ -173,9 +173,17 @@ class Compiled:
         self.inputs: int = 1 + max((x.index for x in self.nests.inputs if x.kind == "input"), default=-1)
         self.whole: bool = "run" in program.module.functions
         """Whether all of it is one function: there are no steps in Python."""
-        self.code: jit.Code = jit.compile_text(program.module.close(), target)
+        text = program.module.close()
+        arguments = np.zeros(0, np.int32)
+        self.code: jit.Code
+        if program.frame.steps:
+            self.code, arguments = lengths.compiled(text, target, min(program.frame.steps))
+        else:
+            self.code = jit.compile_text(text, target)
         self._functions: dict[str, Callable[..., None]] = {}
-        self.tables: Array = np.ascontiguousarray(self.nests.tables, np.int32)
+        self.tables: Array = np.concatenate([arguments[::-1], np.asarray(self.nests.tables, np.int32)])
+        """Behind the arguments; what a context points to is the first entry after these."""
+        self.tables_at: int = self.tables.ctypes.data + 4 * len(arguments)
 
     def function(self, name: str, numbers: int) -> Callable[..., None]:
         """A function of the code, which takes a context and some whole numbers."""
@@ -197,7 +205,7 @@ class Memory:
         self.partials: Array = None
         """Of the runs of a piece, their sums over rows."""
         self.context: Array = np.zeros(OUTS + len(found.outputs) + code.inputs, np.int64)
-        self.context[:2] = self.arena.ctypes.data, code.tables.ctypes.data
+        self.context[:2] = self.arena.ctypes.data, code.tables_at
         self.address: int = self.context.ctypes.data
         self.flagged: ctypes.c_int64 = ctypes.c_int64.from_address(self.address + 8 * FLAGGED)
         """Not 0 if a number that was watched was not finite."""
@@ -425,7 +433,7 @@ class Runner:
         counters = np.ix_(*map(np.arange, axes))
         place = access.offset + sum(c * s for c, s in zip(counters, access.strides, strict=True))
         entry = access.table + sum(c * s for c, s in zip(counters, access.table_strides, strict=True))
-        return arena[place + access.scale * self.code.tables[entry].astype(np.int64)]
+        return arena[place + access.scale * self.code.nests.tables[entry].astype(np.int64)]
 
 
 def _address(array: Array) -> int:

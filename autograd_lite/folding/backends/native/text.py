@@ -15,7 +15,7 @@ from math import nan
 from autograd_lite.folding.backends.native.emit import Block, Module, Number, Scalar, Vector
 from autograd_lite.folding.backends.native.following import Followed, joined
 from autograd_lite.folding.backends.native.nests_to_ir import Emitter, Frame
-from autograd_lite.folding.nests import RUN, Nest, Nests, Output, PythonStep, Recurrence
+from autograd_lite.folding.nests import RUN, Loop, Nest, Nests, Output, PythonStep, Recurrence
 
 SECTION = "ptr %arena, ptr %tables, ptr %bases, i64 %first, i64 %rows"
 
@@ -38,7 +38,7 @@ class Program:
 
     def __init__(self, nests: Nests, number: Number, avx512: bool, version: int, doubts: bool = False) -> None:
         self.nests: Nests = nests
-        self.frame: Frame = Frame(nests, 24 if avx512 else 6, doubts, nests.arena)
+        self.frame: Frame = Frame(nests, 24 if avx512 else 6, doubts, nests.arena, self._steps())
         self.module: Module = Module(number, version=version, avx512=avx512)
         self.parts: dict[str, list[str | PythonStep]] = {
             name: self._section(name) for name in ("prologue", "body", "epilogue")
@@ -48,6 +48,11 @@ class Program:
             if output.batched:
                 self._of_rows(k, output)
         self._drivers()
+
+    def _steps(self) -> frozenset[int]:
+        """How many steps each loop has that runs step by step."""
+        every = (*self.nests.prologue, *self.nests.body, *self.nests.epilogue)
+        return frozenset(nest.steps for nest in every if isinstance(nest, (Loop, Recurrence)))
 
     def _section(self, name: str) -> list[str | PythonStep]:
         parts: list[str | PythonStep] = []
