@@ -344,7 +344,7 @@ class Takes:
         """The names of the arguments of f; TypeError where an option gives a name that is not among them."""
         signature = self._signature_of()
         names = list(signature.parameters) if signature is not None else []
-        unknown = next((x for x in given if isinstance(x, str) and x not in names), None)
+        unknown = next((x for x in given if (isinstance(x, str) or option == "batch") and x not in names), None)
         takes_any = signature is None or any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
         if unknown is not None and not takes_any:
             raise TypeError(f"compile: {option} names {unknown!r}, which is not an argument of f ({', '.join(names)})")
@@ -360,12 +360,14 @@ class Takes:
             if isinstance(place, int) and place >= len(axes):
                 raise ValueError(f"{what}: batch has {len(axes)} entries, and there are more arguments")
             axes = axes[place] if isinstance(place, int) else 0
-        if axes is None or isinstance(axes, int):
+        if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):  # True would be axis 1
             return [axes] * count
         found, tree = flatten(axes, f"compile: batch of {what.removeprefix('compile: ')}", keep=True, whole=_axis)
         for entry in found:
             if not isinstance(entry, _Axis):
-                raise TypeError(f"compile: batch: expected a whole number or None for each part, got {describe(entry)}")
+                raise TypeError(
+                    f"compile: batch: expected an axis (0 is the first) or None for each part, got {describe(entry)}"
+                )
         paths = list(zip(tree.paths, found, strict=True))
         chosen = []
         for path in [""] if outer is None else outer.paths:

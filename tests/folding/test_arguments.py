@@ -281,6 +281,14 @@ def test_what_is_not_a_batch(batch):
         ag.compile(lambda x: x, batch=batch)([1.0, 2.0])
 
 
+@pytest.mark.parametrize("batch", [(True, False), (0, True), {"x": True}, {"y": False}, ({"a": True}, None), {0: 0}])
+def test_true_false_and_positions_are_not_axes(batch):
+    """As whole numbers they would be axes 1 and 0; a position in a dict would be ignored."""
+    X = np.ones((2, 2))
+    with pytest.raises(TypeError, match=r"batch: expected an axis .* or None for each part, got bool|batch names 0"):
+        ag.compile(lambda x, y: 1.0, batch=batch)({"a": X} if isinstance(batch, tuple) and batch[1] is None else X, X)
+
+
 @pytest.mark.parametrize("option", ["batch", "static"])
 def test_a_name_that_is_not_an_argument_is_refused(option):
     """It would be ignored otherwise, and one row computed in place of many."""
