@@ -491,6 +491,8 @@ def test_results_of_operations_that_are_captured():
     z = program(ag.Value(2.0))
     assert ag.gradients(z, y) == pytest.approx(2.0 * np.cos(9.0))
     assert ag.gradients(z, v) == pytest.approx(12.0 * np.cos(9.0))
+    v.data = 2.0  # y is computed anew, as fold does it
+    assert program(2.0) == pytest.approx(2.0 * np.sin(4.0))
 
 
 def test_a_batch_of_values():
