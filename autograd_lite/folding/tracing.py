@@ -630,7 +630,8 @@ def compile(f: Any = None, params: Any = None, batch: Any = False, *, static: An
     argument or a parameter is watched, and traced again when it would go the other way; reading `.data` of such a
     Value is refused. Arguments of another form (shapes, keys, static arguments) are traced again too. Values that f has
     from elsewhere are read again at each call, and what was computed from them outside f is computed again.
-    What f draws at random or changes in Python happens in the trace alone. Results are those of f up to rounding; see `ag.fold`.
+    What f draws at random or changes in Python happens in the trace alone.
+    Results are those of f up to rounding; see `ag.fold`.
 
     Where that does not pay, as with a branch that goes another way at each call, arguments that have another shape each
     time, or thousands of scalars of which no two are alike, f runs on Values as if it were not compiled; a warning says
