@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from autograd_lite.derivatives import jacobians
 from autograd_lite.derivatives.transforms import Recording
+from autograd_lite.engine.checks import describe
 
 Array = Any
 
@@ -44,8 +45,8 @@ def propagate(f: Callable[[Any], Any], x: Any, covariance: Any) -> Propagated:
         matrix.
 
     Raises:
-        TypeError: f gives, or x holds, something that is not a number.
-        ValueError: covariance does not fit x, is not symmetric, or has a negative variance.
+        TypeError: f gives, or x or covariance holds, something that is not a number.
+        ValueError: covariance does not fit x, is not symmetric, or has a negative variance or eigenvalue.
 
     Example:
         >>> ratio = ag.propagate(lambda x: x[0] / x[1], [6.0, 2.0], [0.3, 0.1])
@@ -58,16 +59,36 @@ def propagate(f: Callable[[Any], Any], x: Any, covariance: Any) -> Propagated:
 
     run = Recording("propagate", f, (x,), (0,), create_graph=False)
     n = len(run.all_inputs)
-    given = np.asarray(covariance, dtype=float)
-    matrix = np.diag(given.reshape(n) ** 2) if given.size == n and given.shape != (n, n) else given
+    try:
+        given = np.asarray(covariance, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"propagate: covariance must be numbers, of shape ({n}, {n}) or {n} standard deviations, "
+            f"got {describe(covariance)}"
+        ) from None
+    matrix = given
+    if given.size == n and given.shape != (n, n):
+        if not (np.isfinite(given) & (given >= 0.0)).all():
+            raise ValueError(
+                f"propagate: standard deviations must be finite and at least 0, got {describe(covariance)}"
+            )
+        matrix = np.diag(given.reshape(n) ** 2)
     if matrix.shape != (n, n):
         raise ValueError(
             f"propagate: covariance has the shape {given.shape}; of {n} numbers it is ({n}, {n}), or {n} standard "
             "deviations"
         )
     size = np.sqrt(np.abs(np.diag(matrix)))
-    if (np.diag(matrix) < 0.0).any() or not (np.abs(matrix - matrix.T) <= 1e-8 * np.outer(size, size)).all():
-        raise ValueError("propagate: covariance must be symmetric, with variances of at least 0")
+    scale = np.outer(size, size)
+    symmetric = np.isfinite(matrix).all() and (np.abs(matrix - matrix.T) <= 1e-8 * scale).all()
+    # an error of a difference would be the root of a negative number, where two numbers are correlated by more than 1
+    beyond = np.where(matrix == 0.0, 0.0, 2.0)  # of a covariance with what has no variance
+    correlation = np.divide(matrix, scale, out=beyond, where=scale > 0.0) if symmetric else -np.eye(n)
+    if (np.diag(matrix) < 0.0).any() or (n and np.linalg.eigvalsh(correlation)[0] < -1e-8 * n):
+        raise ValueError(
+            "propagate: covariance must be symmetric and finite, with variances of at least 0, also those of sums and "
+            "differences (no negative eigenvalue)"
+        )
     slopes = jacobians.dense(run.outputs, run.all_inputs)
     spread = slopes @ matrix @ slopes.T
     error = np.sqrt(np.maximum(np.diag(spread), 0.0))  # rounding alone makes one negative

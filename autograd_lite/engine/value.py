@@ -330,6 +330,12 @@ class Value(Methods):
             "a Value"
         )
 
+    def __index__(self) -> int:  # range, list indices, and counts: Python's own message says nothing about a Value
+        raise TypeError(
+            "a Value cannot be a count or an index, which have no gradient: use int(v.item()) for the number, or a "
+            "plain int; an argument of a compiled function that counts is named in static="
+        )
+
     def as_integer_ratio(self) -> tuple[int, int]:
         """Refused, since it would drop the gradient; `statistics` and `fractions` ask for it."""
         raise TypeError(

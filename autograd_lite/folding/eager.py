@@ -40,11 +40,11 @@ class Eager(Program):
         self.params = list(compiled._known or ())
         self._shapes, self._batch, self._direct = self.layout.shapes, call.batched, {}
         self.guards, self.watched, self.captured = [], [], []
-        self._single, self._one = True, ""
+        self.form, self._single, self._one = None, True, ""  # the form of the results is known when it has run
         self._count, self._given = 0, theta
 
     def _refuse_several(self, what: str) -> None:
-        self._one = what  # how many results there are is known when it has run
+        self._one = what
 
     def direct(self, wanted: int) -> None:
         """None: a call is short already."""

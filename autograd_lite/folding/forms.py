@@ -337,31 +337,37 @@ class Takes:
     def static_places(self, count: int) -> set[Any]:
         """Positions and names of the static arguments of a call with this many positional ones."""
         found = {k % count if isinstance(k, int) and -count <= k < 0 else k for k in self.static}
+        names = self._names_with(self.static, "static")
+        return found | {k for k, name in enumerate(names[:count]) if name in found}
+
+    def _names_with(self, given: Iterable[Any], option: str) -> list[str]:
+        """The names of the arguments of f; TypeError where an option gives a name that is not among them."""
         signature = self._signature_of()
         names = list(signature.parameters) if signature is not None else []
-        unknown = next((x for x in self.static if isinstance(x, str) and x not in names), None)
+        unknown = next((x for x in given if (isinstance(x, str) or option == "batch") and x not in names), None)
         takes_any = signature is None or any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
         if unknown is not None and not takes_any:
-            raise TypeError(f"compile: static names {unknown!r}, which is not an argument of f ({', '.join(names)})")
-        return found | {k for k, name in enumerate(names[:count]) if name in found}
+            raise TypeError(f"compile: {option} names {unknown!r}, which is not an argument of f ({', '.join(names)})")
+        return names
 
     def _axes(self, place: Any, outer: TreeDef | None, count: int, what: str) -> list[int | None]:
         """The axis of the batch of every part of an argument."""
         axes = self._batch
         if isinstance(axes, dict):
-            signature = self._signature_of()
-            names = list(signature.parameters) if signature is not None else []
+            names = self._names_with(axes, "batch")
             axes = axes.get(names[place] if isinstance(place, int) and place < len(names) else place)
         elif isinstance(axes, (tuple, list)):
             if isinstance(place, int) and place >= len(axes):
                 raise ValueError(f"{what}: batch has {len(axes)} entries, and there are more arguments")
             axes = axes[place] if isinstance(place, int) else 0
-        if axes is None or isinstance(axes, int):
+        if axes is None or (isinstance(axes, int) and not isinstance(axes, bool)):  # True would be axis 1
             return [axes] * count
         found, tree = flatten(axes, f"compile: batch of {what.removeprefix('compile: ')}", keep=True, whole=_axis)
         for entry in found:
             if not isinstance(entry, _Axis):
-                raise TypeError(f"compile: batch: expected a whole number or None for each part, got {describe(entry)}")
+                raise TypeError(
+                    f"compile: batch: expected an axis (0 is the first) or None for each part, got {describe(entry)}"
+                )
         paths = list(zip(tree.paths, found, strict=True))
         chosen = []
         for path in [""] if outer is None else outer.paths:

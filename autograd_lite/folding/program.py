@@ -124,7 +124,7 @@ class Executable(Differentiable):
 
     # -- use
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, /, *args: Any, **options: Any) -> Any:
         """The value, or the values in the form in which the function gave them; the mean over a batch.
 
         Args:
@@ -136,7 +136,7 @@ class Executable(Differentiable):
         """
         return self._with_program(values_of, args, None, options)
 
-    def rows(self, *args: Any, **options: Any) -> Any:
+    def rows(self, /, *args: Any, **options: Any) -> Any:
         """The values for each row of a batch, in place of their mean: `vmap` of the function.
 
         Args:
@@ -162,7 +162,7 @@ class Executable(Differentiable):
 
         return self._with_program(task, args, None, options)
 
-    def value_and_grad(self, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
+    def value_and_grad(self, /, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
         """The value and its derivative in an argument.
 
         Args:
@@ -191,7 +191,7 @@ class Executable(Differentiable):
 
         return self._with_program(task, args, None, options)
 
-    def loss_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
+    def loss_and_grad(self, /, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
         """The value and its gradient at parameters given as a vector; no Value is read or changed.
 
         Where a compiled function is not run by a program (see `ag.compile`), its parameters have the numbers of theta
@@ -209,7 +209,7 @@ class Executable(Differentiable):
         """
         return self._with_program(_loss_and_grad, args, theta, options)
 
-    def rows_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[list[Array], Array]:
+    def rows_and_grad(self, /, theta: Any, *args: Any, **options: Any) -> tuple[list[Array], Array]:
         """Every result for every row of a batch, and the gradient of the mean of the first.
 
         Args:
@@ -231,7 +231,7 @@ class Executable(Differentiable):
 
         return self._with_program(task, args, theta, options)
 
-    def backward(self, *args: Any, **options: Any) -> float:
+    def backward(self, /, *args: Any, **options: Any) -> float:
         """Compute the value, and add its gradient to the `.grad` of the parameters: all of them or none.
 
         Args:
@@ -316,7 +316,7 @@ class Program(Executable):
             raise TypeError(f"program: a folded graph has no names for its inputs, got {next(iter(options))!r}")
         return task(self, args, theta)
 
-    def loss_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
+    def loss_and_grad(self, /, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
         """See `Executable.loss_and_grad`."""
         call = self._direct.get(0)
         if call is not None and not FLOATS["special"] and not options:
@@ -327,7 +327,7 @@ class Program(Executable):
 
     loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
 
-    def value_and_grad(self, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
+    def value_and_grad(self, /, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
         """See `Executable.value_and_grad`."""
         if argnum.__class__ is int and argnum >= 0 and argnums is None and not options:
             call = self._direct.get(argnum + 1)

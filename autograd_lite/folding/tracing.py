@@ -319,7 +319,7 @@ class Compiled(Executable):
 
     # -- use
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, /, *args: Any, **options: Any) -> Any:
         """See `Executable.__call__`. Of Values it is a Value, or several: nodes of the graph outside."""
         if self._pays.never and not tracing:
             return eager_values(self, args, options)
@@ -396,7 +396,7 @@ class Compiled(Executable):
     def _reaches_parameters(self) -> bool:
         return any(isinstance(x, Parameter) and not x.frozen for x in self._known or ())
 
-    def loss_and_grad(self, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
+    def loss_and_grad(self, /, theta: Any, *args: Any, **options: Any) -> tuple[float, Array]:
         """See `Executable.loss_and_grad`."""
         if self._quick is not None and not FLOATS["special"] and not options:
             self._notice()
@@ -416,7 +416,7 @@ class Compiled(Executable):
 
     loss_and_grad.__doc__ = Executable.loss_and_grad.__doc__
 
-    def value_and_grad(self, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
+    def value_and_grad(self, /, *args: Any, argnum: Any = 0, argnums: Any = None, **options: Any) -> tuple[float, Any]:
         """See `Executable.value_and_grad`."""
         if self._pays.never and not tracing and not options and argnums is None:
             found = eager_gradient(self, args, argnum)
@@ -629,7 +629,8 @@ def compile(f: Any = None, params: Any = None, batch: Any = False, *, static: An
     A Python float that f captures is a constant, fixed when f is traced. A branch on something that depends on an
     argument or a parameter is watched, and traced again when it would go the other way; reading `.data` of such a
     Value is refused. Arguments of another form (shapes, keys, static arguments) are traced again too. Values that f has
-    from elsewhere are read again at each call. What f draws at random or changes in Python happens in the trace alone.
+    from elsewhere are read again at each call, and what was computed from them outside f is computed again.
+    What f draws at random or changes in Python happens in the trace alone.
     Results are those of f up to rounding; see `ag.fold`.
 
     Where that does not pay, as with a branch that goes another way at each call, arguments that have another shape each

@@ -537,8 +537,8 @@ def rule_named(name: str, who: str) -> type[Optimizer]:
     """The rule of a name, in any case; ValueError says which there are."""
     found = known_as(name, RULES)
     if found is None:
-        hint = did_you_mean(name, RULES)
-        raise ValueError(f"{who} must be one of {', '.join(RULES)}, got {describe(name)}{hint}")
+        known = [*RULES, "lbfgs"]  # which is not a rule of single steps: those who call this take it before
+        raise ValueError(f"{who} must be one of {', '.join(known)}, got {describe(name)}{did_you_mean(name, known)}")
     return RULES[found]
 
 

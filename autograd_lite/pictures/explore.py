@@ -88,7 +88,7 @@ class Explorer:
         return self._text
 
 
-def explore(f: Callable[..., Value], **ranges: Any) -> Explorer:
+def explore(f: Callable[..., Value], /, **ranges: Any) -> Explorer:
     """A page with a slider for each argument: values, gradients, the graph and a plot of f answer at once.
 
     Args:

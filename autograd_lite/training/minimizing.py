@@ -324,6 +324,8 @@ def _second_order(search: _Search, name: str, options: dict[str, Any]) -> None:
         return loss, gradient * scale
 
     def hessian(z: Array) -> Array:
+        if search.slope == 0.0 and np.array_equal(z * scale, search.x):
+            raise _Stuck  # trust-exact fails where the gradient is 0 and the curvature negative, as of x**4 - x**2 at 0
         found = search.of.hessian(z * scale) * np.outer(scale, scale)
         # what the loss does not depend on stays: trust-exact goes as far as it may along a direction without curvature
         idle = np.flatnonzero(~found.any(1))

@@ -57,6 +57,11 @@ def test_against_sampling():
         ([[1.0, 0.5], [0.2, 1.0]], "must be symmetric"),
         ([[-1.0, 0.0], [0.0, 1.0]], "at least 0"),
         ([[np.nan, 0.0], [0.0, 1.0]], "must be symmetric"),
+        ([[np.inf, np.inf], [np.inf, np.inf]], "must be symmetric and finite"),
+        ([[1.0, 2.0], [2.0, 1.0]], "no negative eigenvalue"),
+        ([[0.0, 1e-9], [1e-9, 1e-4]], "must be symmetric"),
+        ([-0.1, 0.1], "standard deviations must be finite and at least 0"),
+        ([np.nan, 0.1], "standard deviations must be finite and at least 0"),
     ],
 )
 def test_refusals(covariance, message):
@@ -64,3 +69,21 @@ def test_refusals(covariance, message):
         ag.propagate(lambda x: x[0] * x[1], [1.0, 2.0], covariance)
     with pytest.raises(TypeError):
         ag.propagate(lambda x: "text", [1.0, 2.0], [0.1, 0.1])
+
+
+@pytest.mark.parametrize(
+    "covariance", ["a", {"a": 0.1, "b": 0.1}, [[1.0], [1.0, 2.0]], [ag.Value(0.1)] * 2, ["x", "y"]]
+)
+def test_a_covariance_that_is_not_numbers(covariance):
+    with pytest.raises(TypeError, match=r"covariance must be numbers, of shape \(2, 2\) or 2 standard deviations, got"):
+        ag.propagate(lambda x: x[0] * x[1], [1.0, 2.0], covariance)
+
+
+def test_numbers_that_go_together_without_rest():
+    """Correlations of exactly 1, and variances of every size: on the edge of what a covariance is."""
+    rng = np.random.default_rng(0)
+    for scale in (1e-150, 1.0, 1e150):
+        for rank in range(1, 5):
+            half = rng.normal(size=(5, rank)) * scale ** rng.uniform(0, 1, size=(5, 1))
+            found = ag.propagate(lambda x: x[0] - x[4], np.ones(5), half @ half.T)
+            assert found.error >= 0.0

@@ -281,6 +281,54 @@ def test_what_is_not_a_batch(batch):
         ag.compile(lambda x: x, batch=batch)([1.0, 2.0])
 
 
+@pytest.mark.parametrize("batch", [(True, False), (0, True), {"x": True}, {"y": False}, ({"a": True}, None), {0: 0}])
+def test_true_false_and_positions_are_not_axes(batch):
+    """As whole numbers they would be axes 1 and 0; a position in a dict would be ignored."""
+    X = np.ones((2, 2))
+    with pytest.raises(TypeError, match=r"batch: expected an axis .* or None for each part, got bool|batch names 0"):
+        ag.compile(lambda x, y: 1.0, batch=batch)({"a": X} if isinstance(batch, tuple) and batch[1] is None else X, X)
+
+
+@pytest.mark.parametrize("option", ["batch", "static"])
+def test_a_name_that_is_not_an_argument_is_refused(option):
+    """It would be ignored otherwise, and one row computed in place of many."""
+    given = {"X": 0} if option == "batch" else "X"
+    for call in (lambda f: f([1.0, 2.0]), lambda f: ag.grad(f)([1.0, 2.0])):
+        with pytest.raises(TypeError, match=rf"compile: {option} names 'X', which is not an argument of f \(x\)"):
+            call(ag.compile(lambda x: ag.sum([v * v for v in x]), **{option: given}))
+    assert ag.compile(lambda **kw: kw["X"] ** 2, batch={"X": 0})(X=[1.0, 2.0]) == 2.5
+
+
+@pytest.mark.parametrize("name", ["self", "f", "args", "options", "call", "theta", "what", "place"])
+def test_an_argument_may_have_any_name(name):
+    made: dict = {}
+    exec(f"def f(x, {name}=2.0): return x * x * {name}", made)
+    f, given = made["f"], {name: 5.0}
+    program = ag.compile(f)
+    assert program(3.0, **given) == 45.0
+    assert program.value_and_grad(3.0, **given) == (45.0, 30.0)
+    assert ag.grad(program)(3.0, **given) == 30.0
+    assert ag.compile(f, batch={"x": 0}).rows([3.0, 1.0], **given).tolist() == [45.0, 5.0]
+    assert ag.compile(f, static=name)(3.0, **given) == 45.0
+
+
+COUNTS = {
+    "range": lambda x, n: ag.sum([x for _ in range(n)]),
+    "a list repeated": lambda x, n: ag.sum([x] * n),
+    "an index": lambda x, n: [x, x * x, x][n],
+    "a slice": lambda x, n: ag.sum([x, x * x, x][:n]),
+    "a shape": lambda x, n: np.sum(np.ones((n, 1)) * x),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_count_is_named_in_static(name):
+    f = COUNTS[name]
+    with pytest.raises(TypeError, match=r"a Value cannot be a count or an index.* named in static="):
+        ag.compile(f)(3.0, 2)
+    assert ag.compile(f, static="n")(3.0, 2) == pytest.approx(f(ag.Value(3.0), 2).item())
+
+
 def test_rows_of_results_in_any_form():
     program = ag.compile(lambda x: {"y": x[0] * x, "n": 1.0, "s": [ag.sum(x)]}, batch=True)
     X = np.arange(6.0).reshape(3, 2) + 1.0
@@ -443,6 +491,8 @@ def test_results_of_operations_that_are_captured():
     z = program(ag.Value(2.0))
     assert ag.gradients(z, y) == pytest.approx(2.0 * np.cos(9.0))
     assert ag.gradients(z, v) == pytest.approx(12.0 * np.cos(9.0))
+    v.data = 2.0  # y is computed anew, as fold does it
+    assert program(2.0) == pytest.approx(2.0 * np.sin(4.0))
 
 
 def test_a_batch_of_values():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from autograd_lite.engine.trees import flatten
 from tests.helpers.threads import in_threads
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -303,3 +304,40 @@ def test_a_graph_in_which_nothing_repeats(monkeypatch):
     program = ag.compile(lambda x: ag.tanh(ag.exp(ag.sin(ag.cos(ag.atan(ag.sqrt(ag.log(x + 3.0))))))))
     given_up(program, [(0.5,)], "repeats too little")
     assert ag.grad(program)(0.5) == pytest.approx(program.value_and_grad(0.5)[1])
+
+
+def numbers_of(rng):
+    return [rng.gauss(0, 1) for _ in range(12)]
+
+
+AT_RANDOM = {
+    "a number": (lambda x: x if x > 0.0 else x * x, lambda rng: rng.gauss(0, 1)),
+    "a list": (branches(), numbers_of),
+    "an array": (branches(), lambda rng: np.array(numbers_of(rng))),
+    "results in a list": (lambda x: [sorted(x)[k] * x[k] for k in range(4)], lambda rng: np.array(numbers_of(rng))),
+    "results in a dict": (lambda x: {"s": branches()(x), "c": [x[0], 2.0]}, lambda rng: np.array(numbers_of(rng))),
+}
+"""Functions that go another way at each call, and arguments of them."""
+
+ONE = ("grad", "value_and_grad", "hessian")
+"""The transforms of a function of one result."""
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("name", AT_RANDOM)
+@pytest.mark.parametrize("what", [*ONE, "jacobian"])
+def test_every_transform_of_a_function_that_runs_uncompiled(what, name, sparse):
+    """As it was the first time, while it is given up, and afterwards; in the same form as uncompiled."""
+    f, draw = AT_RANDOM[name]
+    one, several = what in ONE, name.startswith("results")
+    if (one and several) or (sparse and (what not in ("jacobian", "hessian") or "dict" in name)):
+        return  # of such a function there is no such derivative
+    options = {"sparse": True} if sparse else {}
+    transform = getattr(ag, what)
+    found, expected, rng = transform(ag.compile(f), **options), transform(f, **options), random.Random(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(80):
+            x = draw(rng)
+            pairs = [flatten(y.toarray() if sparse else y, what)[0] for y in (found(x), expected(x))]
+            assert np.allclose(*pairs, rtol=1e-12)

@@ -77,6 +77,10 @@ def test_it_shows_itself():
     assert "<img" in bundle["text/html"]
 
 
+def test_the_argument_of_f_may_be_called_f():
+    assert ag.explore(lambda f: f * f, f=3.0).ranges == {"f": (-1.0, 7.0, 3.0)}
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [

@@ -105,6 +105,14 @@ def test_a_plateau_is_not_called_a_minimum():
     assert "the largest slope is" in found.stopped
 
 
+@pytest.mark.parametrize("method", SCALAR)
+@pytest.mark.parametrize("f", [lambda x, y: x**4 - x * x + y * y, lambda x, y: x * y, lambda x, y: ag.cos(x) + y * y])
+def test_a_start_where_the_gradient_is_0_and_the_loss_curves_down(f, method):
+    p = [ag.Parameter(0.0), ag.Parameter(0.0)]
+    found = ag.minimize(lambda: f(*p), p, method, progress=False)
+    assert (found.stopped, numbers(p)) == ("the gradient is 0", [0.0, 0.0])
+
+
 def test_variables_of_very_different_sizes():
     for method in SCALAR:
         a, b = ag.Parameter(500.0), ag.Parameter(1e-4)

@@ -433,6 +433,7 @@ def test_memory_stays_flat():
         ({"loss": "binary_cross_entropy", "y": [0, 1, 1, 2]}, ValueError, "row 3, target 2"),
         ({"model": ag.MLP(1, [2], seed=0)}, ValueError, "2 predictions but 1 targets"),
         ({"optimizer": "adma"}, ValueError, "fit: optimizer must be one of sgd, adam, "),
+        ({"optimizer": "bfgs"}, ValueError, "lion, lbfgs, got str 'bfgs'; did you mean 'lbfgs'"),
         ({"optimizer": 3}, TypeError, "fit: optimizer must be an Optimizer"),
         ({"model": abs, "optimizer": None}, TypeError, "no parameters"),
         ({"model": 3}, TypeError, "model"),
