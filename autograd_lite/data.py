@@ -71,7 +71,7 @@ def _finite(rows: Any, who: str, name: str, first: int = 0) -> list[Any]:
     """An array as lists, of which row i is that of number first + i."""
     import numpy as np
 
-    bad = ~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    bad = ~np.isfinite(rows).reshape(len(rows), -1).all(axis=1) if rows.size else np.array([])
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
         raise ValueError(f"{who}: row {first + i} of {name} is not finite: {rows[i]}")

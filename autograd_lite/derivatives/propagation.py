@@ -61,7 +61,7 @@ def propagate(f: Callable[[Any], Any], x: Any, covariance: Any) -> Propagated:
     n = len(run.all_inputs)
     try:
         given = np.asarray(covariance, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(
             f"propagate: covariance must be numbers, of shape ({n}, {n}) or {n} standard deviations, "
             f"got {describe(covariance)}"

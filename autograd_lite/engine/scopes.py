@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.lowering import FLOATS
@@ -20,10 +20,11 @@ class Scope:
         parent: the scope around it, or None.
     """
 
-    __slots__ = ("name", "parent")
+    __slots__ = ("__weakref__", "_of", "name", "parent")
 
     name: str
     parent: Scope | None
+    _of: Scope
 
     def __init__(self, name: str, parent: Scope | None = None) -> None:
         self.name, self.parent = name, parent
@@ -67,9 +68,18 @@ def set_scope(node: SomeNode, scope: Scope) -> SomeNode:
     return node
 
 
-@lru_cache(maxsize=4096)
+_made: WeakValueDictionary[tuple[int, int], Scope] = WeakValueDictionary()
+"""By the ids of a block and of a module's scope the scope of the two: there while a node is in it, so that blocks that
+are new each time, as those of traces, leave nothing behind. It keeps both, so no other one has their ids meanwhile."""
+
+
 def _inside(outer: Scope, inner: Scope) -> Scope:
-    here = outer
-    for scope in inner.path():
-        here = Scope(scope.name, here)
-    return here
+    key = id(outer), id(inner)
+    found = _made.get(key)
+    if found is None:
+        found = outer
+        for scope in inner.path():
+            found = Scope(scope.name, found)
+        found._of = inner
+        _made[key] = found
+    return found

@@ -13,6 +13,7 @@ from math import isfinite
 from operator import index
 from typing import TYPE_CHECKING, Any
 from typing import Literal as OneOf
+from weakref import ref
 
 import numpy as np
 
@@ -505,7 +506,7 @@ class Matrix:
     """
 
     def __init__(self, program: Program, what: Derivative) -> None:
-        self.program, self.what = program, what
+        self._program, self.what = ref(program), what  # the program keeps this: not in a cycle
         ready_for(program, what)
         layout = program._folded.layouts[what]
         assert layout is not None
@@ -529,7 +530,9 @@ class Matrix:
 
     def __call__(self, theta: Any, args: Sequence[Any], sparse: bool) -> Any:
         """The matrix at these numbers."""
-        run = _Run(self.program, self.what, theta, args)
+        program = self._program()
+        assert program is not None  # whoever calls got this from it
+        run = _Run(program, self.what, theta, args)
         if self.by_rows:
             return self._from_rows(run, len(args), sparse)
         (entries,), trusted = run.found(None)

@@ -101,13 +101,16 @@ class Eager(Program):
 
 @contextmanager
 def numbers_at(compiled: Any, params: list[Value], theta: Array) -> Iterator[None]:
-    """The parameters have these numbers within this block; one thread at a time."""
-    before = [p._f for p in params]
-    if theta.tobytes() == np.array(before).tobytes():
-        yield
-        return
+    """The parameters have these numbers within this block; one thread at a time.
+
+    The lock is taken also where they have them already, and by calls that give no numbers: another thread would change
+    them meanwhile.
+    """
     with compiled._lock:
         before = [p._f for p in params]
+        if theta.tobytes() == np.array(before).tobytes():
+            yield
+            return
         try:
             set_numbers(params, theta.tolist())
             yield
@@ -159,7 +162,8 @@ def eager_values(compiled: Any, args: tuple[Any, ...], options: dict[str, Any]) 
     """A call of a function that runs uncompiled, with as little around it as there can be."""
     made = None if options else _as_values(compiled, args)
     if made is not None:
-        found = compiled._called(made, {})
+        with compiled._lock:
+            found = compiled._called(made, {})
         if found.__class__ is Value:
             return number_of(found)
         roots, form = results(found)
@@ -169,7 +173,8 @@ def eager_values(compiled: Any, args: tuple[Any, ...], options: dict[str, Any]) 
         return values_in_graph(compiled, args, options)
     if hasattr(compiled._f, "answer_in_floats") and not call.batched:  # a transform, which works on floats
         return compiled._f.answer_in_floats(*args, **options)
-    return values_of(Eager(compiled, call), Inputs())
+    with compiled._lock:
+        return values_of(Eager(compiled, call), Inputs())
 
 
 def eager_gradient(compiled: Any, args: tuple[Any, ...], argnum: Any) -> tuple[float, Any] | None:
@@ -177,7 +182,7 @@ def eager_gradient(compiled: Any, args: tuple[Any, ...], argnum: Any) -> tuple[f
     made = _as_values(compiled, args)
     if made is None or argnum.__class__ is not int or not 0 <= argnum < len(args):
         return None
-    with changed_mode(recording=True) if not mode.recording else nullcontext():
+    with compiled._lock, changed_mode(recording=True) if not mode.recording else nullcontext():
         root = compiled._called(made, {})
     if root.__class__ is not Value:
         return None

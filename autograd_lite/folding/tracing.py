@@ -460,7 +460,8 @@ class Compiled(Executable):
         """What the task gives, of a program that fits the call, or of the function itself where none pays."""
         inputs = call.inputs()
         if self._pays.never and not insists:
-            return task(Eager(self, call, theta), inputs, theta)
+            with self._lock:
+                return task(Eager(self, call, theta), inputs, theta)
         for program in tuple(self._programs.get(call.key, ())):
             try:
                 found = task(program, inputs, theta)
@@ -473,7 +474,8 @@ class Compiled(Executable):
         for _ in range(again):
             made = self._traced_anew(call, theta, insists)
             if made is None:
-                return task(Eager(self, call, theta), inputs, theta)
+                with self._lock:
+                    return task(Eager(self, call, theta), inputs, theta)
             try:
                 return task(made, inputs, theta)
             except GuardChanged as changed:

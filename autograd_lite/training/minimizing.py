@@ -143,8 +143,11 @@ def minimize(
     """
     if not callable(loss):
         raise TypeError(f"minimize: loss must be a function, got {describe(loss)}")
-    if method not in METHODS:
-        raise ValueError(f"minimize: method must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
+    if not isinstance(method, str) or method not in METHODS:
+        shown = repr(method) if isinstance(method, str) else describe(method)
+        raise ValueError(f"minimize: method must be one of {', '.join(map(repr, METHODS))}, got {shown}")
+    if progress is not None and not isinstance(progress, (bool, int)):
+        raise TypeError(f"minimize: progress must be True, False or None, got {describe(progress)}")
     max_iter, tol = whole(max_iter, "minimize: max_iter"), setting(tol, "minimize: tol", 0.0)
     if not isinstance(compiled, bool):
         compiled = checked_backend(compiled, "minimize: compiled")

@@ -62,6 +62,11 @@ MODELS = {
 }
 
 
+def pair_to_minimize():
+    w = [ag.Parameter(0.5), ag.Parameter(1.5)]
+    return [lambda: (w[0] - 1.0) ** 2 + (w[0] - w[1]) ** 2, w]
+
+
 def assigned(name):
     return lambda x: setattr(ag.Value(1.0), name, x)
 
@@ -102,6 +107,12 @@ def cases():
     yield "step", ag.step, lambda: [loss()], {"optimizer": None, "direction": "BT"}
     yield "quiz", ag.quiz, lambda: [loss(), "g"], {"count": 1, "seed": 0, "direction": "BT"}
     yield "tape", ag.tape, lambda: [loss()], {}
+    yield "explore", ag.explore, lambda: [square], {"v": (0.0, 1.0)}
+    yield "formula", ag.formula, lambda: [loss()], {}
+    yield "to_sympy", ag.to_sympy, lambda: [loss()], {}
+    yield "propagate", ag.propagate, lambda: [square, 0.5, 0.1], {}
+    solving = {"method": "lbfgs", "max_iter": 3, "tol": 1e-8, "progress": False, "compiled": False}
+    yield "minimize", ag.minimize, pair_to_minimize, solving
     yield "MLP", ag.MLP, lambda: [2, [2, 1], "relu", "tanh"], k
     yield "Layer", ag.Layer, lambda: [2, 2, "relu"], {**k, "nonlin": True}
     yield "Neuron", ag.Neuron, lambda: [2, "relu"], {**k, "nonlin": True}
@@ -180,7 +191,7 @@ def test_a_wrong_argument_is_refused_in_our_words(name, tmp_path, monkeypatch):
 
 
 def test_every_public_name_is_in_the_table():
-    without = {"History", "Program", "Module", "no_grad", "detect_anomaly", "record_source", *ag._MODULES}
+    without = {"History", "Program", "Module", "no_grad", "detect_anomaly", "record_source", "versions", *ag._MODULES}
     assert {x for x in ag.__all__ if x not in CASES} <= without
 
 

@@ -116,11 +116,11 @@ def test_a_run_is_careful_only_where_it_must_be():
     w = ag.Parameter(4.0)
     program = ag.fold(ag.relu(-ag.sqrt(w)) + w, params=[w], backend="numpy")
     assert program.loss_and_grad([4.0])[1].tolist() == [1.0]
-    assert list(program._folded.plans) == [(0, False)]
+    assert list(program._folded.plans) == [(0, False, 0)]
     assert program.loss_and_grad([math.inf])[0] == math.inf
-    assert list(program._folded.plans) == [(0, False)]
+    assert list(program._folded.plans) == [(0, False, 0)]
     assert math.isnan(program.loss_and_grad([math.nan])[0])
-    assert list(program._folded.plans) == [(0, False), (0, True)]
+    assert list(program._folded.plans) == [(0, False, 0), (0, True, 0)]
     forward = ag.compile(lambda x: ag.exp(x) * 2.0, backend="numpy")
     assert math.isnan(forward(math.nan))
     assert forward(1.0) == 2.0 * math.exp(1.0)

@@ -17,6 +17,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
+from autograd_lite.engine.checks import describe
 from autograd_lite.names import BackendName
 
 if TYPE_CHECKING:
@@ -138,9 +139,11 @@ def checked_backend(name: Any, who: str) -> BackendName:
         ValueError: there is no backend of this name.
         RuntimeError: it cannot run here.
     """
-    if name != AUTO and name not in BACKENDS:
+    if not isinstance(name, str) or (name != AUTO and name not in BACKENDS):
         known = ", ".join(map(repr, (AUTO, *BACKENDS)))
-        raise ValueError(f"{who}: the backend must be one of {known}, got {name!r}")
+        raise ValueError(
+            f"{who}: the backend must be one of {known}, got {describe(name) if not isinstance(name, str) else repr(name)}"
+        )
     if name != AUTO and why_not(name):
         raise RuntimeError(f'{who}: backend "{name}" cannot run here: {why_not(name)}; "auto" takes NumPy then')
     return cast("BackendName", name)
