@@ -141,9 +141,8 @@ def checked_backend(name: Any, who: str) -> BackendName:
     """
     if not isinstance(name, str) or (name != AUTO and name not in BACKENDS):
         known = ", ".join(map(repr, (AUTO, *BACKENDS)))
-        raise ValueError(
-            f"{who}: the backend must be one of {known}, got {describe(name) if not isinstance(name, str) else repr(name)}"
-        )
+        shown = repr(name) if isinstance(name, str) else describe(name)
+        raise ValueError(f"{who}: the backend must be one of {known}, got {shown}")
     if name != AUTO and why_not(name):
         raise RuntimeError(f'{who}: backend "{name}" cannot run here: {why_not(name)}; "auto" takes NumPy then')
     return cast("BackendName", name)
