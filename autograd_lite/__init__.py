@@ -8,9 +8,9 @@
     '4.9093 3.5839'
 
 The stages, each built on those before it: engine/ (Value, the table of primitives, backward), derivatives/ (grad,
-jacobian, hessian, ...), insight/ (explain, diagnose), folding/ (fold, compile), pictures/ (draw, step, quiz, tape,
-formula); and beside them arrays/ (array, NumPy's functions), linalg.py, nn/, losses.py, optim/, training/ (fit),
-files.py (save, load), plot.py and sklearn.py.
+jacobian, hessian, ...), insight/ (explain, diagnose), folding/ (fold, compile), pictures/ (draw, step, quiz, explore,
+tape, formula); and beside them arrays/ (array, NumPy's functions), linalg.py, nn/, losses.py, optim/, training/ (fit,
+minimize), files.py (save, load), plot.py and sklearn.py.
 """
 
 from functools import partial
