@@ -1,5 +1,7 @@
 """Values among NumPy's scalars and arrays: operators on either side, ufuncs, products, reductions."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -176,8 +178,10 @@ def test_no_numpy_number_stays_inside():
 
 def test_there_is_no_array_protocol_to_surprise_with():
     v = Value(1.0)
-    for attribute in ("__len__", "__iter__", "__index__", "__array_interface__"):
+    for attribute in ("__len__", "__iter__", "__array_interface__"):
         assert not hasattr(v, attribute)
+    with pytest.raises(TypeError, match="a Value cannot be a count or an index"):
+        operator.index(v)
     for made in (np.array([v, v]), np.array([[v, 0.5]], dtype=object)[0], np.asarray([v, v])):
         assert made.dtype == object
         assert type(made) is np.ndarray
