@@ -13,7 +13,7 @@ from math import inf, nan
 from typing import Any, NamedTuple, TypeVar
 
 from autograd_lite.engine import functions
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, did_you_mean, known_as
 from autograd_lite.engine.modes import mode
 from autograd_lite.engine.reading import number_of
 from autograd_lite.engine.value import Value
@@ -518,3 +518,15 @@ def _operand(x: Any, what: str) -> Any:
 
 def _sum(parts: list[Any]) -> Any:
     return parts[0] if len(parts) == 1 else functions.sum(parts)
+
+
+def loss_of(loss: Any, who: str) -> Callable[[Any, Any], Any]:
+    """A loss given as a function or by its name; `who` begins the messages."""
+    if isinstance(loss, str):
+        found = known_as(loss, LOSSES)
+        if found is None:
+            raise ValueError(f"{who}: unknown loss {loss!r}; known are {', '.join(LOSSES)}{did_you_mean(loss, LOSSES)}")
+        return LOSSES[found]
+    if not callable(loss):
+        raise TypeError(f"{who}: loss must be a function of (prediction, target), got {describe(loss)}")
+    return loss  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ from autograd_lite.data import examples
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import as_float, describe, did_you_mean, known_as
+from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.modes import changed_mode, no_grad
 from autograd_lite.engine.reading import number_of, numbers_of, slope_of
 from autograd_lite.engine.value import Parameter, Value
@@ -68,7 +68,7 @@ class Setup:
             raise TypeError("diagnose: a model is diagnosed with its data: ag.diagnose(model, X, y, loss=...)")
         if optimizer is not None and not (hasattr(optimizer, "stepped") and hasattr(optimizer, "params")):
             raise TypeError(f"diagnose: optimizer must be an Optimizer, got {describe(optimizer)}")
-        self.model, self.loss, self.optimizer = model, _loss(loss), optimizer
+        self.model, self.loss, self.optimizer = model, losses.loss_of(loss, "diagnose"), optimizer
         self.targets: losses.Targets = getattr(self.loss, "targets", losses.NUMBERS)
         self.data = examples(X, y, "diagnose", nested=True)
         named = getattr(model, "named_parameters", None)
@@ -112,15 +112,6 @@ class Setup:
         with no_grad():
             found = [self.loss(self.model(self.data[i][0]), self.data[i][1]) for i, *_ in self.sample]
         return sum(number_of(x) if isinstance(x, Value) else float(x) for x in found) / len(found)
-
-
-def _loss(loss: Any) -> Callable[[Any, Any], Any]:
-    found = known_as(loss, losses.LOSSES) if isinstance(loss, str) else None
-    if isinstance(loss, str) and found is None:
-        raise ValueError(f"diagnose: unknown loss {loss!r}{did_you_mean(loss, losses.LOSSES)}")
-    if found is None and not callable(loss):
-        raise TypeError(f"diagnose: loss must be a function of (prediction, target), got {describe(loss)}")
-    return loss if found is None else losses.LOSSES[found]
 
 
 def _finding(

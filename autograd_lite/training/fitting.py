@@ -12,7 +12,7 @@ from typing import Any
 
 from autograd_lite import losses
 from autograd_lite.data import drawn_seed, examples, split
-from autograd_lite.engine.checks import describe, did_you_mean, known_as, sequence, whole
+from autograd_lite.engine.checks import describe, known_as, sequence, whole
 from autograd_lite.engine.graph import raw_operands, toposort
 from autograd_lite.engine.modes import changed_mode, mode, no_grad
 from autograd_lite.engine.value import Value
@@ -140,7 +140,7 @@ def fit(
     # Whatever can be refused is refused here, before the first step.
     saved = saved_training(checkpoint, resume, seed)
     history = History(saved["seed"] if saved else drawn_seed(seed, "fit"))
-    loss, callbacks = _loss(loss), _callbacks(callbacks)
+    loss, callbacks = losses.loss_of(loss, "fit"), _callbacks(callbacks)
     _check_function("schedule", schedule, SCHEDULE)
     _check_function("penalty", penalty, PENALTY)
     names, optimizer = _parameters_and_optimizer(model, parameters, optimizer, lr)
@@ -222,19 +222,6 @@ def _first_batch(batches: Batches, validation: Any, sample_weight: Any) -> tuple
         raise ValueError(f"fit: of batches no share is held out, validation must be a pair (X, y), got {validation!r}")
     data = batches.first()
     return data, split(data, validation, None, batches.nested)[1], None
-
-
-def _loss(loss: Any) -> Callable[[Any, Any], Any]:
-    if isinstance(loss, str):
-        found = known_as(loss, losses.LOSSES)
-        if found is None:
-            raise ValueError(
-                f"fit: unknown loss {loss!r}; known are {', '.join(losses.LOSSES)}{did_you_mean(loss, losses.LOSSES)}"
-            )
-        return losses.LOSSES[found]
-    if not callable(loss):
-        raise TypeError(f"fit: loss must be a function of (prediction, target), got {describe(loss)}")
-    return loss  # type: ignore[no-any-return]
 
 
 def _callbacks(callbacks: Any) -> list[Callable[[Run], Any]]:
