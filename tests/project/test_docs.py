@@ -1,4 +1,4 @@
-"""Every example in a public docstring, and every code block of the README, runs and prints what it says."""
+"""Every example in a public docstring, and every block of README and first steps, runs and prints what it says."""
 
 import doctest
 import importlib
@@ -66,12 +66,20 @@ def test_public_docstring_has_a_line_and_an_example(name, thing):
     assert ">>>" in text, f"{name} shows no example"
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+PAGES = ("README.md", "docs/FIRST_STEPS.md")
+"""Those whose blocks run one by one; the other pages of docs/ are programs, and have tests of their own."""
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=lambda b: b.strip().splitlines()[0][:40])
-def test_readme_block(block, tmp_path, monkeypatch, capsys):
+def blocks(language, page="README.md"):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for page in PAGES for block in blocks("python", page)],
+    ids=lambda block: block.strip().splitlines()[2][:40],
+)
+def test_block(block, tmp_path, monkeypatch, capsys):
     """A block runs by itself; a `# 6.0 12.0` behind a print is what it prints, line by line."""
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "<README>", "exec"), {})
@@ -80,8 +88,46 @@ def test_readme_block(block, tmp_path, monkeypatch, capsys):
     assert printed == expected
 
 
-def test_readme_has_blocks():
-    assert blocks("python")
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_have_blocks(page):
+    assert blocks("python", page)
+
+
+def cells(text):
+    """The cells of all tables."""
+    return [cell.strip() for line in text.splitlines() if line.startswith("|") for cell in line.strip("|").split("|")]
+
+
+def test_readme_figures_are_those_of_the_benchmarks():
+    """Each time in the README's tables stands in a table of benchmarks/RESULTS.md, digit for digit."""
+
+    def times_of(page):
+        text = " ".join(cells((ROOT / page).read_text(encoding="utf-8")))
+        return re.findall(r"(?<![\d.,])[\d.,]+ (?:us|ms|s)\b", text)
+
+    times, measured = times_of("README.md"), set(times_of("benchmarks/RESULTS.md"))
+    assert len(times) >= 10
+    assert not [time for time in times if time not in measured]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted((ROOT / "docs").glob("*.md"))],
+    ids=lambda page: page.name,
+)
+def test_links_lead_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if link.startswith(("https:", "http:")):
+            continue
+        heads = re.findall(r"(?m)^#+ (.*)$", target.read_text(encoding="utf-8")) if anchor and target.is_file() else []
+        slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+        if not target.exists() or (anchor and anchor not in slugs):
+            wrong.append(link)
+    assert not wrong
 
 
 def test_readme_picture_is_what_its_first_block_draws(tmp_path, monkeypatch):
