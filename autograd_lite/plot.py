@@ -14,7 +14,7 @@ from autograd_lite.data import as_rows
 from autograd_lite.engine import graph
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import as_float, describe, whole
+from autograd_lite.engine.checks import as_float, describe, needs, whole
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.notation import printable
 from autograd_lite.engine.reading import number_of, numbers_of
@@ -57,7 +57,7 @@ def _axes(ax: Any, who: str) -> Any:
     try:
         import matplotlib.pyplot as plt
     except ImportError:
-        raise ImportError(f"plot.{who} needs Matplotlib: pip install 'autograd_lite[viz]'") from None
+        raise ImportError(needs(f"plot.{who}", "Matplotlib", "viz")) from None
     return plt.subplots(figsize=(6.4, 4.2), layout="constrained")[1]
 
 

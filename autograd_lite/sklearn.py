@@ -5,7 +5,7 @@ of the tests of its MLPs pass with ours in their place (docs/LEARNING.md lists t
 for "lbfgs" a program under SciPy. Prediction is plain floats, without a graph. A fit that is refused leaves the
 estimator as it was.
 
-Needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]".
+Needs scikit-learn 1.6 or later: pip install 'autograd_lite[sklearn]'.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autograd_lite import losses, optim
 from autograd_lite.data import epoch_order
 from autograd_lite.engine import functions
 from autograd_lite.engine.atomic import at_once, set_numbers
-from autograd_lite.engine.checks import describe, setting, whole
+from autograd_lite.engine.checks import describe, needs, setting, whole
 from autograd_lite.engine.reading import numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.history import History
@@ -59,9 +59,7 @@ try:
     from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
-        'autograd_lite.sklearn needs scikit-learn 1.6 or later: pip install "autograd_lite[sklearn]"'
-    ) from error
+    raise ImportError(needs("autograd_lite.sklearn", "scikit-learn 1.6 or later", "sklearn")) from error
 
 
 __all__ = ["MLPClassifier", "MLPRegressor", "PerceptronClassifier"]

@@ -233,7 +233,7 @@ def test_the_adaptive_rate_ends_training_when_it_is_too_small():
 def test_without_scikit_learn_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     monkeypatch.delitem(sys.modules, "autograd_lite.sklearn")
-    with pytest.raises(ImportError, match=r'needs scikit-learn 1\.6 or later: pip install "autograd_lite\[sklearn\]"'):
+    with pytest.raises(ImportError, match=r"needs scikit-learn 1\.6 or later: pip install 'autograd_lite\[sklearn\]'"):
         importlib.import_module("autograd_lite.sklearn")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from autograd_lite.derivatives.forward import linear_steps
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
+from autograd_lite.engine.checks import needs
 from autograd_lite.engine.value import Value
 
 LANES = 256
@@ -236,7 +237,7 @@ def sparse(outputs: Sequence[Any], inputs: Sequence[Value], what: str) -> Any:
     try:
         from scipy.sparse import coo_array
     except ImportError:
-        raise ImportError(f"{what}(sparse=True) needs SciPy: pip install scipy, or leave sparse=False") from None
+        raise ImportError(needs(f"{what}(sparse=True)", "SciPy", "scipy", "leave sparse=False")) from None
     at: tuple[list[int], list[int]] = ([], [])
     entries: list[float] = []
     for i, columns, derivatives in rows(outputs, inputs):

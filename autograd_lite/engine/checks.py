@@ -34,6 +34,11 @@ def whole(n: Any, what: str, low: int = 1) -> int:
     return count
 
 
+def needs(what: str, package: str, extra: str, instead: str = "") -> str:
+    """The message where a package is not installed; `extra` is what brings it."""
+    return f"{what} needs {package}: pip install 'autograd_lite[{extra}]'{instead and ', or '}{instead}"
+
+
 def watched() -> bool:
     """Whether someone sees what is written meanwhile: a notebook, or a terminal."""
     shell = modules["IPython"].get_ipython() if "IPython" in modules else None

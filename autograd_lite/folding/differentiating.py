@@ -17,7 +17,7 @@ from weakref import ref
 
 import numpy as np
 
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, needs
 from autograd_lite.folding import arguments
 from autograd_lite.folding.backends import Leaves
 from autograd_lite.folding.derived import Derivative, Layout, tangent_index, weights_index
@@ -644,9 +644,7 @@ class Matrix:
         try:
             from scipy.sparse import csc_array
         except ImportError:
-            raise ImportError(
-                f"{self.what.kind}(sparse=True) needs SciPy: pip install scipy, or leave sparse=False"
-            ) from None
+            raise ImportError(needs(f"{self.what.kind}(sparse=True)", "SciPy", "scipy", "leave sparse=False")) from None
         if self._indices is None:
             starts = np.searchsorted(self.columns, np.arange(self.n + 1))
             self._indices = self.rows.astype(np.int32), starts.astype(np.int32)

@@ -99,7 +99,7 @@ class Paying:
             return False
         self.give_up(
             f"its {scalars:,} operations repeat so little that they are {instructions:,} array instructions; machine "
-            "code (pip install llvmlite) runs such programs too"
+            "code (pip install 'autograd_lite[fast]') runs such programs too"
         )
         return True
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import as_float, describe, setting, whole
+from autograd_lite.engine.checks import as_float, describe, needs, setting, whole
 from autograd_lite.engine.reading import grads_of, numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.optimizer import Optimizer
@@ -23,7 +23,7 @@ def minimize_lbfgs(
     try:
         from scipy.optimize import minimize
     except ImportError:
-        raise ImportError("L-BFGS needs SciPy: pip install scipy") from None
+        raise ImportError(needs("L-BFGS", "SciPy", "scipy")) from None
     return minimize(
         value_and_grad, theta, method="L-BFGS-B", jac=True, callback=callback, options={"maxiter": max_iter, **options}
     )

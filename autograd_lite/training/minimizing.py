@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
+from importlib.util import find_spec
 from math import inf, isfinite
 from typing import Any, NoReturn
 
 import numpy as np
 
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import describe, setting, whole
+from autograd_lite.engine.checks import describe, needs, setting, whole
 from autograd_lite.engine.reading import numbers_of
 from autograd_lite.engine.trees import flatten
 from autograd_lite.engine.value import Value
@@ -151,6 +152,8 @@ def minimize(
     max_iter, tol = whole(max_iter, "minimize: max_iter"), setting(tol, "minimize: tol", 0.0)
     if not isinstance(compiled, bool):
         compiled = checked_backend(compiled, "minimize: compiled")
+    if find_spec("scipy") is None:
+        raise ImportError(needs("minimize", "SciPy", "scipy"))
     if isinstance(params, Iterator):
         params = list(params)
     live = _live(params)

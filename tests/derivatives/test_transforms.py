@@ -570,7 +570,9 @@ def test_kinds_of_arrays_that_are_refused_by_their_name(x, says):
 
 def test_sparse_without_scipy_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.sparse", None)
-    with pytest.raises(ImportError, match=r"hessian\(sparse=True\) needs SciPy: pip install scipy, or leave sparse"):
+    with pytest.raises(
+        ImportError, match=r"hessian\(sparse=True\) needs SciPy: pip install 'autograd_lite\[scipy\]', or leave sparse"
+    ):
         ag.hessian(banded, sparse=True)([1.0, 2.0, 3.0])
     assert len(ag.hessian(banded)([1.0, 2.0, 3.0])) == 3
 

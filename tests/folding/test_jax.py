@@ -161,7 +161,7 @@ for call in (lambda: ag.fold(w * w, backend="jax"), ag.fold(w * w).jax):
     try:
         call()
     except RuntimeError as error:
-        assert "JAX is not installed (pip install autograd_lite[jax])" in str(error), error
+        assert "JAX is not installed (pip install 'autograd_lite[jax]')" in str(error), error
     else:
         raise AssertionError("not refused")
 """

@@ -80,7 +80,7 @@ import autograd_lite as ag
 w = ag.Parameter(2.0)
 program = ag.fold(w * w)
 assert program.loss_and_grad([3.0])[0] == 9.0
-assert program.backend == "numpy: llvmlite is not installed (pip install autograd_lite[fast])", program.backend
+assert program.backend == "numpy: llvmlite is not installed (pip install 'autograd_lite[fast]')", program.backend
 try:
     ag.fold(w * w, backend="native")
 except RuntimeError as error:

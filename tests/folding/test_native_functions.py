@@ -472,7 +472,7 @@ def test_without_llvmlite_there_is_a_reason():
         "print(jit.why_not()); jit.compile_text('')"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.stdout.strip() == "llvmlite is not installed (pip install autograd_lite[fast])"
+    assert done.stdout.strip() == "llvmlite is not installed (pip install 'autograd_lite[fast]')"
     assert "RuntimeError: native code is not available: llvmlite is not installed" in done.stderr
 
 

@@ -77,3 +77,33 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path):
     }  # fmt: skip
     assert files <= names
     assert not [name for name in names if not name.startswith(("autograd_lite/", "autograd_lite-"))]
+
+
+def extras():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    part = text[text.index("[project.optional-dependencies]") :]
+    return set(re.findall(r"(?m)^(\w+) = \[", part[: part.index("\n[", 1)]))
+
+
+def test_each_extra_that_is_named_is_there():
+    """In messages, documents and examples; quoted, since brackets are patterns to a shell."""
+    named = set()
+    for path in [*(ROOT / "autograd_lite").rglob("*.py"), *(ROOT / "examples").glob("*.py"), *ROOT.rglob("docs/*.md")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"pip install -?\w* ?autograd_lite\[", text), f"{path}: quote the name with its extra"
+        named |= set(re.findall(r"autograd_lite\[(\w+)\]", text))
+        named |= set(re.findall(r'needs\([^\n]*?", "(\w+)"(?:, "[a-z ]+=\w+")?\)', text))
+    assert {"fast", "jax", "scipy", "sklearn", "viz"} <= named <= extras()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert (
+        {"viz", "scipy", "sklearn", "fast", "jax", "all"} <= set(re.findall(r"(?m)^\| `(\w+)` \|", readme)) <= extras()
+    )
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "newton", "trust", "lm"])
+def test_minimize_names_the_extra_that_it_lacks(monkeypatch, method):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    p = ag.Parameter(1.0)
+    with pytest.raises(ImportError, match=r"minimize needs SciPy: pip install 'autograd_lite\[scipy\]'"):
+        ag.minimize(lambda: (p - 3.0) ** 2, [p], method=method)
+    assert p.item() == 1.0

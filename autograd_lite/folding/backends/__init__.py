@@ -121,7 +121,7 @@ def why_not(name: str) -> str:
 
         return why_not()
     if name == "jax" and find_spec("jax") is None:
-        return "JAX is not installed (pip install autograd_lite[jax])"
+        return "JAX is not installed (pip install 'autograd_lite[jax]')"
     return ""
 
 

@@ -13,6 +13,7 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
+from autograd_lite.engine.checks import needs
 from autograd_lite.pictures.writers.scene import Circle, Curve, Rect, Shape, Text
 
 MOST_PIXELS, LONGEST = 1e8, 32_000.0
@@ -111,7 +112,7 @@ def series(pictures: Sequence[Any], suffix: str) -> bytes:
             return _film([painted([one], "png", 2 * POINTS) for one in pictures])
         from PIL import Image
     except ImportError as error:
-        raise RuntimeError(f"save: a .{suffix} of steps needs {error.name}; pip install 'autograd_lite[viz]'") from None
+        raise RuntimeError(needs(f"save: a .{suffix} of steps", str(error.name), "viz")) from None
     images = [Image.open(io.BytesIO(painted([one], "png", 1.5 * POINTS))).convert("RGB") for one in pictures]
     buffer = io.BytesIO()
     times = [FRAME_TIME] * (len(images) - 1) + [3 * FRAME_TIME]

@@ -65,7 +65,7 @@ def why_not() -> str:
     try:
         import llvmlite
     except ImportError:
-        return "llvmlite is not installed (pip install autograd_lite[fast])"
+        return "llvmlite is not installed (pip install 'autograd_lite[fast]')"
     version = tuple(int(part) for part in llvmlite.__version__.split(".")[:2])
     if version < OLDEST:
         return f"llvmlite {llvmlite.__version__} is older than {'.'.join(map(str, OLDEST))}"
