@@ -7,6 +7,7 @@ data set, in under half a minute. A part that needs a missing optional package s
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import random
 import sys
@@ -175,7 +176,9 @@ def train(seed: int, out: Path) -> float:
     found = accuracy(model, X_test, y_test)
     print(f"\nHeld-out accuracy: {found:.3f}")
     weights = out / "weights.csv"
-    weights.write_text("".join(f"{name},{x!r}\n" for name, x in model.state_dict().items()), encoding="utf-8")
+    weights.write_text(
+        "".join(f"{name},{x!r}\n" for name, x in model.state_dict().items()), encoding="utf-8", newline="\n"
+    )
     print(f"The trained parameters, a name and a number a line: {weights}")
     return found
 
@@ -220,6 +223,9 @@ def main(given: Sequence[str] | None = None) -> int:
     """Run the tour; 130 if it was interrupted."""
     options = arguments(given)
     start = time.perf_counter()
+    for stream in (sys.stdout, sys.stderr):  # a file on Windows takes cp1252, and a folder may have any name
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

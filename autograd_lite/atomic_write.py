@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+import time
+from contextlib import suppress
 from io import UnsupportedOperation
 from pathlib import Path
 from secrets import token_hex
@@ -14,6 +17,12 @@ from autograd_lite.engine.checks import describe
 TYPES = {
     stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket",
 }  # fmt: skip
+
+
+WINDOWS, MACOS = sys.platform == "win32", sys.platform == "darwin"
+
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+"""Names that mean a device on Windows, whatever suffix follows."""
 
 
 def path_of(path: Any, what: str) -> Path:
@@ -34,6 +43,8 @@ def check_regular(path: Path, status: os.stat_result, what: str) -> None:
 def check_writable(path: Any, what: str) -> Path:
     """The file that a path leads to, links followed; an error if it could not be replaced, as far as can be seen."""
     given = path_of(path, what)
+    if WINDOWS and given.name.split(".")[0].rstrip(" ").upper() in RESERVED:
+        raise UnsupportedOperation(f"{what}: Windows keeps the name {given.name!r} for a device; use another")
     target = Path(os.path.realpath(given))
     if target.is_dir():
         raise IsADirectoryError(f"{what} must be the path of a file, {str(given)!r} is a directory")
@@ -71,15 +82,49 @@ def write_whole(path: Any, data: bytes, what: str) -> None:
         with open(beside, "xb", opener=opened) as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            _sync(file.fileno())
         if old is not None and mode is not None:
             _keep_owner(beside, old, f"{what}: {str(path)!r}")
             os.chmod(beside, mode)
-        os.replace(beside, target)
+        _replace(beside, target, f"{what}: {str(path)!r}")
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
     _sync_directory(target.parent)
+
+
+def _sync(handle: int) -> None:
+    """Flush to the disk itself: on macOS fsync ends at the disk's cache, and F_FULLFSYNC goes on."""
+    if MACOS:
+        import fcntl
+
+        with suppress(OSError):  # a share of the network may not know it; then fsync is the most there is
+            fcntl.fcntl(handle, FULL)
+            return
+    os.fsync(handle)
+
+
+FULL = 51
+"""F_FULLFSYNC, which `fcntl` names on macOS alone."""
+
+WAITS = (0.01, 0.05, 0.2, 0.5)
+"""Seconds between attempts: a virus scanner or a search index holds a new file for about this long."""
+
+
+def _replace(beside: Path, target: Path, what: str) -> None:
+    """Give a file its name. Windows refuses while another program has the old file open, or if that is read-only."""
+    for wait in (*WAITS, None) if WINDOWS else (None,):
+        try:
+            os.replace(beside, target)
+            return
+        except PermissionError as error:
+            if not WINDOWS:
+                raise
+            free = not target.exists() or os.access(target, os.W_OK)
+            if wait is None or not free:
+                why = "is open in another program" if free else "is read-only"
+                raise PermissionError(error.errno, f"{what} {why}, and stays as it was", str(target)) from None
+            time.sleep(wait)
 
 
 def _keep_owner(beside: Path, old: os.stat_result, what: str) -> None:
@@ -96,6 +141,7 @@ def _sync_directory(directory: Path) -> None:
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(handle)
+            with suppress(OSError):  # the file has its name; some file systems of a network cannot do more
+                os.fsync(handle)
         finally:
             os.close(handle)

@@ -42,7 +42,7 @@ def machine() -> str:
     """The processor, the system and Python, in one line."""
     model = platform.processor() or platform.machine()
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         found = re.search(r"model name\s*: (.*)", text)
         model = found.group(1).strip() if found else model
     except OSError:
@@ -58,9 +58,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def publish(section: str, body: str) -> None:
     """Print a section and put it into RESULTS.md, in place of an older one of its name."""
-    text = RESULTS.read_text() if RESULTS.exists() else HEAD
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
     block = f"## {section}\n\n{machine()}; {datetime.date.today()}.\n\n{body.strip()}\n"
     print(block)
     pattern = re.compile(rf"^## {re.escape(section)}\n.*?(?=^## |\Z)", re.S | re.M)
     text = pattern.sub(lambda _: block + "\n", text) if pattern.search(text) else f"{text.rstrip()}\n\n{block}"
-    RESULTS.write_text(text.rstrip() + "\n")
+    RESULTS.write_text(text.rstrip() + "\n", encoding="utf-8")

@@ -85,7 +85,7 @@ MODELS = {
 
 def problem(name):
     """A set as its file has it."""
-    text = (Path(__file__).parent / "nist" / f"{name}.dat").read_text()
+    text = (Path(__file__).parent / "nist" / f"{name}.dat").read_text(encoding="utf-8")
     table = [list(map(float, row.split())) for row in re.findall(r"^ *b\d+ *= *(.*)$", text, re.M)]
     *starts, parameters, deviations = map(list, zip(*table, strict=True))
     squares = float(re.search(r"Sum of Squares: *(\S+)", text)[1])

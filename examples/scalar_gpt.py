@@ -123,7 +123,7 @@ def read_words(path: str | None) -> list[list[int]]:
             raise SystemExit("no words: pip install names, or give a file with one word a line, --data FILE") from None
         words = [name for kind in ("first:male", "first:female") for name in _first_names(names, kind)]
     else:
-        words = Path(path).read_text().split()
+        words = Path(path).read_text(encoding="utf-8").split()
     kept = sorted({w.lower() for w in words if w.isascii() and w.isalpha() and len(w) < LONGEST})
     if not kept:
         raise SystemExit("no words: give a file with one word a line")
@@ -131,7 +131,7 @@ def read_words(path: str | None) -> list[list[int]]:
 
 
 def _first_names(names: Any, kind: str) -> list[str]:
-    return [line.split()[0] for line in Path(names.FILES[kind]).read_text().splitlines()]
+    return [line.split()[0] for line in Path(names.FILES[kind]).read_text(encoding="utf-8").splitlines()]
 
 
 class Batches:

@@ -196,7 +196,7 @@ def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(prog="python -m tools.fit_functions", description=__doc__.partition("\n")[0])
     parser.add_argument("--errors", action="store_true", help="print degree and error of every fit")
-    PATH.write_text(text(parser.parse_args().errors))
+    PATH.write_text(text(parser.parse_args().errors), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ def seeds(folder):
     texts = []
     for thing in things:
         ag.save(thing, path)
-        texts.append(path.read_text())
+        texts.append(path.read_text(encoding="utf-8"))
     trained(epochs=2, checkpoint=path)
-    return [*texts, path.read_text()]
+    return [*texts, path.read_text(encoding="utf-8")]
 
 
 # --- changes ----------------------------------------------------------------------------------------------

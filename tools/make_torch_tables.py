@@ -137,7 +137,7 @@ def add_lion():
             total = total + (output[0, :-1] @ h + output[0, -1] - y) ** 2
         return total / len(DATA)
 
-    table = json.loads(PATH.read_text())
+    table = json.loads(PATH.read_text(encoding="utf-8"))
     for name, settings in LION.items():
         table["rules"][name] = {
             "rule": "Lion",
@@ -146,7 +146,7 @@ def add_lion():
             "network": lion(settings, tanh_network, [HIDDEN, OUTPUT]),
         }
     table["made by"] = table["made by"].partition(", lion")[0] + f", lion with optax {optax.__version__}"
-    PATH.write_text(json.dumps(table) + "\n")
+    PATH.write_text(json.dumps(table) + "\n", encoding="utf-8")
 
 
 def schedule(make, lr=0.1, epochs=12):
@@ -219,7 +219,7 @@ def main() -> None:
         "groups": groups(),
         "plateau": {"losses": LOSSES, "rates": plateau(LOSSES)},
     }
-    PATH.write_text(json.dumps(table) + "\n")
+    PATH.write_text(json.dumps(table) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -605,7 +605,7 @@ MISTAKES = [
     )),
     *_slips("atomic_write.py", "files training pictures", (
         "the old file overwritten in place",
-        "        os.replace(beside, target)\n",
+        '        _replace(beside, target, f"{what}: {str(path)!r}")\n',
         "        target.write_bytes(data)\n        beside.unlink()\n",
     )),
     # --- fold

@@ -158,7 +158,7 @@ class CompiledStep(TrainingStep):
         arrays = self._as_arrays(data)
         if arrays is None:
             return super().epoch(data, batch_size, order, predict)
-        run = _Steps(self, arrays, batch_size, np.asarray(order))
+        run = _Steps(self, arrays, batch_size, np.asarray(order, np.int64))
         if self.ahead is not None and self._last is not None:  # nobody has had a look since, nor changed the model
             program, args = self._last
             if [x.shape[1:] for x in args] == [x.shape[1:] for x in arrays]:  # batches may be of sequences

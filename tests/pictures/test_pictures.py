@@ -295,7 +295,7 @@ TWO = LayoutInput([(20.0, 20.0), (20.0, 20.0)], [(0, 1, 9.0, 9.0)], [(None, 9.0)
 
 def answering(monkeypatch, answer):
     """A `dot` command that says this."""
-    monkeypatch.setattr(by_graphviz.shutil, "which", lambda name: name)
+    monkeypatch.setattr(by_graphviz, "find_command", lambda name: name)
 
     def run(command, *, input, **options):
         assert command == ["dot", "-Tjson"]

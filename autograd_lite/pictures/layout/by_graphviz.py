@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from autograd_lite.pictures.commands import find_command
 from autograd_lite.pictures.layout.coordinates import APART, settled
 from autograd_lite.pictures.layout.geometry import FRAME_TITLE, Arrow, Layout, LayoutInput, Point, frame_edges, on_curve
 
@@ -37,7 +37,7 @@ def by_pygraphviz(asked: LayoutInput) -> Layout | None:
 
 def by_command(asked: LayoutInput) -> Layout | None:
     """The `dot` command, if there is one."""
-    command = shutil.which("dot")
+    command = find_command("dot")
     if command is None:
         return None
     try:

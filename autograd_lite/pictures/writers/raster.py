@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 import tempfile
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autograd_lite.engine.checks import needs
+from autograd_lite.pictures.commands import find_command
 from autograd_lite.pictures.writers.scene import Circle, Curve, Rect, Shape, Text
 
 MOST_PIXELS, LONGEST = 1e8, 32_000.0
@@ -122,7 +122,7 @@ def series(pictures: Sequence[Any], suffix: str) -> bytes:
 
 def _film(images: Sequence[bytes]) -> bytes:
     """PNGs one after another as an .mp4, by ffmpeg."""
-    command = shutil.which("ffmpeg")
+    command = find_command("ffmpeg")
     if command is None:
         raise RuntimeError("save: an .mp4 needs the command ffmpeg; install it, or save as .gif")
     with tempfile.TemporaryDirectory() as folder:
@@ -248,11 +248,11 @@ def by_pygraphviz(picture: Any, suffix: str, dpi: float) -> bytes | None:
 
 def by_command(picture: Any, suffix: str, dpi: float) -> bytes | None:
     """The `dot` command."""
-    if shutil.which("dot") is None:
+    command = find_command("dot")
+    if command is None:
         return None
-    import graphviz
-
-    return bytes(graphviz.Source(_dot(picture, suffix, dpi)).pipe(format=suffix))
+    dot = _dot(picture, suffix, dpi).encode()
+    return subprocess.run([command, f"-T{suffix}"], input=dot, capture_output=True, check=True).stdout
 
 
 def _dot(picture: Any, suffix: str, dpi: float) -> str:

@@ -56,7 +56,19 @@ def _llvm() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    for name, where in _windows_symbols().items() if sys.platform == "win32" else ():
+        llvm.add_symbol(name, where)
     return llvm
+
+
+def _windows_symbols() -> dict[str, int]:
+    """What LLVM's code for Windows names and a linker would add: a mark, and what touches pages of large frames."""
+    probe: Any = ctypes.WinDLL("ntdll").__getattr__("__chkstk")  # type: ignore[attr-defined]
+    return {"_fltused": ctypes.addressof(_MARK), "__chkstk": ctypes.cast(probe, ctypes.c_void_p).value or 0}
+
+
+_MARK = ctypes.c_int(0x9875)
+"""Nobody reads it, but its address must be one."""
 
 
 @cache

@@ -386,7 +386,7 @@ def shuffled(n: int, words: Callable[[int], bytes]) -> Array:
         n: how many.
         words: n words of 32 bits, as that generator draws next.
     """
-    order, left = np.arange(n), ctypes.c_int64(n - 1)
+    order, left = np.arange(n, dtype=np.int64), ctypes.c_int64(n - 1)  # NumPy 1 takes 32 bits on Windows
     while left.value > 0:
         drawn = np.frombuffer(words(left.value + left.value // 2 + 16), np.uint32)
         _shuffle()(order.ctypes.data, drawn.ctypes.data, len(drawn), ctypes.addressof(left))
@@ -443,7 +443,7 @@ class Steps:
         self.settings = np.array([*(x for update in updates for x in update.settings), 0.0])
         self.states = np.zeros((2, max(sum(count[2] for count in counts), 1), stride))
         self.total, self.taken, self.next = (np.zeros(stride) for _ in range(3))
-        self.ranges = np.array([(start, stop - start) for start, stop in ranges])
+        self.ranges = np.array([(start, stop - start) for start, stop in ranges], np.int64)
         self.job = np.zeros(len(AT), np.int64)
         job = self.job
         for name in ("total", "taken", "next", "settings", "vectors", "ranges"):
@@ -498,8 +498,8 @@ class Steps:
         used = [inputs[k] for k in first.batched_inputs]
         widths = [x.size // len(x) for x in used]
         buffers = [np.zeros((batch, width)) for width in widths]
-        table = np.array([(address(x), address(to), width) for x, to, width in zip(used, buffers, widths, strict=True)])
-        slots = np.array(first.slots(buffers))
+        rows = [(address(x), address(to), width) for x, to, width in zip(used, buffers, widths, strict=True)]
+        table, slots = np.array(rows, np.int64), np.array(first.slots(buffers), np.int64)
         for name, value in (("inputs", address(table)), ("slots", address(slots)), ("input_count", len(used))):
             self.job[AT[name]] = value
         self._bound = tuple(inputs), batch, buffers, table, slots
