@@ -24,7 +24,7 @@ from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.scopes import scope
 from autograd_lite.engine.value import Parameter, Value
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _checks.load_arrays = partial(import_module, "autograd_lite.arrays")
 
