@@ -20,6 +20,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4 --x
 
 def pytest_addoption(parser):
     parser.addoption("--backend", help="what runs programs: a name of folding.backends.BACKENDS")
+    parser.addoption("--cpu", help="what machine code is made for, as haswell for AVX2; else this processor")
     parser.addoption("--shadow", help="a backend that runs beside the reference, and is compared with it")
 
 
@@ -30,6 +31,11 @@ def pytest_configure(config):
         from autograd_lite.folding import backends
 
         backends.AUTOMATIC = backends.checked_backend(name, "--backend")
+    cpu = config.getoption("--cpu")
+    if cpu is not None:
+        from autograd_lite.folding.backends.native import jit
+
+        jit.Target.host = classmethod(lambda cls: cls(cpu, ""))
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from tools.run_blocks import blocks, main, promised
 
 ROOT = Path(__file__).parents[2]
 MODULES = ["autograd_lite"] + [
@@ -70,27 +71,38 @@ PAGES = ("README.md", "docs/FIRST_STEPS.md")
 """Those whose blocks run one by one; the other pages of docs/ are programs, and have tests of their own."""
 
 
-def blocks(language, page="README.md"):
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
+def blocks_of(page):
+    return blocks((ROOT / page).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
     "block",
-    [block for page in PAGES for block in blocks("python", page)],
+    [block for page in PAGES for block in blocks_of(page)],
     ids=lambda block: block.strip().splitlines()[2][:40],
 )
 def test_block(block, tmp_path, monkeypatch, capsys):
     """A block runs by itself; a `# 6.0 12.0` behind a print is what it prints, line by line."""
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "<README>", "exec"), {})
-    printed = capsys.readouterr().out.splitlines()
-    expected = [m.group(1).strip() for line in block.splitlines() if (m := re.search(r"print\(.*\)\s*# (.*)$", line))]
-    assert printed == expected
+    assert capsys.readouterr().out.splitlines() == promised(block)
+
+
+def test_the_blocks_of_a_page_by_themselves(tmp_path, monkeypatch, capsys):
+    """As .ci/package runs them where nothing but the wheel is installed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.md").write_text("```python\nprint(1 + 1)  # 2\n```\n\n```python\nprint(x)\n```\n", "utf-8")
+    assert main(["page.md"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "2 blocks, 1 failed\n"
+    assert "NameError" in said.err
+    (tmp_path / "page.md").write_text("```python\nprint(1 + 1)  # 3\n```\n", "utf-8")
+    assert main(["page.md"]) == 1
+    assert main([str(ROOT / "docs/FIRST_STEPS.md")]) == 0
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_have_blocks(page):
-    assert blocks("python", page)
+    assert blocks_of(page)
 
 
 def cells(text):
@@ -132,7 +144,7 @@ def test_links_lead_somewhere(page):
 
 def test_readme_picture_is_what_its_first_block_draws(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    exec(compile(blocks("python")[0], "<README>", "exec"), {})
+    exec(compile(blocks_of("README.md")[0], "<README>", "exec"), {})
 
     def labels(svg):
         return sorted(re.findall(r"<text[^>]*>([^<]*)</text>", svg))

@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def yaml(path):
-    return pytest.importorskip("yaml", reason="PyYAML comes with distributed").safe_load((ROOT / path).read_text())
+    return pytest.importorskip("yaml", reason="PyYAML comes with distributed").safe_load(
+        (ROOT / path).read_text(encoding="utf-8")
+    )
 
 
 def test_versions_are_what_runs_here():
@@ -40,12 +42,20 @@ def test_the_citation_is_of_this_version():
 
 
 def test_the_workflow_tries_each_python_that_is_promised():
-    text = (ROOT / "pyproject.toml").read_text()
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     promised = re.findall(r"Python :: (3\.\d+)", text)
     jobs = yaml(".github/workflows/tests.yml")["jobs"]
     matrix = jobs["tests"]["strategy"]["matrix"]
-    assert matrix["python"] == promised
+    assert list(matrix) == ["include"]  # else a line that repeats a pair of the lists would change its job
+    plain = [
+        entry["python"] for entry in matrix["include"] if list(entry) == ["os", "python"] and "ubuntu" in entry["os"]
+    ]
+    assert plain == promised
     assert {entry["os"] for entry in matrix["include"]} >= {"macos-latest", "windows-latest"}
+    assert {"AVX2", "AVX-512"} <= {entry.get("note", "").strip(", ") for entry in matrix["include"]}
+    assert any("bash .ci/package" in step.get("run", "") for step in jobs["package"]["steps"])
+    text_of_jobs = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
+    assert not [use for use in re.findall(r"uses: (\S+)", text_of_jobs) if not re.search(r"@[0-9a-f]{40}$", use)]
     assert f'requires-python = ">={promised[0]}"' in text
     assert any("bash .ci/run" in step.get("run", "") for step in jobs["whole"]["steps"])
 
@@ -60,13 +70,14 @@ def test_templates_are_forms(name):
 
 def test_hooks_are_those_of_ci():
     hooks = [hook["entry"] for repo in yaml(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
-    said = (ROOT / ".ci/run").read_text()
+    said = (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert [entry.split()[0] for entry in hooks] == ["ruff", "ruff", "mypy"]
     assert all(f".venv/bin/{entry.split(' --')[0]}" in said for entry in hooks)
 
 
 def test_the_wheel_has_every_file_of_the_package(tmp_path):
-    pytest.importorskip("hatchling", reason="hatchling builds the wheel")
+    for builder in ("hatchling", "hatch_fancy_pypi_readme"):
+        pytest.importorskip(builder, reason="what builds the wheel is in the extra `test`")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (wheel,) = tmp_path.glob("*.whl")
@@ -76,6 +87,14 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path):
         for path in (ROOT / "autograd_lite").rglob("*") if path.is_file() and "__pycache__" not in path.parts
     }  # fmt: skip
     assert files <= names
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in names if name.endswith("METADATA"))
+        text = archive.read(metadata).decode()
+    shown = text[
+        text.index("\n\n") :
+    ]  # what a package index shows: no address is known, so nothing is linked from there
+    assert "# autograd_lite" in shown
+    assert not [link for link in re.findall(r"\]\(([^)]*)\)", shown) if not link.startswith("https:")]
     assert not [name for name in names if not name.startswith(("autograd_lite/", "autograd_lite-"))]
 
 
