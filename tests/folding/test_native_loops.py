@@ -12,6 +12,7 @@ from autograd_lite.folding.nests import Loop, Recurrence
 from autograd_lite.folding.nests_interpreter import Interpreter
 from autograd_lite.folding.nests_verify import verify
 from autograd_lite.folding.structures import Cache
+from tests.helpers.parts import chequered
 
 pytestmark = pytest.mark.skipif(bool(jit.why_not()), reason=jit.why_not())
 
@@ -209,8 +210,7 @@ def test_a_loop_natively(way, name):
     assert run.trusted
 
 
-@pytest.mark.parametrize("rows", [1, 5, 131])
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(("name", "rows"), chequered(LOOPS, [1, 5, 131]))
 def test_a_loop_in_each_row(way, name, rows):
     loss, w, x = LOOPS[name], parameters(), numbers(rows, STEPS)
     program = ag.compile(lambda row: loss(w, row), params=w, batch=True, backend="native")
