@@ -1,5 +1,6 @@
-"""The golden numbers, for every test."""
+"""The golden numbers, for every test; and what makes a run of all of them short."""
 
+import gc
 import json
 import os
 from importlib.util import find_spec
@@ -36,6 +37,26 @@ def pytest_configure(config):
         from autograd_lite.folding.backends.native import jit
 
         jit.Target.host = classmethod(lambda cls: cls(cpu, ""))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Twelve thousand tests stay to the end: the garbage collector, which some tests call, leaves them out."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Each worker begins with a part in one piece, so what a file shares is made once; then it helps."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.fixture(autouse=True)

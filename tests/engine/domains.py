@@ -6,6 +6,7 @@ in high precision, never from the row's own rules.
 
 import math
 import random
+from functools import lru_cache
 from itertools import product
 from statistics import NormalDist
 
@@ -196,8 +197,13 @@ def exact(name, numbers, orders=None, aside=0):
     MOST_DIGITS a derivative is 0 beside the value it belongs to (sigmoid' at 1e300). `aside` moves the
     point by this many steps.
     """
+    orders = tuple(orders or (0,) * len(numbers))
+    return _exact(name, tuple(numbers), tuple(map(repr, numbers)), orders, aside)  # by repr 0.0 is not -0.0
+
+
+@lru_cache(10_000)
+def _exact(name, numbers, _, orders, aside):
     f = DEFINITIONS[name]
-    orders = orders or (0,) * len(numbers)
     steps = [step_of(name, x) * STEP for x in numbers]
     shifts = [aside * 5**i for i in range(len(numbers))]
     if name in FAMILIES:

@@ -85,6 +85,7 @@ def test_pyright_passes_the_typed_program():
     assert "0 errors, 0 warnings" in found, found
 
 
+@pytest.mark.slow
 def test_pyright_knows_the_types_of_what_the_package_exports():
     """Of all of it without what NumPy and scikit-learn leave open; 99.8% when this was written."""
     found = pyright("--verifytypes", "autograd_lite", "--ignoreexternal")

@@ -348,7 +348,9 @@ def test_fault_40_an_interrupted_program_leaves_parameters_and_gradients_as_befo
     assert n > 5
 
 
-@pytest.mark.parametrize("stride", [23, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "stride", [97, pytest.param(23, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.long)]
+)
 def test_of_a_program_that_is_made(stride):
     """Its instructions too: what an interrupt leaves unfinished is not taken up by the next call."""
     n, seen = all_or_nothing(planned, "line", stride)
@@ -442,14 +444,17 @@ def test_of_a_minimisation(method, compiled, stride):
     assert seen - {"raised", "interrupted"}  # and the last ran to its end
 
 
+@pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", ["backward", *EVERY_RULE, *TRAININGS])
-def test_fault_11_an_interrupt_leaves_gradients_and_parameters_as_before_or_as_after(what, tmp_path, monkeypatch):
+def test_fault_11_an_interrupt_leaves_gradients_and_parameters_as_before_or_as_after(
+    what, stride, tmp_path, monkeypatch
+):
     """Ctrl-C at any point of backward, of a step, of fit; and fit gives the history so far."""
     if what in TRAININGS:
         monkeypatch.setattr(os, "fsync", lambda handle: None)
-        interrupted_training(tmp_path / "run.json", 5, **TRAININGS[what])
+        interrupted_training(tmp_path / "run.json", 5 * stride, **TRAININGS[what])
         return
-    n, seen = all_or_nothing(backward(17.0) if what == "backward" else stepped(what))
+    n, seen = all_or_nothing(backward(17.0) if what == "backward" else stepped(what), stride=stride)
     assert n > 100
     assert "before" in seen
 

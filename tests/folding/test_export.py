@@ -16,17 +16,19 @@ from autograd_lite.folding.export import library
 from tests.engine.domains import DEFINITIONS, points_of
 from tests.folding.test_fold import FIXED
 from tests.folding.test_nests import PROGRAMS, W, rows_of
+from tests.helpers.parts import chequered
 from tests.helpers.user_primitives import applied, defined
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 CC, NODE = shutil.which("cc"), shutil.which("node")
 
-language = pytest.mark.parametrize("language", [
+LANGUAGES = [
     pytest.param("c", marks=pytest.mark.skipif(CC is None, reason="there is no C compiler")),
     pytest.param("js", marks=pytest.mark.skipif(NODE is None, reason="there is no node")),
     "python", "numpy",
-])  # fmt: skip
+]  # fmt: skip
+language = pytest.mark.parametrize("language", LANGUAGES)
 
 
 def rows(n, seed=1, width=12):
@@ -71,14 +73,15 @@ def test_every_primitive_and_its_derivatives(language, tmp_path):
     passes(language, ag.fold(graphs, params=leaves).source(language), tmp_path)
 
 
-@language
-@pytest.mark.parametrize("what", PROGRAMS)
+@pytest.mark.parametrize(("language", "what"), chequered(LANGUAGES, PROGRAMS))
 def test_a_program(language, what, tmp_path):
     passes(language, ag.fold(PROGRAMS[what](), params=W).source(language), tmp_path)
 
 
-@language
-@pytest.mark.parametrize("kind", ["layer", "wide", "softmax", "ragged", "products in rows", "norm", "max"])
+@pytest.mark.parametrize(
+    ("language", "kind"),
+    chequered(LANGUAGES, ["layer", "wide", "softmax", "ragged", "products in rows", "norm", "max"]),
+)
 def test_a_batch(language, kind, tmp_path):
     program = ag.compile(rows_of(kind), params=W, batch=True)
     program(rows(2))

@@ -162,18 +162,31 @@ def magnitude(root):
     return max(adjoint.values())
 
 
-@settings(max_examples=150, deadline=None)
-@given(programs())
-def test_random_programs(program):
-    leaves, root = program
-    scale = max(1.0, magnitude(root))
-    same(root, leaves, scale=scale)
+examples = pytest.mark.parametrize("examples", [20, pytest.param(150, marks=pytest.mark.slow)])
 
 
-@settings(max_examples=40, deadline=None)
-@given(programs())
-def test_random_programs_second_order(program):
-    leaves, root = program
+@examples
+def test_random_programs(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(programs())
+    def like_eager(program):
+        leaves, root = program
+        same(root, leaves, scale=max(1.0, magnitude(root)))
+
+    like_eager()
+
+
+@examples
+def test_random_programs_second_order(examples):
+    @settings(max_examples=max(10, examples // 4), deadline=None)
+    @given(programs())
+    def like_eager(program):
+        second_order(*program)
+
+    like_eager()
+
+
+def second_order(leaves, root):
     slopes = ag.gradients(root, leaves, create_graph=True)
     second = sum((k + 1.0) * g for k, g in enumerate(slopes))
     if second.is_leaf:

@@ -206,20 +206,22 @@ def second_order(program):
     yield found.loss_and_grad(found.theta), (root.item(), ag.gradients(root, program.params))
 
 
+@pytest.mark.parametrize("seeds", [range(12), pytest.param(range(12, 60), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("special", [False, True], ids=["numbers", "infinities and NaN too"])
 @pytest.mark.parametrize("way", [compiled, batched, folded, second_order], ids=lambda way: way.__name__)
-def test_random_array_programs(way, special):
+def test_random_array_programs(way, special, seeds):
     """Like eager. (In none of these seeds does an expression with an infinite slope come twice: a program computes it
     once, see test_fold.py.)"""
-    for seed in range(60):
+    for seed in seeds:
         pairs = way(ArrayProgram(seed, special))
         for (value, gradient), (value_expected, gradient_expected) in pairs:
             assert close(value, value_expected, scale=1e3), seed
             assert close(gradient, gradient_expected, scale=1e3), seed
 
 
+@pytest.mark.parametrize("seeds", [range(1000, 1010), pytest.param(range(1010, 1040), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("way", [compiled, batched, folded], ids=lambda way: way.__name__)
-def test_nothing_is_read_before_it_is_written(way, monkeypatch):
+def test_nothing_is_read_before_it_is_written(way, seeds, monkeypatch):
     """Buffers that begin as NaN, as memory may: lanes that no term reaches are 0, and no result has a trace of them."""
     empty = Arrays.empty
 
@@ -230,7 +232,7 @@ def test_nothing_is_read_before_it_is_written(way, monkeypatch):
         return array
 
     monkeypatch.setattr(Arrays, "empty", spoiled)
-    for seed in range(1000, 1040):  # structures that no other test has made runners for
+    for seed in seeds:  # structures that no other test has made runners for
         for found, (value, gradient) in way(ArrayProgram(seed)):
             assert close(found[0], value, scale=1e3), seed
             assert close(found[1], gradient, scale=1e3), seed

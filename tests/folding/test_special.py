@@ -67,9 +67,10 @@ def applied(name, columns):
 
 
 @pytest.mark.usefixtures("_scipy")
+@pytest.mark.parametrize("count", [60, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_within_the_bounds_of_the_row(name):
-    points = points_of(TABLE[name], 300)
+def test_within_the_bounds_of_the_row(name, count):
+    points = points_of(TABLE[name], count)
     found = applied(name, list(np.array(points).T))
     for point, got in zip(points, found.tolist(), strict=True):
         true = exact(name, point)

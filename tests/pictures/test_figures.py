@@ -205,7 +205,7 @@ def test_show_without_a_browser_says_where_the_picture_is(monkeypatch, capsys):
 
 
 def test_the_pages_of_a_dark_picture_are_dark(tmp_path):
-    loss = network((3, 2, 1))
+    loss = network((1, 1))
     for thing in (ag.draw(loss, theme="dark"), ag.step(loss, theme="dark")):
         page = thing.save(tmp_path / "x.html").read_text(encoding="utf-8")
         assert '<html lang="en" data-theme="dark">' in page

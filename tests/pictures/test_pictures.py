@@ -895,9 +895,9 @@ def test_fold_false_in_our_own_layout(monkeypatch):
     monkeypatch.setattr(choice, "ENGINES", [choice.by_ourselves])
     x = ag.Value(1.0)
     y = x
-    for _ in range(100):
+    for _ in range(50):
         y = ag.tanh(y + x)
-    assert len(groups(parsed(ag.draw(y, fold=False)), "box")) == 201
+    assert len(groups(parsed(ag.draw(y, fold=False)), "box")) == 101
 
 
 def test_a_graph_without_any_likeness_still_folds():

@@ -146,10 +146,10 @@ def test_a_loop_is_one_step_and_how_often(make, steps):
     assert len(diagram.boxes) <= 60
 
 
-@pytest.mark.parametrize("make", [lambda: rk4(50), lambda: rnn(30)])
-def test_the_steps_of_a_loop_open_in_the_page(make):
-    html = ag.draw(make()).html
-    assert html.count('class="view"') > 10
+@pytest.mark.parametrize(("make", "steps"), [(rk4, 6), (rnn, 15), pytest.param(rk4, 50, marks=pytest.mark.slow)])
+def test_the_steps_of_a_loop_open_in_the_page(make, steps):
+    html = ag.draw(make(steps)).html
+    assert html.count('class="view"') > steps * 0.8
     assert re.search(r"Open [^\"]*step", html)
 
 

@@ -68,7 +68,18 @@ def test_its_pictures_are_seen_where_no_script_runs(path):
     assert [output for output in outputs if "image/png" in output.get("data", {})] or path.stem == "6_fold"
 
 
-@pytest.mark.parametrize("path", [x for x in NOTEBOOKS if x.stem != "3_derivatives"], ids=lambda path: path.stem)
+HEAVY = {"4_optimization", "5_training", "7_loops", "8_teaching"}
+"""Three to five seconds each."""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(x, id=x.stem, marks=[pytest.mark.slow] * (x.stem in HEAVY))
+        for x in NOTEBOOKS
+        if x.stem != "3_derivatives"
+    ],
+)
 @pytest.mark.filterwarnings("default")  # the kernel's own
 def test_it_runs(path):
     notebook = nbformat.read(path, as_version=4)
