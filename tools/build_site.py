@@ -78,14 +78,18 @@ def stage(to: Path) -> None:
 def build(out: Path, playground: Path | None) -> None:
     """Run Sphinx on the staged sources; a warning is an error."""
     with tempfile.TemporaryDirectory() as folder:
-        sources, trees = Path(folder, "sources"), Path(folder, "trees")
+        # MyST-NB writes beside the folder of the pages too, so that one is moved when it is done.
+        sources, trees, made = Path(folder, "sources"), Path(folder, "trees"), Path(folder, "html")
         stage(sources)
         command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-n", "-q", "-j", "auto"]
-        command += ["-d", str(trees), *(["-t", "playground"] if playground else []), str(sources), str(out)]
+        command += ["-d", str(trees), *(["-t", "playground"] if playground else []), str(sources), str(made)]
         where = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": where}, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{(done.stdout + done.stderr).replace(str(sources), '')}\nthe site has warnings, or was not built")
+        (made / ".buildinfo").unlink()
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.move(made, out)
     if playground:
         shutil.copytree(playground, out / "playground", dirs_exist_ok=True)
 
@@ -146,7 +150,6 @@ def main() -> None:
     out = given.out.resolve()
     if out.exists() and any(out.iterdir()) and not (out / "objects.inv").exists():
         parser.error(f"{out} is neither empty nor a site that was built before")
-    shutil.rmtree(out, ignore_errors=True)
     build(out, given.playground)
     found = sorted(faults(out))
     if found:

@@ -25,7 +25,6 @@ html_theme = "furo"
 html_title = f"autograd_lite {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_js_files = ["site.js"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
