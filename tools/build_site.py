@@ -86,7 +86,9 @@ def build(out: Path, playground: Path | None) -> None:
         where = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         done = subprocess.run(command, env={**os.environ, "PYTHONPATH": where}, capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"{(done.stdout + done.stderr).replace(str(sources), '')}\nthe site has warnings, or was not built")
+            sys.exit(
+                f"{(done.stdout + done.stderr).replace(str(sources), '')}\nthe site has warnings, or was not built"
+            )
         (made / ".buildinfo").unlink()
         shutil.rmtree(out, ignore_errors=True)
         shutil.move(made, out)

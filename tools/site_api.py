@@ -117,7 +117,9 @@ def public_names() -> Iterator[tuple[str, str, Any]]:
     unknown = set(ag._HOME) - {home for page in PAGES.values() for home in page.homes.split()}
     unknown |= {f"ag.{name}" for name in ag._MODULES} - {m for page in PAGES.values() for m in page.modules.split()}
     if unknown:
-        raise ValueError(f"the API reference has no page for the names of {', '.join(sorted(unknown))}: add it to PAGES")
+        raise ValueError(
+            f"the API reference has no page for the names of {', '.join(sorted(unknown))}: add it to PAGES"
+        )
     for key, page in PAGES.items():
         for home in page.homes.split():
             for name in ag._HOME[home].split():
@@ -174,12 +176,24 @@ def pages() -> dict[str, str]:
     first_name: dict[int, str] = {}
     for key, name, thing in public_names():
         entries[key].append((name, thing))
-        if callable(thing) and (id(thing) not in first_name or name.endswith(f".{thing.__name__}") and not name.startswith("ag.nn.")):
+        if callable(thing) and (
+            id(thing) not in first_name or (name.endswith(f".{thing.__name__}") and not name.startswith("ag.nn."))
+        ):
             first_name[id(thing)] = name
     convert = Converter([name for listed in entries.values() for name, _ in listed])
     texts = {}
     for key, page in PAGES.items():
-        lines = [page.title, "=" * len(page.title), "", page.intro, "", ".. list-table::", "   :widths: auto", ""]
+        lines = [
+            page.title,
+            "=" * len(page.title),
+            "",
+            page.intro,
+            "",
+            ".. list-table::",
+            "   :class: names",
+            "   :widths: auto",
+            "",
+        ]
         for name, thing in entries[key]:
             first = another(name, thing, first_name)
             said = f"another name of `{first}`" if first else about(name, thing)

@@ -67,10 +67,9 @@ class Converter:
                 yield self.inline(text)
             if section == "Paragraph":
                 section = ""
-            after_blank = not text or text.endswith(":") and not depth
+            after_blank = not text or (text.endswith(":") and not depth)
 
     def _field(self, text: str, depth: int) -> str:
         """A line of a section: the name of a field, which napoleon escapes itself, and text."""
         head = FIELD.match(text) if depth == 4 else None
         return (head[0] if head else "") + self.inline(text[head.end() :] if head else text)
-

@@ -5,10 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import autograd_lite
 import mathematics
 from sphinx.ext.napoleon import Config, GoogleDocstring
 
+import autograd_lite
 from tools.site_api import public_names
 from tools.site_docstrings import Converter
 
@@ -23,8 +23,10 @@ release = version = autograd_lite.__version__
 extensions = ["sphinx.ext.autodoc", "myst_nb", "sphinx_copybutton"]
 html_theme = "furo"
 html_title = f"autograd_lite {release}"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_show_sphinx = False
 html_copy_source = False
 html_show_sourcelink = False
@@ -57,7 +59,7 @@ convert = Converter([name for _, name, _ in public_names()])
 def docstring(app, what, name, thing, options, lines):
     """Called with the lines of each docstring, to be changed in place.
 
-    Napoleon takes the words before a colon in the docstring of a property for a type, so it is not asked as an extension.
+    Napoleon as an extension takes the words before a colon in the docstring of a property for a type.
     """
     lines[:] = GoogleDocstring(convert(lines), SECTIONS, what="function").lines()
 

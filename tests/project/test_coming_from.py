@@ -1,4 +1,4 @@
-"""docs/FROM_*.md: each line of ours runs and gives what the table says, and so does each of theirs that is installed."""
+"""docs/FROM_*.md: each line of ours runs and gives what the table says, and theirs where it is installed."""
 
 import re
 from pathlib import Path
