@@ -23,7 +23,9 @@ from autograd_lite import micrograd, optim
 from autograd_lite.engine import graph
 from autograd_lite.engine.modes import changed_mode
 from autograd_lite.engine.value import Parameter, Value, record
-from autograd_lite.pictures.arguments import readable, staleness
+from autograd_lite.pictures.arguments import staleness
+from autograd_lite.pictures.listing import Tape
+from autograd_lite.pictures.mathematics import named_values
 
 FILE = "program.py"
 MOST_TEXT = 20_000
@@ -98,6 +100,7 @@ class Session:
 
 
 session = Session()
+theme = "light"
 
 
 def run(source):
@@ -161,8 +164,10 @@ def _cut(text):
 # --- what the tabs show -------------------------------------------------------------------------------------
 
 
-def show(view, value, option):
+def show(view, value, option, dark):
     """What a tab shows of the last program, as JSON: parts, each a picture, a page, a text, sliders or a choice."""
+    global theme
+    theme = "dark" if dark else "light"
     try:
         if value:
             session.root = session.values().get(value, session.root)
@@ -184,20 +189,24 @@ def _root():
 
 
 def again(root, numbers):
-    """(the same graph recorded anew, its leaves), with other numbers for some leaves."""
+    """(the same graph recorded anew, its leaves), with other numbers for some leaves, and the program's names."""
     made, leaves = {}, []
+    called = named_values(_names(), "again")
+    titles = {leaf: name for name, leaf in _leaves(root)}
     for node in graph.toposort(root):
         if node._row is None:
             kind = Parameter if isinstance(node, Parameter) else Value
-            new = kind(numbers.get(len(leaves), node.data), node.name)
+            new = kind(numbers.get(len(leaves), node.data), node.name or titles[node])
             leaves.append(new)
         else:
             operands = [x if type(x) is float else made[x] for x in graph.raw_operands(node)]
             with changed_mode(recording=True):
                 new = record(node._row, tuple(operands))
-            new._name, new._scope = node._name, node._scope
-        if hasattr(node, "_scope"):
-            new._scope = node._scope
+        for slot in ("_name", "_scope"):
+            if hasattr(node, slot):
+                setattr(new, slot, getattr(node, slot))
+        if node._row is not None and not node.name and id(node) in called:
+            new._name = called[id(node)]
         made[node] = new
     made[root].backward()
     return made[root], leaves
@@ -215,7 +224,7 @@ def graph_tab(option):
     root, notes = _root()
     if root is None:
         return NOTHING
-    parts = [*notes, _picture(ag.draw(root, names=_names()))]
+    parts = [*notes, _picture(ag.draw(root, names=_names(), theme=theme))]
     if not hasattr(root, "_grad"):
         parts.append({"text": "Call .backward() to see the gradients g beside the values f.", "kind": "note"})
     return parts
@@ -234,14 +243,18 @@ def steps_tab(option):
     leaves = {node for node in graph.toposort(root) if node._row is None}
     if notes or optimizer is None or not any(p in leaves for p in optimizer.params):
         optimizer = None
-    stepper = ag.step(root, optimizer, names=_names())
+    stepper = ag.step(root, optimizer, names=_names(), theme=theme)
     return [*notes, {"page": stepper.html, "about": "Backpropagation, step by step"}]
 
 
 def values_tab(option):
     """The listing: a line a Value."""
     root, notes = _root()
-    return NOTHING if root is None else [*notes, {"text": _cut(str(ag.tape(root, names=_names()))), "kind": "code"}]
+    return NOTHING if root is None else [*notes, {"text": _cut(_listing(root)), "kind": "code"}]
+
+
+def _listing(root):
+    return str(Tape(graph.toposort(root), [root], names=named_values(_names(), "tape")))
 
 
 def explain_tab(option):
@@ -255,9 +268,12 @@ def explain_tab(option):
     names = [name for name, _ in leaves]
     name = option if option in names else names[0]
     leaf = leaves[names.index(name)][1]
+    place = [node for node in graph.toposort(root) if node._row is None].index(leaf)
+    root, copies = again(root, {})
+    leaf = copies[place]
     parts = [{"choice": names, "chosen": name, "label": "Gradient in"}, *notes]
     parts.append({"text": _cut(str(ag.explain(root, leaf))), "kind": "code"})
-    return [*parts, _picture(ag.draw(root, explain=leaf, names=_names()))]
+    return [*parts, _picture(ag.draw(root, explain=leaf, theme=theme))]
 
 
 def _leaves(root):
@@ -297,7 +313,7 @@ def quiz_tab(option):
     root, notes = _root()
     if root is None:
         return NOTHING
-    return [*notes, {"page": ag.quiz(root).html, "about": "Fill in the gradients"}]
+    return [*notes, {"page": ag.quiz(again(root, {})[0]).html, "about": "Fill in the gradients"}]
 
 
 def sliders_tab(option):
@@ -323,19 +339,14 @@ def sliders_tab(option):
 
 def _slid(root, numbers):
     moved, leaves = again(root, numbers)
-    called = {name: leaf for (name, _), leaf in zip(_in_order(root), leaves, strict=True)}
-    slopes = [leaf._grad for leaf in leaves]
-    named = {**called}
-    return [{"result": f"{moved.data:.6g}", "slopes": slopes}, _picture(ag.draw(moved, names=named))]
+    slopes = [f"{leaf.grad:.4g}" for leaf in leaves]
+    return [{"result": f"{moved.data:.6g}", "slopes": slopes}, _picture(ag.draw(moved, theme=theme))]
 
 
-def _in_order(root):
-    titles = {leaf: name for name, leaf in _leaves(root)}
-    return [(titles[node], node) for node in graph.toposort(root) if node._row is None]
-
-
-def slide(numbers):
+def slide(numbers, dark):
     """The graph with other numbers in some leaves."""
+    global theme
+    theme = "dark" if dark else "light"
     try:
         root, _ = _root()
         parts = _slid(root, {int(i): x for i, x in json.loads(numbers).items()})
@@ -355,7 +366,7 @@ def network_tab(option):
     parts = []
     if hasattr(model, "named_parameters"):
         with ag.no_grad():
-            parts.append(_picture(ag.draw(model)))
+            parts.append(_picture(ag.draw(model, theme=theme)))
     mapped = _map(model)
     return [*mapped, *parts] if parts or mapped else [
         {"text": f"{type(model).__name__} is neither a model of ag.nn, nor takes two numbers and gives one.", "kind": "note"}

@@ -87,7 +87,7 @@ const editor = new EditorView({
         extensions: [
             lineNumbers(), highlightActiveLineGutter(), history(), drawSelection(), indentOnInput(), bracketMatching(),
             closeBrackets(), highlightActiveLine(), indentUnit.of("    "), python(), syntaxHighlighting(colours),
-            lintGutter(), wrongLine, EditorView.cspNonce.of(STYLE_NONCE),
+            lintGutter(), wrongLine, EditorView.lineWrapping, EditorView.cspNonce.of(STYLE_NONCE),
             EditorView.contentAttributes.of({ "aria-label": "Program, in Python", spellcheck: "false" }),
             keymap.of([
                 { key: "Mod-Enter", run: () => { pressedRun(); return true; } },
@@ -121,6 +121,7 @@ function showError(error) {
 
 // --- the worker -----------------------------------------------------------------------------------------------
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
 let worker = null, ready = false, busy = null, waiting = null, timer = 0, count = 0;
 let view = "graph", value = "", option = "", linked = false, ran = null;
 
@@ -173,7 +174,7 @@ function ask(job) {
 
 function next() {
     if (!waiting || !ready || busy) return;
-    busy = { view, value, option, ...waiting, id: ++count };
+    busy = { view, value, option, dark: dark.matches, ...waiting, id: ++count };
     waiting = null;
     at("view").classList.toggle("stale", busy.do === "run");
     worker.postMessage(busy);
@@ -225,7 +226,8 @@ function answered(answer, job, took) {
 // --- what is shown --------------------------------------------------------------------------------------------
 
 function show(parts) {
-    at("view").replaceChildren(...parts.flatMap(shown));
+    at("view").replaceChildren();
+    for (const part of parts) at("view").append(...shown(part));
     at("view").scrollTop = 0;
 }
 
@@ -285,13 +287,19 @@ function sliders(rows) {
             now.textContent = Number(Number(input.value).toPrecision(4)).toString();
             ask({ do: "slide", numbers: JSON.stringify(numbers) });
         });
-        line.append(name, now, input);
+        const slope = element("span", "slope");
+        slope.id = `slope-${row.leaf}`;
+        line.append(name, now, input, slope);
         box.append(line);
     }
     return box;
 }
 
 function result(part) {
+    for (const [leaf, slope] of part.slopes.entries()) {
+        const now = at(`slope-${leaf}`);
+        if (now) now.textContent = `g = ${slope}`;
+    }
     return element("p", "result", `${value || "the result"} = ${part.result}`);
 }
 
@@ -422,6 +430,7 @@ async function fromLink() {
 }
 
 addEventListener("hashchange", fromLink);
+dark.addEventListener("change", () => { if (ran !== null) ask({ do: "show" }); });
 
 if (!(await fromLink())) ask({ do: "run", source: source() });
 startWorker("");

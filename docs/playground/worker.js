@@ -37,10 +37,10 @@ async function start(base) {
     self.onmessage = ({ data }) => {
         const clock = performance.now();
         const answers = [];
-        let text = data.do === "run" ? page.run(data.source) : null;
+        const text = data.do === "run" ? page.run(data.source) : null;
         if (text !== null) answers.push(text);
-        if (data.do === "slide") answers.push(page.slide(data.numbers));
-        else if (text === null || !("error" in JSON.parse(text))) answers.push(page.show(data.view, data.value, data.option));
+        if (data.do === "slide") answers.push(page.slide(data.numbers, data.dark));
+        else if (text === null || !("error" in JSON.parse(text))) answers.push(page.show(data.view, data.do === "run" ? "" : data.value, data.option, data.dark));
         post({ id: data.id, answers, took: performance.now() - clock });
     };
     post({ ready: true, python: python - began, took: performance.now() - began });
