@@ -166,11 +166,13 @@ class Way(NamedTuple):
         code: in the names of `Setting`.
         what: see `Truth.of`.
         flat: whether it is for arguments that are one list or vector only.
+        needs: the type that x must have.
     """
 
     code: str
     what: str
     flat: bool = False
+    needs: type = object
 
     @property
     def listed(self) -> bool:
@@ -180,9 +182,9 @@ class Way(NamedTuple):
 
 EAGER_WAYS = [
     Way("f(values)", "value"),
-    Way("(f(values) * 1.0).backward() or [a.grad for a in leaves]", "gradient"),
-    Way("ag.gradients(f(values) * 1.0, leaves)", "gradient"),
-    Way("ag.gradients(f(values) * 1.0, leaves, create_graph=True)", "gradient"),
+    Way("(f(values) + ag.Value(0.0)).backward() or [a.grad for a in leaves]", "gradient"),
+    Way("ag.gradients(f(values) + ag.Value(0.0), leaves)", "gradient"),
+    Way("ag.gradients(f(values) + ag.Value(0.0), leaves, create_graph=True)", "gradient"),
     Way("ag.value_and_grad(f)(x)", "both"),
     Way("ag.grad(f)(x)", "gradient"),
     Way("ag.jvp(f, (x,), (v,))", "pair"),
@@ -226,11 +228,17 @@ MORE_WAYS = [
     Way("ag.compile(lambda z: ag.jvp(f, (z,), (v,))[1], backend=b, dtype=dtype).value_and_grad(x)", "turn"),
     Way("ag.compile(ag.grad(lambda z: ag.jvp(f, (z,), (v,))[1]), backend=b, dtype=dtype)(x)", "product"),
     Way("ag.grad(ag.compile(lambda z: ag.jvp(c, (z,), (v,))[1], backend=b, dtype=dtype))(x)", "product"),
-    Way("ag.fold(f(values) * 1.0, params=leaves, backend=b, dtype=dtype).loss_and_grad(point)", "both"),
-    Way("ag.fold(f(values) * 1.0, params=leaves, backend=b, dtype=dtype).hessian(point)", "hessian"),
-    Way("ag.fold(ag.gradients(f(values) * 1.0, leaves, create_graph=True), params=leaves, backend=b, dtype=dtype)()", "gradient"),
+    Way("ag.compile(lambda *a: f(a), backend=b, dtype=dtype)(*x)", "value", False, tuple),
+    Way("ag.compile(lambda *a: f(a), backend=b, dtype=dtype).value_and_grad(*x, argnum=tuple(range(len(x))))", "both", False, tuple),
+    Way("ag.grad(ag.compile(lambda *a: f(a), backend=b, dtype=dtype), argnum=tuple(range(len(x))))(*x)", "gradient", False, tuple),
+    Way("ag.compile(lambda **a: f(a), backend=b, dtype=dtype)(**x)", "value", False, dict),
+    Way("[ag.compile(lambda a, k: f(a) * k, static='k', backend=b, dtype=dtype)(x, k) for k in (2, 2.0, True, 0.0, 1.0)][4]", "value"),
+    Way("(lambda g: [g(x, k) for k in (2, 2.0, True, 0.0, -0.0, 1)][5])(ag.compile(lambda a, k: f(a) * k, static='k', backend=b, dtype=dtype))", "value"),
+    Way("ag.fold(f(values) + ag.Value(0.0), params=leaves, backend=b, dtype=dtype).loss_and_grad(point)", "both"),
+    Way("ag.fold(f(values) + ag.Value(0.0), params=leaves, backend=b, dtype=dtype).hessian(point)", "hessian"),
+    Way("ag.fold(ag.gradients(f(values) + ag.Value(0.0), leaves, create_graph=True), params=leaves, backend=b, dtype=dtype)()", "gradient"),
     Way("ag.compile(lambda: f(values), params=leaves, backend=b, dtype=dtype).loss_and_grad(point)", "both"),
-    Way("ag.compile(lambda: f(values) * 1.0, params=leaves, backend=b, dtype=dtype).backward() * 0 or [a.grad for a in leaves]", "gradient"),
+    Way("ag.compile(lambda: f(values) + ag.Value(0.0), params=leaves, backend=b, dtype=dtype).backward() * 0 or [a.grad for a in leaves]", "gradient"),
 ]
 """Some of them, at some points."""
 BATCH_WAYS = [
@@ -559,10 +567,10 @@ def check(trial: Trial, where: Sequence[str], more: int, eager: int) -> bool:
     """Hold a program against the truth: some eager ways, and in each of these variants the compiled ones."""
     rng, text = trial.rng, trial.text
     known = [k for k, truth in enumerate(trial.truths) if truth is not None]
-    flat_form = _is_flat(text.forms[0])
+    form, flat_form = text.forms[0], _is_flat(text.forms[0])
 
     def some(ways: Sequence[Way], count: int) -> list[Way]:
-        fit = [way for way in ways if flat_form or not way.flat]
+        fit = [way for way in ways if (flat_form or not way.flat) and (way.needs is object or (type(form) is way.needs and "array" not in form))]
         return rng.sample(fit, min(count, len(fit)))
 
     setting = Setting(text)
