@@ -1,20 +1,23 @@
 """An independent oracle: random programs, run in every mode of the package and compared with 50-digit arithmetic.
 
-    python -m tools.oracle --count 2000 --seed 1            eager reverse, forward and the mixed second orders
-    python -m tools.oracle --count 2000 --seed 1 --fold     every program folded and compiled too
-    python -m tools.oracle --count 2000 --fold 200          the first 200 of them
+    python -m tools.oracle --programs 2000 --seed 1         eager reverse, forward and the mixed second orders
+    python -m tools.oracle --programs 2000 --fold           every program folded and compiled too
+    python -m tools.oracle --programs 2000 --fold 200       the first 200 of them
     python -m tools.oracle --fold 200 --backend jax         ... on JAX
+    python -m tools.oracle loops --programs 2000            recurrences as Python text, in the ways of oracle_ways.py
+    python -m tools.oracle mixed --results FILE             every kind of oracle_texts.py; goes on where FILE ends
 
-A program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op x`, dead
+Without a kind a program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op x`, dead
 branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from tools/oracle_truth.py.
 Each mode is held against the truth within its bound, so any two modes agree within the sum of theirs. Nothing is
 passed over because results differ; what cannot be judged is counted, with its reason. A program with an index and a
-seed is always the same one: `--start K --count 1` shows it again. The exit code is 1 if a number is over its bound.
+seed is always the same one: `--start K --programs 1` shows it again. The exit code is 1 if a number is over its bound.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import operator
 import os
@@ -27,6 +30,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +38,8 @@ from tqdm import tqdm
 
 import autograd_lite as ag
 from autograd_lite.folding.backends import BACKENDS, why_not
+from tools import oracle_ways
+from tools.oracle_texts import GENERATORS, Text
 from tools.oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf, reached
 
 # --- programs -----------------------------------------------------------------------------------------------
@@ -102,6 +108,11 @@ class Program:
     def __str__(self) -> str:
         """Python that makes it, to paste into a test."""
         lines = [f"v{k} = ag.Value({x!r})" for k, x in enumerate(self.leaves)]
+        return "\n".join([*lines, *self.lines(), f"result = v{self.root}"])
+
+    def lines(self) -> list[str]:
+        """Its steps as Python."""
+        lines = []
         for k, (op, extra, names) in enumerate(self.steps, len(self.leaves)):
             xs = [repr(x) if type(x) is float else f"v{x}" for x in names]
             if op in SIGNS:
@@ -123,7 +134,7 @@ class Program:
             else:
                 text = f"ag.{op}({', '.join(xs)})"
             lines.append(f"v{k} = {text}")
-        return "\n".join([*lines, f"result = v{self.root}"])
+        return lines
 
 
 # --- drawing one --------------------------------------------------------------------------------------------
@@ -313,12 +324,14 @@ class Tally:
     operations: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     over: int = 0
+    looped: int = 0
+    """Programs that ran with a loop over steps."""
     backends: tuple[str, ...] = tuple(name for name in ("numpy", "native") if not why_not(name))
     """On which a program is folded."""
 
     def add(self, other: Tally) -> None:
         self.programs, self.folded = self.programs + other.programs, self.folded + other.folded
-        self.steps += other.steps
+        self.steps, self.looped = self.steps + other.steps, self.looped + other.looped
         for mine, theirs in ((self.compared, other.compared), (self.skipped, other.skipped), (self.again, other.again),
                              (self.operations, other.operations)):  # fmt: skip
             mine.update(theirs)
@@ -330,12 +343,14 @@ class Tally:
     def __str__(self) -> str:
         total = sum(self.compared.values())
         mean = self.steps / max(self.programs, 1)
+        modes = [mode for mode in MODES if self.compared[mode]] + sorted(self.compared.keys() - set(MODES))
         lines = [
-            f"programs {self.programs:,}, of them folded {self.folded:,}; {mean:.1f} steps in the mean",
+            f"programs {self.programs:,}, of them folded {self.folded:,}, with a loop {self.looped:,}; {mean:.1f} steps in "
+            "the mean",
             f"numbers compared {total:,}; over their bound {self.over:,}; bound wider than 1e-6 of them {self.loose:,}",
             "",
             f"{'mode':<52}{'numbers':>12}{'worst error / bound':>22}",
-            *(f"{mode:<52}{self.compared[mode]:>12,}{self.worst.get(mode, 0.0):>22.3f}" for mode in MODES),
+            *(f"{mode:<52}{self.compared[mode]:>12,}{self.worst.get(mode, 0.0):>22.3f}" for mode in modes),
             "",
             f"{'could not be judged':<30}{'why':<62}{'programs':>10}{'share':>8}",
         ]
@@ -347,6 +362,25 @@ class Tally:
         rarest = min(self.operations.items(), key=lambda item: item[1], default=("", 0))
         lines += [f"primitives used: {len(self.operations)}, the rarest {rarest[0]} {rarest[1]:,} times"]
         return "\n".join(lines)
+
+
+    def as_text(self) -> str:
+        """As one line of JSON."""
+        found = {name: getattr(self, name) for name in KEPT}
+        return json.dumps(found | {"skipped": [[*key, n] for key, n in self.skipped.items()]})
+
+    @classmethod
+    def of_text(cls, line: str) -> Tally:
+        found = cls()
+        for name, x in json.loads(line).items():
+            if name == "skipped":
+                found.skipped.update({(what, why): n for what, why, n in x})
+            elif name in KEPT:
+                setattr(found, name, type(getattr(found, name))(x))
+        return found
+
+
+KEPT = ["programs", "folded", "steps", "looped", "compared", "worst", "loose", "again", "operations", "failures", "over"]
 
 
 SHOWN = 10
@@ -577,14 +611,68 @@ def run(seeds: range, seed: int, fold: int, tally: Tally | None = None, backends
     return tally
 
 
+def straight(rng: random.Random) -> Text:
+    """A program of `draw` as text, at its own numbers and at others."""
+    program, _, _ = draw(rng)
+    lines = [f"v{k} = x[{k}]" for k in range(len(program.leaves))] + program.lines()
+    source = "\n    ".join(["def f(x):", *lines, f"return v{program.root}"]) + "\n"
+    points = [program.leaves, *([other(rng, x) for x in program.leaves] for _ in range(2))]
+    return Text(source, [len(program.leaves)] * 3, points)
+
+
+KINDS = {"straight": straight, **GENERATORS}
+EAGER_A_POINT, COMPILED_A_PROGRAM = 3, 4
+"""How many of the ways are taken: eager ones at each of two points; compiled ones beside those at every point."""
+
+
+def run_texts(
+    seeds: range, seed: int, kind: str, tally: Tally | None = None, variants: Sequence[str] = (), fold: int = sys.maxsize
+) -> Tally:
+    """Programs of a kind of Python text, or of all kinds in turn; each compiled in one of the variants.
+
+    Args:
+        seeds, seed: which programs.
+        kind: of KINDS, or "mixed".
+        tally: where to add what is found.
+        variants: names in oracle_ways.VARIANTS; all that can run here if there are none.
+        fold: only the first so many are compiled.
+    """
+    tally = Tally() if tally is None else tally
+    where = list(variants) or oracle_ways.available()
+    for k in seeds:
+        one = [*KINDS][k % len(KINDS)] if kind == "mixed" else kind
+        rng = random.Random(f"{one} {seed} {k}")
+        label = f"program {k} of seed {seed}, {one}"
+        text = KINDS[one](rng)
+        trial = oracle_ways.Trial(text, rng, tally, one, label)
+        tally.programs += 1
+        tally.operations.update({op for truth in trial.truths if truth for op in truth.book.operations})
+        tally.steps += max((len(truth.book.values) for truth in trial.truths if truth), default=0)
+        for why in trial.whys:
+            if why:
+                tally.skipped[f"{one}: a point", why] += 1
+        tally.folded += k < fold
+        oracle_ways.check(trial, [rng.choice(where)] if k < fold else [], COMPILED_A_PROGRAM, EAGER_A_POINT)
+        tally.looped += trial.looped
+        if trial.failures and len(tally.failures) < SHOWN:
+            tally.failures.append("\n".join([label, *trial.failures[:SHOWN], str(text)]))
+    return tally
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: see the top of this file."""
     parser = argparse.ArgumentParser(prog="python -m tools.oracle", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--count", type=int, default=2000, help="how many programs")
+    parser.add_argument("kind", nargs="?", default="", choices=["", "mixed", *KINDS], metavar="KIND",
+                        help=f"of Python text: mixed, {', '.join(KINDS)}; without one, programs of steps in every mode")
+    parser.add_argument("--programs", "--count", type=int, default=2000, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="which programs")
     parser.add_argument("--start", type=int, default=0, help="the number of the first, to see one again")
-    parser.add_argument("--fold", type=int, nargs="?", const=sys.maxsize, default=0, metavar="N",
-                        help="fold and compile them too; with a number, the first N of them")  # fmt: skip
+    parser.add_argument("--fold", type=int, nargs="?", const=sys.maxsize, metavar="N",
+                        help="fold and compile them too; with a number, the first N of them (of text all are)")
+    parser.add_argument("--variant", action="append", choices=[*oracle_ways.VARIANTS], metavar="NAME",
+                        help="where programs of text run, may be repeated; by default everywhere in turn")
+    parser.add_argument("--results", type=Path, metavar="FILE",
+                        help="append what is found to this file, and go on where it ends")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument(
@@ -596,23 +684,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     os.environ.setdefault("JAX_ENABLE_X64", "1")
-    size = 50
-    stop = options.start + options.count
+    options.fold = (sys.maxsize if options.kind else 0) if options.fold is None else options.fold
+    size = 10 if options.kind else 50
+    stop = options.start + options.programs
     chunks = [range(k, min(k + size, stop)) for k in range(options.start, stop, size)]
-    tally = Tally()
+    tally, known = Tally(), before(options)
+    for chunk in chunks:
+        if key(options, chunk) in known:
+            tally.add(known[key(options, chunk)])
+    left = [chunk for chunk in chunks if key(options, chunk) not in known]
     interrupted = False
-    bar = tqdm(total=options.count, unit=" programs", smoothing=0.05, disable=options.quiet or None)
+    bar = tqdm(total=options.programs, initial=tally.programs, unit=" programs", smoothing=0.05,
+               disable=options.quiet or None)  # fmt: skip
     try:
-        for chunk, found in zip(chunks, results(chunks, options), strict=True):
+        for chunk, found in zip(left, results(left, options), strict=True):
             tally.add(found)
+            if options.results:
+                with options.results.open("a") as file:
+                    file.write(f"{key(options, chunk)}\t{found.as_text()}\n")
             bar.update(len(chunk))
             bar.set_postfix_str(f"over bound {tally.over}", refresh=False)
     except KeyboardInterrupt:
         interrupted = True
     finally:
         bar.close()
-    fold = {0: "", sys.maxsize: " --fold"}.get(options.fold, f" --fold {options.fold}")
-    print(f"python -m tools.oracle --count {options.count} --seed {options.seed}{fold}")
+    fold = {0: "", sys.maxsize: "" if options.kind else " --fold"}.get(options.fold, f" --fold {options.fold}")
+    kind = f" {options.kind}" if options.kind else ""
+    print(f"python -m tools.oracle{kind} --programs {options.programs} --seed {options.seed}{fold}")
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}\n")
     print(tally)
     for failure in tally.failures:
@@ -623,17 +721,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if tally.over else 0
 
 
+def key(options: argparse.Namespace, chunk: range) -> str:
+    """What a line of the file of results is of."""
+    where = ",".join(options.variant or options.backend or [])
+    return f"{options.kind or 'steps'} {options.seed} {chunk.start}-{chunk.stop} {min(options.fold, chunk.stop)} {where}"
+
+
+def before(options: argparse.Namespace) -> dict[str, Tally]:
+    """The tallies that are in the file of results."""
+    if options.results is None or not options.results.exists():
+        return {}
+    lines = [line.partition("\t") for line in options.results.read_text().splitlines(keepends=True)]
+    return {name: Tally.of_text(text) for name, _, text in lines if text.endswith("\n")}  # the last may be cut short
+
+
 def results(chunks: Sequence[range], options: argparse.Namespace) -> Any:
     """The tallies of the chunks in order, from this process or several."""
-    some = partial(run, backends=options.backend) if options.backend else run
+    if options.kind:
+        some = partial(run_texts, kind=options.kind, variants=options.variant or (), fold=options.fold)
+        more: list[Any] = []
+    else:
+        some, more = partial(run, backends=options.backend) if options.backend else run, [options.fold]
     if options.jobs == 1:
         for chunk in chunks:
-            yield some(chunk, options.seed, options.fold)
+            yield some(chunk, options.seed, *more)
         return
     pool = ProcessPoolExecutor(options.jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:
         n = len(chunks)
-        yield from pool.map(some, chunks, [options.seed] * n, [options.fold] * n)
+        yield from pool.map(some, chunks, [options.seed] * n, *([x] * n for x in more))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -41,6 +41,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 from mpmath import MPContext
 
 from autograd_lite.engine.rules import TABLE
@@ -58,6 +59,16 @@ LARGE = 1e140
 """Beyond this a product on the way to a second derivative may overflow though the result does not."""
 FAR = 1e-3
 """An operand may be off by this part of the length over which its function varies."""
+SINGLE = False
+"""Whether floats are those of float32: oracle_numbers.single() sets this, and the numbers above to what holds there."""
+
+
+def nearest(v: Any) -> float:
+    """The float that is nearest to an exact number."""
+    if not SINGLE:
+        return float(v)
+    with np.errstate(over="ignore"):
+        return float(np.float32(float(v)))
 
 
 class Skip(Exception):
@@ -436,7 +447,7 @@ def _round(digits):
     def rounded(a):
         scale = mpf(10) ** int(digits)
         whole = mp.nint(a * scale)
-        return choice(mpf(float(whole / scale)), [ZERO], (HALF - abs(a * scale - whole)) / scale)  # the nearest float
+        return choice(mpf(nearest(whole / scale)), [ZERO], (HALF - abs(a * scale - whole)) / scale)  # the nearest float
 
     return rounded
 
@@ -840,14 +851,14 @@ class Node:
         self.local = found = local(op, extra, operands)
         self.v = found.v
         self.f = f = abs(float(found.v))
-        if f > 1e300 and mp.isfinite(found.v):
+        if f > (1e36 if SINGLE else 1e300) and mp.isfinite(found.v):
             raise Skip("a result is beyond the floats")
         self.d = [abs(float(x)) for x in found.d]
         self.sizes = found.sizes or self.d
         self.r = found.r
         self.s = self._second_sizes(found)
         self.h = found.h
-        self.exact = found.kind == "exact" and not f - f and mpf(float(found.v)) == found.v
+        self.exact = found.kind == "exact" and not f - f and mpf(nearest(found.v)) == found.v
         if self.exact and op in ("add", "sub", "sum", "mean", "dot"):  # beyond 50 digits the truth is rounded too
             sizes = [abs(x) for x in operands if x]
             self.exact = not sizes or min(sizes) > max(sizes) * mpf(10) ** -40
@@ -862,13 +873,15 @@ class Node:
         if op == "mul":
             return True
         if op == "dot":
-            return all(abs(x) < 2.0**8 and x * 2.0**10 == math.floor(x * 2.0**10) for x in numbers)
+            most, grid = (2.0**4, 2.0**3) if SINGLE else (2.0**8, 2.0**10)
+            return all(abs(x) < most and x * grid == math.floor(x * grid) for x in numbers)
         if op in ("div", "mean"):
             by = abs(numbers[1]) if op == "div" else float(len(numbers))
             if math.frexp(by)[0] != 0.5:
                 return False
             numbers = numbers[: 1 if op == "div" else None]
-        return all(abs(x) < 2.0**16 and x * 2.0**20 == math.floor(x * 2.0**20) for x in numbers)
+        most, grid = (2.0**8, 2.0**9) if SINGLE else (2.0**16, 2.0**20)
+        return all(abs(x) < most and x * grid == math.floor(x * grid) for x in numbers)
 
     def _second_sizes(self, found: Local) -> list[tuple[int, int, float]]:
         """S_ij: the sizes of the second partials, and of what they are made of."""
@@ -923,7 +936,7 @@ def value_error(node: Node, errors: Sequence[float], accuracy: Accuracy) -> floa
         ulps = max(ulps, accuracy.of_row * row.ulp[0])
         low, high = row.near
         if row.floor[0] and any(low <= x <= high for x in node.xs):
-            floor = row.floor[0]
+            floor = row.floor[0] * EPS / 2.0**-52
     size = node.f
     if found.size is not None:
         size = found.size[accuracy.any_order]
@@ -1067,7 +1080,7 @@ def _partial_errors(node: Node, errors: Sequence[float], accuracy: Accuracy) -> 
         ulps = max(ulps, accuracy.of_row * row.ulp[1])
         low, high = row.near
         if row.floor[1] and any(low <= x <= high for x in node.xs):
-            floor = row.floor[1]
+            floor = row.floor[1] * EPS / 2.0**-52
     if n > 2:
         ulps *= n / 2
     if node.op in ("softmax", "log_softmax"):
@@ -1172,7 +1185,7 @@ class _Walk:
             size_g, size_a = abs(float(g[k])), abs(float(a[k]))
             if not size_g and not size_a and not eg[k] and not ea[k]:
                 continue
-            if node.r is not None and node.v and node.f < 1e-290:
+            if node.r is not None and node.v and node.f < (1e-30 if SINGLE else 1e-290):
                 raise Skip("a result is too small for its second derivatives")
             moved, errors = self.partials[k]
             branch = node.local.kind == "select"

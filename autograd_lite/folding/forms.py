@@ -399,8 +399,9 @@ class Takes:
     def _plain(self, x: Any, what: str, exact: bool) -> _Plain | None:
         """What is a number, or a regular array of numbers; None for all else, Values too.
 
-        An argument of nested lists, tuples or arrays is lists of lists, unless `exact`; within a container all stay
-        what they are.
+        An argument of nested lists and tuples is lists of lists, unless `exact`; within a container all stay what they
+        are. Arrays and namedtuples in a list stay what they are, so that + adds arrays and does not append; of a batch
+        they are its rows.
         """
         kind = type(x)
         if kind is float:
@@ -415,10 +416,20 @@ class Takes:
             return _Plain(NUMBER, found)
         if isinstance(x, (list, tuple)):
             if not exact:
-                return _Plain(LIST, found)
+                return None if not self.batched and _holds_containers(x, found.ndim) else _Plain(LIST, found)
             deep = found.ndim > 1 and not self.batched
             return None if deep else _Plain(TUPLE if isinstance(x, tuple) else LIST, found)
         return _Plain(ARRAY if hasattr(x, "ndim") else LIST, found)
+
+
+def _holds_containers(x: Sequence[Any], depth: int) -> bool:
+    """Whether there are arrays or namedtuples in nested lists; `depth` counts the axes of all together."""
+    return depth > 1 and any(
+        hasattr(item, "ndim")
+        or hasattr(item, "_fields")
+        or (isinstance(item, (list, tuple)) and _holds_containers(item, depth - 1))
+        for item in x
+    )
 
 
 _UNKNOWN = object()

@@ -93,7 +93,7 @@ class Interpreter:
         """The outputs."""
         nests, arena = self.nests, self.arena
         arena[nests.flag : nests.flag + PAD] = 0.0
-        self.inputs = [np.ascontiguousarray(x).reshape(len(x), -1) for x in leaves.inputs]
+        self.inputs = [np.ascontiguousarray(x).reshape(len(x), x.size // max(len(x), 1)) for x in leaves.inputs]
         for x in nests.inputs:
             if not x.batched and x.size:
                 given = 1.0 if x.kind == "seed" else None

@@ -582,3 +582,31 @@ def test_a_call_is_drawn_as_a_box_that_opens():
     assert "sin" in page
     assert (a.grad, b.grad) == pytest.approx((3.0 * (2.0 + np.sin(2.0)), 3.0 * np.cos(2.0)))
     assert "v3 <- a" in str(ag.explain(loss, a))
+
+
+@pytest.mark.parametrize("make", [list, tuple, lambda xs: [list(xs)], lambda xs: ([xs[0]], (xs[1],))])
+def test_arrays_in_a_list_stay_arrays(make):
+    """As for Values: + adds them. As lists of lists it would join them, and a maximum be another one."""
+    first, second = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    x = make([first, second])
+
+    def f(x):
+        a, b = (y[0] if isinstance(y, (list, tuple)) else y for y in (x[0] if len(x) == 1 else x))
+        return np.max(a + b) * a[1]
+
+    expected, slope = ag.value_and_grad(f)(x)
+    assert expected == 14.0
+    for found, gradient in (ag.compile(f).value_and_grad(x), ag.value_and_grad(f, compiled=True)(x)):
+        assert found == expected
+        assert repr(gradient) == repr(slope)
+    assert ag.compile(f)(x) == expected
+
+
+def test_arrays_in_a_list_are_the_rows_of_a_batch():
+    rows = [np.array([1.0, 2.0]), np.array([3.0, 5.0])]
+    assert ag.compile(lambda x: x[0] * x[1], batch=True).rows(rows).tolist() == [2.0, 15.0]
+
+
+def test_namedtuples_in_a_list_stay_namedtuples():
+    f = ag.compile(lambda x: x[0].x * x[1].y)
+    assert f.value_and_grad([Pair(2.0, 3.0), Pair(4.0, 5.0)]) == (10.0, [Pair(5.0, 0.0), Pair(0.0, 2.0)])
