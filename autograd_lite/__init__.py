@@ -13,6 +13,7 @@ tape, formula); and beside them arrays/ (array, NumPy's functions), linalg.py, n
 minimize), files.py (save, load), plot.py and sklearn.py.
 """
 
+import sys
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -25,6 +26,12 @@ from autograd_lite.engine.scopes import scope
 from autograd_lite.engine.value import Parameter, Value
 
 __version__ = "0.1.0"
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():  # engine/atomic.py: one call that no other thread comes between
+    raise ImportError(
+        "autograd_lite: this Python runs without its global lock, which gradients and parameters that change as a whole "
+        "rest on; start it with the lock: python -X gil=1, or PYTHON_GIL=1 in the environment"
+    )
 
 _checks.load_arrays = partial(import_module, "autograd_lite.arrays")
 
