@@ -27,10 +27,10 @@ from autograd_lite.engine.value import Parameter, Value
 
 __version__ = "0.1.0"
 
-if not getattr(sys, "_is_gil_enabled", lambda: True)():  # engine/atomic.py: one call that no other thread comes between
+if not getattr(sys, "_is_gil_enabled", lambda: True)():  # see engine/atomic.py: no other thread comes between
     raise ImportError(
-        "autograd_lite: this Python runs without its global lock, which gradients and parameters that change as a whole "
-        "rest on; start it with the lock: python -X gil=1, or PYTHON_GIL=1 in the environment"
+        "autograd_lite: this Python runs without its global lock, on which it rests that all gradients or parameters "
+        "change, or none; start it with the lock: python -X gil=1, or PYTHON_GIL=1 in the environment"
     )
 
 _checks.load_arrays = partial(import_module, "autograd_lite.arrays")

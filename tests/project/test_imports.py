@@ -134,7 +134,7 @@ def test_no_module_has_the_name_of_a_public_function():
 
 
 def test_python_without_its_global_lock_is_refused():
-    """engine/atomic.py rests on it. A program that took no notice would have some gradients of one thread, some of another."""
+    """engine/atomic.py rests on it: gradients would be some of one thread and some of another."""
     program = "import sys; sys._is_gil_enabled = lambda: False; import autograd_lite"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode
