@@ -13,6 +13,7 @@ tape, formula); and beside them arrays/ (array, NumPy's functions), linalg.py, n
 minimize), files.py (save, load), plot.py and sklearn.py.
 """
 
+import sys
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -25,6 +26,12 @@ from autograd_lite.engine.scopes import scope
 from autograd_lite.engine.value import Parameter, Value
 
 __version__ = "0.2.0"
+
+if not getattr(sys, "_is_gil_enabled", lambda: True)():  # see engine/atomic.py: no other thread comes between
+    raise ImportError(
+        "autograd_lite: this Python runs without its global lock, on which it rests that all gradients or parameters "
+        "change, or none; start it with the lock: python -X gil=1, or PYTHON_GIL=1 in the environment"
+    )
 
 _checks.load_arrays = partial(import_module, "autograd_lite.arrays")
 

@@ -54,7 +54,8 @@ class Difference:
     def __str__(self) -> str:
         return (
             f"d f{self.output} / d {self.coordinate}: derivative {self.derivative!r}, central difference "
-            f"{self.difference:.10g} (step {self.step:.2g}); allowed to differ by {self.allowed:.2g}"
+            f"{self.difference:.10g} (step {self.step:.2g})"
+            + (f"; allowed to differ by {self.allowed:.2g}" if isfinite(self.allowed) else "")
             + (f"\n    {self.reason}" if self.reason else "")
         )
 

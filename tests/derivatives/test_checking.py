@@ -150,3 +150,11 @@ def test_a_wrong_rule_near_0_is_not_taken_for_a_kink(x):
 def test_a_jump_of_a_user_defined_primitive_is_a_kink():
     jumps = ag.primitive("jumps", abs, lambda a: 1.0 if a >= 0.0 else -1.0)
     assert "a kink is near: the jumps" in ag.gradcheck(jumps, 0.0).differences[0].reason
+
+
+def test_a_difference_that_is_not_finite_has_a_reason_and_no_bound():
+    """It said "allowed to differ by inf"."""
+    report = ag.gradcheck(lambda x: 1e308 * x, 5.0)
+    assert not report
+    assert "f is not finite" in str(report)
+    assert "allowed" not in str(report)

@@ -432,11 +432,158 @@ def test_object_code_is_kept_and_found(monkeypatch, tmp_path):
     assert kept.suffix == ".o"
     assert not jit.compile_text(SQUARE + "\n; another text").cached
     assert not jit.compile_text(SQUARE, jit.Target("haswell", "")).cached
-    kept.write_bytes(kept.read_bytes()[:-1])  # cut short: made anew
-    third = jit.compile_text(SQUARE)
-    assert not third.cached
-    assert squares(third) == [0.0, 1.0, 4.0, 9.0, 16.0]
-    assert jit.compile_text(SQUARE).cached
+
+
+def _flipped(path):
+    stored = bytearray(path.read_bytes())
+    stored[len(stored) // 2] ^= 4  # an instruction, or an address in one
+    path.write_bytes(bytes(stored))
+
+
+def _another(path):
+    jit.compile_text(SQUARE + "\n; another text")
+    other = next(file for file in path.parent.iterdir() if file != path)
+    other.replace(path)
+
+
+def _directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+def _fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+DAMAGED = {
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "the digest alone": lambda path: path.write_bytes(path.read_bytes()[:32]),
+    "empty": lambda path: path.write_bytes(b""),
+    "longer": lambda path: path.write_bytes(path.read_bytes() + b"\0"),
+    "a bit flipped": _flipped,
+    "code of another program, which is whole": _another,
+    "a directory": _directory,
+    "a FIFO": _fifo,
+    "a link to nothing": lambda path: (path.unlink(), path.symlink_to(path.parent / "nothing")),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_object_code_that_is_not_what_was_kept_is_not_run(what, monkeypatch, tmp_path):
+    """It is made anew, and kept where that can be."""
+    if what == "a FIFO" and not hasattr(os, "mkfifo"):
+        pytest.skip("no FIFOs on this system")
+    monkeypatch.setenv("AUTOGRAD_LITE_CACHE", str(tmp_path / "objects"))
+    jit.compile_text(SQUARE)
+    (kept,) = (tmp_path / "objects").iterdir()
+    whole = kept.read_bytes()
+    DAMAGED[what](kept)
+    anew = jit.compile_text(SQUARE)
+    assert not anew.cached
+    assert squares(anew) == [0.0, 1.0, 4.0, 9.0, 16.0]
+    if not kept.is_dir():
+        assert kept.read_bytes() == whole
+        assert jit.compile_text(SQUARE).cached
+    assert len(list(kept.parent.iterdir())) == 1  # nothing is left beside it
+
+
+def test_every_bit_of_kept_object_code_counts(monkeypatch, tmp_path):
+    monkeypatch.setenv("AUTOGRAD_LITE_CACHE", str(tmp_path / "objects"))
+    jit.compile_text(SQUARE)
+    (kept,) = (tmp_path / "objects").iterdir()
+    whole = kept.read_bytes()
+    for place in range(len(whole)):
+        kept.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
+        assert jit._read(kept) is None
+    kept.write_bytes(whole)
+    assert jit._read(kept) == whole[32:]
+
+
+@pytest.mark.parametrize("what", ["open", "read", "write", "replace", "mkdir"])
+def test_without_rights_or_room_code_is_made_each_time(what, monkeypatch, tmp_path):
+    """On a full disk, and where a file or directory may not be read or written: nothing is left, nothing raised."""
+    directory = tmp_path / "objects"
+    monkeypatch.setenv("AUTOGRAD_LITE_CACHE", str(directory))
+
+    def refused(*args, **more):
+        raise PermissionError(13, "Permission denied")
+
+    class Full:
+        def __init__(self, handle, mode):
+            os.close(handle)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    if what == "read":
+        jit.compile_text(SQUARE)
+        monkeypatch.setattr(Path, "read_bytes", refused)
+    place, name, other = {
+        "open": (jit.tempfile, "mkstemp", refused),
+        "read": (jit.os, "replace", refused),
+        "write": (jit.os, "fdopen", Full),
+        "replace": (jit.os, "replace", refused),
+        "mkdir": (Path, "mkdir", refused),
+    }[what]
+    monkeypatch.setattr(place, name, other)
+    for _ in range(2):
+        code = jit.compile_text(SQUARE)
+        assert not code.cached
+        assert squares(code) == [0.0, 1.0, 4.0, 9.0, 16.0]
+    assert len(list(directory.glob("*"))) == (what == "read")
+
+
+def test_an_interrupt_while_code_is_kept_leaves_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("AUTOGRAD_LITE_CACHE", str(tmp_path / "objects"))
+
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jit.os, "replace", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            jit.compile_text(SQUARE)
+    assert not list((tmp_path / "objects").iterdir())
+    assert squares(jit.compile_text(SQUARE)) == [0.0, 1.0, 4.0, 9.0, 16.0]
+
+
+WRITER = """
+import sys
+from autograd_lite.folding.backends.native import jit
+text = sys.stdin.read()
+target = jit.Target.host()
+path = jit._cached(text, target)
+sys.stdin.close()
+for k in range(100):
+    code = jit.compile_text(text)
+    assert jit._read(path) is not None, "what another process was writing was seen"
+    if k % 3 == 0:
+        jit._write(path, jit._read(path))
+"""
+
+
+def test_ten_processes_write_one_cache(tmp_path):
+    """Each sees whole files alone, whoever wrote them last."""
+    where = os.environ | {"AUTOGRAD_LITE_CACHE": str(tmp_path / "objects"), "PYTHONPATH": str(ROOT)}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER], env=where, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(10)
+    ]
+    for writer in writers:
+        writer.stdin.write(SQUARE.encode())
+        writer.stdin.close()
+        writer.stdin = None
+    for writer in writers:
+        assert writer.communicate()[1] == b""
+        assert writer.returncode == 0
+    assert len(list((tmp_path / "objects").iterdir())) == 1
 
 
 def test_the_cache_is_switched_off(monkeypatch, tmp_path):

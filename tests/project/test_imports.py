@@ -131,3 +131,11 @@ def test_no_module_has_the_name_of_a_public_function():
     for name in {column(path) for path in FILES} - {"__init__", "__main__"}:
         thing = getattr(ag, name, None)
         assert not callable(thing), name
+
+
+def test_python_without_its_global_lock_is_refused():
+    """engine/atomic.py rests on it: gradients would be some of one thread and some of another."""
+    program = "import sys; sys._is_gil_enabled = lambda: False; import autograd_lite"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode
+    assert "python -X gil=1" in done.stderr.splitlines()[-1]

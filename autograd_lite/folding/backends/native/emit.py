@@ -174,7 +174,12 @@ class Module:
         version: LLVM's major version, for the intrinsics that were spelled differently: a wrong spelling does not
             raise, it ends the process.
         avx512: whether the code is for machines with AVX-512, for what is one operation there and several elsewhere.
+
+    In a debug build `checker` is the address of a function, which the code calls before it touches memory: with the
+    address, the bytes of a lane, a bit for each lane that is touched, and whether it writes (tools/fuzz_native.py).
     """
+
+    checker: int = 0
 
     number: Number
     lanes: int
@@ -426,14 +431,27 @@ class Block:
             return known
         return self.operation(f"add i64 {name}, {known}") if known else name
 
+    def check(self, pointer: str, lanes: int = 1, mask: Vector | None = None, of: int = 0, writes: bool = False) -> None:
+        """In a debug build: have it checked that these lanes, `of` bits each, may be touched."""
+        if not self.module.checker:
+            return
+        touched: str | int = (1 << lanes) - 1
+        if mask is not None:
+            touched = self.operation(f"bitcast {mask.type} {mask.name} to i{lanes}")
+            touched = self.operation(f"zext i{lanes} {touched} to i64")
+        function, size = f"inttoptr (i64 {self.module.checker} to ptr)", (of or self.number.bits) // 8
+        self.lines.append(f"  call void {function}(ptr {pointer}, i64 {size}, i64 {touched}, i64 {int(writes)})")
+
     def load(self, pointer: str, mask: Vector | None = None) -> Vector:
         """The lanes from an address on; 0, and memory untouched, where a mask does not hold."""
+        self.check(pointer, self.lanes, mask)
         if mask is not None:
             return self._masked("load", pointer, mask)
         return self.made(f"load {self.type('real')}, ptr {pointer}, align {self.number.bits // 8}", pure=False)
 
     def store(self, x: Vector | float, pointer: str, mask: Vector | None = None) -> None:
         """Lanes to an address on; only those where the mask holds."""
+        self.check(pointer, self.lanes, mask, writes=True)
         if mask is not None:
             self._masked("store", pointer, mask, x)
         else:
@@ -442,22 +460,25 @@ class Block:
 
     def gather(self, base: str, index: Vector, mask: Vector | None = None) -> Vector:
         """The elements at base + index, for an index vector (load_index); 0 where the mask does not hold."""
-        return self._masked("gather", self._pointers(base, index), mask)
+        return self._masked("gather", self._pointers(base, index, mask, False), mask)
 
     def scatter(self, x: Vector | float, base: str, index: Vector, mask: Vector | None = None) -> None:
         """Lanes to base + index, in the order of the lanes."""
-        self._masked("scatter", self._pointers(base, index), mask, x)
+        self._masked("scatter", self._pointers(base, index, mask, True), mask, x)
 
     def load_index(self, pointer: str) -> Vector:
         """Entries of a table of int32, which hold a place for each lane."""
+        self.check(pointer, self.lanes, of=32)
         return self.made(f"load {self.type('index')}, ptr {pointer}, align 4", "index", pure=False)
 
     def load_place(self, pointer: str) -> str:
         """One entry of a table of int32, as i64."""
+        self.check(pointer, of=32)
         return self.operation(f"sext i32 {self.operation(f'load i32, ptr {pointer}, align 4', False)} to i64")
 
     def load_one(self, pointer: str) -> Vector:
         """The number at an address, in every lane."""
+        self.check(pointer)
         element, align = self.number.name, self.number.bits // 8
         return self.spread(self.operation(f"load {element}, ptr {pointer}, align {align}", pure=False))
 
@@ -469,10 +490,19 @@ class Block:
 
     def store_one(self, scalar: str, pointer: str) -> None:
         """A scalar to an address."""
+        self.check(pointer, writes=True)
         self.lines.append(f"  store {self.number.name} {scalar}, ptr {pointer}, align {self.number.bits // 8}")
 
-    def _pointers(self, base: str, index: Vector) -> str:
-        return self.operation(f"getelementptr {self.number.name}, ptr {base}, {index.type} {index.name}")
+    def _pointers(self, base: str, index: Vector, mask: Vector | None, writes: bool) -> str:
+        found = self.operation(f"getelementptr {self.number.name}, ptr {base}, {index.type} {index.name}")
+        for lane in range(self.lanes if self.module.checker else 0):
+            pointer = self.operation(f"extractelement <{self.lanes} x ptr> {found}, i64 {lane}")
+            holds = None
+            if mask is not None:
+                bit = self.operation(f"extractelement {mask.type} {mask.name}, i64 {lane}")
+                holds = self.made(f"insertelement <1 x i1> poison, i1 {bit}, i64 0", "mask", 1)
+            self.check(pointer, 1, holds, writes=writes)
+        return found
 
     def _masked(self, name: str, pointer: str, mask: Vector | None, stored: Vector | float | None = None) -> Vector:
         """A masked load or store, gather or scatter.

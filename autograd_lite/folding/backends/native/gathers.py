@@ -81,7 +81,9 @@ def read_fours(block: Block, x: Fours, y: Access, position: Position) -> Vector:
             halves.append(_four(block, x.kind, y, at, 1))
             continue
         real = block.module.type("real", FOUR)
-        number = block.operation(f"load double, ptr {_pointer(block, y, _entry(block, y, at))}, align 8", pure=False)
+        pointer = _pointer(block, y, _entry(block, y, at))
+        block.check(pointer)
+        number = block.operation(f"load double, ptr {pointer}, align 8", pure=False)
         first = block.operation(f"insertelement {real} poison, double {number}, i64 0")
         spread = f"shufflevector {real} {first}, {real} poison, <{FOUR} x i32> zeroinitializer"
         halves.append(block.made(spread, lanes=FOUR))
@@ -114,6 +116,7 @@ def _four(block: Block, kind: str, y: Access, position: Position, step: int) -> 
 
 
 def _load(block: Block, lanes: int, pointer: str) -> Vector:
+    block.check(pointer, lanes)
     return block.made(f"load {block.module.type('real', lanes)}, ptr {pointer}, align 8", lanes=lanes, pure=False)
 
 

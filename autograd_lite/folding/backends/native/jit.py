@@ -182,15 +182,20 @@ def _cached(text: str, target: Target) -> Path | None:
 
 
 def _read(path: Path | None) -> bytes | None:
-    """Object code from the cache: of a directory that only this user can write to, and whole."""
+    """Object code from the cache: of a directory that only this user can write to, whole, and under its own name."""
     try:
-        if path is None or not _is_ours(path.parent):
+        if path is None or not _is_ours(path.parent) or not path.is_file():
             return None
         stored = path.read_bytes()
     except OSError:
         return None
     digest, code = stored[:32], stored[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
+    return code if _digest(path, code) == digest else None
+
+
+def _digest(path: Path, code: bytes) -> bytes:
+    """Of the key too: whole code of another program, or for another processor, must not run in place of this."""
+    return hashlib.sha256(path.stem.encode() + code).digest()
 
 
 def _write(path: Path | None, code: bytes) -> None:
@@ -201,13 +206,14 @@ def _write(path: Path | None, code: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_ours(path.parent):
             return
-        handle, name = tempfile.mkstemp(dir=path.parent)
+        handle, name = tempfile.mkstemp(".o", dir=path.parent)  # one that a killed process leaves is pruned as others
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(code).digest() + code)
+                file.write(_digest(path, code) + code)
             os.replace(name, path)
-        except OSError:
+        except BaseException:
             os.unlink(name)
+            raise
         if path.name.startswith("00"):  # once in 256 times
             _prune(path.parent)
     except OSError:
