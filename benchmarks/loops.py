@@ -417,7 +417,7 @@ MODELS = {
     "LSTM, 8 cells": Model(weights(*LSTM), normals(FEATURES + 1), lstm, lstm_in_jax),
     "LSTM of ADBench": Model(weights(*ADBENCH), characters, adbench_lstm, adbench_lstm_in_jax),
     "HMM, 5 states": Model(weights(*HMM), normals(1), hmm, hmm_in_jax),
-    "American put, 32 prices": Model(lambda: np.array([0.3, 0.05]), normals(0), american_put, american_put_in_jax, 100),
+    "American put, 32 prices": Model(lambda: np.array([0.3, 0.05]), normals(0), american_put, american_put_in_jax),
 }  # fmt: skip
 
 

@@ -31,6 +31,9 @@ MOST_INITIAL = 256
 MUCH_LEFT = 4
 """More than one in this many classes: then it is looked for runs of other kinds."""
 
+CELLS = 64
+"""If at least this many are left, then it is looked whether they are the cells of a grid."""
+
 WASTED = 4
 """Such a run has at most this many times the lanes that its steps have."""
 
@@ -91,14 +94,28 @@ def rolled(scan: Scan, terms: Terms, of: Array, made: list[Any], least: int, sav
     Of a recurrence that starts from parameters the first step looks different, since parameters are all of one class,
     and the order of the graph differs in it. So a second look is taken with the leaves that only the start reads set
     apart, and a third with the classes by their depth.
+
+    Of a grid each cell may be a class of its own. Where that leaves very many classes, it is looked what is left with
+    those of a step as one class.
     """
     found, runs = _looked_at(scan, terms, of, made, least, saved)
     if (len(made) - sum(run.saved for run in runs)) * MUCH_LEFT > len(made) >= saved:
         last = found.renumbered(found.hanging_last())
         looks = [(found, runs)]
         looks += [(x, x.runs(least, saved, ragged)) for x in (found, last) for ragged in (False, True)]
-        return min(looks, key=lambda look: len(made) - sum(run.saved for run in look[1]))
+        found, runs = min(looks, key=_left)
+    if _left((found, runs)) >= CELLS:
+        grids = [found.merged(level) for level in (found.depth, -found.height)]
+        looks = [(grid, grid.runs(least, 1)) for grid in grids]
+        best = min(looks, key=_left)
+        if best[1] and _left(best) * MUCH_LEFT < _left((found, runs)):
+            return best
     return found, runs
+
+
+def _left(look: tuple[Classes, list[Run]]) -> int:
+    """How many classes are left where runs are one step."""
+    return len(look[0].made) - sum(run.saved for run in look[1])
 
 
 def _looked_at(
@@ -121,7 +138,7 @@ def _looked_at(
     looks = [(found, runs), (second, second.runs(least, saved))]
     third = second.renumbered(second.by_depth())
     looks.append((third, third.runs(least, saved)))
-    return min(looks, key=lambda look: len(look[0].made) - sum(run.saved for run in look[1]))
+    return min(looks, key=_left)
 
 
 def _initial_leaves(classes: Classes, runs: list[Run]) -> Array:
