@@ -85,13 +85,20 @@ class Emitter:
         """Number the lanes of a class, equal ones once: two nodes that do the same to the same lanes are one."""
         n = len(mine)
         if len(columns) <= 2 and n > 1:
-            places = [self.place(column) for column in columns]
+            places = [self._of_one_number(column) for column in columns]
             first, which = by_occurrence(places[0] if len(places) == 1 else (places[0] << 31) + places[1])
             if len(first) < n:
                 self.lane[mine] = which
                 return [column[first] for column in columns]
         self.lane[mine] = np.arange(n)
         return columns
+
+    def _of_one_number(self, positions: Array) -> Array:
+        """For each position a number below 2**31 that only those have that are in the same place."""
+        labels, places = self.labels(positions), self.place(positions)
+        if (labels == labels[0]).all():
+            return places
+        return by_occurrence(labels * (int(places.max()) + 1) + places)[1]
 
     # -- where the lanes of a position are
 

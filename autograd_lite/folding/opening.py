@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -72,26 +73,37 @@ def _numeric(x: Any) -> Any:
     return unflatten(form, [leaf._f if isinstance(leaf, Value) else leaf for leaf in leaves])
 
 
+_row = attrgetter("_row")
+
+
 def name_of(compiled: Any) -> str:
     """What a frame or a box says of a compiled function."""
     name = getattr(compiled._f, "__name__", None) or type(compiled._f).__name__
     return "compiled" if name == "<lambda>" else name
 
 
-def opened(roots: Sequence[Value]) -> list[Value]:
+def opened(roots: Sequence[Value], nodes: Sequence[Value] | None = None) -> tuple[list[Value], Sequence[Value]]:
     """The same graph with every call of a compiled function as its scalars; the graph itself where there is none.
 
     What was computed from a call is recorded anew. Leaves are the same ones, and so is all that no call is below.
+
+    Args:
+        roots: those of the graph.
+        nodes: `graph.toposort` of them, from a caller who has it.
+
+    Returns:
+        (its roots, `graph.toposort` of them).
     """
     found = list(roots)
     while True:
-        order = graph.toposort(*found)
-        if not any(hasattr(node._row, "applied") for node in order):
-            return found
+        order = graph.toposort(*found) if nodes is None else nodes
+        nodes = None
+        if not any(hasattr(x, "applied") for x in set(map(_row, order))):
+            return found, order
         made: dict[Any, Any] = {}
         parts: dict[int, list[Value]] = {}
         for node in order:
-            row = node._row
+            row: Any = node._row
             if row is None:
                 made[node] = node
             elif hasattr(row, "applied"):
@@ -113,7 +125,7 @@ def opened(roots: Sequence[Value]) -> list[Value]:
 
 def opened_with_gradients(root: Value) -> Value:
     """`opened` of one root; where a backward pass has been there, each new Value has its gradient too."""
-    (found,) = opened([root])
+    (found,), _ = opened([root])
     if hasattr(root, "_grad"):
         for node, g in adjoints(found, root._grad).items():
             if node._row is not None:

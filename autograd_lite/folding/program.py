@@ -772,10 +772,13 @@ def fold(value: Any, params: Any = None, inputs: Sequence[Any] | None = None, *,
 def make(
     roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]],
     shapes: Sequence[tuple[int, ...]], single: bool, batch: bool, dtype: Any, backend: str, threads: int | None,
-    live: bool = False,
+    live: bool = False, nodes: Sequence[Value] | None = None,
 ) -> Program:  # fmt: skip
-    """A Program of checked arguments; `live` reads the Values among its constants anew at each call."""
-    folded, binding = cache.folded(opened(roots), params, leaves, batch)
+    """A Program of checked arguments; `live` reads the Values among its constants anew at each call.
+
+    `nodes` are all of the graph in topological order, from a caller who has them.
+    """
+    folded, binding = cache.folded(*opened(roots, nodes), params, leaves, batch)
     program = Program(folded, binding.params, binding.constants, shapes, single, batch, dtype, backend, threads)
     if live:
         program.captured = binding.captured

@@ -75,6 +75,13 @@ def mix(h: Array, x: Array) -> Array:
     return h ^ (h >> np.uint64(29))
 
 
+def _new(*sorted_columns: Array) -> Array:
+    """Which rows of sorted ones differ from the row before."""
+    new = np.ones(len(sorted_columns[0]), bool)
+    new[1:] = np.logical_or.reduce([x[1:] != x[:-1] for x in sorted_columns])
+    return new
+
+
 LATER = Run(0, 0, 0)
 """What a check answers where a run may be taken once others have been."""
 
@@ -87,10 +94,14 @@ class Classes:
         of: the class of every position.
         made: what each class does that holds no leaves.
         leaves: how many classes hold leaves; they come first.
+        mixed: whether the members of a class may take from different classes; see `merged`.
     """
 
-    def __init__(self, scan: Scan, terms: Terms, of: Array, made: list[Any], leaves: int) -> None:
+    def __init__(
+        self, scan: Scan, terms: Terms, of: Array, made: list[Any], leaves: int, mixed: bool = False
+    ) -> None:  # fmt: skip
         self.scan, self.terms, self.of, self.made, self.leaves = scan, terms, of, made, leaves
+        self.mixed = mixed
         self.count = leaves + len(made)
         in_class = of[terms.units]
         by_class = np.argsort(in_class, kind="stable")
@@ -108,9 +119,14 @@ class Classes:
     def _found(self) -> tuple[Array, Array, Array, Array]:
         """Operands, ends, tokens and shapes."""
         terms, first, what = self.terms, self._first, self.codes.astype(np.uint64)
-        pieces = [self._of_few(first), *self._of_sums(first), self._of_many(first)]
+        nodes, of = first, np.arange(len(first))
+        if self.mixed:
+            nodes, of = self.members, np.repeat(of, self.lanes)
+        pieces = [self._of_few(nodes, of), *self._of_sums(nodes, of), self._of_many(nodes, of)]
         owner, operand, place = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
-        order = np.lexsort((place, owner))
+        order = np.lexsort((operand, place, owner) if self.mixed else (place, owner))
+        if self.mixed:
+            order = order[_new(owner[order], operand[order], place[order])]
         ends = np.searchsorted(owner[order], np.arange(len(first) + 1))
         number, kind = pieces[1][0], pieces[1][3]
         kinds = np.zeros(len(first), np.uint64)
@@ -138,14 +154,15 @@ class Classes:
         """The same, whatever the number of lanes."""
         return self._found[3]
 
-    def _of_few(self, first: Array) -> tuple[Array, Array, Array]:
+    def _of_few(self, nodes: Array, of: Array) -> tuple[Array, Array, Array]:
         """(class, operand, place) for those of one or two operands; a product has the earlier class first."""
         scan = self.scan
-        few = np.flatnonzero(~self.sums & (scan.arity[first] <= 2))
-        two = scan.arity[first[few]] == 2
-        a = self.of[scan.left[first[few]]]
-        b = np.where(two, self.of[np.where(two, scan.right[first[few]], 0)], -1)
-        mul = np.array([what is TABLE["mul"] for what in scan.what])[scan.code[first[few]]]
+        here = np.flatnonzero(~self.terms.has_terms[nodes] & (scan.arity[nodes] <= 2))
+        nodes, few = nodes[here], of[here]
+        two = scan.arity[nodes] == 2
+        a = self.of[scan.left[nodes]]
+        b = np.where(two, self.of[np.where(two, scan.right[nodes], 0)], -1)
+        mul = np.array([what is TABLE["mul"] for what in scan.what])[scan.code[nodes]]
         a, b = np.where(mul, np.minimum(a, b), a), np.where(mul, np.maximum(a, b), b)
         return (
             np.concatenate([few, few[two]]),
@@ -153,12 +170,12 @@ class Classes:
             np.concatenate([np.zeros(len(few), np.int64), np.ones(int(two.sum()), np.int64)]),
         )
 
-    def _of_sums(self, first: Array) -> Iterator[tuple[Array, ...]]:
+    def _of_sums(self, nodes: Array, of: Array) -> Iterator[tuple[Array, ...]]:
         """The same for sums: each kind of term once, sorted; with the kinds of product."""
         terms = self.terms
-        sums = np.flatnonzero(self.sums)
-        low, high = (np.searchsorted(terms.root, first[sums], side) for side in ("left", "right"))
-        owner = np.repeat(sums, high - low)
+        sums = np.flatnonzero(terms.has_terms[nodes])
+        low, high = (np.searchsorted(terms.root, nodes[sums], side) for side in ("left", "right"))
+        owner = np.repeat(of[sums], high - low)
         at = np.arange(len(owner)) + np.repeat(low - (np.cumsum(high - low) - (high - low)), high - low)
         kind = terms.kind[at]
         a, b = self.of[terms.x[at]], np.where(terms.y[at] >= 0, self.of[terms.y[at]], -1)
@@ -166,50 +183,42 @@ class Classes:
         a, b = np.where(swap, b, a), np.where(swap, a, b)
         order = np.lexsort((b, a, kind, owner))
         owner, a, b, kind = owner[order], a[order], b[order], kind[order]
-        new = np.ones(len(owner), bool)
-        new[1:] = (np.diff(owner) != 0) | (np.diff(a) != 0) | (np.diff(b) != 0) | (np.diff(kind) != 0)
+        new = _new(owner, a, b, kind)
         owner, a, b, kind = owner[new], a[new], b[new], kind[new]
         place = np.arange(len(owner)) - np.searchsorted(owner, owner)
         two = b >= 0
         yield owner, a, place * 2, kind
         yield owner[two], b[two], place[two] * 2 + 1
 
-    def _of_many(self, first: Array) -> tuple[Array, Array, Array]:
+    def _of_many(self, nodes: Array, of: Array) -> tuple[Array, Array, Array]:
         """The same for those of a tuple of operands; of a sequence the order does not count."""
         scan = self.scan
         size, start = flat_ranges(scan)
-        many = np.flatnonzero(~self.sums & (scan.arity[first] == MANY_OPERANDS))
-        counts = size[first[many]]
+        many = np.flatnonzero(~self.terms.has_terms[nodes] & (scan.arity[nodes] == MANY_OPERANDS))
+        counts = size[nodes[many]]
         owner = np.repeat(many, counts)
         place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        operand = self.of[scan.flat[place + np.repeat(start[first[many]], counts)]]
-        variadic = np.array([isinstance(what, Row) and what.variadic for what in scan.what])[scan.code[first[owner]]]
-        place = np.where(variadic, 0, place)
+        operand = self.of[scan.flat[place + np.repeat(start[nodes[many]], counts)]]
+        variadic = np.array([isinstance(what, Row) and what.variadic for what in scan.what])[scan.code[nodes[owner]]]
+        place, owner = np.where(variadic, 0, place), of[owner]
         order = np.lexsort((operand, place, owner))
         owner, operand, place = owner[order], operand[order], place[order]
-        new = np.ones(len(owner), bool)
-        new[1:] = (np.diff(owner) != 0) | (np.diff(operand) != 0) | (np.diff(place) != 0)
+        new = _new(owner, operand, place)
         owner, operand = owner[new], operand[new]
         return owner, operand, np.arange(len(owner)) - np.searchsorted(owner, owner)
 
-    def by_depth(self) -> Array:
-        """The classes (leaves left out) by how far they are from the leaves, then by what they do.
-
-        Unlike the order in which they occur it does not depend on how Python wrote a step, nor on what else the first
-        step is made of. It does not depend on the number of steps either, as tokens alone do.
-        """
+    @cached_property
+    def depth(self) -> Array:
+        """How far each class (leaves left out) is from the leaves."""
         depth = [0] * len(self.made)
         ends, operands = self.ends.tolist(), (self.operands - self.leaves).tolist()
         for k in range(len(depth)):
             depth[k] = 1 + max([depth[i] for i in operands[ends[k] : ends[k + 1]] if i >= 0], default=0)
-        order: Array = np.lexsort((self.tokens, np.diff(self.ends), self.lanes, self.codes, depth))
-        return order
+        return np.array(depth)
 
-    def hanging_last(self) -> Array:
-        """The classes (leaves left out) in order, those behind which little follows at the end.
-
-        What a loss takes from some steps of a recurrence, at times that have no period, stands between the steps.
-        """
+    @cached_property
+    def height(self) -> Array:
+        """How far each class (leaves left out) is from the results."""
         height = [0] * len(self.made)
         ends, operands = self.ends.tolist(), (self.operands - self.leaves).tolist()
         for k in range(len(height) - 1, -1, -1):
@@ -217,15 +226,56 @@ class Classes:
             for i in operands[ends[k] : ends[k + 1]]:
                 if i >= 0 and height[i] < above:
                     height[i] = above
-        order: Array = np.argsort(np.array(height) < HANGING, kind="stable")
+        return np.array(height)
+
+    def by_depth(self) -> Array:
+        """The classes (leaves left out) by how far they are from the leaves, then by what they do.
+
+        Unlike the order in which they occur it does not depend on how Python wrote a step, nor on what else the first
+        step is made of. It does not depend on the number of steps either, as tokens alone do.
+        """
+        order: Array = np.lexsort((self.tokens, np.diff(self.ends), self.lanes, self.codes, self.depth))
         return order
+
+    def hanging_last(self) -> Array:
+        """The classes (leaves left out) in order, those behind which little follows at the end.
+
+        What a loss takes from some steps of a recurrence, at times that have no period, stands between the steps.
+        """
+        order: Array = np.argsort(self.height < HANGING, kind="stable")
+        return order
+
+    def merged(self, level: Array) -> Classes:
+        """The same with all classes of a level that do the same as one, whatever the classes are that they take from.
+
+        On a grid the cells of a step do the same thing, but the one at the border takes a number from outside. That makes
+        it a class of its own, so in the next step its neighbour is one, and in the end every cell.
+
+        Args:
+            level: for each class (leaves left out) a number above or below those of all that it takes from: its depth,
+                or minus its height. Two of one level do not depend on each other.
+        """
+        first, terms, scan = self._first, self.terms, self.scan
+        kinds = np.zeros(len(first), np.int64)  # which kinds of terms a sum has, as bits
+        at = terms.root.searchsorted(first[self.sums]), terms.root.searchsorted(first[self.sums], "right")
+        if len(terms.root):
+            kinds[self.sums] = np.bitwise_or.reduceat(np.append(1 << terms.kind, 0), np.stack(at, 1).ravel())[::2]
+        size, _ = flat_ranges(scan)
+        same = np.array([what is TABLE["prod"] for what in scan.what])[scan.code[first]]
+        keys = level, self.codes, terms.zeroed[first], kinds, np.where(same, size[first], 0)
+        order = np.lexsort(keys[::-1])
+        new = _new(*(key[order] for key in keys))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = self.leaves + np.cumsum(new) - 1
+        of = np.where(self.of >= self.leaves, rank[np.maximum(self.of - self.leaves, 0)], self.of)
+        return Classes(scan, terms, of, [self.made[k] for k in order[new].tolist()], self.leaves, True)
 
     def renumbered(self, order: Array) -> Classes:
         """The same classes in another order."""
         rank = np.empty(len(order), np.int64)
         rank[order] = self.leaves + np.arange(len(order))
         of = np.where(self.of >= self.leaves, rank[np.maximum(self.of - self.leaves, 0)], self.of)
-        return Classes(self.scan, self.terms, of, [self.made[k] for k in order.tolist()], self.leaves)
+        return Classes(self.scan, self.terms, of, [self.made[k] for k in order.tolist()], self.leaves, self.mixed)
 
     # -- runs
 

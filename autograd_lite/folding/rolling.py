@@ -31,6 +31,9 @@ MOST_INITIAL = 256
 MUCH_LEFT = 4
 """More than one in this many classes: then it is looked for runs of other kinds."""
 
+CELLS = 64
+"""If at least this many are left, then it is looked whether they are the cells of a grid."""
+
 WASTED = 4
 """Such a run has at most this many times the lanes that its steps have."""
 
@@ -91,14 +94,28 @@ def rolled(scan: Scan, terms: Terms, of: Array, made: list[Any], least: int, sav
     Of a recurrence that starts from parameters the first step looks different, since parameters are all of one class,
     and the order of the graph differs in it. So a second look is taken with the leaves that only the start reads set
     apart, and a third with the classes by their depth.
+
+    Of a grid each cell may be a class of its own. Where that leaves very many classes, it is looked what is left with
+    those of a step as one class.
     """
     found, runs = _looked_at(scan, terms, of, made, least, saved)
     if (len(made) - sum(run.saved for run in runs)) * MUCH_LEFT > len(made) >= saved:
         last = found.renumbered(found.hanging_last())
         looks = [(found, runs)]
         looks += [(x, x.runs(least, saved, ragged)) for x in (found, last) for ragged in (False, True)]
-        return min(looks, key=lambda look: len(made) - sum(run.saved for run in look[1]))
+        found, runs = min(looks, key=_left)
+    if _left((found, runs)) >= CELLS:
+        grids = [found.merged(level) for level in (found.depth, -found.height)]
+        looks = [(grid, grid.runs(least, 1)) for grid in grids]
+        best = min(looks, key=_left)
+        if best[1] and _left(best) * MUCH_LEFT < _left((found, runs)):
+            return best
     return found, runs
+
+
+def _left(look: tuple[Classes, list[Run]]) -> int:
+    """How many classes are left where runs are one step."""
+    return len(look[0].made) - sum(run.saved for run in look[1])
 
 
 def _looked_at(
@@ -121,7 +138,7 @@ def _looked_at(
     looks = [(found, runs), (second, second.runs(least, saved))]
     third = second.renumbered(second.by_depth())
     looks.append((third, third.runs(least, saved)))
-    return min(looks, key=lambda look: len(look[0].made) - sum(run.saved for run in look[1]))
+    return min(looks, key=_left)
 
 
 def _initial_leaves(classes: Classes, runs: list[Run]) -> Array:
@@ -198,6 +215,8 @@ class RolledEmitter(Emitter):
                 steps.forget()
                 if not steps.aligned:
                     steps.align()
+                elif not (steps.followed or steps.active):
+                    steps.follow()
                 elif steps.count > 2:
                     for k in range(steps.first, steps.first + run.period):
                         self.one(k)
@@ -227,11 +246,13 @@ class _Steps:
         self.backwards = False
         """Whether lanes are numbered from the last one: of steps that have other numbers of them."""
         self._gather()
-        self.aligned = False
+        self.aligned = self.followed = False
         self.delay: dict[int, int] = {}
         """Of a statement that is read from later steps: how many steps back at most."""
         self.initial: dict[int, dict[tuple[int, int], int]] = {}
         """Of it the positions that stand for (step before the first, lane)."""
+        self.stands_for: dict[int, tuple[int, int]] = {}
+        """For a position before the first step which class and lane it would be there: to put terms in order."""
 
     def _gather(self) -> None:
         """The positions of every statement."""
@@ -314,20 +335,121 @@ class _Steps:
 
     def _in_order(self, x: Array, y: Array, kind: Array) -> tuple[Array, Array]:
         """The factors of terms, the one of the earlier class first, and of one class the one of the lower lane."""
-        to = self.to
-        a, b = to.of[x], np.where(y >= 0, to.of[y], -1)
-        swap = (kind == 1) & ((a > b) | ((a == b) & (to.lane[x] > np.where(y >= 0, to.lane[y], -1))))
+        (a, of_x), (b, of_y) = self._ranks(x), self._ranks(y)
+        swap = (kind == 1) & ((a > b) | ((a == b) & (of_x > of_y)))
         return np.where(swap, y, x), np.where(swap, x, y)
 
     def _term_keys(self, x: Array, y: Array, low: int) -> Array:
         """What orders terms, least important first reversed: classes, lanes inside the run, lanes outside."""
-        to, paired = self.to, y >= 0
-        a, b = to.of[x], np.where(paired, to.of[y], -1)
-        of_x, of_y = to.lane[x], np.where(paired, to.lane[y], -1)
+        (a, of_x), (b, of_y) = self._ranks(x), self._ranks(y)
+        low += self.to.classes.count - FARTHEST * self.period
         return np.stack([
             a, b, np.where(a >= low, of_x, 0), np.where(b >= low, of_y, 0),
             np.where(a >= low, 0, of_x), np.where(b >= low, 0, of_y),
         ])  # fmt: skip
+
+    def _ranks(self, positions: Array) -> tuple[Array, Array]:
+        """(class, lane) to put positions in order: those of the run, and those that stand for them, behind all others."""
+        to, flat = self.to, positions.ravel()
+        of, lane = np.where(flat >= 0, to.of[flat], -1), np.where(flat >= 0, to.lane[flat], -1)
+        of = np.where(of >= self.low, of + to.classes.count, of)
+        if self.stands_for:
+            for i in np.flatnonzero(np.isin(flat, self._standing)).tolist():
+                of[i], lane[i] = self.stands_for[int(flat[i])]
+        return of.reshape(positions.shape), lane.reshape(positions.shape)
+
+    def _find_what_stands(self) -> None:
+        """See which position before the run stands for which lane: that which is read in the same places.
+
+        A sum has no order: which of its terms is which is seen from the lanes. In the first step these are not those
+        of the run, and may be numbered in another order.
+        """
+        to, low, period = self.to, self.low, self.period
+        self.stands_for = {}
+        both = [self._readers(self.count - 2), self._readers(self.count - 1)]
+        same = np.intersect1d(both[0][0], both[1][0])  # read at every step, such as weights
+        read, signature = self._signatures(*both[1], same, self.count - 1)
+        of = to.of[read]
+        delays = self.count - 1 - (of - low) // period
+        for t in range(int(delays[of >= low].max(initial=0))):
+            there, known = self._signatures(*self._readers(t), same, t)
+            behind = np.flatnonzero((of >= low) & (delays > t))
+            before = np.flatnonzero(to.of[there] < low)
+            behind, before = behind[np.lexsort((to.lane[read[behind]], of[behind], signature[behind]))], before[
+                np.lexsort((to.lane[there[before]], to.of[there[before]], known[before]))]  # fmt: skip
+            values, counts = np.unique(signature[behind], return_counts=True)
+            others, more = np.unique(known[before], return_counts=True)
+            values = values[[bool((more[others == v] == n).any()) for v, n in zip(values, counts, strict=True)]]
+            behind, before = behind[np.isin(signature[behind], values)], before[np.isin(known[before], values)]
+            for i, k in zip(behind.tolist(), before.tolist(), strict=True):
+                number = int(of[i]) - (self.count - 1 - t) * period + to.classes.count
+                self.stands_for[int(there[k])] = number, int(to.lane[read[i]])
+        self._standing = np.array(sorted(self.stands_for), np.int64)
+
+    def _readers(self, t: int) -> tuple[Array, Array, Array]:
+        """What a step reads: (positions, a number for where each is read, the other factor or -1)."""
+        found = [self._reads(j, t) for j in range(self.period)]
+        x, where, other = (np.concatenate([piece[i] for piece in found]) for i in range(3))
+        return x, where, other
+
+    def _reads(self, j: int, t: int) -> tuple[Array, Array, Array]:
+        """The same of one statement."""
+        to, terms = self.to, self.to.classes.terms
+        mine, what = self.rows[j][t], to.classes.made[self.first + j]
+        row = what[0] if isinstance(what, tuple) else what
+        reader = mix(np.full(len(mine), j, np.uint64), np.arange(len(mine)))
+        if what in ("sum", "mean"):
+            low, high = (np.searchsorted(terms.root, mine, side) for side in ("left", "right"))
+            at = np.concatenate([np.arange(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True)])
+            where = mix(np.repeat(reader, high - low), terms.kind[at])
+            x, y = terms.x[at], terms.y[at]
+            paired = y >= 0
+            return tuple(map(np.concatenate, ((x, y[paired]), (where, where[paired]), (y, x[paired]))))  # type: ignore[return-value]
+        if isinstance(row, Row) and row.variadic:
+            x, where = to.elements(mine), np.repeat(reader, to.flat_size[mine])
+        else:
+            columns = to.columns(row, mine)
+            x, where = np.concatenate(columns), np.concatenate([mix(reader, 8 + slot) for slot in range(len(columns))])
+        return x, where, np.full(len(x), -1)
+
+    def follow(self) -> None:
+        """Number the lanes of every step as those of one of the last steps, by what reads them.
+
+        The order of lanes that `align` finds moves on from step to step, as on a grid each cell is put where one that it
+        takes from was, until it stays as it is. From there on backwards each lane is the one that is read in the same
+        places.
+        """
+        self.followed = True
+        to, low, period = self.to, self.low, self.period
+        of = to.of[self._readers(self.count - 1)[0]]
+        last = self.count - 2 - int((self.count - 1 - (of[of >= low] - low) // period).max(initial=0))
+        signature = np.zeros(len(to.of), np.uint64)
+        wanted: dict[int, tuple[Array, Array]] = {}
+        before = [rows.copy() for rows in self.rows]
+        for t in range(self.count - 1, -1, -1):
+            for j in range(period - 1, -1, -1):
+                mine = self.rows[j][t]
+                numbers = signature[mine]
+                order = np.argsort(numbers, kind="stable")
+                if t == last:
+                    wanted[j] = order, numbers[order]
+                elif t < last:
+                    if (numbers[order] != wanted[j][1]).any():
+                        self.rows = before
+                        return
+                    self.rows[j][t][wanted[j][0]] = mine[order]
+                x, where, _ = self._reads(j, t)
+                np.add.at(signature, x, mix(where, t - (to.of[x] - low) // period))
+
+    def _signatures(self, x: Array, where: Array, other: Array, same: Array, t: int) -> tuple[Array, Array]:
+        """Each position that is read once, and a number for all the places where it is."""
+        to, low = self.to, self.low
+        label = np.where(to.of[other] >= low, to.of[other] - low - t * self.period, -1)
+        name = np.where(np.isin(other, same), other, np.where(to.of[other] < low, -1 - to.labels(other), label))
+        read, which = np.unique(x, return_inverse=True)
+        total = np.zeros(len(read), np.uint64)
+        np.add.at(total, which.ravel(), mix(where, np.where(other < 0, -1, name)))
+        return read, total
 
     # -- what the steps do
 
@@ -348,6 +470,8 @@ class _Steps:
                 to.lane[rows] = np.arange(rows.shape[1])
         if self.active:
             return self._ragged_statements()
+        if self.aligned:
+            self._find_what_stands()
         found: list[Statement] = []
         lanes: dict[int, Array] = {}
         for j in range(period):

@@ -25,8 +25,9 @@ LEAST_UNITS = 4000
 MARGIN = 30
 """Of a stretch that repeats this many periods stay at either end."""
 
-GRAM = 5
-"""A period is looked for as the distance between equal runs of 2 to this power units."""
+GRAMS = (5, 9)
+"""A period is looked for as the distance between equal runs of 2 to these powers units: where the cells of a grid do the
+same in turn, short ones are equal at the distance of two cells."""
 
 DISTANCES = 4
 """How many of these distances are tried."""
@@ -140,7 +141,7 @@ class _Units:
         some = np.diff(self.ends) > 0
         nearest[some] = np.maximum.reduceat(self.of_unit, self.ends[:-1][some]) if some.any() else 0
         apart = mix(self.tokens, np.arange(self.count) - nearest)
-        grams = [_grams(self.tokens), _grams(apart)]
+        grams = [_grams(tokens, power) for power in GRAMS for tokens in (self.tokens, apart)]
         found: list[Stretch] = []
         waiting = [(0, self.count, SPLITS)]
         while waiting:
@@ -158,7 +159,8 @@ class _Units:
 
     def _around(self, middle: int, a: int, b: int, grams: list[Array]) -> Stretch | None:
         """The stretch of an interval that a unit in it is in."""
-        if middle >= len(grams[0]):
+        grams = [some for some in grams if middle < len(some)]
+        if not grams:
             return None
         best: Stretch | None = None
         equal = [np.flatnonzero(some[middle + 1 : b] == some[middle])[:DISTANCES] + 1 for some in grams]
@@ -184,9 +186,9 @@ class _Units:
         return best
 
 
-def _grams(tokens: Array) -> Array:
+def _grams(tokens: Array, power: int) -> Array:
     """For each token a hash of it and those behind it."""
-    for k in range(GRAM):
+    for k in range(power):
         tokens = tokens[: -(1 << k)] * np.uint64(0x9E3779B97F4A7C15) + tokens[1 << k :]
     return tokens
 

@@ -185,9 +185,13 @@ class Cache:
 
     @uncollected()
     def folded(
-        self, roots: Sequence[Value], params: Sequence[Value] | None, leaves: Sequence[Sequence[Value]], batch: bool
-    ) -> tuple[Folded, Binding]:
-        """What runs a graph, and what of the graph it needs; folded anew unless it is one of the structures kept."""
+        self, roots: Sequence[Value], nodes: Sequence[Value], params: Sequence[Value] | None,
+        leaves: Sequence[Sequence[Value]], batch: bool,
+    ) -> tuple[Folded, Binding]:  # fmt: skip
+        """What runs a graph, and what of the graph it needs; folded anew unless it is one of the structures kept.
+
+        `nodes` are all of the graph in topological order.
+        """
         kind = batch, params is None, *(root._row for root in roots)
         with self.lock:
             alike = [(key, *found) for key, found in self.known.items() if key[0] == kind]
@@ -198,12 +202,12 @@ class Cache:
                     if key in self.known:
                         self.known.move_to_end(key)
                 return made, binding
-        scan = Scan(roots, params, leaves)
+        scan = Scan(roots, params, leaves, None, nodes)
         for other, _, _, skeleton, groups in alike:
             if skeleton == scan.skeleton and other[1] != scan.structure:
                 # Literals that were one object there are several here, or the other way round: such as labels that
                 # are 1 in other examples. What is not one in both is kept apart from now on, in place of the other.
-                scan = Scan(roots, params, leaves, apart=groups)
+                scan = Scan(roots, params, leaves, groups, nodes)
                 with self.lock:
                     if other[1] != scan.structure:
                         self.known.pop(other, None)

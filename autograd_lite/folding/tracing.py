@@ -172,7 +172,7 @@ class Traced(NamedTuple):
         guards: the branches that Python has taken: (the Value that decides, the comparison, how it came out).
         watched: Values of which Python has seen the number, and that number.
         outside: results of operations that the function has from elsewhere.
-        scalars: how many Values there are.
+        nodes: all Values, in topological order.
     """
 
     layout: Layout
@@ -183,7 +183,7 @@ class Traced(NamedTuple):
     guards: list[tuple[Value, str, bool]]
     watched: list[tuple[Value, float]]
     outside: list[Value]
-    scalars: int
+    nodes: list[Value]
 
 
 class Asked(NamedTuple):
@@ -510,7 +510,7 @@ class Compiled(Executable):
                 self._pays.give_up(str(error).removeprefix("fold: "))
                 return None
             self._latest = program
-            if not insists and self._pays.costs_more(program, traced.scalars):
+            if not insists and self._pays.costs_more(program, len(traced.nodes)):
                 return None
             kept = self._programs.setdefault(call.key, [])
             kept.insert(0, program)
@@ -553,7 +553,7 @@ class Compiled(Executable):
         within = {inside}
         outside = [x for x in nodes if x._row is not None and not _is_within(x.scope, within)]
         watched = list(tracer.watched.items())
-        return Traced(layout, leaves, shared, roots, form, guards, watched, outside, len(nodes))
+        return Traced(layout, leaves, shared, roots, form, guards, watched, outside, nodes)
 
     def _folded(self, call: Call, found: Traced) -> Program:
         """The program of a trace."""
@@ -561,13 +561,13 @@ class Compiled(Executable):
         every = [*found.roots, *(node for node, _, _ in found.guards)]
         program = make(
             every, [*params, *found.shared], found.leaves, layout.shapes, found.form.is_leaf, call.batched, *self._how,
-            live=True,
+            live=True, nodes=found.nodes,
         )  # fmt: skip
         del program.params[len(params) :]
         program.guards = [(name, outcome) for _, name, outcome in found.guards]
         program.outside = found.outside
         program.watched, program.layout, program.form = found.watched, layout, found.form
-        program.exact, program.scalars = self._takes.exact, found.scalars
+        program.exact, program.scalars = self._takes.exact, len(found.nodes)
         return program
 
     # -- elsewhere
