@@ -31,7 +31,7 @@ def test_a_new_home_of_names_needs_a_page(monkeypatch):
     from tools.site_api import pages
 
     monkeypatch.setitem(ag._HOME, "training.new", "invented")
-    with pytest.raises(ValueError, match="no page for the names of training.new"):
+    with pytest.raises(ValueError, match=r"no page for the names of training\.new"):
         pages()
 
 
