@@ -156,8 +156,7 @@ def about(name: str, thing: Any) -> str:
 
 def directive(name: str, thing: Any, convert: Converter) -> list[str]:
     """What makes autodoc write the entry of a name."""
-    module, _, rest = name.partition(".") if name.startswith("ag.") else name.rpartition(".")
-    path = f"{module}::{rest}"
+    path = "::".join(name.rsplit(".", 1))
     if not callable(thing):
         return [f".. py:data:: {name}", "", *(f"   {line}" for line in convert(constant(name).split("\n")))]
     if not inspect.isclass(thing):
