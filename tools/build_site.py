@@ -61,6 +61,10 @@ def stage(to: Path) -> None:
                 target.write_text(LINK.sub(page_of, path.read_text(encoding="utf-8")), encoding="utf-8")
             else:
                 shutil.copyfile(path, target)
+    home = (to / "index.md").read_text(encoding="utf-8")
+    documents = [f"docs/{path.stem}\n" for path in sorted((to / "docs").glob("*.md"))]
+    others = "".join(document for document in documents if f"\n{document}" not in home)
+    (to / "index.md").write_text(home.replace("MORE\n", others), encoding="utf-8")
     (to / "api").mkdir()
     for name, text in pages().items():
         (to / "api" / f"{name}.rst").write_text(text, encoding="utf-8")

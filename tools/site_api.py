@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ PAGES = {
     ),
     "micrograd": Page(
         "micrograd's names",
-        "What a program written for micrograd imports, with its weights: ``from autograd_lite.micrograd import Value``; "
+        "What a program written for micrograd imports: ``from autograd_lite.micrograd import Value``; "
         ":doc:`../docs/FROM_MICROGRAD` has the details.",
         modules="autograd_lite.micrograd",
     ),
@@ -140,7 +141,7 @@ def constant(name: str) -> str:
     files += sorted(files[0].parent.glob("*.py")) if files[0].name == "__init__.py" else []
     for file in files:
         body = ast.parse(file.read_text(encoding="utf-8")).body
-        for line, after in zip(body, body[1:], strict=False):
+        for line, after in pairwise(body):
             targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
             assigned = any(isinstance(x, ast.Name) and x.id == name.rpartition(".")[2] for x in targets)
             if assigned and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
@@ -155,8 +156,7 @@ def about(name: str, thing: Any) -> str:
 
 def directive(name: str, thing: Any, convert: Converter) -> list[str]:
     """What makes autodoc write the entry of a name."""
-    module, _, rest = name.partition(".") if name.startswith("ag.") else name.rpartition(".")
-    path = f"{module}::{rest}"
+    path = "::".join(name.rsplit(".", 1))
     if not callable(thing):
         return [f".. py:data:: {name}", "", *(f"   {line}" for line in convert(constant(name).split("\n")))]
     if not inspect.isclass(thing):

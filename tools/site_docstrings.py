@@ -1,8 +1,8 @@
 """Docstrings of this package as what Sphinx's napoleon reads.
 
-They are plain text (one line, formula, Args, Returns, Raises, Example, Source): names stand in backticks, indented lines
-of the body are formulas, and a * or a _ is a * or a _. Napoleon reads the sections; here the text is escaped, formulas
-become literal blocks, a name that the reference has becomes a link, and "Returns" a field like the others.
+They are plain text (one line, formula, Args, Returns, Raises, Example, Source): names stand in backticks, indented
+lines of the body are formulas, and a * or a _ is a * or a _. Napoleon reads the sections; here the text is escaped,
+formulas become literal blocks, a name that the reference has becomes a link, and "Returns" a field like the others.
 """
 
 from __future__ import annotations

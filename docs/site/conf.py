@@ -14,6 +14,7 @@ from tools.site_docstrings import Converter
 
 # The reference calls the package what every program calls it.
 sys.modules["ag"] = autograd_lite
+sys.modules |= {f"ag.{name}": getattr(autograd_lite, name) for name in autograd_lite._MODULES}
 
 project = "autograd_lite"
 author = "The autograd_lite developers"
