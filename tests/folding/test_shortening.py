@@ -7,7 +7,9 @@ import autograd_lite as ag
 from autograd_lite.folding import build, grouping, shortening
 from autograd_lite.folding.scan import Scan
 from tests.folding.loop_zoo import FOUND
-from tests.folding.test_loops import assert_same, eager, fold, found, fresh_cache, random_recurrence
+from tests.folding.test_loops import fold, found, fresh_cache, random_recurrence
+from tests.helpers.folds import assert_same
+from tests.helpers.folds import by_backward as eager
 from tests.helpers.parts import every_second
 
 assert fresh_cache  # the fixture
