@@ -146,7 +146,7 @@ def _run_and_exit(stages: list[list[str]], cpu: float, quick: bool, out: Path) -
         import pytest
 
         options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-        options += ["-k", f"not ({SLOW})"] if quick else []
+        options += ["-k", f"not ({SLOW})"] if quick else ["-m", "not long"]
         for stage in stages:
             code = int(pytest.main([*options, *stage]))
             if code:

@@ -7,6 +7,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.engine.value import Value
+from tests.helpers.parts import chequered
 
 RNG = np.random.default_rng(7)
 SIZES = (1, 2, 3, 4, 5, 6)
@@ -57,8 +58,7 @@ def total(la, case, a):
     return ag.sum([w * x for w, x in zip(weights((len(rows),)).tolist(), rows, strict=True)])
 
 
-@pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "n"), chequered(CASES, SIZES))
 def test_values_and_gradients(case, n):
     a = CASES[case][1](matrix(n))
     np.testing.assert_allclose(numbers(CASES[case][0](ag.linalg, a)), CASES[case][0](np.linalg, a), rtol=1e-9)

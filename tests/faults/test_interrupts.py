@@ -174,9 +174,10 @@ GRAPHS = {
 }
 
 
+@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", GRAPHS)
-def test_of_a_graph(what):
-    n, seen = all_or_nothing(GRAPHS[what], "opcode" if what == "blocks" else "line")
+def test_of_a_graph(what, stride):
+    n, seen = all_or_nothing(GRAPHS[what], "opcode" if what == "blocks" else "line", stride)
     assert n > 30
     assert "before" in seen
 
@@ -341,10 +342,11 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.parametrize("stride", [3, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", PROGRAMS)
-def test_fault_40_an_interrupted_program_leaves_parameters_and_gradients_as_before_or_as_after(what):
+def test_fault_40_an_interrupted_program_leaves_parameters_and_gradients_as_before_or_as_after(what, stride):
     """In the middle of a run, or of the trace before it."""
-    n, _ = all_or_nothing(PROGRAMS[what], "line")
+    n, _ = all_or_nothing(PROGRAMS[what], "line", stride)
     assert n > 5
 
 

@@ -13,6 +13,8 @@ from autograd_lite.folding import structures
 from autograd_lite.folding.backends.native import jit
 from autograd_lite.pictures.diagrams.programs import program_diagram
 from tests.folding.loop_zoo import FOUND
+from tests.helpers import folds
+from tests.helpers.folds import by_backward as eager
 from tests.helpers.parts import chequered
 
 STEPS = 24
@@ -33,18 +35,9 @@ def numbers(xs):
     return [numbers(x) if isinstance(x, list) else x.item() for x in xs]
 
 
-def eager(root, leaves):
-    """The number and its derivatives."""
-    for p in leaves:
-        p.grad = 0.0
-    root.backward()
-    return root.item(), np.array([p.grad for p in leaves])
-
-
 def assert_same(found, want, accuracy=1e-11):
-    scale = max(1.0, np.abs(want[1]).max(initial=0.0))
-    assert np.isclose(found[0], want[0], rtol=accuracy, atol=accuracy, equal_nan=True)
-    assert np.allclose(found[1], want[1], rtol=accuracy, atol=accuracy * scale, equal_nan=True)
+    """NaN too where the graph has NaN."""
+    folds.assert_same(found, want, accuracy, equal_nan=True)
 
 
 def program_of(root, inputs, backend, **options):

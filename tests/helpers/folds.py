@@ -20,6 +20,21 @@ def eager(root, leaves):
     return root.item(), np.array(ag.gradients(root, leaves))
 
 
+def by_backward(root, leaves):
+    """The value, and the gradient that backward leaves in the leaves."""
+    for p in leaves:
+        p.grad = 0.0
+    root.backward()
+    return root.item(), np.array([p.grad for p in leaves])
+
+
+def assert_same(found, want, accuracy=1e-12, equal_nan=False):
+    """Value and gradient, the latter to the accuracy of its largest entry."""
+    scale = max(1.0, np.abs(want[1]).max(initial=0.0))
+    assert np.isclose(found[0], want[0], rtol=accuracy, atol=accuracy, equal_nan=equal_nan)
+    assert np.allclose(found[1], want[1], rtol=accuracy, atol=accuracy * scale, equal_nan=equal_nan)
+
+
 def same(root, leaves, **options):
     """Assert that the fold of a graph equals it, value and gradient."""
     program = fold(root, params=leaves)

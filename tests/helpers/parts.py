@@ -22,6 +22,11 @@ def chequered(*axes):
     return parameters
 
 
+def first_of(values, plain):
+    """All of them, those after the first few marked slow: of random programs, say, of which each is like the others."""
+    return [pytest.param(x, marks=[pytest.mark.slow] * (k >= plain)) for k, x in enumerate(values)]
+
+
 def every_second(values):
     """All of them, each second one marked slow."""
     return chequered(values)

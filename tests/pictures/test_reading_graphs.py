@@ -276,6 +276,7 @@ IRREGULAR = {(30, 1): 5, (40, 0): 0, (40, 1): 12, (50, 0): 15, (50, 1): 19, (50,
 """Crossings in pictures that Graphviz 14 lays out, stored for machines that lack it: 120 in all."""
 
 
+@pytest.mark.slow
 def test_our_own_layout_has_few_more_crossings_than_graphviz(monkeypatch):
     monkeypatch.setattr(choice, "ENGINES", [])
     made = [GRAPHS[name]() for name in BY_GRAPHVIZ] + [irregular(*size) for size in IRREGULAR]

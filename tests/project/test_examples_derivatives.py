@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import autograd_lite as ag
+from tests.helpers.parts import first_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -27,7 +28,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", first_of(NAMES, 3))
 def test_it_runs_as_a_program(name):
     command = [sys.executable, EXAMPLES / f"{name}.py"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)

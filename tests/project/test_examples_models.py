@@ -171,6 +171,7 @@ def test_a_sweep_in_processes(example):
     assert again == found[0], "the same numbers in another process"
 
 
+@pytest.mark.slow
 def test_a_sweep_on_a_dask_cluster():
     pytest.importorskip("distributed", reason="dask's cluster is the package `distributed`")
     made = subprocess.run(

@@ -68,7 +68,7 @@ def test_its_pictures_are_seen_where_no_script_runs(path):
     assert [output for output in outputs if "image/png" in output.get("data", {})] or path.stem == "6_fold"
 
 
-HEAVY = {"4_optimization", "5_training", "7_loops", "8_teaching"}
+HEAVY = {"4_optimization", "5_training", "6_fold", "7_loops", "8_teaching"}
 """Three to five seconds each."""
 
 
