@@ -2,6 +2,7 @@
 
 import json
 import math
+import _thread
 import os
 import re
 import signal
@@ -717,7 +718,7 @@ def test_ctrl_c_gives_the_history_so_far():
     model = small()
     X, y = moons(20)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
-    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.3, _thread.interrupt_main)  # on Windows os.kill would end the process
     timer.start()
     start = time.perf_counter()
     try:
