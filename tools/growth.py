@@ -3,8 +3,8 @@
     python -m tools.growth                       # the table, as Markdown
     python -m tools.growth --only "wide sum"     # one family
 
-CPU time (the least of some repeats) and the peak of memory by tracemalloc of each action on each family, and the
-exponents fitted to them. Where the work is linear none is to be above 1.2. Each size is measured in a process of its own.
+CPU time and the peak of memory by tracemalloc of each action on each family, and the exponents fitted to them.
+Where the work is linear none is to be above 1.2. Each size is measured in a process of its own.
 """
 
 import argparse

@@ -53,7 +53,7 @@ def _verify(plan: Plan, places: list[str]) -> None:
         assert isinstance(x, known), f"{where}: a backend does not know it"
         assert loop is not None or not isinstance(x, Recurrent), f"{where}: outside of a loop"
         assert type(x.size) is int, f"{where}: a size of {x.size}"
-        assert x.size >= 0, where
+        assert 0 <= x.size < 1 << 31, f"{where}: a size of {x.size}"
         assert type(x.batched) is bool, f"{where}: batched is {x.batched}"
         for ref in x.refs:
             _check_ref(plan, ref, k if loop is None else loop.stop, where)
@@ -159,6 +159,7 @@ def _check_form(form: Form, x: Instruction, sizes: list[int], where: str) -> Non
         assert form.left.shape[:-1] == n, f"{where}: shapes of rows"
     elif form.what == "segments":
         assert len(n) == len(shapes) == form.left.ndim == 1, f"{where}: shapes of segments"
+        assert form.starts is not None, f"{where}: starts of segments"
         assert (form.starts.dtype, form.starts.shape) == (np.int64, n), f"{where}: starts of segments"
         assert (np.diff(form.starts, prepend=-1, append=len(form.left)) > 0).all(), f"{where}: starts of segments"
         assert not n[0] or form.starts[0] == 0, f"{where}: starts of segments"

@@ -1,6 +1,7 @@
 """The native backend: what runs natively and what does not, threads and targets to the last bit, how arrays come in."""
 
 import pickle
+import random
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from autograd_lite.folding.backends.native.following import Followed, joined
 from autograd_lite.folding.backends.native.runner import Compiled, Runner
 from autograd_lite.folding.instructions import Map
 from autograd_lite.folding.nesting import nests
-from autograd_lite.folding.nests import RUN, Pack, Product, PythonStep
+from autograd_lite.folding.nests import RUN, Access, Fill, Pack, Product, PythonStep
 from autograd_lite.folding.nests_verify import verify
 from tests.helpers.user_primitives import LISTS, applied, defined
 
@@ -538,3 +539,21 @@ def test_a_product_of_few_columns_has_the_same_bits(columns, rows_of_left, monke
         found.append(runner(Leaves(program.theta, program.constants), None)[1])
     assert found[0].tobytes() == found[1].tobytes()
     assert near(found[0], ag.fold(loss, program.params, backend="numpy").loss_and_grad(program.theta)[1])
+
+
+def test_the_debug_build_sees_an_address_outside_of_the_arena(monkeypatch):
+    """tools/fuzz_native.py rests on it: a nest that writes in front of the arena, which verify would refuse."""
+    from dataclasses import replace
+
+    from tools import fuzz_native
+
+    plan = next(plan for plan in fuzz_native.known() if not any(x.batched for x in plan.instructions))
+    monkeypatch.setattr(fuzz_native.nests_verify, "verify", lambda nests: None)
+    leaves = fuzz_native.leaves_of(plan, random.Random(0), 1)
+
+    def outside(nests):
+        return replace(nests, epilogue=(*nests.epilogue, Fill((3,), Access(-24, (1,)), 0.0)))
+
+    for damage, seen in ((None, False), (outside, True)):
+        found = fuzz_native.run_native(plan, leaves, None, 0, True, float, damage)[2]
+        assert bool(found) == seen
