@@ -48,19 +48,19 @@ def _verify(plan: Plan, places: list[str]) -> None:
     for k, x in enumerate(plan.instructions):
         where = f"%{k}, {type(x).__name__}"
         places.append(where)
-        loop = loop_of.get(k)
-        known = (Leaf, Literal, Map, Sum, Reduce) if loop is None else (Map, Sum, Reduce, Carry)
+        inside = loop_of.get(k)
+        known = (Leaf, Literal, Map, Sum, Reduce) if inside is None else (Map, Sum, Reduce, Carry)
         assert isinstance(x, known), f"{where}: a backend does not know it"
-        assert loop is not None or not isinstance(x, Recurrent), f"{where}: outside of a loop"
+        assert inside is not None or not isinstance(x, Recurrent), f"{where}: outside of a loop"
         assert type(x.size) is int, f"{where}: a size of {x.size}"
         assert 0 <= x.size < 1 << 31, f"{where}: a size of {x.size}"
         assert type(x.batched) is bool, f"{where}: batched is {x.batched}"
         for ref in x.refs:
-            _check_ref(plan, ref, k if loop is None else loop.stop, where)
+            _check_ref(plan, ref, k if inside is None else inside.stop, where)
         batched = [plan.instructions[ref.source].batched for ref in x.refs]
         if isinstance(x, Sum):
             for part in x.parts:
-                _check_part(plan, part, x, where, loop is not None)
+                _check_part(plan, part, x, where, inside is not None)
         elif isinstance(x, Literal):
             assert not x.batched, where
             assert x.values.shape == (x.size,), where

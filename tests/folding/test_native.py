@@ -15,10 +15,11 @@ from autograd_lite.folding.backends import Leaves, backend, numpy_backend
 from autograd_lite.folding.backends.native import jit, nests_to_ir, runner, text
 from autograd_lite.folding.backends.native.following import Followed, joined
 from autograd_lite.folding.backends.native.runner import Compiled, Runner
-from autograd_lite.folding.instructions import Map
+from autograd_lite.folding.instructions import Builder, Map
 from autograd_lite.folding.nesting import nests
 from autograd_lite.folding.nests import RUN, Access, Fill, Pack, Product, PythonStep
 from autograd_lite.folding.nests_verify import verify
+from autograd_lite.folding.plan import plan
 from tests.helpers.user_primitives import LISTS, applied, defined
 
 W = [ag.Parameter(float(x)) for x in np.random.default_rng(3).uniform(-1.0, 1.0, 60)]
@@ -557,3 +558,17 @@ def test_the_debug_build_sees_an_address_outside_of_the_arena(monkeypatch):
     for damage, seen in ((None, False), (outside, True)):
         found = fuzz_native.run_native(plan, leaves, None, 0, True, float, damage)[2]
         assert bool(found) == seen
+
+
+@pytest.mark.parametrize("numbers", [(3.0,), (3.0, -4.0), (0.0,), (1e200,), (5e-324,), (-0.0, 0.0)])
+@pytest.mark.parametrize("name", ["norm", "max", "min"])
+def test_a_reduction_of_numbers_of_the_structure(name, numbers):
+    """Of one number for all elements the norm had no machine code: KeyError: 'abs'."""
+    builder = Builder()
+    elements = builder.pick(builder.literal(np.array(numbers)), np.arange(6) % len(numbers))
+    theta = builder.leaf("theta", 2)
+    found = builder.sequence(TABLE[name], elements, np.array([4, 2]))
+    made = plan(builder.instructions, [builder.op("mul", 2, (theta, found))])
+    leaves = Leaves(np.array([1.0, -2.0]), np.zeros(0))
+    outputs = [backend(each).prepare(made)(leaves, None)[0] for each in ("native", "numpy")]
+    np.testing.assert_allclose(*outputs, rtol=1e-15)
