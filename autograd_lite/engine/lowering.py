@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -301,6 +301,35 @@ ELEMENTARY = frozenset(
 )
 """What a backend can be asked to compute, on floats total as in kernels.py: NaN in gives NaN, nothing raises.
 gt ... eq give true or false, for `select(condition, a, b)` alone."""
+
+_TRUTHS = ("gt", "ge", "lt", "le", "eq")
+
+_OPERAND_COUNTS = {"select": 3, "fma": 3} | dict.fromkeys(
+    [*_TRUTHS, "add", "sub", "mul", "div", "pow", "max", "min", "hypot", "atan2", "mod", "floor_divide", "round",
+     "polygamma", "_gauss", "_sinc", "_expdiff"], 2
+)  # fmt: skip
+
+
+def check_steps(steps: Sequence[Step], count: int, results: Sequence[int | float]) -> None:
+    """AssertionError if steps on `count` operands take what is not there, or not what they are for."""
+    kinds = [False] * count  # whether a value is true or false
+
+    def check(args: Sequence[int | float], conditions: int = 0) -> None:
+        for place, x in enumerate(args):
+            assert x.__class__ in (int, float), f"{x!r} is neither a value nor a number"
+            if x.__class__ is int:
+                assert 0 <= x < len(kinds), f"value {x} of {len(kinds)}"
+                assert kinds[int(x)] == (place < conditions), (
+                    f"value {x} as {'a' if place < conditions else 'no'} condition"
+                )
+
+    for step in steps:
+        if step.function is None:
+            assert len(step.args) == _OPERAND_COUNTS.get(step.name, 1), f"{step.name} of {len(step.args)}"
+        check(step.args, int(step.name == "select"))
+        kinds.append(step.name in _TRUTHS)
+    check(results)
+
 
 _FOLDED: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, name) for name in ("add", "sub", "mul", "neg", "gt", "ge", "lt", "le", "eq")},

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.engine.lowering import Code, Step, lower
+from autograd_lite.engine.lowering import FLOATS, Code, Step, lower
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding.backends import Refused
 from autograd_lite.folding.backends.strides import affine, common, cut, pattern
@@ -86,6 +86,8 @@ class Straight:
         """One step; what is known of numbers is worked out."""
         if all(isinstance(x, float) for x in args):
             return float(_ON_FLOATS[name](*args))
+        if name == "select" and isinstance(args[0], float):
+            return args[1] if args[0] else args[2]
         key = (name, *((x, math.copysign(1.0, x)) if isinstance(x, float) else x for x in args))
         if key not in self._made:
             self._made[key] = len(self.steps)
@@ -133,6 +135,8 @@ _ON_FLOATS: dict[str, Callable[..., float]] = {
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "neg": lambda a: -a,
     "fma": lambda a, b, c: a * b + c,
     "max": lambda a, b: a if a >= b or a != a else b, "min": lambda a, b: a if a <= b or a != a else b,
+    "gt": lambda a, b: a > b, "lt": lambda a, b: a < b, "select": lambda c, a, b: a if c else b,
+    "abs": abs, "div": FLOATS["div"], "sqrt": FLOATS["sqrt"],
 }  # fmt: skip
 
 

@@ -458,7 +458,7 @@ def span(access: Access, axes: Sequence[int], tables: Array) -> tuple[int, int]:
     low = access.offset + sum(min(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
     high = access.offset + sum(max(0, s * (n - 1)) for s, n in zip(access.strides, axes, strict=True))
     if access.table is not None:
-        entries = tables[places(access, axes)] * access.scale
+        entries = tables[places(access, axes)].astype(np.int64) * access.scale
         low, high = low + int(entries.min()), high + int(entries.max())
     return low, high
 

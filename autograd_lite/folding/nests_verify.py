@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from autograd_lite.engine.lowering import check_steps
 from autograd_lite.folding.nests import (
     ARENA,
     PAD,
@@ -39,7 +41,10 @@ Array = Any
 
 def verify(nests: Nests) -> None:
     """AssertionError, which names the nest, if nests are not as an emitter may take them to be."""
-    _Verified(nests).all()
+    try:
+        _Verified(nests).all()
+    except (TypeError, ValueError, AttributeError, IndexError, KeyError, OverflowError) as error:
+        raise AssertionError(f"{type(error).__name__}: {error}") from error  # what it has is of another type
 
 
 class _Verified:
@@ -85,10 +90,24 @@ class _Verified:
     def access(self, access: Access, axes: Sequence[int], written: bool, padded: bool, where: str) -> None:
         """That an access stays inside the arena and the tables, and writes only to what a nest may write to."""
         assert len(access.strides) == len(axes), f"{where}: strides for other axes"
+        _check_whole(where, access.offset, access.scale, access.base, *access.strides, *access.table_strides)
+        _check_whole(where, *axes)
+        assert min(axes, default=1) > 0, f"{where}: axes {axes}"
         if access.base != ARENA:
             assert not written, f"{where}: writes to an input"
+            sizes = [x.size for x in self.nests.inputs if x.kind == "input" and x.batched and x.index == access.base]
+            assert sizes, f"{where}: input {access.base} has no rows"
+            assert access.table is None, f"{where}: an input by table"
+            row = (
+                1 if len(axes) == 3 and axes[1] == self.nests.block and access.strides[1] == sizes[0] else len(axes) - 1
+            )
+            assert (axes[row], access.strides[row]) == (self.nests.block, sizes[0]), f"{where}: rows of an input"
+            lanes = replace(access, strides=(*access.strides[:row], 0, *access.strides[row + 1 :]))
+            low, high = span(lanes, axes, self.nests.tables)
+            assert 0 <= low <= high < sizes[0], f"{where}: lanes {low} to {high} of an input of {sizes[0]}"
             return
         if access.table is not None:
+            _check_whole(where, access.table)
             assert len(access.table_strides) == len(axes), f"{where}: strides of a table for other axes"
             last = access.table + sum(s * (n - 1) for s, n in zip(access.table_strides, axes, strict=True))
             assert 0 <= access.table <= last < len(self.nests.tables) - PAD, f"{where}: outside the tables"
@@ -106,6 +125,9 @@ class _Verified:
             end = self.starts[place] if place < len(self.starts) else self.nests.arena
             assert high - axes[-1] + 1 + -(-axes[-1] // PAD) * PAD <= end, f"{where}: padded, into another place"
 
+    def _factor(self, nest: Product | Rows | Terms, where: str) -> None:
+        assert type(nest.factor) is float, f"{where}: a factor of {nest.factor}"
+
     def _vector(self, access: Access | None, where: str, *allowed: int) -> None:
         """That the last axis is one that a vector can be loaded along."""
         if access is not None:
@@ -113,13 +135,14 @@ class _Verified:
 
     def _code(self, nest: Map | Recurrence, where: str) -> None:
         """That a code takes what is there."""
-        count = len(nest.inputs)
-        for k, step in enumerate(nest.code, count):
+        for step in nest.code:
             assert step.name in STEPS, f"{where}: a step {step.name}"
             assert step.function is None, f"{where}: a function"
-            assert all(isinstance(x, float) or 0 <= x < k for x in step.args), f"{where}: a step that takes a later one"
-        values = [x for x, _ in nest.outputs if not isinstance(x, float)] + list(nest.watch)
-        assert all(0 <= x < count + len(nest.code) for x in values), f"{where}: a value that is not there"
+        carried = [x for _, x in nest.carried] if isinstance(nest, Recurrence) else []
+        try:
+            check_steps(nest.code, len(nest.inputs), [*(x for x, _ in nest.outputs), *nest.watch, *carried])
+        except AssertionError as error:
+            raise AssertionError(f"{where}: {error}") from None
 
     def _map(self, nest: Map, where: str) -> None:
         self._code(nest, where)
@@ -135,11 +158,8 @@ class _Verified:
     def _recurrence(self, nest: Recurrence, where: str) -> None:
         self._code(nest, where)
         assert nest.steps > 0, f"{where}: no steps"
-        for k, value in nest.carried:
+        for k, _ in nest.carried:
             assert 0 <= k < len(nest.inputs), f"{where}: carries to what is not an input"
-            assert isinstance(value, float) or 0 <= value < len(nest.inputs) + len(nest.code), (
-                f"{where}: carries nothing"
-            )
         assert len(dict(nest.carried)) == len(nest.carried), f"{where}: carries twice to one input"
         self._in_rows(nest, where)
 
@@ -153,6 +173,8 @@ class _Verified:
             self.nest(one, f"{where} {k}, {type(one).__name__}")
 
     def _product(self, nest: Product, where: str) -> None:
+        self._factor(nest, where)
+        assert nest.rows in ("", "m", "n", "k"), f"{where}: rows {nest.rows}"
         for access in (nest.left, nest.right, nest.out):
             assert access.table is None, f"{where}: by table"
         self._vector(nest.right, where, 1)
@@ -163,6 +185,9 @@ class _Verified:
             assert nest.rows != axis or getattr(nest, axis) == self.nests.block, f"{where}: other rows"
 
     def _rows(self, nest: Rows, where: str) -> None:
+        self._factor(nest, where)
+        assert nest.along in ("lanes", "terms"), f"{where}: along {nest.along}"
+        assert nest.combine in ("add", "max", "min"), f"{where}: {nest.combine}"
         if nest.along == "terms":
             for access in (nest.left, nest.right):
                 self._vector(access, where, 0, 1)
@@ -175,6 +200,8 @@ class _Verified:
             assert not nest.add, f"{where}: {nest.combine} that is added"
 
     def _terms(self, nest: Terms, where: str) -> None:
+        self._factor(nest, where)
+        assert nest.combine in ("add", "max", "min"), f"{where}: {nest.combine}"
         assert (heads(nest, self.nests)[:, 1] > 0).all(), f"{where}: a lane without terms"
         for access in (nest.left, nest.right, nest.out):
             assert access is None or access.table is not None, f"{where}: not by table"
@@ -191,3 +218,9 @@ class _Verified:
     def _pythonstep(self, nest: PythonStep, where: str) -> None:
         assert nest.views[-1].table is None, f"{where}: writes by table"
         assert all(access.base == ARENA for access in nest.views), f"{where}: reads an input"
+
+
+def _check_whole(where: str, *numbers: Any) -> None:
+    for x in numbers:
+        whole = isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+        assert whole, f"{where}: {x!r} is not a whole number"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from autograd_lite.engine.lowering import ELEMENTARY, Code
+from autograd_lite.engine.lowering import ELEMENTARY, Code, check_steps
+from autograd_lite.folding.contractions import Form
 from autograd_lite.folding.instructions import (
     REDUCTIONS,
     Carry,
     Instruction,
+    Kind,
     Leaf,
     Literal,
     Map,
@@ -28,25 +30,47 @@ Array = Any
 
 def verify(plan: Plan) -> None:
     """AssertionError, which names the instruction, if a plan is not as a backend may take it to be."""
-    loop_of = {k: loop for loop in plan.loops for k in range(loop.start, loop.stop)}
+    where = ["the loops"]
+    try:
+        _verify(plan, where)
+    except (TypeError, ValueError, AttributeError, IndexError, KeyError, OverflowError) as error:
+        raise AssertionError(f"{where[-1]}: {error}") from error  # what it has is of another type
+
+
+def _verify(plan: Plan, places: list[str]) -> None:
+    loop_of: dict[int, Loop] = {}
+    stop = 0
+    for loop in plan.loops:
+        assert stop <= loop.start < loop.stop <= len(plan.instructions), f"a loop of %{loop.start} to %{loop.stop}"
+        stop = loop.stop
+        loop_of |= dict.fromkeys(range(loop.start, loop.stop), loop)
+    leaves: dict[tuple[str, int], int] = {}
     for k, x in enumerate(plan.instructions):
         where = f"%{k}, {type(x).__name__}"
-        loop = loop_of.get(k)
-        known = (Leaf, Literal, Map, Sum, Reduce) if loop is None else (Map, Sum, Reduce, Carry)
+        places.append(where)
+        inside = loop_of.get(k)
+        known = (Leaf, Literal, Map, Sum, Reduce) if inside is None else (Map, Sum, Reduce, Carry)
         assert isinstance(x, known), f"{where}: a backend does not know it"
-        assert loop is not None or not isinstance(x, Recurrent), f"{where}: outside of a loop"
-        assert x.size >= 0, where
+        assert inside is not None or not isinstance(x, Recurrent), f"{where}: outside of a loop"
+        assert type(x.size) is int, f"{where}: a size of {x.size}"
+        assert 0 <= x.size < 1 << 31, f"{where}: a size of {x.size}"
+        assert type(x.batched) is bool, f"{where}: batched is {x.batched}"
         for ref in x.refs:
-            _check_ref(plan, ref, k if loop is None else loop.stop, where)
+            _check_ref(plan, ref, k if inside is None else inside.stop, where)
         batched = [plan.instructions[ref.source].batched for ref in x.refs]
         if isinstance(x, Sum):
             for part in x.parts:
-                _check_part(plan, part, x, where, loop is not None)
+                _check_part(plan, part, x, where, inside is not None)
         elif isinstance(x, Literal):
             assert not x.batched, where
             assert x.values.shape == (x.size,), where
+            assert x.values.dtype == np.float64, f"{where}: numbers of {x.values.dtype}"
         elif isinstance(x, Leaf):
+            assert x.kind in get_args(Kind), f"{where}: {x.kind}"
             assert not x.batched or x.kind in ("input", "seed"), where
+            assert x.kind != "seed" or x.size == 1, f"{where}: a seed of {x.size} lanes"
+            assert x.index in range(len(plan.instructions)), f"{where}: index {x.index}"
+            assert leaves.setdefault((x.kind, x.index), k) == k, f"{where}: %{leaves[x.kind, x.index]} is the same leaf"
         elif isinstance(x, Map):
             assert x.batched == any(batched), f"{where}: batched, or not, unlike its operands"
             assert all(_length(plan, ref) == x.size for ref in x.refs), f"{where}: operands of other sizes"
@@ -57,19 +81,20 @@ def verify(plan: Plan) -> None:
             assert x.row.name in REDUCTIONS, where
             assert x.batched == any(batched), f"{where}: batched, or not, unlike its elements"
             assert x.counts.shape == (x.size,), f"{where}: counts"
+            assert x.counts.dtype == np.int64, f"{where}: counts"
             assert (x.counts > 0).all(), f"{where}: counts"
             assert _length(plan, x.elements) == x.counts.sum(), f"{where}: elements"
         elif isinstance(x, Carry):
+            assert x.batched == plan.instructions[x.later.source].batched, f"{where}: batched, or not, unlike its steps"
+            assert x.batched >= plan.instructions[x.initial.source].batched, f"{where}: a batch axis at first alone"
             assert x.size == (x.delay + x.steps) * x.width, f"{where}: lanes that are not those of all steps"
             assert _length(plan, x.initial) == x.delay * x.width, f"{where}: initial lanes"
             assert x.later.lanes is None, f"{where}: lanes in another order"
             assert _length(plan, x.later) == x.steps * x.width, f"{where}: lanes of its steps"
     for ref in plan.outputs:
         _check_ref(plan, ref, len(plan.instructions), "an output")
-    stop = 0
     for loop in plan.loops:
-        assert stop <= loop.start < loop.stop <= len(plan.instructions), f"a loop of %{loop.start} to %{loop.stop}"
-        stop = loop.stop
+        places.append(f"the loop %{loop.start} to %{loop.stop - 1}")
         _Steps(plan, loop).check()
 
 
@@ -78,19 +103,23 @@ def _length(plan: Plan, ref: Ref) -> int:
 
 
 def _check_ref(plan: Plan, ref: Ref, k: int, where: str) -> None:
+    assert type(ref.source) is int, f"{where}: takes from {ref.source}"
     assert 0 <= ref.source < k, f"{where}: takes from %{ref.source}, which does not stand before it"
     if ref.lanes is not None:
         _check_table(ref.lanes, plan.instructions[ref.source].size, where)
 
 
-def _check_table(table: Array, size: int, where: str) -> None:
+def _check_table(table: Array, size: int, where: str, axes: int = 1) -> None:
+    assert table.ndim == axes, f"{where}: an index table of {table.ndim} axes"
     assert table.dtype == np.int64, f"{where}: an index table of {table.dtype}"
+    assert table.flags.c_contiguous, f"{where}: an index table with gaps"
     assert not table.size or (table.min() >= 0 and table.max() < size), f"{where}: an index outside {size} lanes"
 
 
 def _check_part(plan: Plan, part: Part, x: Instruction, where: str, in_loop: bool) -> None:
     """A part of a sum, and that its forms have every term of it once."""
     assert part.kind == "plain" if part.right is None else part.kind in ("mul", *ZERO_RULE), where
+    assert type(part.factor) is float, f"{where}: a factor of {part.factor}"
     assert plan.safe or part.kind not in ZERO_RULE, f"{where}: the zero rule in a fast plan"
     operands = [ref for ref in (part.left, part.right) if ref is not None]
     assert all(_length(plan, ref) == len(part.to) for ref in operands), f"{where}: operands of other sizes"
@@ -98,20 +127,73 @@ def _check_part(plan: Plan, part: Part, x: Instruction, where: str, in_loop: boo
     if in_loop:  # its members say what a step adds
         assert not part.forms, f"{where}: forms in a loop"
         return
-    terms = 0
     for form in part.forms:
-        _check_table(form.to, x.size, where)
-        for table, ref in zip((form.left, form.right), operands, strict=False):
-            _check_table(table, plan.instructions[ref.source].size, where)
-        blocks, height, width = form.to.shape if form.what == "matmul" else (1, 1, 1)
-        terms += blocks * height * width * form.left.shape[2] if form.what == "matmul" else form.left.size
-    assert terms == len(part.to), f"{where}: {terms} terms in its forms, {len(part.to)} in the part"
+        _check_form(form, x, [plan.instructions[ref.source].size for ref in operands], where)
+        over_rows = not x.batched and [plan.instructions[ref.source].batched for ref in operands] == [True, True]
+        assert form.what != "each" or not over_rows, f"{where}: a sum over rows of products, each by itself"
+    found = [_terms(form) for form in part.forms]
+    mine = [part.to, *(np.arange(_source_size(plan, ref)) if ref.lanes is None else ref.lanes for ref in operands)]
+    assert _sorted(*map(np.concatenate, zip(*found, strict=True)) if found else [part.to[:0]] * len(mine)) == _sorted(
+        *mine
+    ), f"{where}: its forms have other terms"
+
+
+def _source_size(plan: Plan, ref: Ref) -> int:
+    return plan.instructions[ref.source].size
+
+
+def _check_form(form: Form, x: Instruction, sizes: list[int], where: str) -> None:
+    """Its tables, and that their shapes are those of its kind; a lane is added to once."""
+    tables = [form.left] if len(sizes) == 1 else [form.left, form.right]
+    assert len(sizes) == 2 or form.right is None, f"{where}: a second operand in a form"
+    _check_table(form.to, x.size, where, form.to.ndim)
+    for table, size in zip(tables, sizes, strict=True):
+        _check_table(table, size, where, table.ndim)
+    n, shapes = form.to.shape, {table.shape for table in tables}
+    assert form.to.size == len(np.unique(form.to)), f"{where}: a lane twice in a form"
+    if form.what == "matmul":
+        (blocks, m, w), k = n, form.left.shape[-1]
+        assert [table.shape for table in tables] == [(blocks, m, k), (blocks, w, k)], f"{where}: shapes of a matmul"
+    elif form.what == "rows":
+        assert len(n) == len(shapes) == 1, f"{where}: shapes of rows"
+        assert form.left.shape[:-1] == n, f"{where}: shapes of rows"
+    elif form.what == "segments":
+        assert len(n) == len(shapes) == form.left.ndim == 1, f"{where}: shapes of segments"
+        assert form.starts is not None, f"{where}: starts of segments"
+        assert (form.starts.dtype, form.starts.shape) == (np.int64, n), f"{where}: starts of segments"
+        assert (np.diff(form.starts, prepend=-1, append=len(form.left)) > 0).all(), f"{where}: starts of segments"
+        assert not n[0] or form.starts[0] == 0, f"{where}: starts of segments"
+    else:
+        assert form.what == "each", f"{where}: a form {form.what}"
+        assert shapes == {n}, f"{where}: shapes of each"
+        assert len(n) == 1, f"{where}: shapes of each"
+
+
+def _terms(form: Form) -> list[Array]:
+    """Every term of a form: lanes of the sum and of the operands."""
+    both = [form.left] if form.right is None else [form.left, form.right]
+    if form.what == "matmul":
+        to, left, right = form.to[..., None], form.left[:, :, None, :], form.right[:, None, :, :]  # type: ignore[index]
+        return [np.ravel(table) for table in np.broadcast_arrays(to, left, right)]
+    if form.what == "rows":
+        return [np.repeat(form.to, form.left.shape[1]), *map(np.ravel, both)]
+    if form.what == "segments":
+        assert form.starts is not None
+        return [np.repeat(form.to, np.diff(form.starts, append=len(form.left))), *both]
+    return [form.to, *both]
+
+
+def _sorted(*columns: Array) -> list[Any]:
+    return np.stack(columns)[:, np.lexsort(columns)].tolist()  # type: ignore[no-any-return]
 
 
 def _check_code(code: Code, where: str) -> None:
-    for k, step in enumerate(code.steps, len(code.operands)):
+    for step in code.steps:
         assert step.name in ELEMENTARY or step.function is not None, f"{where}: {step.name} is not elementary"
-        assert all(isinstance(x, float) or 0 <= x < k for x in step.args), f"{where}: a step that takes a later one"
+    try:
+        check_steps(code.steps, len(code.operands), [code.result])
+    except AssertionError as error:
+        raise AssertionError(f"{where}: {error}") from None
 
 
 class _Steps:

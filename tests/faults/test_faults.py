@@ -28,8 +28,16 @@ def table():
 
 
 def test_every_line_has_exactly_one_test():
-    assert sorted(line for line, _ in named()) == list(range(1, 44))
+    assert sorted(line for line, _ in named()) == list(range(1, 71))
 
 
 def test_the_table_names_them():
-    assert list(table()) == sorted(named())
+    """Up to line 43; the later ones are the first lines of docstrings."""
+    assert list(table()) == sorted(named())[:43]
+
+
+def test_the_later_lines_stand_above_their_tests():
+    tree = ast.parse((ROOT / "tests" / "faults" / "test_faults_later.py").read_text(encoding="utf-8"))
+    lines = [ast.get_docstring(x) or "" for x in tree.body if isinstance(x, ast.FunctionDef) and FAULT.match(x.name)]
+    assert len(lines) == 27
+    assert all(re.fullmatch(r"[^:]+: .+\.", line) for line in lines)

@@ -40,6 +40,11 @@ def with_zero_rule(x):
     return replace(x, parts=tuple(part if part.right is None else part._replace(kind="_chain") for part in x.parts))
 
 
+def with_forms(plan, change):
+    parts = tuple(part._replace(forms=tuple(map(change, part.forms))) for part in first(plan, Sum).parts)
+    return changed(plan, Sum, parts=parts)
+
+
 def test_a_plan_that_is_right_passes():
     plan = made()
     assert {type(x) for x in plan.instructions} >= {Leaf, Literal, Map, Sum, Reduce}
@@ -63,6 +68,20 @@ BROKEN = {
     ),
     "a lane of a sum": lambda plan: changed(plan, Sum, size=0),
     "the zero rule": lambda plan: replace(plan, instructions=list(map(with_zero_rule, plan.instructions))),
+    "a huge size": lambda plan: changed(plan, Map, size=2**40),
+    "a size that is a float": lambda plan: changed(plan, Map, size=6.0),
+    "operands of a step": lambda plan: changed(plan, Map, code=Code("odd", ("a",), (Step("add", (0,)),), 1)),
+    "a result that is not there": lambda plan: changed(plan, Map, code=Code("odd", ("a",), (Step("exp", (0,)),), 2)),
+    "a truth for a number": lambda plan: changed(
+        plan, Map, code=Code("odd", ("a",), (Step("gt", (0, 0.0)), Step("exp", (1,))), 2)
+    ),
+    "float32": lambda plan: changed(plan, Literal, values=first(plan, Literal).values.astype(np.float32)),
+    "a leaf before the first": lambda plan: changed(plan, Leaf, index=-1),
+    "counts of another type": lambda plan: changed(plan, Reduce, counts=first(plan, Reduce).counts.astype(float)),
+    "other terms in a form": lambda plan: with_forms(plan, lambda form: form._replace(left=form.left[..., ::-1])),
+    "a form of another kind": lambda plan: with_forms(plan, lambda form: form._replace(what="columns")),
+    "a table with another axis": lambda plan: with_forms(plan, lambda form: form._replace(to=form.to[None])),
+    "no number": lambda plan: changed(plan, Map, args=(Ref(None, None),)),
     "an output": lambda plan: replace(plan, outputs=[Ref(len(plan.instructions), None)]),
 }
 

@@ -1,6 +1,7 @@
 """The native backend: what runs natively and what does not, threads and targets to the last bit, how arrays come in."""
 
 import pickle
+import random
 import subprocess
 import sys
 
@@ -14,10 +15,11 @@ from autograd_lite.folding.backends import Leaves, backend, numpy_backend
 from autograd_lite.folding.backends.native import jit, nests_to_ir, runner, text
 from autograd_lite.folding.backends.native.following import Followed, joined
 from autograd_lite.folding.backends.native.runner import Compiled, Runner
-from autograd_lite.folding.instructions import Map
+from autograd_lite.folding.instructions import Builder, Map
 from autograd_lite.folding.nesting import nests
-from autograd_lite.folding.nests import RUN, Pack, Product, PythonStep
+from autograd_lite.folding.nests import RUN, Access, Fill, Pack, Product, PythonStep
 from autograd_lite.folding.nests_verify import verify
+from autograd_lite.folding.plan import plan
 from tests.helpers.user_primitives import LISTS, applied, defined
 
 W = [ag.Parameter(float(x)) for x in np.random.default_rng(3).uniform(-1.0, 1.0, 60)]
@@ -538,3 +540,35 @@ def test_a_product_of_few_columns_has_the_same_bits(columns, rows_of_left, monke
         found.append(runner(Leaves(program.theta, program.constants), None)[1])
     assert found[0].tobytes() == found[1].tobytes()
     assert near(found[0], ag.fold(loss, program.params, backend="numpy").loss_and_grad(program.theta)[1])
+
+
+def test_the_debug_build_sees_an_address_outside_of_the_arena(monkeypatch):
+    """tools/fuzz_native.py rests on it: a nest that writes in front of the arena, which verify would refuse."""
+    from dataclasses import replace
+
+    from tools import fuzz_native
+
+    plan = next(plan for plan in fuzz_native.known() if not any(x.batched for x in plan.instructions))
+    monkeypatch.setattr(fuzz_native.nests_verify, "verify", lambda nests: None)
+    leaves = fuzz_native.leaves_of(plan, random.Random(0), 1)
+
+    def outside(nests):
+        return replace(nests, epilogue=(*nests.epilogue, Fill((3,), Access(-24, (1,)), 0.0)))
+
+    for damage, seen in ((None, False), (outside, True)):
+        found = fuzz_native.run_native(plan, leaves, None, 0, True, float, damage)[2]
+        assert bool(found) == seen
+
+
+@pytest.mark.parametrize("numbers", [(3.0,), (3.0, -4.0), (0.0,), (1e200,), (5e-324,), (-0.0, 0.0)])
+@pytest.mark.parametrize("name", ["norm", "max", "min"])
+def test_a_reduction_of_numbers_of_the_structure(name, numbers):
+    """Of one number for all elements the norm had no machine code: KeyError: 'abs'."""
+    builder = Builder()
+    elements = builder.pick(builder.literal(np.array(numbers)), np.arange(6) % len(numbers))
+    theta = builder.leaf("theta", 2)
+    found = builder.sequence(TABLE[name], elements, np.array([4, 2]))
+    made = plan(builder.instructions, [builder.op("mul", 2, (theta, found))])
+    leaves = Leaves(np.array([1.0, -2.0]), np.zeros(0))
+    outputs = [backend(each).prepare(made)(leaves, None)[0] for each in ("native", "numpy")]
+    np.testing.assert_allclose(*outputs, rtol=1e-15)

@@ -431,7 +431,9 @@ class Block:
             return known
         return self.operation(f"add i64 {name}, {known}") if known else name
 
-    def check(self, pointer: str, lanes: int = 1, mask: Vector | None = None, of: int = 0, writes: bool = False) -> None:
+    def check(
+        self, pointer: str, lanes: int = 1, mask: Vector | None = None, of: int = 0, writes: bool = False
+    ) -> None:
         """In a debug build: have it checked that these lanes, `of` bits each, may be touched."""
         if not self.module.checker:
             return
