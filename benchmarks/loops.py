@@ -624,8 +624,8 @@ ACCOUNT = """\
 - SIR: some 40 ns a step for the two loops and the slopes between them, 0.4 ns an operation; at T = 10,000 the slopes of
   all steps no longer fit the second cache.
 - RNN and LSTM: the state goes through memory from step to step, a product of 16 by 16 takes two chains of additions.
-- The American put: four instructions a step forward and three back, on 31 prices; the last 16 steps, in which the prices
-  that matter become fewer, stay as they are: 161 instructions whatever T is."""
+- The American put: four instructions a step forward and three back, on 31 prices; the last 16 steps, in which the
+  prices that matter become fewer, stay as they are: 161 instructions whatever T is."""
 
 
 if __name__ == "__main__":
