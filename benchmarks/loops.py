@@ -6,8 +6,8 @@ Loss and gradient of nine models of T steps. Ours is the Python loop that a begi
 runs it and walks back; "plain Python" runs it on floats, without a gradient. JAX's loop is a lax.scan written by
 hand, with the state in arrays, or in numbers where there are few; CasADi's graph is the same loop on SX, unrolled, or
 its step as a Function in a mapaccum. All are found equal first. Process CPU time in one process, one core, one thread,
-in turn, medians. "make": from a graph that is there, and with nothing cached, to the first result, in a process that has
-made a program before; the graph itself is half of "eager".
+in turn, medians. "make": from a graph that is there, and with nothing cached, to the first result, in a process that
+has made a program before; the graph itself is half of "eager".
 """
 
 from __future__ import annotations
@@ -624,8 +624,8 @@ ACCOUNT = """\
 - SIR: some 40 ns a step for the two loops and the slopes between them, 0.4 ns an operation; at T = 10,000 the slopes of
   all steps no longer fit the second cache.
 - RNN and LSTM: the state goes through memory from step to step, a product of 16 by 16 takes two chains of additions.
-- The American put is not found to be a loop (the prices that matter spread from the middle step by step) and stays
-  unrolled: 21,509 instructions at T = 100."""
+- The American put: four instructions a step forward and three back, on 31 prices; the last 16 steps, in which the
+  prices that matter become fewer, stay as they are: 161 instructions whatever T is."""
 
 
 if __name__ == "__main__":

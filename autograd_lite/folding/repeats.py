@@ -248,8 +248,8 @@ class Classes:
     def merged(self, level: Array) -> Classes:
         """The same with all classes of a level that do the same as one, whatever the classes are that they take from.
 
-        On a grid the cells of a step do the same thing, but the one at the border takes a number from outside. That makes
-        it a class of its own, so in the next step its neighbour is one, and in the end every cell.
+        On a grid the cells of a step do the same thing, but the one at the border takes a number from outside. That
+        makes it a class of its own, so in the next step its neighbour is one, and in the end every cell.
 
         Args:
             level: for each class (leaves left out) a number above or below those of all that it takes from: its depth,

@@ -34,6 +34,9 @@ MUCH_LEFT = 4
 CELLS = 64
 """If at least this many are left, then it is looked whether they are the cells of a grid."""
 
+MOST_FOLLOWED = 20_000
+"""Of a run of more classes it is not looked in each step which lanes are read in the same places."""
+
 WASTED = 4
 """Such a run has at most this many times the lanes that its steps have."""
 
@@ -215,7 +218,7 @@ class RolledEmitter(Emitter):
                 steps.forget()
                 if not steps.aligned:
                     steps.align()
-                elif not (steps.followed or steps.active):
+                elif not (steps.followed or steps.active or steps.count * steps.period > MOST_FOLLOWED):
                     steps.follow()
                 elif steps.count > 2:
                     for k in range(steps.first, steps.first + run.period):
@@ -253,6 +256,7 @@ class _Steps:
         """Of it the positions that stand for (step before the first, lane)."""
         self.stands_for: dict[int, tuple[int, int]] = {}
         """For a position before the first step which class and lane it would be there: to put terms in order."""
+        self._standing: Array = np.zeros(0, np.int64)
 
     def _gather(self) -> None:
         """The positions of every statement."""
@@ -349,7 +353,7 @@ class _Steps:
         ])  # fmt: skip
 
     def _ranks(self, positions: Array) -> tuple[Array, Array]:
-        """(class, lane) to put positions in order: those of the run, and those that stand for them, behind all others."""
+        """(class, lane) to put positions in order: those of the run, and what stands for them, behind all others."""
         to, flat = self.to, positions.ravel()
         of, lane = np.where(flat >= 0, to.of[flat], -1), np.where(flat >= 0, to.lane[flat], -1)
         of = np.where(of >= self.low, of + to.classes.count, of)
@@ -415,9 +419,9 @@ class _Steps:
     def follow(self) -> None:
         """Number the lanes of every step as those of one of the last steps, by what reads them.
 
-        The order of lanes that `align` finds moves on from step to step, as on a grid each cell is put where one that it
-        takes from was, until it stays as it is. From there on backwards each lane is the one that is read in the same
-        places.
+        The order of lanes that `align` finds moves on from step to step, as on a grid each cell is put where one that
+        it takes from was, until it stays as it is. From there on backwards each lane is the one that is read in the
+        same places.
         """
         self.followed = True
         to, low, period = self.to, self.low, self.period

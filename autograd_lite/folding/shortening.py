@@ -26,8 +26,8 @@ MARGIN = 30
 """Of a stretch that repeats this many periods stay at either end."""
 
 GRAMS = (5, 9)
-"""A period is looked for as the distance between equal runs of 2 to these powers units: where the cells of a grid do the
-same in turn, short ones are equal at the distance of two cells."""
+"""A period is looked for as the distance between equal runs of 2 to these powers units: where the cells of a grid do
+the same in turn, short ones are equal at the distance of two cells."""
 
 DISTANCES = 4
 """How many of these distances are tried."""
