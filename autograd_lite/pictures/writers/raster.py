@@ -249,8 +249,10 @@ def by_command(picture: Any, suffix: str, dpi: float) -> bytes | None:
     """The `dot` command."""
     if shutil.which("dot") is None:
         return None
-    import graphviz
-
+    try:
+        import graphviz
+    except ModuleNotFoundError:
+        return None
     return bytes(graphviz.Source(_dot(picture, suffix, dpi)).pipe(format=suffix))
 
 
