@@ -445,7 +445,7 @@ def _map(model):
     flat = [z for row in rows for z in row]
     # labels 0 and 1 are told apart at 0.5, of probabilities and of outputs near them; logits and scores at 0
     zero_one = bool(labels) and labels <= {0.0, 1.0}
-    cut = 0.5 if zero_one and -0.8 < min(flat) and max(flat) < 1.8 else 0.0
+    cut = 0.5 if zero_one and min(flat) > -0.8 and max(flat) < 1.8 else 0.0
     border = 0.5 if zero_one else 0.0
     size = max([1e-12, *(abs(z - cut) for z in flat if math.isfinite(z))])
     side = 360 / n
