@@ -1,4 +1,4 @@
-"""The core without NumPy, graphviz, tqdm and all that builds on them, as in a browser: it works, or names what it needs."""
+"""The core without NumPy, graphviz, tqdm and what builds on them, as in a browser: it works, or names what it needs."""
 
 import os
 import subprocess

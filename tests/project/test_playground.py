@@ -73,6 +73,9 @@ class Page:
         self.tab.evaluate("document.getElementById('live').checked = false")
         self.tab.click("#editor .cm-content")
         self.tab.keyboard.press("Control+a")
+        self.tab.keyboard.press(
+            "Delete"
+        )  # text over a selection gets a style attribute of Chromium's, which is refused
         self.tab.keyboard.insert_text(program)
         if self.tab.get_attribute(f"#tab-{view}", "aria-selected") != "true":
             before = self.done()
@@ -193,7 +196,10 @@ def test_an_error_stands_at_its_line(page, program, line, words):
     assert page.tab.locator(".cm-wrong").count() == 0
 
 
-HOSTILE = "</title><script>parent.document.title='owned';document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+HOSTILE = (
+    "</title><script>parent.document.title='owned';document.title='owned'</script>"
+    "<img src=x onerror=\"document.title='owned'\">"
+)
 
 
 @pytest.mark.parametrize("view", ["graph", "steps", "sliders", "values", "explain", "diagnose", "quiz", "network"])
@@ -238,6 +244,7 @@ def test_an_endless_loop_is_ended(page):
     page.tab.evaluate("document.getElementById('live').checked = false")
     page.tab.click("#editor .cm-content")
     page.tab.keyboard.press("Control+a")
+    page.tab.keyboard.press("Delete")
     page.tab.keyboard.insert_text("while True:\n    pass\n")
     page.tab.click("#run")
     page.until("document.getElementById('trouble').textContent.startsWith('Stopped after 10 seconds')")
