@@ -73,11 +73,16 @@ __all__ = [*_MODULE_OF, *_MODULES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULE_OF:
-        found = getattr(import_module(f"autograd_lite.{_MODULE_OF[name]}"), name)
-    elif name in _MODULES:
-        found = import_module(f"autograd_lite.{name}")
-    else:
+    try:
+        if name in _MODULE_OF:
+            found = getattr(import_module(f"autograd_lite.{_MODULE_OF[name]}"), name)
+        elif name in _MODULES:
+            found = import_module(f"autograd_lite.{name}")
+    except ModuleNotFoundError as error:  # the engine, derivatives of floats, pictures and optimizers do without NumPy
+        if error.name is None or error.name.startswith("autograd_lite"):
+            raise
+        raise ModuleNotFoundError(_checks.missing(f"autograd_lite.{name}", error.name), name=error.name) from None
+    if name not in _MODULE_OF and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found
     return found

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
-from autograd_lite.engine.checks import as_float, describe, whole
+from autograd_lite.engine.checks import as_float, describe, numpy_for, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ def examples(X: Any, y: Any, who: str, nested: bool = False) -> list[tuple[Any, 
         who: begins the messages.
         nested: whether arrays of more dimensions and sequences that differ in length are taken too.
     """
-    import numpy as np
+    np = numpy_for(who)
 
     X, y = (
         _reiterable(X, f"{who}: X must be examples, shape (n, d) or (n,)"),
@@ -41,7 +41,7 @@ def examples(X: Any, y: Any, who: str, nested: bool = False) -> list[tuple[Any, 
 
 def _flat_examples(X: Any, who: str) -> list[Any]:
     """Examples that are numbers, or rows of one length."""
-    import numpy as np
+    np = numpy_for(who)
 
     flat = np.ndim(X) == 1 if hasattr(X, "shape") else not any(hasattr(row, "__len__") for row in X)
     rows = np.asarray(X) if flat else as_rows(X, who)
@@ -54,7 +54,7 @@ def _flat_examples(X: Any, who: str) -> list[Any]:
 
 
 def _flat_targets(y: Any, who: str) -> list[Any]:
-    import numpy as np
+    np = numpy_for(who)
 
     try:
         targets = np.asarray(y)
@@ -69,7 +69,7 @@ def _flat_targets(y: Any, who: str) -> list[Any]:
 
 def _finite(rows: Any, who: str, name: str, first: int = 0) -> list[Any]:
     """An array as lists, of which row i is that of number first + i."""
-    import numpy as np
+    np = numpy_for(who)
 
     bad = ~np.isfinite(rows).reshape(len(rows), -1).all(axis=1) if rows.size else np.array([])
     if bad.any():
@@ -80,7 +80,7 @@ def _finite(rows: Any, who: str, name: str, first: int = 0) -> list[Any]:
 
 def _nested(given: Any, who: str, name: str) -> list[Any]:
     """Each element as a number, or as lists of numbers of any depth."""
-    import numpy as np
+    np = numpy_for(who)
 
     try:
         whole = np.asarray(given)
@@ -111,7 +111,7 @@ def _nested(given: Any, who: str, name: str) -> list[Any]:
 
 def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
     """Examples as a float64 array of shape (n, d); ragged rows are refused with the index of the first that differs."""
-    import numpy as np
+    np = numpy_for(who)
 
     if not hasattr(X, "shape") and isinstance(X, Iterable):
         X = list(X)
@@ -135,7 +135,7 @@ def as_rows(X: Any, who: str) -> np.ndarray[Any, Any]:
             f"{who}: X must have two dimensions, one row an example, got shape {rows.shape}; "
             "for a single example x, give [x]"
         )
-    return rows
+    return rows  # type: ignore[no-any-return]
 
 
 def _reiterable(given: Any, what: str) -> Any:

@@ -31,7 +31,6 @@ PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.
 COPIED = ("frame.html", "icon.svg", "worker.js", "playground.css")
 
 
-
 def main() -> None:
     """Build into the folder of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -123,7 +122,8 @@ def _bundle(out: Path, modules: Path, nonce: str) -> None:
     listed.write_text(json.dumps(examples()), encoding="utf-8")
     node = shutil.which("node")
     command = [
-        str(binary), "playground.js", "--bundle", "--format=esm", "--target=es2022", "--minify", "--legal-comments=none",
+        str(binary), "playground.js", "--bundle", "--format=esm", "--target=es2022", "--minify",
+        "--legal-comments=none",
         f"--define:STYLE_NONCE={json.dumps(nonce)}", f"--alias:examples={listed}", f"--outfile={out / 'playground.js'}",
         "--log-level=warning",
     ]  # fmt: skip
@@ -144,7 +144,10 @@ def _first_picture() -> str:
 
 def _licences(modules: Path) -> str:
     """The licence of each package of which a part is in the folder."""
-    parts = ["The playground contains autograd_lite and the packages below.\n", _entry("autograd_lite", "", "MIT", HERE)]
+    parts = [
+        "The playground contains autograd_lite and the packages below.\n",
+        _entry("autograd_lite", "", "MIT", HERE),
+    ]
     for about in sorted([*modules.glob("*/package.json"), *modules.glob("@*/*/package.json")]):
         said = json.loads(about.read_text(encoding="utf-8"))
         if said["name"].startswith(("esbuild", "@esbuild/", "@types/")) or said["name"] == "ws":  # used, not contained
@@ -155,8 +158,8 @@ def _licences(modules: Path) -> str:
 
 MPL = """\
 The files of this package are covered by the Mozilla Public License, version 2.0, whose text is at
-https://www.mozilla.org/en-US/MPL/2.0/. They are unchanged; their sources are at https://github.com/pyodide/pyodide. They
-contain CPython and its standard library (Python Software Foundation License, https://docs.python.org/3/license.html).
+https://www.mozilla.org/en-US/MPL/2.0/. They are unchanged; their sources are at https://github.com/pyodide/pyodide.
+They contain CPython and its standard library (Python Software Foundation License, https://docs.python.org/3/license.html).
 """
 
 

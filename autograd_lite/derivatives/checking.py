@@ -151,9 +151,14 @@ def gradcheck(f: Callable[..., Any], *args: Any, order: int = 1, tolerance: floa
 def _derivatives(trace: Recording, names: Sequence[str], order: int) -> tuple[list[list[float]], list[str]]:
     """The derivatives to check, a row an output, and what to call the outputs."""
     if order == 1:
-        return jacobians.dense(trace.outputs, trace.all_inputs).tolist(), trace.treedef.paths
+        return _table(trace.outputs, trace), trace.treedef.paths
     gradient = [g for some in trace.gradient(trace.scalar(), as_graph=True) for g in some]
-    return jacobians.dense(gradient, trace.all_inputs).tolist(), [f" / d {name}" for name in names]
+    return _table(gradient, trace), [f" / d {name}" for name in names]
+
+
+def _table(outputs: Sequence[Any], trace: Recording) -> list[list[float]]:
+    table = jacobians.dense(outputs, trace.all_inputs)
+    return table if isinstance(table, list) else table.tolist()
 
 
 def _names(f: Callable[..., Any], plans: Sequence[TreeDef]) -> list[str]:

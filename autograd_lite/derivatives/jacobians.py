@@ -18,7 +18,7 @@ from typing import Any
 from autograd_lite.derivatives.forward import linear_steps
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import needs
+from autograd_lite.engine.checks import needs, numpy_module
 from autograd_lite.engine.value import Value
 
 LANES = 256
@@ -200,7 +200,8 @@ def rows(outputs: Sequence[Any], inputs: Sequence[Value], nodes: Sequence[Value]
     while left:
         # the rows so far show what the next ones would visit; a first sample, since nothing else tells their sparsity
         together = forward_cost if forward else _vector_cost(size, len(left))
-        if done and together < SCALAR * visited / done * len(left):
+        # without NumPy there are no vectors to take rows together in
+        if done and numpy_module() and together < SCALAR * visited / done * len(left):
             yield from (linear.forward_rows if forward else linear.vector_rows)(left)
             return
         for k in left[:SAMPLE]:
@@ -220,9 +221,14 @@ def _vector_cost(size: int, lanes: int) -> float:
 
 
 def dense(outputs: Sequence[Any], inputs: Sequence[Value], nodes: Sequence[Value] | None = None) -> Any:
-    """The Jacobian as an array of shape (number of outputs, number of inputs). See `rows`."""
-    import numpy as np
-
+    """The Jacobian as an array of shape (number of outputs, number of inputs), without NumPy as lists. See `rows`."""
+    np = numpy_module()
+    if np is None:
+        table = [[0.0] * len(inputs) for _ in outputs]
+        for i, columns, derivatives in rows(outputs, inputs, nodes):
+            for j, d in zip(columns, derivatives, strict=True):
+                table[i][j] = d
+        return table
     matrix = np.zeros((len(outputs), len(inputs)))
     for i, columns, derivatives in rows(outputs, inputs, nodes):
         if isinstance(columns, range):

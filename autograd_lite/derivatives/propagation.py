@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from autograd_lite.derivatives import jacobians
 from autograd_lite.derivatives.transforms import Recording
-from autograd_lite.engine.checks import describe
+from autograd_lite.engine.checks import describe, numpy_for
 
 Array = Any
 
@@ -55,7 +55,7 @@ def propagate(f: Callable[[Any], Any], x: Any, covariance: Any) -> Propagated:
 
     Source: JCGM 100:2008, Guide to the expression of uncertainty in measurement, section 5.
     """
-    import numpy as np
+    np = numpy_for("propagate")
 
     run = Recording("propagate", f, (x,), (0,), create_graph=False)
     n = len(run.all_inputs)

@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
+from importlib import import_module
 from math import inf
 from numbers import Rational, Real
 from operator import index
 from sys import maxsize, modules
 from typing import Any
+
+
+@cache
+def numpy_module() -> Any:
+    """NumPy, or None where it is not installed."""
+    try:
+        return import_module("numpy")
+    except ImportError:
+        return None
+
+
+def numpy_for(who: str) -> Any:
+    """NumPy, or a refusal that says what needs it and how to install it; the engine and pictures do without it."""
+    np = numpy_module()
+    if np is None:
+        raise ModuleNotFoundError(missing(who, "numpy"), name="numpy")
+    return np
+
+
+def missing(who: str, package: str) -> str:
+    """The message where a package that `who` needs is not installed."""
+    return f"{who} needs {'NumPy' if package == 'numpy' else package}, which is not installed: pip install {package}"
 
 
 def setting(x: Any, what: str, low: float, high: float = inf) -> float:
@@ -45,6 +70,16 @@ def watched() -> bool:
     if shell is not None and "IPKernelApp" in shell.config:
         return True
     return hasattr(sys.stderr, "isatty") and sys.stderr.isatty()
+
+
+def tqdm_class() -> Any:
+    """tqdm's bar for here, or None where it is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm's, where a notebook lacks its widgets: it then writes text
+        try:
+            return import_module("tqdm.auto").tqdm
+        except ImportError:
+            return None
 
 
 def flag(x: Any, what: str) -> bool:

@@ -17,7 +17,7 @@ from autograd_lite.data import examples
 from autograd_lite.engine import functions, graph
 from autograd_lite.engine.atomic import set_numbers
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, numpy_for
 from autograd_lite.engine.modes import changed_mode, no_grad
 from autograd_lite.engine.reading import number_of, numbers_of, slope_of
 from autograd_lite.engine.value import Parameter, Value
@@ -352,7 +352,7 @@ def learning_rate(setup: Setup) -> Iterator[Finding]:
     optimizer, loss = setup.optimizer, setup.mean_loss()
     if optimizer is None or loss is None or setup.refused is not None or not isfinite(number_of(loss)):
         return
-    import numpy as np
+    np = numpy_for("diagnose: optimizer")
 
     found = adjoints(loss).get
     params = optimizer.params

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.data import as_rows
-from autograd_lite.engine.checks import as_float, describe, sequence, whole
+from autograd_lite.engine.checks import as_float, describe, numpy_for, sequence, whole
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.reading import numbers_of
 from autograd_lite.engine.rules import TABLE
@@ -261,7 +261,7 @@ def _refused_matrix(what: str, n_in: int, who: str) -> TypeError:
 
 def _forward_rows(layers: Sequence[Layer], X: Any) -> np.ndarray[Any, Any]:
     """The forward pass of layers over rows, as matrix products; activations act on the numbers."""
-    import numpy as np
+    np = numpy_for("predict")
 
     rows = as_rows(X, "predict")
     if rows.shape[1] != layers[0].n_in:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autograd_lite.data import as_rows
 from autograd_lite.engine.atomic import clear_grads, set_numbers
-from autograd_lite.engine.checks import as_float, describe, is_array
+from autograd_lite.engine.checks import as_float, describe, is_array, numpy_for
 from autograd_lite.engine.modes import no_grad
 from autograd_lite.engine.scopes import Scope
 from autograd_lite.engine.value import Parameter, Value
@@ -152,7 +152,7 @@ class Module:
             >>> {name: x.shape for name, x in ag.MLP(2, [3, 1], seed=0).arrays().items()}
             {'layers[0].w': (3, 2), 'layers[0].b': (3,), 'layers[1].w': (1, 3), 'layers[1].b': (1,)}
         """
-        import numpy as np
+        np = numpy_for("arrays")
 
         return {
             name: np.array([p.item() for p in members]).reshape(shape)
@@ -175,7 +175,7 @@ class Module:
             >>> model([3.0]).item()
             7.0
         """
-        import numpy as np
+        np = numpy_for("load_arrays")
 
         if not isinstance(arrays, Mapping):
             raise TypeError(f"load_arrays: expected a dict of arrays by name, got {describe(arrays)}")
@@ -228,12 +228,12 @@ class Module:
         Raises:
             ValueError: X does not have two dimensions, or its rows differ in length.
         """
-        import numpy as np
+        np = numpy_for("predict")
 
         with no_grad():
             outputs = [self(row) for row in as_rows(X, type(self).__name__).tolist()]
         numbers = [[to_number(y) for y in out] if isinstance(out, (list, tuple)) else to_number(out) for out in outputs]
-        return np.array(numbers, dtype=float)
+        return np.array(numbers, dtype=float)  # type: ignore[no-any-return]
 
     def counts(self) -> tuple[int, int]:
         """(weights, parameters): parameters called `b` are biases, all others weights."""

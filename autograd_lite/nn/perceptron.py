@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autograd_lite.data import as_rows, drawn_seed, epoch_order
 from autograd_lite.engine import functions
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import as_float, describe, sequence, setting, whole
+from autograd_lite.engine.checks import as_float, describe, numpy_for, sequence, setting, whole
 from autograd_lite.engine.reading import number_of, numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.history import INTERRUPTED, SEPARATED, History
@@ -48,10 +48,10 @@ class Perceptron(Neuron):
 
     def predict(self, X: Any) -> np.ndarray[Any, Any]:
         """The labels -1 or +1 of many examples, shape (n, d) to (n,); a score of exactly 0 counts as -1."""
-        import numpy as np
+        np = numpy_for("Perceptron")
 
         scores = self._scores(as_rows(X, "Perceptron"))
-        return np.where(scores > 0.0, 1.0, np.where(scores == scores, -1.0, np.nan))
+        return np.where(scores > 0.0, 1.0, np.where(scores == scores, -1.0, np.nan))  # type: ignore[no-any-return]
 
     def error(self, X: Any, y: Any) -> Value:
         """-sum of y score(x) over the misclassified examples, as a Value: written with relu."""
@@ -123,7 +123,7 @@ class Perceptron(Neuron):
             >>> unit.fit([[-1.0], [2.0], [3.0]], [-1, 1, 1], seed=0).stopped
             'every example is classified'
         """
-        import numpy as np
+        np = numpy_for("Perceptron")
 
         rows, labels = self._examples(X, y)
         if not np.isfinite(rows).all():
@@ -176,7 +176,7 @@ class Perceptron(Neuron):
         set_numbers([*self.w, self.b], numbers)
 
     def _scores(self, rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        import numpy as np
+        np = numpy_for("Perceptron")
 
         if rows.shape[1] != self.n_in:
             raise ValueError(f"Perceptron: expected {self.n_in} inputs, X has {rows.shape[1]} columns")
@@ -200,7 +200,7 @@ class Perceptron(Neuron):
 
 def _epoch(unit: Perceptron, rows: Any, signs: Any, rate: float, order: Sequence[int]) -> None:
     """w <- w + lr y x, b <- b + lr y for each example that is misclassified when it is met."""
-    import numpy as np
+    np = numpy_for("Perceptron")
 
     # Weights change only at misclassified examples, so all scores up to the next one are one matrix product: an epoch
     # without mistakes is one product instead of n dot products.

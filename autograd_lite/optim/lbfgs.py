@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from autograd_lite.engine.atomic import set_numbers
-from autograd_lite.engine.checks import as_float, describe, needs, setting, whole
+from autograd_lite.engine.checks import as_float, describe, needs, numpy_for, setting, whole
 from autograd_lite.engine.reading import grads_of, numbers_of
 from autograd_lite.engine.value import Value
 from autograd_lite.optim.optimizer import Optimizer
@@ -101,7 +101,7 @@ class LBFGS:
         live = self.live
 
         def value_and_grad(theta: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-            import numpy as np
+            np = numpy_for("LBFGS.step")
 
             set_numbers(live, theta.tolist())
             loss = closure()

@@ -10,24 +10,15 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from autograd_lite.engine.checks import numpy_module
 
 if TYPE_CHECKING:
     import numpy as np
 
     Vector: TypeAlias = np.ndarray[Any, Any]
-
-
-@cache
-def numpy_module() -> Any:
-    """NumPy, or None where it is not installed."""
-    try:
-        import numpy
-    except ImportError:
-        return None
-    return numpy
 
 
 def vector(numbers: Any) -> Vector:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autograd_lite.engine import graph
-from autograd_lite.engine.checks import describe, watched
+from autograd_lite.engine.checks import describe, tqdm_class, watched
 from autograd_lite.engine.value import Value
 
 FOLD_OVER = 60
@@ -35,12 +35,11 @@ def stages(count: int, names: Sequence[str]) -> Callable[[], None]:
         count: values of the graph.
         names: what the stages do.
     """
-    if count < WATCHED or not watched():
+    tqdm = tqdm_class() if count >= WATCHED and watched() else None
+    if tqdm is None:
         return lambda: None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tqdm's, where a notebook lacks its widgets: it then writes text
-        from tqdm.auto import tqdm
-
         bar = tqdm(total=len(names), desc=f"{count:,} values: {names[0]}", bar_format="{l_bar}{bar}| {elapsed}")
 
     def advance() -> None:

@@ -18,7 +18,7 @@ from autograd_lite.atomic_write import write_whole
 from autograd_lite.derivatives.reverse import gradients
 from autograd_lite.engine import graph
 from autograd_lite.engine.backward import adjoints
-from autograd_lite.engine.checks import as_float, describe
+from autograd_lite.engine.checks import as_float, describe, numpy_for
 from autograd_lite.engine.notation import number
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import readable
@@ -110,6 +110,8 @@ def explore(f: Callable[..., Value], /, **ranges: Any) -> Explorer:
         >>> explorer.ranges
         {'w': (-2.0, 2.0, 1.0), 'x': (-1.0, 1.0, 0.5)}
     """
+    numpy_for("explore")  # the page's program is one of folding/
+
     from autograd_lite.folding.stepping import use_program
     from autograd_lite.folding.tracing import compile
     from autograd_lite.pictures.diagrams.diagram import diagram_of

@@ -38,7 +38,19 @@ MOST_SLIDERS = 12
 TIMED = 0.4
 """Seconds that the map of a model may take; it is coarser for one that is slow."""
 
-NOT_HERE = ("numpy", "scipy", "matplotlib", "sklearn", "torch", "jax", "graphviz", "pandas", "tqdm", "sympy", "llvmlite")
+NOT_HERE = (
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "sklearn",
+    "torch",
+    "jax",
+    "graphviz",
+    "pandas",
+    "tqdm",
+    "sympy",
+    "llvmlite",
+)
 OUT_OF_REACH = ("js", "pyodide", "pyodide_js", "_pyodide", "_pyodide_core", "pyodide_http")
 
 
@@ -56,7 +68,7 @@ class Names(importlib.abc.MetaPathFinder):
             )
         if root in OUT_OF_REACH:
             raise ModuleNotFoundError(f"{root} is not available to programs here: they compute and print", name=root)
-        return None
+        return
 
 
 def prepare():
@@ -90,7 +102,9 @@ class Session:
 
     def model(self):
         """The model of the program, if it has one: the last."""
-        models = [x for x in self.names.values() if hasattr(x, "parameters") and callable(x) and not isinstance(x, type)]
+        models = [
+            x for x in self.names.values() if hasattr(x, "parameters") and callable(x) and not isinstance(x, type)
+        ]
         return models[-1] if models else None
 
     def optimizer(self):
@@ -131,7 +145,7 @@ def run(source):
     if isinstance(now.last, Value):
         session.root, chosen = now.last, next((name for name, x in values.items() if x is now.last), "")
     else:
-        chosen = next((name for name in ("loss", "L", "total", "out") if name in values), next(iter(values), ""))
+        chosen = "loss" if "loss" in values else _topmost(values)
         session.root = values.get(chosen)
     return json.dumps(
         {
@@ -141,6 +155,12 @@ def run(source):
             "network": now.model() is not None,
         }
     )
+
+
+def _topmost(values):
+    """The name of a Value that no other one was computed from, the last if there are several."""
+    used = {x for node in graph.toposort(*values.values()) for x in graph.raw_operands(node) if type(x) is not float}
+    return next((name for name, x in values.items() if x not in used), next(iter(values), ""))
 
 
 def _told(error, lines):
@@ -212,7 +232,9 @@ def again(root, numbers):
     return made[root], leaves
 
 
-NOTHING = [{"text": "The program has no Value to show. Give one a name, such as loss = (w * x - y) ** 2.", "kind": "note"}]
+NOTHING = [
+    {"text": "The program has no Value to show. Give one a name, such as loss = (w * x - y) ** 2.", "kind": "note"}
+]
 
 
 def _picture(picture):
@@ -280,9 +302,13 @@ def _leaves(root):
     """(name, leaf) of the leaves, parameters first, each name once."""
     called = {}
     for name, x in session.names.items():
-        for y, title in [(x, name)] if isinstance(x, Value) else [
-            (y, f"{name}[{i}]") for i, y in enumerate(x) if isinstance(y, Value)
-        ] if isinstance(x, (list, tuple)) else []:
+        for y, title in (
+            [(x, name)]
+            if isinstance(x, Value)
+            else [(y, f"{name}[{i}]") for i, y in enumerate(x) if isinstance(y, Value)]
+            if isinstance(x, (list, tuple))
+            else []
+        ):
             called.setdefault(y, title)
     found = {}
     leaves = [node for node in graph.toposort(root) if node._row is None]
@@ -368,9 +394,16 @@ def network_tab(option):
         with ag.no_grad():
             parts.append(_picture(ag.draw(model, theme=theme)))
     mapped = _map(model)
-    return [*mapped, *parts] if parts or mapped else [
-        {"text": f"{type(model).__name__} is neither a model of ag.nn, nor takes two numbers and gives one.", "kind": "note"}
-    ]
+    return (
+        [*mapped, *parts]
+        if parts or mapped
+        else [
+            {
+                "text": f"{type(model).__name__} is neither a model of ag.nn, nor takes two numbers and gives one.",
+                "kind": "note",
+            }
+        ]
+    )
 
 
 def _points():
@@ -404,21 +437,25 @@ def _map(model):
     xs, ys = [p[0] for p in points] or [-1.0, 1.0], [p[1] for p in points] or [-1.0, 1.0]
     low = (min(xs) - 0.5, min(ys) - 0.5)
     wide, high = (max(xs) + 0.5 - low[0]) or 1.0, (max(ys) + 0.5 - low[1]) or 1.0
-    start = time.perf_counter()
+    each = math.inf
     try:
-        first = at(low[0], low[1])
+        for _ in range(3):  # the first call makes what later ones use
+            start = time.perf_counter()
+            first = at(low[0], low[1])
+            each = min(each, time.perf_counter() - start)
     except (TypeError, ValueError, IndexError):
         return []
     if not math.isfinite(first):
         return []
-    each = time.perf_counter() - start
     n = max(8, min(GRID, int(math.sqrt(TIMED / max(each, 1e-6)))))
     rows = [[at(low[0] + wide * (i + 0.5) / n, low[1] + high * (j + 0.5) / n) for i in range(n)] for j in range(n)]
     labels = {p[2] for p in points}
-    cut = 0.5 if labels and labels <= {0.0, 1.0} and _probability(rows) else 0.0
-    if labels and labels <= {0.0, 1.0} and not _probability(rows):
-        cut = 0.5 if min(map(min, rows)) > -0.8 and max(map(max, rows)) < 1.8 else 0.0
-    size = max(max(abs(z - cut) for row in rows for z in row if math.isfinite(z)), 1e-12)
+    flat = [z for row in rows for z in row]
+    # labels 0 and 1 are told apart at 0.5, of probabilities and of outputs near them; logits and scores at 0
+    zero_one = bool(labels) and labels <= {0.0, 1.0}
+    cut = 0.5 if zero_one and min(flat) > -0.8 and max(flat) < 1.8 else 0.0
+    border = 0.5 if zero_one else 0.0
+    size = max([1e-12, *(abs(z - cut) for z in flat if math.isfinite(z))])
     side = 360 / n
     cells = []
     for j, row in enumerate(rows):
@@ -426,12 +463,13 @@ def _map(model):
             strength = min(abs(z - cut) / size, 1.0) if math.isfinite(z) else 0.0
             colour = "#0072B2" if z < cut else "#D55E00"
             cells.append(
-                f'<rect x="{i * side:.1f}" y="{360 - (j + 1) * side:.1f}" width="{side + 0.3:.1f}" '
-                f'height="{side + 0.3:.1f}" fill="{colour}" fill-opacity="{0.15 + 0.6 * strength:.2f}"/>'
+                f'<rect x="{i * side:.1f}" y="{360 - (j + 1) * side:.1f}" width="{side:.1f}" '
+                f'height="{side:.1f}" fill="{colour}" fill-opacity="{0.15 + 0.6 * strength:.2f}"/>'
             )
+    cells = ['<g shape-rendering="crispEdges">', *cells, "</g>"]
     for x, y, label in points:
         u, v = 360 * (x - low[0]) / wide, 360 - 360 * (y - low[1]) / high
-        above = label > (0.5 if labels <= {0.0, 1.0} else 0.0)
+        above = label > border
         mark = (
             f'<circle cx="{u:.1f}" cy="{v:.1f}" r="5.5" fill="#D55E00" stroke="#fff" stroke-width="1.5"/>'
             if above
@@ -443,17 +481,13 @@ def _map(model):
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 360 360" width="360" height="360">'
         f'<rect width="360" height="360" fill="#fff"/>{"".join(cells)}</svg>'
     )
-    right = sum((at(x, y) > cut) == (label > (0.5 if labels <= {0.0, 1.0} else 0.0)) for x, y, label in points)
+    right = sum((at(x, y) > cut) == (label > border) for x, y, label in points)
     score = f" {right} of {len(points)} examples on their side." if points and len(labels) == 2 else ""
     about = (
         f"The model over the plane, x1 from {low[0]:.3g} to {low[0] + wide:.3g}, x2 from {low[1]:.3g} to "
         f"{low[1] + high:.3g}: orange above {cut:g}, blue below.{score}"
     )
     return [{"svg": svg, "about": about, "width": 360, "text": about}, {"text": about, "kind": "note"}]
-
-
-def _probability(rows):
-    return all(0.0 <= z <= 1.0 for row in rows for z in row)
 
 
 VIEWS = {

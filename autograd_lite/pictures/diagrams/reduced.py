@@ -6,9 +6,10 @@ Folded where much is alike (grouped.py), with frames closed or as the steps of a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from autograd_lite.engine.checks import describe, whole
+from autograd_lite.engine.checks import describe, numpy_module, whole
 from autograd_lite.engine.value import Value
 from autograd_lite.pictures.arguments import FOLD_OVER, FOLD_OVER_EDGES, MOST_IN_PAGE
 from autograd_lite.pictures.diagrams.collapsed import bundled, in_order
@@ -22,6 +23,8 @@ from autograd_lite.pictures.diagrams.partial import (
     strongest,
     surroundings,
 )
+
+NOT_FOLDED = "It is not folded, which needs NumPy."
 
 SAVED = 4
 """Values for each box that make folding worth it; of fewer, a loop is drawn as its steps."""
@@ -44,6 +47,9 @@ def reduced(
         The diagram, and of a loop the one with every step open.
     """
     found = None
+    if numpy_module() is None:
+        drawn, loop = _unfolded(order, roots, advance, **shown)
+        return replace(drawn, note=f"{drawn.note} {NOT_FOLDED}".strip()), loop
     if not irregular(order, roots, FOLD_OVER):
         from autograd_lite.pictures.diagrams.grouped import folded
 
@@ -55,16 +61,26 @@ def reduced(
     # A chain of steps folds too, into a box for each time at which something happens, which hides that it is a loop.
     if made is not None and (len(order) >= SAVED * len(made.boxes) or len(made.boxes) <= FOLD_OVER // 3):
         return made, None
-    if len(order) <= MOST_IN_PAGE:
-        if any(node.scope is not None for node in order):
-            closed = frames_closed(order, roots, FOLD_OVER, **shown)
-            if closed is not None:
-                return closed, None
-        else:
-            loop = recurrent(order, roots, FOLD_OVER, **shown)
-            if loop is not None:
-                return loop
-    return made or in_part(order, roots, **shown), None
+    closed, whole = _closed(order, roots, **shown)
+    return closed or made or in_part(order, roots, **shown), whole
+
+
+def _closed(order: Sequence[Value], roots: Sequence[Value], **shown: Any) -> tuple[Diagram | None, Diagram | None]:
+    """The graph with frames closed, or as the steps of a loop and with every step open; None where it has neither."""
+    if len(order) > MOST_IN_PAGE:
+        return None, None
+    if any(node.scope is not None for node in order):
+        return frames_closed(order, roots, FOLD_OVER, **shown), None
+    return recurrent(order, roots, FOLD_OVER, **shown) or (None, None)
+
+
+def _unfolded(
+    order: Sequence[Value], roots: Sequence[Value], advance: Callable[[], None], **shown: Any
+) -> tuple[Diagram, Diagram | None]:
+    """What can be drawn without NumPy, which a fold needs: frames closed, a loop, else the most important values."""
+    found, whole = _closed(order, roots, **shown)
+    advance()
+    return found or in_part(order, roots, **shown), whole
 
 
 def in_part(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from html import escape
+from importlib import import_module
 from typing import Any
 
-import graphviz
-
+from autograd_lite.engine.checks import missing
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Share
 from autograd_lite.pictures.diagrams.networks import NetworkDiagram
 from autograd_lite.pictures.mathematics import Style
@@ -29,6 +29,7 @@ def dot_text(diagram: Diagram, direction: str) -> str:
         diagram: what to draw.
         direction: Graphviz's rankdir.
     """
+    graphviz = _graphviz()
     graph = graphviz.Digraph(
         graph_attr={"rankdir": direction, "bgcolor": "white", "nodesep": "0.25", "ranksep": "0.35"},
         node_attr={
@@ -77,6 +78,7 @@ def dot_text(diagram: Diagram, direction: str) -> str:
 
 def network_dot(diagram: NetworkDiagram, style: Style) -> str:
     """A network in DOT: a rank a column, lines as wide as what they show."""
+    graphviz = _graphviz()
     graph = graphviz.Digraph(
         graph_attr={"rankdir": "LR", "bgcolor": "white", "ranksep": "1.4", "splines": "line"},
         node_attr={"shape": "circle", "style": "filled", "fontname": "Helvetica", "fontsize": "11", "fixedsize": "true",
@@ -115,6 +117,13 @@ def network_dot(diagram: NetworkDiagram, style: Style) -> str:
             tooltip=graphviz.escape(line.about),
         )
     return str(graph.source)
+
+
+def _graphviz() -> Any:
+    try:
+        return import_module("graphviz")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(missing("DOT", "graphviz"), name=error.name) from None
 
 
 def _label(box: Box) -> str:

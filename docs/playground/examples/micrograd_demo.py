@@ -1,19 +1,14 @@
-# The example of micrograd's README, as it is: only the numbers behind it are ours.
+# A program written for micrograd runs as it is: two inputs, two uses of the first, a relu.
 from micrograd.engine import Value
 
-a = Value(-4.0)
-b = Value(2.0)
-c = a + b
-d = a * b + b**3
-c += c + 1
-c += 1 + c + (-a)
-d += d * 2 + (b + a).relu()
-d += 3 * d + (b - a).relu()
-e = c - d
-f = e**2
-g = f / 2.0
-g += 10.0 / f
-print(f"{g.data:.4f}")  # prints 24.7041, the outcome of this forward pass
-g.backward()
-print(f"{a.grad:.4f}")  # prints 138.8338, i.e. the numerical value of dg/da
-print(f"{b.grad:.4f}")  # prints 645.5773, i.e. the numerical value of dg/db
+x = Value(-1.5)
+y = Value(2.0)
+u = x * y + 4
+v = (u - x).relu() + u**2 / 3.0
+w = v * 2 - y
+w += 5.0 / v
+w.backward()
+
+print(f"w     = {w.data:.4f}")
+print(f"dw/dx = {x.grad:.4f}")
+print(f"dw/dy = {y.grad:.4f}")
