@@ -146,7 +146,7 @@ def differs(mine: Sequence[float], theirs: Sequence[float]) -> bool:
 
 
 def judge(text: Text, point: Sequence[float], v: Sequence[float]) -> str:
-    """"same", a known reason why not, or "" where none is known."""
+    """ "same", a known reason why not, or "" where none is known."""
     mine, theirs = by_package(text, point, v), by_jax(text, point, v)
     if not any(map(differs, mine, theirs)):
         return "same"

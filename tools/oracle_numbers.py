@@ -77,7 +77,9 @@ class Book(Evaluated):
         """What is known of a result, which may be a number that no leaf matters for."""
         if not isinstance(result, Number):
             zeros = [mpf(0)] * self.leaves
-            return Known(mpf(result), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0)
+            return Known(
+                mpf(result), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0
+            )
         if result.at < self.leaves:  # the walk starts at a step
             result = -(-result)
         found = self.known(result.at, direction, self.accuracy)
@@ -94,7 +96,9 @@ class Book(Evaluated):
         """
 
         def of(numbers: Sequence[Any], bounds: Sequence[float]) -> float:
-            return self.slack * (max(bounds, default=0.0) + oracle_truth.EPS * max((abs(float(x)) for x in numbers), default=0.0))
+            return self.slack * (
+                max(bounds, default=0.0) + oracle_truth.EPS * max((abs(float(x)) for x in numbers), default=0.0)
+            )
 
         size = sum(map(abs, direction))
         found.value_bound = of([found.value], [found.value_bound])
@@ -206,7 +210,7 @@ class Exact:
 
         return call
 
-    def Value(self, x: Any, **_: Any) -> Any:  # noqa: N802
+    def Value(self, x: Any, **_: Any) -> Any:
         return x
 
     def array(self, xs: Any) -> Any:
@@ -467,7 +471,7 @@ class Algebra:
         found = self.solve(gram, [self.m.dot(x, list(b)) for x in columns])
         return (np.array(found, object) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else found,)
 
-    def norm(self, x: Any, ord: Any = None) -> Any:  # noqa: A002
+    def norm(self, x: Any, ord: Any = None) -> Any:
         items = [y for row in x for y in (row if isinstance(row, (list, tuple, np.ndarray)) else [row])]
         return self.m.norm(items)
 

@@ -156,7 +156,10 @@ def number(rng: random.Random) -> float:
 def points(rng: random.Random, n: int, count: int = 3) -> list[list[float]]:
     """Points: the first anywhere, the others anywhere or near it."""
     first = [number(rng) for _ in range(n)]
-    return [first, *([x + rng.uniform(-0.1, 0.1) if rng.randrange(2) else number(rng) for x in first] for _ in range(count - 1))]
+    return [
+        first,
+        *([x + rng.uniform(-0.1, 0.1) if rng.randrange(2) else number(rng) for x in first] for _ in range(count - 1)),
+    ]
 
 
 class Lines:
@@ -344,7 +347,9 @@ def _while(w: Lines) -> None:
     a, limit = w.pick(), w.rng.choice(["0.5", "1.0", "0.1"])
     w.add(f"{name}, {count} = {a}, 0")
     w.add(f"while abs({name}) > {limit} and {count} < {w.rng.randint(3, 12)}:")
-    w.add(f"    {name} = {name} * {w.rng.choice(['0.5', '-0.7', '0.9'])} + {w.rng.choice(['0.0', '0.01', w.pick() + ' * 0.1'])}")
+    w.add(
+        f"    {name} = {name} * {w.rng.choice(['0.5', '-0.7', '0.9'])} + {w.rng.choice(['0.0', '0.01', w.pick() + ' * 0.1'])}"
+    )
     w.add(f"    {count} += 1")
     w.names.append(name)
     if w.rng.randrange(2):
@@ -569,7 +574,14 @@ STEPS = [
     "ag.relu({s} * {w} + {y} - 0.1)", "ag.dot([{s}, {r}], [{w}, 0.3])", "ag.softmax([{s}, {y}, {r}])[0]", "ag.logsumexp([{s}, {y}]) * 0.3", "ag.clamp({s} + {y}, -1.0, 1.0)",
     "ag.atan({s} * {w} + {r})", "abs({s}) * 0.5 + {y}", "{s} * {s} * 0.3 + {w}", "ag.erf({s}) + 0.1 * {y}", "0.5 * {s} + 0.25 * {p}",
 ]  # fmt: skip
-TERMS = ["{s} * {s}", "({s} - {y}) ** 2", "ag.sin({s}) * {y}", "{s}", "ag.log(1.5 + {s} * {s})", "ag.softplus({s} - {y})"]
+TERMS = [
+    "{s} * {s}",
+    "({s} - {y}) ** 2",
+    "ag.sin({s}) * {y}",
+    "{s}",
+    "ag.log(1.5 + {s} * {s})",
+    "ag.softplus({s} - {y})",
+]
 
 
 def loops(rng: random.Random) -> Text:
@@ -588,7 +600,9 @@ def loops(rng: random.Random) -> Text:
     w.indent += 1
 
     def step(name: str) -> str:
-        return rng.choice(STEPS).format(s=name, w=f"w[{rng.randrange(weights)}]", y="y", r=rng.choice(names), p="before[-2]")
+        return rng.choice(STEPS).format(
+            s=name, w=f"w[{rng.randrange(weights)}]", y="y", r=rng.choice(names), p="before[-2]"
+        )
 
     if rng.randrange(2):
         w.add(", ".join(names) + " = " + ", ".join(map(step, names)))
@@ -597,7 +611,9 @@ def loops(rng: random.Random) -> Text:
             w.add(f"{name} = {step(name)}")
     if kind == 0:
         w.add("for _ in range(3):")
-        w.add(f"    {names[0]} = {rng.choice(['ag.sin({s}) + {y} * 0.1', '{s} - ({s} ** 3 - {y}) * 0.1', '{s} * 0.5 + 0.1']).format(s=names[0], y='y')}")
+        w.add(
+            f"    {names[0]} = {rng.choice(['ag.sin({s}) + {y} * 0.1', '{s} - ({s} ** 3 - {y}) * 0.1', '{s} * 0.5 + 0.1']).format(s=names[0], y='y')}"
+        )
     if kind == 1:
         w.add(f"if t % {rng.randint(2, 4)} == {rng.randrange(2)}:")
         w.add(f"    {names[-1]} = {step(names[-1])}")
@@ -649,7 +665,9 @@ def containers(rng: random.Random) -> Text:
             w.names.extend(f"{place}[{i}]" for i in range(n))
             return ("array", (n,)) if rng.randrange(2) else n
         if kind == 3:
-            return {key: form(f"{place}[{key!r}]", depth - 1) for key in rng.sample(["b", "a", "c", "w"], rng.randint(1, 3))}
+            return {
+                key: form(f"{place}[{key!r}]", depth - 1) for key in rng.sample(["b", "a", "c", "w"], rng.randint(1, 3))
+            }
         if kind == 4:
             return Pair(form(f"{place}.a", depth - 1), form(f"{place}.b", depth - 1))
         if kind == 5:
@@ -689,7 +707,12 @@ def constants(rng: random.Random) -> Text:
     captured = [[equal] * k if rng.randrange(2) else [rng.choice([equal, number(rng)]) for _ in range(k)]]
     for _ in range(calls - 1):
         special = rng.randrange(3) == 0
-        captured.append([rng.choice(SPECIAL) if special and rng.randrange(2) else rng.choice([equal, number(rng)]) for _ in range(k)])
+        captured.append(
+            [
+                rng.choice(SPECIAL) if special and rng.randrange(2) else rng.choice([equal, number(rng)])
+                for _ in range(k)
+            ]
+        )
     return Text(w.source(total(rng, w.names)), [n] * calls, points(rng, n, calls), captured=captured)
 
 
