@@ -7,11 +7,12 @@
     python -m tools.oracle loops --programs 2000            recurrences as Python text, in the ways of oracle_ways.py
     python -m tools.oracle mixed --results FILE             every kind of oracle_texts.py; goes on where FILE ends
 
-Without a kind a program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op x`, dead
-branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from tools/oracle_truth.py.
-Each mode is held against the truth within its bound, so any two modes agree within the sum of theirs. Nothing is
-passed over because results differ; what cannot be judged is counted, with its reason. A program with an index and a
-seed is always the same one: `--start K --programs 1` shows it again. The exit code is 1 if a number is over its bound.
+Without a kind a program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op
+x`, dead branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from
+tools/oracle_truth.py. Each mode is held against the truth within its bound, so any two modes agree within the sum
+of theirs. Nothing is passed over because results differ; what cannot be judged is counted, with its reason. A
+program with an index and a seed is always the same one: `--start K --programs 1` shows it again. The exit code is 1
+if a number is over its bound.
 """
 
 from __future__ import annotations
@@ -345,8 +346,7 @@ class Tally:
         mean = self.steps / max(self.programs, 1)
         modes = [mode for mode in MODES if self.compared[mode]] + sorted(self.compared.keys() - set(MODES))
         lines = [
-            f"programs {self.programs:,}, of them folded {self.folded:,}, with a loop {self.looped:,}; {mean:.1f} steps in "
-            "the mean",
+            f"programs {self.programs:,} of {mean:.1f} steps; folded {self.folded:,}, with loops {self.looped:,}",
             f"numbers compared {total:,}; over their bound {self.over:,}; bound wider than 1e-6 of them {self.loose:,}",
             "",
             f"{'mode':<52}{'numbers':>12}{'worst error / bound':>22}",

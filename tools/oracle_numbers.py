@@ -1,4 +1,4 @@
-"""Numbers that stand in for Values: a Python function of them runs at 50 digits, with a bound on what floats may be off.
+"""Numbers that stand in for Values: a Python function of them runs at 50 digits, with a bound on the errors of floats.
 
 A text such as
 
@@ -81,18 +81,18 @@ class Book(Evaluated):
                 mpf(result), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0
             )
         if result.at < self.leaves:  # the walk starts at a step
-            result = -(-result)
+            result = self.do("neg", None, -result)
         found = self.known(result.at, direction, self.accuracy)
         if self.slack != 1.0:
             self._widen(found, direction)
         return found
 
     def _widen(self, found: Known, direction: Sequence[float]) -> None:
-        """The bounds of another way to compute the same: an elimination in another order, a product in place of a minor.
+        """The bounds of another way to compute the same: elimination in another order, a product in place of a minor.
 
         Elimination gives the exact result of a matrix that is off by its rounding, times a growth of the pivots that
         stays below n for what is drawn here. That is a bound on the whole vector of derivatives: an entry that is 0 on
-        one way is a difference on another. So each entry gets the bound of the worst one, and the rounding of the largest.
+        one way is a difference on another. So each entry gets the bound of the worst, and the rounding of the largest.
         """
 
         def of(numbers: Sequence[Any], bounds: Sequence[float]) -> float:
@@ -112,8 +112,7 @@ class Book(Evaluated):
 
 def _float(x: Any) -> float:
     """A literal, as a program in the precision at hand has it."""
-    found = oracle_truth.nearest(x)
-    return found
+    return oracle_truth.nearest(x)
 
 
 def _binary(op: str) -> tuple[Callable[..., Any], Callable[..., Any]]:

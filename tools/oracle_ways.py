@@ -100,7 +100,8 @@ class Truth:
         exec(_code(text.source), space)
         numbers = book.inputs()
         space["c"] = numbers[len(self.point) :]
-        self.result = space["f"](filled(self.form, iter(numbers), _objects))
+        with np.errstate(all="ignore"):  # NumPy looks at NaN on the way
+            self.result = space["f"](filled(self.form, iter(numbers), _objects))
         self._known: dict[tuple[float, ...], Known] = {}
 
     @property
@@ -245,17 +246,20 @@ MORE_WAYS = [
     ),
     Way("ag.compile(lambda **a: f(a), backend=b, dtype=dtype)(**x)", "value", False, dict),
     Way(
-        "[ag.compile(lambda a, k: f(a) * k, static='k', backend=b, dtype=dtype)(x, k) for k in (2, 2.0, True, 0.0, 1.0)][4]",
+        "(lambda g: [g(x, k) for k in (2, 2.0, True, 0.0, 1.0)][4])"
+        "(ag.compile(lambda a, k: f(a) * k, static='k', backend=b, dtype=dtype))",
         "value",
     ),
     Way(
-        "(lambda g: [g(x, k) for k in (2, 2.0, True, 0.0, -0.0, 1)][5])(ag.compile(lambda a, k: f(a) * k, static='k', backend=b, dtype=dtype))",
+        "(lambda g: [g(x, k) for k in (2, 2.0, True, 0.0, -0.0, 1)][5])"
+        "(ag.compile(lambda a, k: f(a) * k, static='k', backend=b, dtype=dtype))",
         "value",
     ),
     Way("ag.fold(f(values) + ag.Value(0.0), params=leaves, backend=b, dtype=dtype).loss_and_grad(point)", "both"),
     Way("ag.fold(f(values) + ag.Value(0.0), params=leaves, backend=b, dtype=dtype).hessian(point)", "hessian"),
     Way(
-        "ag.fold(ag.gradients(f(values) + ag.Value(0.0), leaves, create_graph=True), params=leaves, backend=b, dtype=dtype)()",
+        "ag.fold(ag.gradients(f(values) + ag.Value(0.0), leaves, create_graph=True), params=leaves, backend=b, "
+        "dtype=dtype)()",
         "gradient",
     ),
     Way("ag.compile(lambda: f(values), params=leaves, backend=b, dtype=dtype).loss_and_grad(point)", "both"),
@@ -319,7 +323,8 @@ class Setting:
             for value, x in zip(self.captured, self.text.captured[k], strict=True):
                 value.data = x
         some = [ag.Value(x) for x in point]
-        self.names |= {"x": filled(form, iter(point)), "v": filled(form, iter(direction)), "point": point, "leaves": some,
+        self.names |= {"x": filled(form, iter(point)), "v": filled(form, iter(direction)), "point": point,
+                       "leaves": some,
                        "values": filled(form, iter(some), ag.array)}  # fmt: skip
         return self
 

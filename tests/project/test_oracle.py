@@ -195,12 +195,12 @@ def test_a_mode_that_raises_is_a_failure(monkeypatch):
 @pytest.mark.parametrize("kind", oracle.KINDS)
 def test_some_texts_of_every_kind(kind):
     """Uncompiled, and the first compiled too, each somewhere else; `python -m tools.oracle KIND` runs more."""
-    tally = oracle.run_texts(range(24), 1, kind, fold=4)
+    tally = oracle.run_texts(range(12), 1, kind, fold=2)
     assert not tally.over, "\n\n".join(tally.failures)
-    assert tally.programs == 24
-    assert sum(tally.compared.values()) > 24 * 5
+    assert tally.programs == 12
+    assert sum(tally.compared.values()) > 12 * 5
     lost = sum(n for (what, _), n in tally.skipped.items() if what == f"{kind}: a point")
-    assert lost < 0.2 * 24 * 5, tally.skipped
+    assert lost < 0.3 * 12 * 5, tally.skipped
 
 
 @pytest.mark.long
@@ -270,7 +270,7 @@ def test_single_precision_is_over_at_the_end():
 def test_the_command_line_tells_what_it_did(capsys, monkeypatch):
     assert oracle.main(["--count", "60", "--seed", "3", "--fold", "5", "--quiet"]) == 0
     out = capsys.readouterr().out
-    assert "programs 60, of them folded 5" in out
+    assert "folded 5," in out
     assert "over their bound 0" in out
     monkeypatch.setitem(oracle.OPERATORS, "add", lambda a, b: a - b)
     assert oracle.main(["--count", "20", "--quiet"]) == 1
@@ -287,7 +287,7 @@ def test_an_interrupt_keeps_the_tally(capsys, monkeypatch):
     monkeypatch.setattr(oracle, "run", stop)
     assert oracle.main(["--count", "200", "--quiet"]) == 130
     out = capsys.readouterr().out
-    assert "programs 50" in out
+    assert "programs 50 of" in out
     assert "interrupted" in out
 
 
@@ -322,7 +322,7 @@ def test_it_runs_as_a_module():
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "programs 10" in done.stdout
+    assert "programs 10 of" in done.stdout
 
 
 def test_a_program_prints_as_python_that_makes_it():
