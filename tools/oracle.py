@@ -651,7 +651,7 @@ def run_texts(
         kind: of KINDS, or "mixed".
         tally: where to add what is found.
         variants: names in oracle_ways.VARIANTS; all that can run here if there are none.
-        fold: only the first so many are compiled.
+        fold: only the first of them, this many, are compiled.
     """
     tally = Tally() if tally is None else tally
     where = list(variants) or oracle_ways.available()
