@@ -240,6 +240,16 @@ def test_arrays_in_a_list_that_become_lists_are_found(monkeypatch, planted):
     assert bool(tally.over) == planted
 
 
+def test_the_interpreter_of_nests_runs_programs_with_an_empty_input():
+    """An input of no lanes stood in the way."""
+    with oracle_ways.VARIANTS["nests interpreted"].active():
+        program = ag.compile(lambda x: x[0] * x[1] ** 2, backend="interpreter")
+        x = [2.0, 3.0]
+        assert list(program.hvp(x, [1.0, 0.0])) == [0.0, 6.0]
+        assert list(program.jacobian(x, sparse=True).toarray()[0]) == [9.0, 12.0]
+        assert program.jvp((x,), ([1.0, 0.0],)) == (18.0, 9.0)
+
+
 def test_a_branch_that_hangs_on_rounding_is_not_judged():
     source = "def f(x):\n    return x[0] if ag.sin(x[0]) * ag.sin(x[0]) + ag.cos(x[0]) ** 2 == 1.0 else x[0] * 2.0\n"
     text = oracle_texts.Text(source, [1], [[0.3]])
