@@ -7,11 +7,12 @@
     python -m tools.oracle loops --programs 2000            recurrences as Python text, in the ways of oracle_ways.py
     python -m tools.oracle mixed --results FILE             every kind of oracle_texts.py; goes on where FILE ends
 
-Without a kind a program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op x`, dead
-branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from tools/oracle_truth.py.
-Each mode is held against the truth within its bound, so any two modes agree within the sum of theirs. Nothing is
-passed over because results differ; what cannot be judged is counted, with its reason. A program with an index and a
-seed is always the same one: `--start K --programs 1` shows it again. The exit code is 1 if a number is over its bound.
+Without a kind a program is some leaves and 1 to 60 steps over all public primitives: diamonds, shared leaves, `x op
+x`, dead branches, kinks hit on purpose. What it is worth, and how far floats may be off, comes from
+tools/oracle_truth.py. Each mode is held against the truth within its bound, so any two modes agree within the sum
+of theirs. Nothing is passed over because results differ; what cannot be judged is counted, with its reason. A
+program with an index and a seed is always the same one: `--start K --programs 1` shows it again. The exit code is 1
+if a number is over its bound.
 """
 
 from __future__ import annotations
@@ -345,8 +346,7 @@ class Tally:
         mean = self.steps / max(self.programs, 1)
         modes = [mode for mode in MODES if self.compared[mode]] + sorted(self.compared.keys() - set(MODES))
         lines = [
-            f"programs {self.programs:,}, of them folded {self.folded:,}, with a loop {self.looped:,}; {mean:.1f} steps in "
-            "the mean",
+            f"programs {self.programs:,} of {mean:.1f} steps; folded {self.folded:,}, with loops {self.looped:,}",
             f"numbers compared {total:,}; over their bound {self.over:,}; bound wider than 1e-6 of them {self.loose:,}",
             "",
             f"{'mode':<52}{'numbers':>12}{'worst error / bound':>22}",
@@ -362,7 +362,6 @@ class Tally:
         rarest = min(self.operations.items(), key=lambda item: item[1], default=("", 0))
         lines += [f"primitives used: {len(self.operations)}, the rarest {rarest[0]} {rarest[1]:,} times"]
         return "\n".join(lines)
-
 
     def as_text(self) -> str:
         """As one line of JSON."""
@@ -380,7 +379,19 @@ class Tally:
         return found
 
 
-KEPT = ["programs", "folded", "steps", "looped", "compared", "worst", "loose", "again", "operations", "failures", "over"]
+KEPT = [
+    "programs",
+    "folded",
+    "steps",
+    "looped",
+    "compared",
+    "worst",
+    "loose",
+    "again",
+    "operations",
+    "failures",
+    "over",
+]
 
 
 SHOWN = 10
@@ -626,7 +637,12 @@ EAGER_A_POINT, COMPILED_A_PROGRAM = 3, 4
 
 
 def run_texts(
-    seeds: range, seed: int, kind: str, tally: Tally | None = None, variants: Sequence[str] = (), fold: int = sys.maxsize
+    seeds: range,
+    seed: int,
+    kind: str,
+    tally: Tally | None = None,
+    variants: Sequence[str] = (),
+    fold: int = sys.maxsize,
 ) -> Tally:
     """Programs of a kind of Python text, or of all kinds in turn; each compiled in one of the variants.
 
@@ -635,7 +651,7 @@ def run_texts(
         kind: of KINDS, or "mixed".
         tally: where to add what is found.
         variants: names in oracle_ways.VARIANTS; all that can run here if there are none.
-        fold: only the first so many are compiled.
+        fold: only the first of them, this many, are compiled.
     """
     tally = Tally() if tally is None else tally
     where = list(variants) or oracle_ways.available()
@@ -662,15 +678,32 @@ def run_texts(
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: see the top of this file."""
     parser = argparse.ArgumentParser(prog="python -m tools.oracle", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("kind", nargs="?", default="", choices=["", "mixed", *KINDS], metavar="KIND",
-                        help=f"of Python text: mixed, {', '.join(KINDS)}; without one, programs of steps in every mode")
+    parser.add_argument(
+        "kind",
+        nargs="?",
+        default="",
+        choices=["", "mixed", *KINDS],
+        metavar="KIND",
+        help=f"of Python text: mixed, {', '.join(KINDS)}; without one, programs of steps in every mode",
+    )
     parser.add_argument("--programs", "--count", type=int, default=2000, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="which programs")
     parser.add_argument("--start", type=int, default=0, help="the number of the first, to see one again")
-    parser.add_argument("--fold", type=int, nargs="?", const=sys.maxsize, metavar="N",
-                        help="fold and compile them too; with a number, the first N of them (of text all are)")
-    parser.add_argument("--variant", action="append", choices=[*oracle_ways.VARIANTS], metavar="NAME",
-                        help="where programs of text run, may be repeated; by default everywhere in turn")
+    parser.add_argument(
+        "--fold",
+        type=int,
+        nargs="?",
+        const=sys.maxsize,
+        metavar="N",
+        help="fold and compile them too; with a number, the first N of them (of text all are)",
+    )
+    parser.add_argument(
+        "--variant",
+        action="append",
+        choices=[*oracle_ways.VARIANTS],
+        metavar="NAME",
+        help="where programs of text run, may be repeated; by default everywhere in turn",
+    )
     parser.add_argument("--results", type=Path, metavar="FILE",
                         help="append what is found to this file, and go on where it ends")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="how many processes")
@@ -724,15 +757,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def key(options: argparse.Namespace, chunk: range) -> str:
     """What a line of the file of results is of."""
     where = ",".join(options.variant or options.backend or [])
-    return f"{options.kind or 'steps'} {options.seed} {chunk.start}-{chunk.stop} {min(options.fold, chunk.stop)} {where}"
+    return (
+        f"{options.kind or 'steps'} {options.seed} {chunk.start}-{chunk.stop} {min(options.fold, chunk.stop)} {where}"
+    )
 
 
 def before(options: argparse.Namespace) -> dict[str, Tally]:
     """The tallies that are in the file of results."""
     if options.results is None or not options.results.exists():
         return {}
-    lines = [line.partition("\t") for line in options.results.read_text().splitlines(keepends=True)]
-    return {name: Tally.of_text(text) for name, _, text in lines if text.endswith("\n")}  # the last may be cut short
+    text = options.results.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:  # cut short in the middle of a line
+        options.results.write_text(whole)
+    lines = [line.partition("\t") for line in whole.splitlines()]
+    return {name: Tally.of_text(found) for name, _, found in lines}
 
 
 def results(chunks: Sequence[range], options: argparse.Namespace) -> Any:

@@ -1,4 +1,4 @@
-"""The oracle's texts by JAX in float64, against the package: a second opinion on values, gradients and Hessian products.
+"""The oracle's texts by JAX in float64, against the package: a second opinion on values and derivatives.
 
     python -m tools.oracle_jax --programs 500 --seed 1      # needs JAX beside the package
 
@@ -104,13 +104,13 @@ def _stacked(xs: Any) -> Any:
 REASONS = {
     r"ag\.(sqrt|cbrt|hypot|norm|log\w*|xlog\w*|pow|acosh|asin|acos|atanh|logit|ndtri|erfinv)|\*\*|/|norm":
         "an infinite slope meets a 0: JAX multiplies them, which is NaN; here an adjoint of 0 contributes 0",
-    r"%|//|mod|remainder|divmod|floor_divide": "a division by 0 with remainder, and the slope of // and % in the divisor",
+    r"%|//|mod|remainder|divmod|floor_divide": "a division by 0 with remainder, the slope of // and % in the divisor",
     r"abs|relu|clamp|clip|maximum|minimum|max|min|sort|elu|sign|heaviside|round|rint|floor|ceil|trunc":
         "a kink that is hit: the one-sided slope of least size here, JAX's own choice there",
     r"lgamma|digamma|polygamma|sinc": "a pole, or a series of another length in JAX",
 }  # fmt: skip
-"""Why JAX's derivatives may differ, by what a text must have in it. Only where one of the two is not finite, or where the
-point hits a kink: moved by a part in a million all coordinates must agree."""
+"""Why JAX's derivatives may differ, by what a text must have in it. Only where one of the two is not
+finite, or where the point hits a kink: moved by a part in a million all coordinates must agree."""
 
 
 def by_package(text: Text, point: Sequence[float], v: Sequence[float]) -> list[list[float]]:
@@ -146,7 +146,7 @@ def differs(mine: Sequence[float], theirs: Sequence[float]) -> bool:
 
 
 def judge(text: Text, point: Sequence[float], v: Sequence[float]) -> str:
-    """"same", a known reason why not, or "" where none is known."""
+    """ "same", a known reason why not, or "" where none is known."""
     mine, theirs = by_package(text, point, v), by_jax(text, point, v)
     if not any(map(differs, mine, theirs)):
         return "same"

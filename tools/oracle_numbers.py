@@ -1,4 +1,4 @@
-"""Numbers that stand in for Values: a Python function of them runs at 50 digits, with a bound on what floats may be off.
+"""Numbers that stand in for Values: a Python function of them runs at 50 digits, with a bound on the errors of floats.
 
 A text such as
 
@@ -77,24 +77,28 @@ class Book(Evaluated):
         """What is known of a result, which may be a number that no leaf matters for."""
         if not isinstance(result, Number):
             zeros = [mpf(0)] * self.leaves
-            return Known(mpf(result), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0)
+            return Known(
+                mpf(result), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0, zeros, [0.0] * self.leaves, mpf(0), 0.0
+            )
         if result.at < self.leaves:  # the walk starts at a step
-            result = -(-result)
+            result = self.do("neg", None, -result)
         found = self.known(result.at, direction, self.accuracy)
         if self.slack != 1.0:
             self._widen(found, direction)
         return found
 
     def _widen(self, found: Known, direction: Sequence[float]) -> None:
-        """The bounds of another way to compute the same: an elimination in another order, a product in place of a minor.
+        """The bounds of another way to compute the same: elimination in another order, a product in place of a minor.
 
         Elimination gives the exact result of a matrix that is off by its rounding, times a growth of the pivots that
         stays below n for what is drawn here. That is a bound on the whole vector of derivatives: an entry that is 0 on
-        one way is a difference on another. So each entry gets the bound of the worst one, and the rounding of the largest.
+        one way is a difference on another. So each entry gets the bound of the worst, and the rounding of the largest.
         """
 
         def of(numbers: Sequence[Any], bounds: Sequence[float]) -> float:
-            return self.slack * (max(bounds, default=0.0) + oracle_truth.EPS * max((abs(float(x)) for x in numbers), default=0.0))
+            return self.slack * (
+                max(bounds, default=0.0) + oracle_truth.EPS * max((abs(float(x)) for x in numbers), default=0.0)
+            )
 
         size = sum(map(abs, direction))
         found.value_bound = of([found.value], [found.value_bound])
@@ -108,8 +112,7 @@ class Book(Evaluated):
 
 def _float(x: Any) -> float:
     """A literal, as a program in the precision at hand has it."""
-    found = oracle_truth.nearest(x)
-    return found
+    return oracle_truth.nearest(x)
 
 
 def _binary(op: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -206,7 +209,7 @@ class Exact:
 
         return call
 
-    def Value(self, x: Any, **_: Any) -> Any:  # noqa: N802
+    def Value(self, x: Any, **_: Any) -> Any:
         return x
 
     def array(self, xs: Any) -> Any:
@@ -467,7 +470,7 @@ class Algebra:
         found = self.solve(gram, [self.m.dot(x, list(b)) for x in columns])
         return (np.array(found, object) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else found,)
 
-    def norm(self, x: Any, ord: Any = None) -> Any:  # noqa: A002
+    def norm(self, x: Any, ord: Any = None) -> Any:
         items = [y for row in x for y in (row if isinstance(row, (list, tuple, np.ndarray)) else [row])]
         return self.m.norm(items)
 

@@ -115,18 +115,26 @@ TAME = [
 """Smooth, of numbers of everyday size."""
 WILD = [
     "ag.relu({a})", "abs({a})", "ag.maximum({a}, {b})", "ag.minimum({a}, {k})", "ag.clamp({a}, -1.0, 1.0)", "{a} % 1.7",
-    "{a} // 0.8", "ag.floor({a})", "ag.round({a}, 1)", "ag.where({a} > {b}, {a}, {b})", "ag.where(ag.greater({a}, {b}), {b}, {a})",
+    "{a} // 0.8", "ag.floor({a})", "ag.round({a}, 1)", "ag.where({a} > {b}, {a}, {b})",
+    "ag.where(ag.greater({a}, {b}), {b}, {a})",
     "ag.hypot({a}, {b})", "ag.logaddexp({a}, {b})", "ag.erf({a})", "ag.gelu({a})", "ag.silu({a})", "ag.elu({a})",
-    "ag.leaky_relu({a})", "ag.lgamma(1.5 + {a} * {a})", "ag.digamma(1.5 + {a} * {a})", "ag.polygamma(1, 1.0 + {a} * {a})",
+    "ag.leaky_relu({a})", "ag.lgamma(1.5 + {a} * {a})", "ag.digamma(1.5 + {a} * {a})",
+    "ag.polygamma(1, 1.0 + {a} * {a})",
     "ag.ndtr({a})", "ag.log_ndtr({a})", "ag.ndtri(ag.sigmoid({a}))", "ag.erfinv(0.9 * ag.tanh({a}))", "ag.sinc({a})",
-    "ag.xlogy({a} * {a}, 1.0 + {b} * {b})", "ag.xlog1py({a}, {b} * {b})", "ag.atan2({a}, {b} + 2.5)", "{a} ** 3", "{a} ** 2.0",
-    "(1.0 + {a} * {a}) ** {b}", "(1.0 + {a} ** 2) ** 0.5", "(1.5 + {b} * {b}) ** -1", "2.0 ** {a}", "ag.cbrt({a})", "ag.sum([{a}, {b}, {k}])", "ag.prod([{a}, {b}])",
+    "ag.xlogy({a} * {a}, 1.0 + {b} * {b})", "ag.xlog1py({a}, {b} * {b})", "ag.atan2({a}, {b} + 2.5)", "{a} ** 3",
+    "{a} ** 2.0",
+    "(1.0 + {a} * {a}) ** {b}", "(1.0 + {a} ** 2) ** 0.5", "(1.5 + {b} * {b}) ** -1", "2.0 ** {a}", "ag.cbrt({a})",
+    "ag.sum([{a}, {b}, {k}])", "ag.prod([{a}, {b}])",
     "ag.mean([{a}, {b}, {k}])", "ag.max([{a}, {b}])", "ag.min([{a}, {b}, {k}])", "ag.norm([{a}, {b}, {k}])",
-    "ag.logsumexp([{a}, {b}])", "ag.softmax([{a}, {b}, {k}])[1]", "ag.log_softmax([{a}, {b}])[0]", "ag.dot([{a}, {b}], [{b}, {k}])",
+    "ag.logsumexp([{a}, {b}])", "ag.softmax([{a}, {b}, {k}])[1]", "ag.log_softmax([{a}, {b}])[0]",
+    "ag.dot([{a}, {b}], [{b}, {k}])",
     "ag.dot([{a}, {k}], [{b}, {a}], bias={b})", "sum([{a}, {b}])", "ag.heaviside({a}, 0.5)", "ag.sign({a}) * {b}",
-    "ag.log_sigmoid({a})", "ag.asinh({a})", "ag.acosh(1.5 + {a} * {a})", "ag.expm1({a} * 0.5)", "ag.logit(ag.sigmoid({a}))",
-    "ag.exp2({a})", "ag.degrees({a}) * 0.01", "ag.radians({a})", "{a} * ag.equal({b}, {b})", "ag.less({a}, {b}) * {a}", "ag.asin(0.9 * ag.sin({a}))",
-    "ag.atanh(0.9 * ag.tanh({a}))", "ag.tan(ag.atan({a}))", "ag.erfc({a})", "ag.trunc({a}) + {b}", "ag.rint({a})", "ag.ceil({a})",
+    "ag.log_sigmoid({a})", "ag.asinh({a})", "ag.acosh(1.5 + {a} * {a})", "ag.expm1({a} * 0.5)",
+    "ag.logit(ag.sigmoid({a}))",
+    "ag.exp2({a})", "ag.degrees({a}) * 0.01", "ag.radians({a})", "{a} * ag.equal({b}, {b})", "ag.less({a}, {b}) * {a}",
+    "ag.asin(0.9 * ag.sin({a}))",
+    "ag.atanh(0.9 * ag.tanh({a}))", "ag.tan(ag.atan({a}))", "ag.erfc({a})", "ag.trunc({a}) + {b}", "ag.rint({a})",
+    "ag.ceil({a})",
     "ag.remainder({a}, 0.7)", "divmod({a}, 1.3)[1]", "ag.cosh({a} * 0.5)", "ag.sinh({a} * 0.5)", "round({a}, 1) + {b}",
     "ag.log2(1.5 + {a} * {a})", "ag.log10(1.5 + {a} * {a})",
 ]  # fmt: skip
@@ -156,7 +164,10 @@ def number(rng: random.Random) -> float:
 def points(rng: random.Random, n: int, count: int = 3) -> list[list[float]]:
     """Points: the first anywhere, the others anywhere or near it."""
     first = [number(rng) for _ in range(n)]
-    return [first, *([x + rng.uniform(-0.1, 0.1) if rng.randrange(2) else number(rng) for x in first] for _ in range(count - 1))]
+    return [
+        first,
+        *([x + rng.uniform(-0.1, 0.1) if rng.randrange(2) else number(rng) for x in first] for _ in range(count - 1)),
+    ]
 
 
 class Lines:
@@ -311,9 +322,12 @@ def condition(w: Lines) -> str:
     rng = w.rng
     a, b, k = w.pick(), w.pick(), literal(rng)
     return rng.choice([
-        f"{a} > {k}", f"{a} < {b}", f"{a} >= {b}", f"{a} <= {k}", f"{a} == {k}", f"{a} != {b}", f"{k} < {a}", f"not {a}", f"{a}",
-        f"-1.0 < {a} < 1.0", f"{a} > 0 and {b} > 0", f"{a} > 0 or {b} < {k}", f"{a} in (0.0, 1.0, {k})", f"max({a}, {b}) > {k}",
-        f"any(y > 1.0 for y in [{a}, {b}])", f"all(y > -1.0 for y in [{a}, {b}])", f"abs({a}) < 0.5", f"[{a}, {b}] < [{b}, {k}]",
+        f"{a} > {k}", f"{a} < {b}", f"{a} >= {b}", f"{a} <= {k}", f"{a} == {k}", f"{a} != {b}", f"{k} < {a}",
+        f"not {a}", f"{a}",
+        f"-1.0 < {a} < 1.0", f"{a} > 0 and {b} > 0", f"{a} > 0 or {b} < {k}", f"{a} in (0.0, 1.0, {k})",
+        f"max({a}, {b}) > {k}",
+        f"any(y > 1.0 for y in [{a}, {b}])", f"all(y > -1.0 for y in [{a}, {b}])", f"abs({a}) < 0.5",
+        f"[{a}, {b}] < [{b}, {k}]",
         f"[{a}, 1.0].count({k}) > 0", f"({a}, {b}) == ({b}, {a})",
     ])  # fmt: skip
 
@@ -344,7 +358,10 @@ def _while(w: Lines) -> None:
     a, limit = w.pick(), w.rng.choice(["0.5", "1.0", "0.1"])
     w.add(f"{name}, {count} = {a}, 0")
     w.add(f"while abs({name}) > {limit} and {count} < {w.rng.randint(3, 12)}:")
-    w.add(f"    {name} = {name} * {w.rng.choice(['0.5', '-0.7', '0.9'])} + {w.rng.choice(['0.0', '0.01', w.pick() + ' * 0.1'])}")
+    w.add(
+        f"    {name} = {name} * {w.rng.choice(['0.5', '-0.7', '0.9'])} + "
+        f"{w.rng.choice(['0.0', '0.01', w.pick() + ' * 0.1'])}"
+    )
     w.add(f"    {count} += 1")
     w.names.append(name)
     if w.rng.randrange(2):
@@ -381,9 +398,11 @@ def _for(w: Lines) -> None:
 def _builtin(w: Lines) -> None:
     a, b, c = (w.pick() for _ in range(3))
     w.let(w.rng.choice([
-        f"max({a}, {b})", f"min([{a}, {b}, {c}])", f"sorted([{a}, {b}, {c}])[1]", f"sorted([{a}, {b}, {c}], key=lambda y: -y)[0]",
+        f"max({a}, {b})", f"min([{a}, {b}, {c}])", f"sorted([{a}, {b}, {c}])[1]",
+        f"sorted([{a}, {b}, {c}], key=lambda y: -y)[0]",
         f"max([{a}, {b}, {c}], key=abs)", f"({a} or {b})", f"({a} and {b})", f"({a} if {condition(w)} else {b})",
-        f"ag.sum([y for y in [{a}, {b}, {c}] if y > 0.0])", f"ag.sum([y * i for i, y in enumerate(sorted([{a}, {b}, {c}]))])",
+        f"ag.sum([y for y in [{a}, {b}, {c}] if y > 0.0])",
+        f"ag.sum([y * i for i, y in enumerate(sorted([{a}, {b}, {c}]))])",
         f"[{a}, {b}][{a} > {b}]", f"(1.0 if {a} == 0 else ag.sin({a}) / {a})", f"sum(y > 0 for y in [{a}, {b}]) * {c}",
         f"[{a}, {b}, {c}].index(max([{a}, {b}, {c}])) * {b}",
     ]))  # fmt: skip
@@ -407,26 +426,43 @@ FLOWS = [_if, _if, _while, _halve, _return, _for, _builtin, _builtin, _match, _p
 # --- arrays -------------------------------------------------------------------------------------------------------
 
 VECTORS = [
-    "np.exp(-{u} * {u})", "np.sin({u})", "np.tanh({u} + {v})", "{u} * {v}", "{u} + {k}", "{k} - {u}", "{u} / (1.5 + {v} ** 2)", "{u} ** 3",
-    "np.sqrt(1.0 + {u} * {u})", "np.log1p({u} ** 2)", "np.maximum({u}, {v})", "np.minimum({u}, {k})", "np.abs({u})", "np.arctan2({u}, {v} + 2.5)",
-    "np.hypot({u}, 1.5)", "np.logaddexp({u}, {v})", "np.where({u} > {v}, {u}, {k})", "np.where({u} > 0, np.sqrt(np.abs({u}) + 1.0), {v})",
-    "np.clip({u}, -1.0, 1.0)", "{u}[::-1]", "np.roll({u}, 1)", "np.flip({u})", "np.concatenate([{u}[1:], {v}[:1]])", "np.cumsum({u})", "np.mod({u}, 0.8)",
-    "np.floor({u}) + {v}", "np.sinc({u})", "np.square({u})", "ag.sigmoid({u})", "ag.softplus({u})", "ag.erf({u})", "ag.relu({u} - {v})", "ag.gelu({u})",
-    "np.arctan({u})", "np.expm1({u} * 0.5)", "np.cosh({u} * 0.5)", "np.reciprocal(2.0 + np.cos({u}))", "np.sort({u})", "np.outer({u}, {v})[0]",
-    "np.outer({u}, {v}).sum(axis=1)", "np.gradient({u})", "{u} - np.mean({u})", "{u} / np.sum({v} * {v} + 1.0)", "np.max(np.stack([{u}, {v}]), axis=0)",
-    "np.stack([{u}, {v}]).T[:, 0]", "ag.array([{u}[0], *{v}[1:]])", "np.diag(np.outer({u}, {v}))", "np.repeat({u}, 2)[::2]", "np.tile({u}, 2)[: len({u})]",
-    "np.convolve({u}, {v}, 'full')[: len({u})]", "np.outer({u}, {v}) @ {u}", "np.tril(np.outer({u}, {v})) @ {v}", "np.kron({u}, {v})[: len({u})]",
-    "np.append({u}[:-1], 0.5)", "np.exp2({u})", "np.cbrt({u})", "np.trunc({u}) * {v}", "np.heaviside({u}, 0.5) * {v}", "np.float64(2.0) * {u}",
-    "2.0 ** {u}", "{u} % 0.7", "{u} // 0.7 + {v}", "np.pad({u}, 1)[1:-1]", "np.insert({u}, 0, 0.5)[: len({u})]", "{u} - {u}[0]", "{u} * {u}.sum()",
+    "np.exp(-{u} * {u})", "np.sin({u})", "np.tanh({u} + {v})", "{u} * {v}", "{u} + {k}", "{k} - {u}",
+    "{u} / (1.5 + {v} ** 2)", "{u} ** 3",
+    "np.sqrt(1.0 + {u} * {u})", "np.log1p({u} ** 2)", "np.maximum({u}, {v})", "np.minimum({u}, {k})", "np.abs({u})",
+    "np.arctan2({u}, {v} + 2.5)",
+    "np.hypot({u}, 1.5)", "np.logaddexp({u}, {v})", "np.where({u} > {v}, {u}, {k})",
+    "np.where({u} > 0, np.sqrt(np.abs({u}) + 1.0), {v})",
+    "np.clip({u}, -1.0, 1.0)", "{u}[::-1]", "np.roll({u}, 1)", "np.flip({u})", "np.concatenate([{u}[1:], {v}[:1]])",
+    "np.cumsum({u})", "np.mod({u}, 0.8)",
+    "np.floor({u}) + {v}", "np.sinc({u})", "np.square({u})", "ag.sigmoid({u})", "ag.softplus({u})", "ag.erf({u})",
+    "ag.relu({u} - {v})", "ag.gelu({u})",
+    "np.arctan({u})", "np.expm1({u} * 0.5)", "np.cosh({u} * 0.5)", "np.reciprocal(2.0 + np.cos({u}))", "np.sort({u})",
+    "np.outer({u}, {v})[0]",
+    "np.outer({u}, {v}).sum(axis=1)", "np.gradient({u})", "{u} - np.mean({u})", "{u} / np.sum({v} * {v} + 1.0)",
+    "np.max(np.stack([{u}, {v}]), axis=0)",
+    "np.stack([{u}, {v}]).T[:, 0]", "ag.array([{u}[0], *{v}[1:]])", "np.diag(np.outer({u}, {v}))",
+    "np.repeat({u}, 2)[::2]", "np.tile({u}, 2)[: len({u})]",
+    "np.convolve({u}, {v}, 'full')[: len({u})]", "np.outer({u}, {v}) @ {u}", "np.tril(np.outer({u}, {v})) @ {v}",
+    "np.kron({u}, {v})[: len({u})]",
+    "np.append({u}[:-1], 0.5)", "np.exp2({u})", "np.cbrt({u})", "np.trunc({u}) * {v}", "np.heaviside({u}, 0.5) * {v}",
+    "np.float64(2.0) * {u}",
+    "2.0 ** {u}", "{u} % 0.7", "{u} // 0.7 + {v}", "np.pad({u}, 1)[1:-1]", "np.insert({u}, 0, 0.5)[: len({u})]",
+    "{u} - {u}[0]", "{u} * {u}.sum()",
     "{u}[np.argsort({v})]", "np.rint({u}) + {v}", "np.radians({u})", "np.cumprod({u} * 0.5)",
 ]  # fmt: skip
 SCALARS = [
-    "np.sum({u})", "{u}.sum()", "np.mean({u})", "np.prod({u})", "np.max({u})", "np.min({u})", "{u} @ {v}", "np.dot({u}, {v})", "np.var({u})",
-    "np.std({u} + np.arange(len({u})) * 3.0)", "np.trace(np.outer({u}, {v}))", "np.median({u})", "np.linalg.norm({u} + 2.0)", "np.sum(np.outer({u}, {v}))",
-    "np.average({u}, weights={v} * {v} + 0.5)", "np.ptp({u})", "np.sum({u}[1:] - {u}[:-1])", "np.sum(np.diff({u}) ** 2)", "np.inner({u}, {v})",
-    "np.sum(np.where({u} > 0, {u}, 0.0))", "np.einsum('i,i', {u}, {v})", "ag.logsumexp({u})", "ag.dot({u}, {v})", "ag.norm({u})", "ag.sum({u} * {v})",
-    "np.vdot({u}, {v})", "np.sum(ag.array(ag.softmax({u})) * {v})", "{u}[0] * {v}[-1]", "np.sum({u}, keepdims=True)[0]", "np.mean(np.stack([{u}, {v}]), axis=0)[0]",
-    "np.linalg.det(np.outer({u}[:2], {v}[:2]) + np.eye(2) * 3.0)", "np.sum(np.linalg.solve(np.outer({u}[:2], {v}[:2]) + np.eye(2) * 9.0, {v}[:2]))",
+    "np.sum({u})", "{u}.sum()", "np.mean({u})", "np.prod({u})", "np.max({u})", "np.min({u})", "{u} @ {v}",
+    "np.dot({u}, {v})", "np.var({u})",
+    "np.std({u} + np.arange(len({u})) * 3.0)", "np.trace(np.outer({u}, {v}))", "np.median({u})",
+    "np.linalg.norm({u} + 2.0)", "np.sum(np.outer({u}, {v}))",
+    "np.average({u}, weights={v} * {v} + 0.5)", "np.ptp({u})", "np.sum({u}[1:] - {u}[:-1])",
+    "np.sum(np.diff({u}) ** 2)", "np.inner({u}, {v})",
+    "np.sum(np.where({u} > 0, {u}, 0.0))", "np.einsum('i,i', {u}, {v})", "ag.logsumexp({u})", "ag.dot({u}, {v})",
+    "ag.norm({u})", "ag.sum({u} * {v})",
+    "np.vdot({u}, {v})", "np.sum(ag.array(ag.softmax({u})) * {v})", "{u}[0] * {v}[-1]",
+    "np.sum({u}, keepdims=True)[0]", "np.mean(np.stack([{u}, {v}]), axis=0)[0]",
+    "np.linalg.det(np.outer({u}[:2], {v}[:2]) + np.eye(2) * 3.0)",
+    "np.sum(np.linalg.solve(np.outer({u}[:2], {v}[:2]) + np.eye(2) * 9.0, {v}[:2]))",
 ]  # fmt: skip
 
 
@@ -521,8 +557,10 @@ ALGEBRA = [_solve, _solve, _inv, _det, _det, _slogdet, _cholesky, _lstsq, _power
 
 # --- derivatives inside -------------------------------------------------------------------------------------------
 
-CARRIED = ["ag.sin({a})", "ag.exp({a} * 0.3)", "ag.tanh({a})", "{a} * {b}", "{a} + {b}", "{a} * {a}", "{a} / (2.0 + {b} * {b})", "ag.log(2.0 + {a} * {a})",
-           "ag.sqrt(1.5 + {a} * {a})", "{a} ** 3", "ag.cos({a}) * {b}", "ag.atan({a})", "ag.sigmoid({a})", "ag.softplus({a} * {b})", "{a} - {k}", "{k} * {a}"]  # fmt: skip
+CARRIED = ["ag.sin({a})", "ag.exp({a} * 0.3)", "ag.tanh({a})", "{a} * {b}", "{a} + {b}", "{a} * {a}",
+           "{a} / (2.0 + {b} * {b})", "ag.log(2.0 + {a} * {a})",
+           "ag.sqrt(1.5 + {a} * {a})", "{a} ** 3", "ag.cos({a}) * {b}", "ag.atan({a})", "ag.sigmoid({a})",
+           "ag.softplus({a} * {b})", "{a} - {k}", "{k} * {a}"]  # fmt: skip
 
 
 def derivatives(rng: random.Random) -> Text:
@@ -563,13 +601,25 @@ def derivatives(rng: random.Random) -> Text:
 # --- recurrences --------------------------------------------------------------------------------------------------
 
 STEPS = [
-    "ag.tanh({s} * {w} + {y})", "ag.sin({s} * {w}) + {y} * 0.5", "{s} * 0.5 + {y} * {w}", "{s} + 0.1 * (ag.sin({w}) - {s})", "ag.sigmoid({s} - {y}) * {w}",
-    "0.9 * {s} + 0.1 * {y} * {y}", "ag.where(ag.greater({y}, 0.0), {s} * 0.5, {s} * {w} * 0.3)", "ag.maximum({s} * 0.9, {y})", "{s} - 0.05 * ({s} - {y}) * ({w} + 1.5)",
-    "ag.logaddexp({s}, {y}) * 0.5", "ag.exp(-{s} * {s}) * {w}", "{s} / (1.5 + {y} * {y})", "ag.sqrt(1.0 + {s} * {s}) * 0.5", "{s} * 0.7 + {r} * 0.2", "ag.tanh({r} + {s})",
-    "ag.relu({s} * {w} + {y} - 0.1)", "ag.dot([{s}, {r}], [{w}, 0.3])", "ag.softmax([{s}, {y}, {r}])[0]", "ag.logsumexp([{s}, {y}]) * 0.3", "ag.clamp({s} + {y}, -1.0, 1.0)",
-    "ag.atan({s} * {w} + {r})", "abs({s}) * 0.5 + {y}", "{s} * {s} * 0.3 + {w}", "ag.erf({s}) + 0.1 * {y}", "0.5 * {s} + 0.25 * {p}",
+    "ag.tanh({s} * {w} + {y})", "ag.sin({s} * {w}) + {y} * 0.5", "{s} * 0.5 + {y} * {w}",
+    "{s} + 0.1 * (ag.sin({w}) - {s})", "ag.sigmoid({s} - {y}) * {w}",
+    "0.9 * {s} + 0.1 * {y} * {y}", "ag.where(ag.greater({y}, 0.0), {s} * 0.5, {s} * {w} * 0.3)",
+    "ag.maximum({s} * 0.9, {y})", "{s} - 0.05 * ({s} - {y}) * ({w} + 1.5)",
+    "ag.logaddexp({s}, {y}) * 0.5", "ag.exp(-{s} * {s}) * {w}", "{s} / (1.5 + {y} * {y})",
+    "ag.sqrt(1.0 + {s} * {s}) * 0.5", "{s} * 0.7 + {r} * 0.2", "ag.tanh({r} + {s})",
+    "ag.relu({s} * {w} + {y} - 0.1)", "ag.dot([{s}, {r}], [{w}, 0.3])", "ag.softmax([{s}, {y}, {r}])[0]",
+    "ag.logsumexp([{s}, {y}]) * 0.3", "ag.clamp({s} + {y}, -1.0, 1.0)",
+    "ag.atan({s} * {w} + {r})", "abs({s}) * 0.5 + {y}", "{s} * {s} * 0.3 + {w}", "ag.erf({s}) + 0.1 * {y}",
+    "0.5 * {s} + 0.25 * {p}",
 ]  # fmt: skip
-TERMS = ["{s} * {s}", "({s} - {y}) ** 2", "ag.sin({s}) * {y}", "{s}", "ag.log(1.5 + {s} * {s})", "ag.softplus({s} - {y})"]
+TERMS = [
+    "{s} * {s}",
+    "({s} - {y}) ** 2",
+    "ag.sin({s}) * {y}",
+    "{s}",
+    "ag.log(1.5 + {s} * {s})",
+    "ag.softplus({s} - {y})",
+]
 
 
 def loops(rng: random.Random) -> Text:
@@ -588,7 +638,9 @@ def loops(rng: random.Random) -> Text:
     w.indent += 1
 
     def step(name: str) -> str:
-        return rng.choice(STEPS).format(s=name, w=f"w[{rng.randrange(weights)}]", y="y", r=rng.choice(names), p="before[-2]")
+        return rng.choice(STEPS).format(
+            s=name, w=f"w[{rng.randrange(weights)}]", y="y", r=rng.choice(names), p="before[-2]"
+        )
 
     if rng.randrange(2):
         w.add(", ".join(names) + " = " + ", ".join(map(step, names)))
@@ -597,7 +649,12 @@ def loops(rng: random.Random) -> Text:
             w.add(f"{name} = {step(name)}")
     if kind == 0:
         w.add("for _ in range(3):")
-        w.add(f"    {names[0]} = {rng.choice(['ag.sin({s}) + {y} * 0.1', '{s} - ({s} ** 3 - {y}) * 0.1', '{s} * 0.5 + 0.1']).format(s=names[0], y='y')}")
+        w.add(
+            f"    {names[0]} = "
+            + rng.choice(["ag.sin({s}) + {y} * 0.1", "{s} - ({s} ** 3 - {y}) * 0.1", "{s} * 0.5 + 0.1"]).format(
+                s=names[0], y="y"
+            )
+        )
     if kind == 1:
         w.add(f"if t % {rng.randint(2, 4)} == {rng.randrange(2)}:")
         w.add(f"    {names[-1]} = {step(names[-1])}")
@@ -649,7 +706,9 @@ def containers(rng: random.Random) -> Text:
             w.names.extend(f"{place}[{i}]" for i in range(n))
             return ("array", (n,)) if rng.randrange(2) else n
         if kind == 3:
-            return {key: form(f"{place}[{key!r}]", depth - 1) for key in rng.sample(["b", "a", "c", "w"], rng.randint(1, 3))}
+            return {
+                key: form(f"{place}[{key!r}]", depth - 1) for key in rng.sample(["b", "a", "c", "w"], rng.randint(1, 3))
+            }
         if kind == 4:
             return Pair(form(f"{place}.a", depth - 1), form(f"{place}.b", depth - 1))
         if kind == 5:
@@ -679,21 +738,31 @@ def constants(rng: random.Random) -> Text:
     w = Lines(rng, [*names, *(f"c[{i}]" for i in range(k))])
     for i in range(rng.randint(2, 6)):
         w.let(rng.choice([
-            f"c[{i % k}] * {rng.choice(names)}", f"{rng.choice(names)} + c[{i % k}]", f"{rng.choice(names)} ** c[{i % k}]", f"c[{i % k}] ** {rng.choice(names)}",
-            f"{rng.choice(names)} / c[{i % k}]", f"c[{i % k}] - c[{(i + 1) % k}]", f"ag.maximum({rng.choice(names)}, c[{i % k}])", None, None, None,
-            f"ag.where(ag.greater({rng.choice(names)}, c[{i % k}]), {rng.choice(names)}, c[{(i + 1) % k}])", f"ag.dot(c, [{', '.join(rng.choice(names) for _ in range(k))}])",
-            f"ag.sum([c[{i % k}], {rng.choice(names)}, c[{(i + 1) % k}]])", f"ag.atan2({rng.choice(names)}, c[{i % k}])", f"c[{i % k}] * c[{(i + 1) % k}] * {rng.choice(names)}",
+            f"c[{i % k}] * {rng.choice(names)}", f"{rng.choice(names)} + c[{i % k}]",
+            f"{rng.choice(names)} ** c[{i % k}]", f"c[{i % k}] ** {rng.choice(names)}",
+            f"{rng.choice(names)} / c[{i % k}]", f"c[{i % k}] - c[{(i + 1) % k}]",
+            f"ag.maximum({rng.choice(names)}, c[{i % k}])", None, None, None,
+            f"ag.where(ag.greater({rng.choice(names)}, c[{i % k}]), {rng.choice(names)}, c[{(i + 1) % k}])",
+            f"ag.dot(c, [{', '.join(rng.choice(names) for _ in range(k))}])",
+            f"ag.sum([c[{i % k}], {rng.choice(names)}, c[{(i + 1) % k}]])",
+            f"ag.atan2({rng.choice(names)}, c[{i % k}])", f"c[{i % k}] * c[{(i + 1) % k}] * {rng.choice(names)}",
         ]))  # fmt: skip
     calls = 5
     equal = number(rng)
     captured = [[equal] * k if rng.randrange(2) else [rng.choice([equal, number(rng)]) for _ in range(k)]]
     for _ in range(calls - 1):
         special = rng.randrange(3) == 0
-        captured.append([rng.choice(SPECIAL) if special and rng.randrange(2) else rng.choice([equal, number(rng)]) for _ in range(k)])
+        captured.append(
+            [
+                rng.choice(SPECIAL) if special and rng.randrange(2) else rng.choice([equal, number(rng)])
+                for _ in range(k)
+            ]
+        )
     return Text(w.source(total(rng, w.names)), [n] * calls, points(rng, n, calls), captured=captured)
 
 
 GENERATORS: dict[str, Callable[[random.Random], Text]] = {
-    "closures": closures, "flow": flow, "arrays": arrays, "algebra": algebra, "derivatives": derivatives, "loops": loops,
+    "closures": closures, "flow": flow, "arrays": arrays, "algebra": algebra, "derivatives": derivatives,
+    "loops": loops,
     "containers": containers, "constants": constants,
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """Random programs in every mode against 50-digit arithmetic, and proof that the oracle notices what is wrong."""
 
+import json
 import math
 import random
 import subprocess
@@ -17,7 +18,7 @@ from autograd_lite.engine import backward, functions
 from autograd_lite.engine.rules import TABLE
 from autograd_lite.folding import emitting, program
 from tests.engine.domains import exact, is_smooth, ordinary_points_of
-from tools import oracle, oracle_truth
+from tools import oracle, oracle_numbers, oracle_texts, oracle_truth, oracle_ways
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 500), pytest.param(500, 2000, marks=pytest.mark.slow)])
@@ -189,13 +190,98 @@ def test_a_mode_that_raises_is_a_failure(monkeypatch):
     failures("raised RuntimeError: no")
 
 
+# --- programs as text, in every executor ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", oracle.KINDS)
+def test_some_texts_of_every_kind(kind):
+    """Uncompiled, and the first compiled too, each somewhere else; `python -m tools.oracle KIND` runs more."""
+    tally = oracle.run_texts(range(12), 1, kind, fold=2)
+    assert not tally.over, "\n\n".join(tally.failures)
+    assert tally.programs == 12
+    assert sum(tally.compared.values()) > 12 * 5
+    lost = sum(n for (what, _), n in tally.skipped.items() if what == f"{kind}: a point")
+    assert lost < 0.3 * 12 * 5, tally.skipped
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", oracle_ways.available())
+@pytest.mark.parametrize("kind", oracle.KINDS)
+def test_many_texts_of_every_kind_everywhere(kind, variant):
+    tally = oracle.run_texts(range(40), 2, kind, variants=[variant])
+    assert not tally.over, "\n\n".join(tally.failures)
+    assert (kind == "loops") <= bool(tally.looped)
+
+
+def found_in(kind, most=60):
+    """What the first text of a kind that fails says."""
+    for k in range(most):
+        tally = oracle.run_texts(range(k, k + 1), 7, kind, fold=0)
+        if tally.over:
+            return "\n".join(tally.failures)
+    raise AssertionError("the planted fault went unnoticed")
+
+
+def test_a_fault_in_a_function_is_found_in_texts(monkeypatch):
+    bad = ag.primitive("almost_tanh_in_texts", lambda a: ag.tanh(a) * (1 + 1e-12), lambda a: 1 / ag.cosh(a) ** 2)
+    monkeypatch.setattr(ag, "tanh", bad)
+    assert "import autograd_lite as ag" in found_in("loops")
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_arrays_in_a_list_that_become_lists_are_found(monkeypatch, planted):
+    """The fault that the containers found first: + joins lists, and the maximum is another one."""
+    if planted:
+        monkeypatch.setattr("autograd_lite.folding.forms._holds_containers", lambda x, depth: False)
+    form = [("array", (2,)), ("array", (2,))]
+    text = oracle_texts.Text("def f(x):\n    return np.max(x[0] + x[1])\n", [form], [[1.0, 2.0, 3.0, 5.0]])
+    tally = oracle.Tally()
+    trial = oracle_ways.Trial(text, random.Random(0), tally, "by hand", "")
+    assert oracle_ways.check(trial, ["numpy"], 2, 2) != planted
+    assert bool(tally.over) == planted
+
+
+def test_the_interpreter_of_nests_runs_programs_with_an_empty_input():
+    """An input of no lanes stood in the way."""
+    with oracle_ways.VARIANTS["nests interpreted"].active():
+        program = ag.compile(lambda x: x[0] * x[1] ** 2, backend="interpreter")
+        x = [2.0, 3.0]
+        assert list(program.hvp(x, [1.0, 0.0])) == [0.0, 6.0]
+        assert list(program.jacobian(x, sparse=True).toarray()[0]) == [9.0, 12.0]
+        assert program.jvp((x,), ([1.0, 0.0],)) == (18.0, 9.0)
+
+
+def test_a_branch_that_hangs_on_rounding_is_not_judged():
+    source = "def f(x):\n    return x[0] if ag.sin(x[0]) * ag.sin(x[0]) + ag.cos(x[0]) ** 2 == 1.0 else x[0] * 2.0\n"
+    text = oracle_texts.Text(source, [1], [[0.3]])
+    with pytest.raises(oracle_truth.Skip, match="branch"):
+        oracle_ways.Truth(text, 0)
+    text = oracle_texts.Text("def f(x):\n    return x[0] if x[0] == 0.3 else x[0] * 2.0\n", [1], [[0.3]])
+    assert oracle_ways.Truth(text, 0).of("gradient", [1.0])[0] == [1.0]
+
+
+def test_derivatives_inside_a_text_do_not_confuse_their_variables():
+    """d/dx of x d/dy (x + y) is 1, and x d/dy (x y) gives 2 x."""
+    for inner, slope in (("x[0] + y", 1.0), ("x[0] * y", 0.6)):
+        source = f"def f(x):\n    return x[0] * ag.grad(lambda y: {inner})(x[0])\n"
+        truth = oracle_ways.Truth(oracle_texts.Text(source, [1], [[0.3]], nested=True), 0)
+        assert truth.of("gradient", [1.0])[0] == [pytest.approx(slope)]
+
+
+def test_single_precision_is_over_at_the_end():
+    before = oracle_truth.EPS, oracle_truth.SINGLE
+    with oracle_numbers.single():
+        assert oracle_truth.nearest(0.1) == oracle_numbers.in_single(0.1) != 0.1
+    assert before == (oracle_truth.EPS, oracle_truth.SINGLE)
+
+
 # --- the command line ------------------------------------------------------------------------------------------
 
 
 def test_the_command_line_tells_what_it_did(capsys, monkeypatch):
     assert oracle.main(["--count", "60", "--seed", "3", "--fold", "5", "--quiet"]) == 0
     out = capsys.readouterr().out
-    assert "programs 60, of them folded 5" in out
+    assert "folded 5," in out
     assert "over their bound 0" in out
     monkeypatch.setitem(oracle.OPERATORS, "add", lambda a, b: a - b)
     assert oracle.main(["--count", "20", "--quiet"]) == 1
@@ -212,8 +298,30 @@ def test_an_interrupt_keeps_the_tally(capsys, monkeypatch):
     monkeypatch.setattr(oracle, "run", stop)
     assert oracle.main(["--count", "200", "--quiet"]) == 130
     out = capsys.readouterr().out
-    assert "programs 50" in out
+    assert "programs 50 of" in out
     assert "interrupted" in out
+
+
+def test_a_run_goes_on_where_its_file_ends(tmp_path, capsys, monkeypatch):
+    """Chunks that the file has are not run again; a last line that was cut short is."""
+    file = tmp_path / "results.txt"
+    words = ["flow", "--programs", "20", "--seed", "3", "--fold", "0", "--quiet", "--results", str(file)]
+    assert oracle.main(words) == 0
+    whole = capsys.readouterr().out
+    lines = file.read_text().splitlines(keepends=True)
+    assert [json.loads(line.partition("\t")[2])["programs"] for line in lines] == [10, 10]
+    file.write_text(lines[0] + lines[1][:50])
+    ran, run_texts = [], oracle.run_texts
+
+    def noted(chunk, *more, **how):
+        ran.append(chunk)
+        return run_texts(chunk, *more, **how)
+
+    monkeypatch.setattr(oracle, "run_texts", noted)
+    assert oracle.main(words) == 0
+    assert capsys.readouterr().out == whole
+    assert ran == [range(10, 20)]
+    assert file.read_text().splitlines(keepends=True) == lines
 
 
 def test_it_runs_as_a_module():
@@ -225,7 +333,7 @@ def test_it_runs_as_a_module():
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "programs 10" in done.stdout
+    assert "programs 10 of" in done.stdout
 
 
 def test_a_program_prints_as_python_that_makes_it():
