@@ -13,6 +13,7 @@ import os
 
 os.environ["AUTOGRAD_LITE_CACHE"] = "off"
 
+import copy
 import sys
 import time
 import warnings
@@ -52,10 +53,8 @@ def in_turn(runs: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 def on(program: Program, name: str) -> Program:
     """The same program on another backend, in one thread."""
-    dtype = program._how[0]
-    made = Program(program._folded, program.params, program._constants, program._shapes, program._single,
-                   program._batch, dtype, name, 1)  # fmt: skip
-    made.guards, made.captured, made.watched = program.guards, program.captured, program.watched
+    made = copy.copy(program)
+    made._how = program._how[0], name, 1
     return made
 
 
