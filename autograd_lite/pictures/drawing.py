@@ -17,7 +17,6 @@ from autograd_lite.pictures.arguments import (
     MOST,
     MOST_EDGES,
     MOST_IN_PAGE,
-    check_direction,
     count_of,
     edges_of,
     readable,
@@ -28,8 +27,7 @@ from autograd_lite.pictures.arguments import (
 from autograd_lite.pictures.diagrams.collapsed import BUNDLE, bundled, collapse_below, leaves_together
 from autograd_lite.pictures.diagrams.diagram import Diagram
 from autograd_lite.pictures.listing import Tape
-from autograd_lite.pictures.mathematics import named_values
-from autograd_lite.pictures.picture import Picture, checked_look
+from autograd_lite.pictures.picture import Picture, checked_look, fitted
 
 if TYPE_CHECKING:
     from autograd_lite.folding.program import Program
@@ -147,11 +145,7 @@ def draw(
     from autograd_lite.pictures.diagrams.diagram import diagram_of
     from autograd_lite.pictures.diagrams.reduced import in_part, reduced
 
-    look = checked_look(
-        "draw", title=title, size=size, theme=theme, show=show, symbols=symbols, local=local, digits=digits,
-        legend=legend,
-    )  # fmt: skip
-    called = named_values(names, "draw")
+    look, called = checked_look("draw", locals())
     if hasattr(loss, "named_parameters"):
         for_graphs = {
             "fold": fold, "explain": explain, "depth": depth, "compare": compare, "around": around, "radius": radius
@@ -160,7 +154,6 @@ def draw(
     for name, given in (("x", x), ("target", target), ("lines", lines), ("optimizer", optimizer)):
         if given is not None:
             raise TypeError(f"draw: {name} is about a network, and {describe(loss)} is not a model of ag.nn")
-    check_direction(direction, "draw")
     if fold is not None and not isinstance(fold, bool):
         raise TypeError(f"draw: fold must be True, False or None, got {describe(fold)}")
     if not isinstance(loss, Value) and callable(getattr(loss, "plan", None)):
@@ -205,13 +198,20 @@ def draw(
         made = collapse_below(fine(), depth, together=fold is not False).diagram
         if fold or (fold is None and len(made.boxes) > FOLD_OVER):
             made = collapse_below(coarse(), depth).diagram
+        if fold is not False:
+            made = leaves_together(made)
     else:
         made = fine() if small else coarse()
         if small and fold is None and len(made.boxes) > OPEN:
             made = leaves_together(made)
     made = replace(made, note=" ".join(filter(None, (made.note, mixed(order)))))
     if compare is not None:
-        return look(Picture(_compared(made, compare, direction, fold, depth), direction, listing))
+        from autograd_lite.pictures.diagrams.compared import compared
+
+        before = _earlier(compare, direction, fold, depth)
+        if before.opened is not None:
+            made = leaves_together(collapse_below(made, before.opened).diagram)
+        return look(Picture(compared(made, before.diagram), direction, listing))
     wholes = [fine, coarse] if boxes <= MOST_IN_PAGE else [coarse]
     if len(roots) == 1 and any(hasattr(node._row, "applied") for node in order):  # calls of compiled functions
         wholes = [lambda: _opened(roots[0], called)]
@@ -219,9 +219,11 @@ def draw(
         loop = bundled(loops[0])
         wholes = [lambda: loop]
     advance()
-    picture = Picture(made, direction, listing, [_if_unchanged(order, w, made) for w in wholes])
+    picture = look(Picture(made, direction, listing, [_if_unchanged(order, w, made) for w in wholes]))
+    if fold is None and depth is None:
+        picture = fitted(picture)
     advance()
-    return look(picture)
+    return picture
 
 
 def _opened(root: Value, names: dict[int, str]) -> Diagram:
@@ -324,14 +326,10 @@ def _of_program(program: Any, direction: str, fold: bool | None, others: dict[st
     return Picture(made, direction, lambda: str(program))
 
 
-def _compared(
-    now: Diagram, earlier: Any, direction: Literal["BT", "LR"], fold: bool | None, depth: int | None
-) -> Diagram:
-    """The picture of now beside the numbers of an earlier graph, or of its picture."""
-    from autograd_lite.pictures.diagrams.compared import compared
-
+def _earlier(earlier: Any, direction: Literal["BT", "LR"], fold: bool | None, depth: int | None) -> Picture:
+    """The picture of an earlier graph, or that picture itself."""
     if isinstance(earlier, Picture):
-        return compared(now, earlier.diagram)
+        return earlier
     if not isinstance(earlier, Value):
         raise TypeError(f"draw: compare must be a Value or a Picture, got {describe(earlier)}")
     stale = staleness(graph.toposort(earlier))
@@ -340,7 +338,7 @@ def _compared(
             f"draw: compare: a leaf under {stale!r} has been changed since; draw that graph before the step, "
             "`before = ag.draw(loss)`, and give compare=before"
         )
-    return compared(now, draw(earlier, direction=direction, fold=fold, depth=depth).diagram)
+    return draw(earlier, direction=direction, fold=fold, depth=depth)
 
 
 def _explained(order: list[Value], roots: list[Value], w: Value, whole: bool, names: dict[int, str]) -> Diagram:

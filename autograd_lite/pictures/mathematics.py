@@ -598,6 +598,8 @@ class Style:
         if not self.math:
             return text
         text = re.sub(r"(?<![\w.])[A-Za-z]+(?:\[\d+\])+(?![\w\[])", lambda found: in_letters(found[0]), text)
+        # What a closed frame holds, as "12 *, 3 -".
+        text = re.sub(r"(?<=\d )(\*\*|[*-])(?=,|$)", lambda found: SYMBOLS[found[0]], text)
         return re.sub(r"(?<![\w\])-])-(?=[\d.])", "−", text)
 
 

@@ -6,7 +6,8 @@ import hashlib
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from itertools import count
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from autograd_lite.atomic_write import write_whole
 from autograd_lite.engine.checks import as_float, describe
 from autograd_lite.engine.notation import TOOLTIP_NAME, printable
+from autograd_lite.pictures.arguments import check_direction
+from autograd_lite.pictures.diagrams.collapsed import collapse_below, frame_levels, leaves_together
 from autograd_lite.pictures.diagrams.diagram import Diagram, styled
-from autograd_lite.pictures.mathematics import PLAIN, Style, checked_style
+from autograd_lite.pictures.mathematics import PLAIN, Style, checked_style, named_values
 from autograd_lite.pictures.writers import WRITERS, target_of, written
 from autograd_lite.pictures.writers.notebook import NOTEBOOK, image
 from autograd_lite.pictures.writers.themes import check_theme
@@ -41,12 +44,14 @@ class Picture:
     Attributes:
         diagram: the boxes, edges and frames, as plain data.
         direction: "BT" or "LR".
+        opened: how many levels of frames are open, where more would not fit a page.
         title: a line above the picture; "" for none.
         scale: how much larger than usual it is.
         theme: "auto", "light", "dark" or "print".
         style: what it shows and how it writes it.
     """
 
+    opened: int | None = None
     title: str = ""
     scale: float = 1.0
     theme: str = "auto"
@@ -183,29 +188,63 @@ class Picture:
         return self._text
 
 
+WIDEST = 1000.0
+"""How wide a picture with frames may be, in its own units: a page of 700 pixels still shows it whole, in text that can
+be read."""
+
+
+def fitted(picture: Picture) -> Picture:
+    """A picture that is wider than a page with as many levels of its frames open as fit, and a word on that.
+
+    Many frames side by side, as the neurons of three layers, are what makes a picture wide; closed they are a box each.
+    """
+    whole = picture.diagram
+    if not whole.frames or picture.scene.width <= WIDEST:
+        return picture
+    found = []
+    for depth in reversed(range(max(frame_levels(whole.frames)) + 1)):
+        made = leaves_together(collapse_below(whole, depth).diagram)
+        levels = f"{depth} level{'s' if depth > 1 else ''} of frames open" if depth else "every frame closed"
+        note = f"{whole.note} To fit a page it has {levels}; depth= opens more.".strip()
+        tried = copy(picture)
+        tried.diagram, tried.opened = replace(made, note=note), depth
+        for name in ("prefix", "scene", "shown", "svg", "still"):
+            tried.__dict__.pop(name, None)
+        found.append(tried)
+        if tried.scene.width <= WIDEST:
+            break
+    narrowest = min(found, key=lambda tried: float(tried.scene.width))
+    return narrowest if narrowest.scene.width < picture.scene.width else picture
+
+
 TEXT = 12.0
 """Height of the text of a picture of the usual size, in pixels."""
 
 
-def checked_look(
-    who: str, *, title: Any, size: Any, theme: Any, show: Any, symbols: Any, local: Any, digits: Any, legend: Any
-) -> Callable[[Picture], Picture]:
-    """What gives a picture its title, size, theme and style; they are checked now.
+def checked_look(who: str, given: Mapping[str, Any]) -> tuple[Callable[[Picture], Picture], dict[int, str]]:
+    """What gives a picture its title, size, theme and style, and the names of Values; all options are checked now.
+
+    Args:
+        who: the function that was called, for messages.
+        given: its arguments by name; those that are not about the look are passed over.
 
     Raises:
         TypeError: an argument of another type.
         ValueError: size is not from 4 to 200, or a choice is unknown.
     """
+    title, size = given["title"], given["size"]
     if title is not None and not isinstance(title, str):
         raise TypeError(f"{who}: title must be a string, got {describe(title)}")
     height = TEXT if size is None else as_float(size, f"{who}: size")
     if not 4.0 <= height <= 200.0:
         raise ValueError(f"{who}: size is the height of the text in pixels, from 4 to 200, got {height:g}")
-    check_theme(theme, who)
-    style = checked_style(who, show, symbols, local, digits, legend)
+    check_theme(given["theme"], who)
+    style = checked_style(who, *(given[name] for name in ("show", "symbols", "local", "digits", "legend")))
+    called = named_values(given["names"], who)
+    check_direction(given["direction"], who)
 
     def look(picture: Picture) -> Picture:
-        picture.title, picture.scale, picture.theme, picture.style = title or "", height / TEXT, theme, style
+        picture.title, picture.scale, picture.theme, picture.style = title or "", height / TEXT, given["theme"], style
         return picture
 
-    return look
+    return look, called

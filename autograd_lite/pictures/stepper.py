@@ -16,12 +16,12 @@ from autograd_lite.engine import graph
 from autograd_lite.engine.checks import describe
 from autograd_lite.engine.collector import uncollected
 from autograd_lite.engine.value import Value
-from autograd_lite.pictures.arguments import check_direction, readable, staleness
+from autograd_lite.pictures.arguments import readable, staleness
 from autograd_lite.pictures.diagrams.collapsed import bundled
 from autograd_lite.pictures.diagrams.diagram import Box
 from autograd_lite.pictures.listing import Tape
-from autograd_lite.pictures.mathematics import Style, named_values
-from autograd_lite.pictures.picture import Picture, checked_look
+from autograd_lite.pictures.mathematics import Style
+from autograd_lite.pictures.picture import Picture, checked_look, fitted
 from autograd_lite.pictures.steps import Number, Step
 from autograd_lite.pictures.writers import target_of
 from autograd_lite.pictures.writers.document import document
@@ -308,17 +308,12 @@ def step(
         raise TypeError(
             f"step: optimizer must be one of ag.optim, such as ag.optim.SGD([w], lr=0.1), got {describe(optimizer)}"
         )
-    look = checked_look(
-        "step", title=title, size=size, theme=theme, show=show, symbols=symbols, local=local, digits=digits,
-        legend=legend,
-    )  # fmt: skip
-    called = named_values(names, "step")
+    look, called = checked_look("step", locals())
     if not isinstance(loss, Value):
         return _of_network(loss, optimizer, x, target, look)
     for name, given in (("x", x), ("target", target)):
         if given is not None:
             raise TypeError(f"step: {name} is about a model, and a graph has its numbers already; leave {name} out")
-    check_direction(direction, "step")
     order = graph.toposort(loss)
     stale = staleness(order)
     if stale is not None:
@@ -336,8 +331,8 @@ def step(
 
         with uncollected():
             made = bundled(reduced(order, [loss], could_unfold=False, adjoint=adjoint, names=called)[0])
-        steps = [*box_steps(made), *folded_update(order, adjoint, optimizer)]
-        return Stepper(look(Picture(made, direction, listing)), steps)
+        picture = fitted(look(Picture(made, direction, listing)))
+        return Stepper(picture, [*box_steps(picture.diagram), *folded_update(order, adjoint, optimizer)])
     steps = node_steps(order, optimizer, called)
     made = diagram_of(order, [loss], adjoint=adjoint, names=called)
     after = {box: x for one in steps if one.part == "new" for box, x in one.fills.items()}

@@ -10,6 +10,7 @@ import pytest
 
 import autograd_lite as ag
 from autograd_lite.engine import graph
+from autograd_lite.pictures.diagrams.collapsed import frame_levels
 from autograd_lite.pictures.diagrams.diagram import diagram_of
 from autograd_lite.pictures.diagrams.partial import irregular as irregular_graph
 from autograd_lite.pictures.diagrams.partial import strengths, strongest
@@ -111,6 +112,59 @@ def test_nothing_covers_anything_and_it_fits_a_page(name):
     assert found["width"] * scene.SMALLEST <= 700  # what a notebook's page scales down to without scrolling
 
 
+def attention_of_layers():
+    """Attention whose queries, keys and values come from layers: with every frame open it is twice a page wide."""
+    rng = random.Random(0)
+    xs = [[ag.Value(rng.gauss(0, 1), name=f"x[{t}][{i}]") for i in range(2)] for t in range(3)]
+    query, key, value = (ag.Layer(2, 2, None, seed=seed) for seed in range(3))
+    keys, values = [key(x) for x in xs], [value(x) for x in xs]
+    mixed = []
+    for x in xs:
+        asked = query(x)
+        shares = ag.softmax([ag.dot(asked, k) / math.sqrt(2) for k in keys])
+        mixed += [ag.dot(shares, column) for column in zip(*values, strict=True)]
+    return ag.sum([m * m for m in mixed])
+
+
+def wide_mlp():
+    return ag.MLP(3, [5, 1], "tanh", seed=0)([1.0, 2.0, 3.0]) ** 2
+
+
+@pytest.mark.parametrize("make", [attention_of_layers, wide_mlp])
+def test_frames_are_closed_until_the_picture_fits_a_page(make, monkeypatch):
+    loss = make()
+    loss.backward()
+    picture = ag.draw(loss)
+    assert picture.scene.width <= 1000.0
+    if len(graph.toposort(loss)) > 60:  # of a smaller graph the steps go value by value, with every frame open
+        stepped = ag.step(loss).picture
+        assert [box.title for box in stepped.diagram.boxes] == [box.title for box in picture.diagram.boxes]
+    assert "To fit a page it has" in picture.diagram.note
+    assert any(box.kind == "frame" for box in picture.diagram.boxes)
+    monkeypatch.setattr("autograd_lite.pictures.picture.WIDEST", 1e9)
+    whole = ag.draw(loss)
+    assert whole.scene.width > 1000.0
+    assert whole.opened is None
+    assert max(frame_levels(whole.diagram.frames)) + 1 > picture.opened
+    monkeypatch.undo()
+    # The same graph beside itself: closed as the first one is, and nothing differs.
+    for before in (picture, loss):
+        beside = ag.draw(loss, compare=before).diagram
+        assert [box.title for box in beside.boxes] == [box.title for box in picture.diagram.boxes]
+
+
+def test_leaves_of_closed_frames_share_a_box():
+    xs = [ag.Value(0.1 * i, name=f"x[{i}]") for i in range(6)]
+    with ag.scope("a"):
+        a = ag.tanh(ag.sum(xs))
+    with ag.scope("b"):
+        b = ag.sin(ag.sum(reversed(xs)))
+    diagram = ag.draw(a * b, depth=0).diagram
+    assert [box.title for box in diagram.boxes].count("6 inputs") == 1
+    assert len(diagram.boxes) == 4
+    assert len(diagram.edges) == 4
+
+
 def test_no_worse_than_graphviz_where_that_draws_them(monkeypatch):
     """Crossings, and what covers what, over all the graphs together, beside `dot` on the same boxes."""
     pytest.importorskip("pygraphviz", reason="compared with Graphviz where it is installed")
@@ -142,6 +196,7 @@ def test_a_loop_is_one_step_and_how_often(make, steps):
     if diagram.note.startswith("A loop"):
         (title,) = [box.title for box in diagram.boxes if box.title.startswith("step, ")]
         assert steps - 3 <= int(title.split()[1]) < steps
+        assert [frame.title for frame in diagram.frames] in ([], ["step 1"])
     assert all(edge.source < edge.target for edge in diagram.edges)
     assert len(diagram.boxes) <= 60
 
@@ -277,10 +332,10 @@ IRREGULAR = {(30, 1): 5, (40, 0): 0, (40, 1): 12, (50, 0): 15, (50, 1): 19, (50,
 
 
 @pytest.mark.slow
-def test_our_own_layout_has_few_more_crossings_than_graphviz(monkeypatch):
+def test_our_own_layout_has_no_more_crossings_than_graphviz(monkeypatch):
     monkeypatch.setattr(choice, "ENGINES", [])
     made = [GRAPHS[name]() for name in BY_GRAPHVIZ] + [irregular(*size) for size in IRREGULAR]
     ours = sum(measured(ag.draw(loss, fold=None if i < 7 else False))["crossings"] for i, loss in enumerate(made))
     theirs = sum(BY_GRAPHVIZ.values()) + sum(IRREGULAR.values())
     assert theirs == 120
-    assert ours <= 1.3 * theirs
+    assert ours <= theirs

@@ -21,6 +21,8 @@ BUNDLE = 12
 TOGETHER = 3
 """Leaves of one operation that share a box, in a picture that is not small."""
 
+LEAVES = ("parameter", "constant", "input")
+
 SEVERAL = 4
 """Closed frames of one structure, side by side, that keep a box each."""
 
@@ -235,16 +237,20 @@ def leaves_together(diagram: Diagram) -> Diagram:
     """The diagram with the parameters of a neuron in one box, and the bare numbers that it takes in another.
 
     Leaves share a box if they are TOGETHER or more of one kind in one frame, and one operation alone takes each of
-    them, once. A neuron of three inputs is then two boxes wide, not eight.
+    them, once. A neuron of three inputs is then two boxes wide, not eight. So do leaves of any kind that the same
+    closed frames take.
     """
     takers: dict[int, list[int]] = {}
     for i, edge in enumerate(diagram.edges):
         takers.setdefault(edge.source, []).append(i)
-    groups: dict[tuple[int, str, int | None], list[int]] = {}
+    groups: dict[tuple[tuple[int, ...], str, int | None], list[int]] = {}
     for i, box in enumerate(diagram.values):
-        edges = takers.get(i, [])
-        if len(edges) == 1 and not box.root and box.kind in ("parameter", "constant"):
-            groups.setdefault((diagram.edges[edges[0]].target, box.kind, box.frame), []).append(i)
+        users = tuple(sorted(diagram.edges[e].target for e in takers.get(i, [])))
+        if not users or box.root or box.kind not in LEAVES or len(set(users)) < len(users):
+            continue
+        closed = all(diagram.boxes[user].kind == "frame" for user in users)
+        if closed or (len(users) == 1 and box.kind != "input"):
+            groups.setdefault((users, box.kind, box.frame), []).append(i)
     groups = {key: members for key, members in groups.items() if len(members) >= TOGETHER}
     if not groups:
         return diagram
@@ -263,12 +269,13 @@ def leaves_together(diagram: Diagram) -> Diagram:
             continue
         if edge.source in first:
             _, members = first[edge.source]
-            edge = replace(_merged([diagram.edges[takers[i][0]] for i in members]), source=edge.source)
+            alike = [e for i in members for e in takers[i] if diagram.edges[e].target == edge.target]
+            edge = replace(_merged([diagram.edges[e] for e in alike]), source=edge.source)
         kept.append(replace(edge, source=index[edge.source], target=index[edge.target]))
     return replace(diagram, boxes=tuple(boxes), edges=tuple(kept))
 
 
-def _leaf_box(diagram: Diagram, key: tuple[int, str, int | None], members: Sequence[int]) -> ValueBox:
+def _leaf_box(diagram: Diagram, key: tuple[tuple[int, ...], str, int | None], members: Sequence[int]) -> ValueBox:
     _, kind, frame = key
     inside = [diagram.values[i] for i in members]
     f = span(x for box in inside for x in box.f)
@@ -276,9 +283,10 @@ def _leaf_box(diagram: Diagram, key: tuple[int, str, int | None], members: Seque
     g = span(x for pair in gs for x in pair) if gs else None
     names = [box.title for box in inside if box.title]
     note = ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:3])}, …, {names[-1]}"
-    title = f"{len(members)} {kind}s"
+    count = sum(box.count for box in inside)
+    title = f"{count:,} {kind}s"
     about = "; ".join(box.about for box in inside[:12]) + ("; …" if len(inside) > 12 else "")
-    return ValueBox(kind, title, "", f, g, count=len(members), frame=frame, about=f"{title}: {about}", note=note)
+    return ValueBox(kind, title, "", f, g, count=count, frame=frame, about=f"{title}: {about}", note=note)
 
 
 def _order(units: Sequence[int], edges: Collection[tuple[int, int]]) -> list[int]:

@@ -277,7 +277,8 @@ def recurrent(
         return None
     whole = steps_of(order, roots, steps, **shown)
     note = f"A loop of {len(steps):,} steps that compute alike: "
-    frames = range(len(steps))
+    # Frames come in the order in which the graph first meets them, which need not be that of the steps.
+    frames = sorted(range(len(steps)), key=lambda i: int(whole.frames[i].title.removeprefix("step ")))
     for opened, words in (
         (1, f"the first is open, the other {len(steps) - 1:,} are one box."),
         (0, "they are one box."),

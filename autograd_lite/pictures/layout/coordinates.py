@@ -12,7 +12,7 @@ from math import inf
 
 from autograd_lite.pictures.layout.geometry import FRAME_TITLE
 from autograd_lite.pictures.layout.ordering import positions
-from autograd_lite.pictures.layout.rows import PAD, THIN, Item, Rows
+from autograd_lite.pictures.layout.rows import PAD, Item, Rows
 
 BESIDE = 12.0
 """Between two boxes of a row."""
@@ -45,41 +45,34 @@ def across(rows: Rows, order: Sequence[Sequence[int]]) -> tuple[Vector, Vector]:
     where = _pulled_in_frames(rows, distances, begun) if rows.around else _pulled(rows, order, begun)
     at = constraints.kept(_frames_apart(rows, where, distances, leftmost))
     # Keeping the distances has moved boxes, and with them the points of edges beside them: an edge has kinks there.
-    if rows.around:  # the points between two rows, which nothing has pushed, follow
-        for i, item in enumerate(items):
-            if item.row % 2 and not item.box and 0.0 < item.size[0] <= THIN:
-                beside = [at[j] for j in (*item.above, *item.below)]
-                at[i] = sum(beside) / len(beside)
-    else:
-        _straightened(rows, order, at)
+    _straightened(rows, distances, at)
     at = constraints.kept(at)
     return at, _sides(rows, at)
 
 
-def _straightened(rows: Rows, order: Sequence[Sequence[int]], at: Vector) -> None:
-    """Move points of edges, as far as the row allows, onto the way between the points before and after."""
+def _straightened(rows: Rows, distances: Sequence[Distance], at: Vector) -> None:
+    """Move points of edges, as far as the distances allow, onto the way between the points before and after."""
     items = rows.items
-    free: list[tuple[int, int, int]] = []  # a point and its neighbours, -1 for none
-    for row in order:
-        for k, i in enumerate(row):
-            item = items[i]
-            if item.box or not item.size[0] > 0.0 or len(item.above) != 1 or len(item.below) != 1:
-                continue
-            free.append((i, row[k - 1] if k else -1, row[k + 1] if k + 1 < len(row) else -1))
-
-    def apart(i: int, j: int) -> float:
-        return (items[i].size[0] + items[j].size[0]) / 2 + (BESIDE if items[j].box else 5.0)
-
+    free = [i for i, item in enumerate(items)
+            if not item.box and item.size[0] > 0.0 and len(item.above) == len(item.below) == 1]  # fmt: skip
+    before: dict[int, list[tuple[int, float]]] = {i: [] for i in free}
+    after: dict[int, list[tuple[int, float]]] = {i: [] for i in free}
+    for a, b, d in distances:
+        if b in before:
+            before[b].append((a, d))
+        if a in after:
+            after[a].append((b, d))
+    where = [*at, *_sides(rows, at)]
     for _ in range(STRAIGHTENINGS):
-        for i, before, after in free:
+        for i in free:
             upper, lower = items[i].above[0], items[i].below[0]
             wish = (at[upper] * (items[lower].row - items[i].row) + at[lower] * (items[i].row - items[upper].row)) / (
                 items[lower].row - items[upper].row
             )
-            low = at[before] + apart(i, before) if before >= 0 else -inf
-            high = at[after] - apart(i, after) if after >= 0 else inf
+            low = max([where[a] + d for a, d in before[i]], default=-inf)
+            high = min([where[b] - d for b, d in after[i]], default=inf)
             if low <= high:
-                at[i] = min(max(wish, low), high)
+                at[i] = where[i] = min(max(wish, low), high)
 
 
 # --- the distances ------------------------------------------------------------------------------------------

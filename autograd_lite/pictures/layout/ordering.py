@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from autograd_lite.pictures.layout.rows import Item, Rows
 
@@ -17,11 +17,15 @@ ROUNDS = 8
 MOST_TRIED = 1_200
 """Items for which several starts are tried."""
 
-CHANCES, MOST_CHANCES = 9_000, 60
-"""Items in all random starts together, and how many of those there are: about a third of a second."""
+RANDOM_STARTS, MOST_STARTED = 8, 2_400
+"""Starts by chance, and items in all of them together."""
 
-MOST_AT_RANDOM = 400
-"""Items for which they are made: a larger picture is not read line by line."""
+MOST_AT_RANDOM = 800
+"""Items of a picture that chance improves: a larger one is not read line by line."""
+
+SHAKEN, STALE = 450_000, 8
+"""Comparisons of two items that chance has in all, about half a second; and moves of each thing, on average, after
+which nothing better is expected."""
 
 MOST_COMPARED = 60_000
 """Comparisons of two items from one start; a picture too large to be read anyway gets fewer."""
@@ -31,25 +35,51 @@ def ordered(rows: Rows) -> list[list[int]]:
     """The items of each row in order, from the start that gives the fewest crossings."""
     if len(rows.items) > MOST_TRIED:
         return _improved(rows, _starts(rows)[-1], _mean, True)[0]
-    best: list[list[int]] = []
-    fewest = -1
+    found: list[tuple[int, list[list[int]]]] = []
     for start in _starts(rows):
         for middle in (_mean, _median):
             for down in (True, False):
                 order, crossings = _improved(rows, start, middle, down)
-                if fewest < 0 or crossings < fewest:
-                    best, fewest = order, crossings
-                if not fewest:
-                    return best
+                if not crossings:
+                    return order
+                found.append((crossings, order))
     # Each start leads to its own nearest order, and most graphs have far better ones: chance finds some of them.
     rng = random.Random(0)
-    chances = CHANCES // len(rows.items) if len(rows.items) <= MOST_AT_RANDOM else 0
-    for k in range(min(MOST_CHANCES, chances)):
+    if len(rows.items) > MOST_AT_RANDOM:
+        return min(found, key=lambda pair: pair[0])[1]
+    for k in range(min(RANDOM_STARTS, MOST_STARTED // len(rows.items))):
         order, crossings = _improved(rows, _at_random(rows, rng), (_mean, _median)[k // 2 % 2], k % 2 == 0)
-        if crossings < fewest:
-            best, fewest = order, crossings
-        if not fewest:
-            break
+        found.append((crossings, order))
+    return _shaken(rows, *min(found, key=lambda pair: pair[0]), rng)
+
+
+def _shaken(rows: Rows, fewest: int, best: list[list[int]], rng: random.Random) -> list[list[int]]:
+    """The order after moves by chance: a box, or an edge over all the rows that it passes, goes elsewhere.
+
+    What then crosses is sifted again; an order that is no worse is gone on with. An edge moves as a whole, since each
+    of its points alone only moves a crossing to another row.
+
+    Args:
+        rows: the items.
+        fewest: crossings of the order.
+        best: the order.
+        rng: chance, the same every time.
+    """
+    items = rows.items
+    units = [route[1:-1] for route in rows.routes if len(route) > 2] + [[i] for i, item in enumerate(items) if item.box]
+    at = positions(best, len(items))
+    stale, budget = 0, SHAKEN
+    while budget > 0 and fewest and stale < STALE * len(units):
+        unit, across = rng.choice(units), rng.random() - 0.5
+        where = list(at)
+        for i in unit:
+            where[i] = across * (len(best[items[i].row]) + 1)
+        order, used = _sifted(rows, _sorted(rows, where), budget, {items[i].row for i in unit})
+        budget -= used + 2 * len(items)  # sorting and counting take time too
+        crossings = _crossings(rows, order)
+        stale = 0 if crossings < fewest else stale + 1
+        if crossings <= fewest:
+            best, fewest, at = order, crossings, positions(order, len(items))
     return best
 
 
@@ -149,7 +179,9 @@ def _improved(
     return best, fewest
 
 
-def _sifted(rows: Rows, order: Sequence[Sequence[int]], budget: int) -> tuple[list[list[int]], int]:
+def _sifted(
+    rows: Rows, order: Sequence[Sequence[int]], budget: int, begin: Iterable[int] | None = None
+) -> tuple[list[list[int]], int]:
     """The order with each item where in its row, and in its frames, it has the fewest crossings; and what that cost.
 
     Barycentres alone leave many: two items with the same middle stay as they come.
@@ -158,14 +190,19 @@ def _sifted(rows: Rows, order: Sequence[Sequence[int]], budget: int) -> tuple[li
         rows: the items.
         order: of each row.
         budget: comparisons of two items that may be made.
+        begin: the rows that have changed; None for all.
     """
     items = rows.items
     made = [list(row) for row in order]
     place = positions(made, len(items))
-    compared, changed, rounds = 0, True, 0
-    while changed and rounds < ROUNDS and compared < budget:
-        changed, rounds = False, rounds + 1
-        for row in made:
+    compared, rounds = 0, 0
+    waiting = set(range(len(made))) if begin is None else {r for k in begin for r in (k - 1, k, k + 1)}
+    while waiting and rounds < ROUNDS and compared < budget:
+        here_now, waiting, rounds = sorted(waiting), set(), rounds + 1
+        for number in here_now:
+            if not 0 <= number < len(made):
+                continue
+            row = made[number]
             for item in list(row):
                 here = row.index(item)
                 best, gain, target = 0, 0, here
@@ -182,7 +219,7 @@ def _sifted(rows: Rows, order: Sequence[Sequence[int]], budget: int) -> tuple[li
                     row.insert(target, row.pop(here))
                     for k, i in enumerate(row):
                         place[i] = k - (len(row) - 1) / 2
-                    changed = True
+                    waiting.update((number - 1, number, number + 1))
     return made, compared
 
 

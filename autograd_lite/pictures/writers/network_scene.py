@@ -129,7 +129,12 @@ def _unit(i: int, unit: Unit, at: Point, radius: float, largest: float, style: S
         dots = [(x, y + d) if unit.kind == "more" else (x + d, y) for d in (-8.0, 0.0, 8.0)]
         if unit.kind == "more":
             dots = [(u, v - 6) for u, v in dots]
-        shapes: list[Shape | Text] = [Circle(u, v, 2.2, LINE) for u, v in dots]
+        # On a ground of its own: hundreds of lines pass behind it.
+        across, (first, last) = max(width(unit.name, SMALL), 12.0) + 6, (min(v for _, v in dots), y + 25)
+        shapes: list[Shape | Text] = [
+            Rect(x - across / 2, first - 5, across, last - first + 5, "#FFFFFF", opacity=0.92, round=4.0)
+        ]
+        shapes += [Circle(u, v, 2.2, LINE) for u, v in dots]
         shapes.append(Text(x, y + 21, unit.name, "note", SMALL, LINE, "middle"))
         return Element(f"more{i}", "more", unit.about, tuple(shapes))
     tint = TINTS["input" if unit.kind == "input" else "op"]
