@@ -240,6 +240,24 @@ for module in ("js", "pyodide.code", "urllib.request"):
     ]
 
 
+def test_one_that_opens_the_door_to_javascript_finds_it_empty(browser, site):
+    page = Page(browser, site[1])
+    page.until("document.body.dataset.done")
+    page.run("""import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "Names"]
+import js
+names = ("fetch", "XMLHttpRequest", "WebSocket", "caches", "indexedDB", "Worker", "importScripts")
+print([name for name in names if getattr(js, name, None) is not None])
+from pyodide.code import run_js
+try:
+    run_js("1 + 1")
+except BaseException as error:
+    print("Content Security Policy" in str(error))
+""")
+    assert page.text("#output").split() == ["[]", "True"]
+    page.context.close()
+
+
 def test_an_endless_loop_is_ended(page):
     page.tab.evaluate("document.getElementById('live').checked = false")
     page.tab.click("#editor .cm-content")
