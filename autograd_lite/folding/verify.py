@@ -75,6 +75,7 @@ def _verify(plan: Plan, places: list[str]) -> None:
             assert x.batched == any(batched), f"{where}: batched, or not, unlike its operands"
             assert all(_length(plan, ref) == x.size for ref in x.refs), f"{where}: operands of other sizes"
             assert x.code is not None, f"{where}: no code"
+            assert len(x.args) == len(x.row.operands) + (x.slot >= 0), f"{where}: operands of {x.row.name}"
             assert len(x.code.operands) == len(x.refs), f"{where}: operands of its code"
             _check_code(x.code, where)
         elif isinstance(x, Reduce):
