@@ -124,6 +124,7 @@ def test_a_glyph_that_no_font_has_is_named(tmp_path, monkeypatch):
     from matplotlib import font_manager
 
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    monkeypatch.setattr(font_manager, "findSystemFonts", list)
     with pytest.warns(UserWarning, match="no font on this machine has み 重"):
         ag.draw(ag.Value(1.0, name="重み") * 2).save(tmp_path / "x.png")
     with warnings.catch_warnings():
@@ -211,3 +212,18 @@ def test_the_pages_of_a_dark_picture_are_dark(tmp_path):
         assert '<html lang="en" data-theme="dark">' in page
         assert 'fill="#FFFFFF"/>' not in page  # each view that opens is dark too
     assert 'data-theme="light"' in ag.draw(loss).html
+
+
+def test_a_font_installed_since_matplotlib_made_its_list_is_found(monkeypatch, recwarn):
+    """The warning says to install a font, so that must help."""
+    font_manager = pytest.importorskip("matplotlib.font_manager")
+    from autograd_lite.pictures.writers import raster
+
+    manager = font_manager.fontManager
+    known = [entry for entry in manager.ttflist if entry.name == raster.FAMILY]
+    new = next(entry for entry in manager.ttflist if entry.name == "STIXGeneral" and entry.style == "normal")
+    (only, *_) = sorted(raster._has(new.fname) - raster._has(font_manager.findfont(raster.FAMILY)))
+    monkeypatch.setattr(manager, "ttflist", known)
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: ["/no/such/font.ttf", new.fname])
+    assert raster.fonts_for(f"a{only}") == [raster.FAMILY, "STIXGeneral"]
+    assert not recwarn.list

@@ -63,7 +63,7 @@ def _straightened(rows: Rows, distances: Sequence[Distance], at: Vector) -> None
         if a in after:
             after[a].append((b, d))
     where = [*at, *_sides(rows, at)]
-    for _ in range(STRAIGHTENINGS):
+    for _ in range(max(4, min(STRAIGHTENINGS, 200_000 // max(len(items), 1)))):
         for i in free:
             upper, lower = items[i].above[0], items[i].below[0]
             wish = (at[upper] * (items[lower].row - items[i].row) + at[lower] * (items[i].row - items[upper].row)) / (

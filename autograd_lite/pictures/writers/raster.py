@@ -6,7 +6,7 @@ import io
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from math import sqrt
 from pathlib import Path
@@ -150,7 +150,7 @@ def fonts_for(text: str) -> list[str]:
 
     families, missing = [FAMILY], {c for c in text if ord(c) > 127}
     missing -= _has(font_manager.findfont(FAMILY))
-    for entry in font_manager.fontManager.ttflist if missing else ():
+    for entry in _fonts() if missing else ():
         if "Last Resort" in entry.name:  # comes with Matplotlib and draws a box for anything
             continue
         if entry.style == "normal" and entry.name not in families and missing & (there := _has(entry.fname)):
@@ -166,6 +166,21 @@ def fonts_for(text: str) -> list[str]:
             stacklevel=6,
         )
     return families
+
+
+def _fonts() -> Iterator[Any]:
+    """The fonts that Matplotlib knows, then those installed since it made its list, which it keeps on disk for ever."""
+    from matplotlib import font_manager
+
+    manager = font_manager.fontManager
+    yield from list(manager.ttflist)
+    listed = {entry.fname for entry in manager.ttflist}
+    for path in sorted(set(font_manager.findSystemFonts()) - listed):
+        try:
+            manager.addfont(path)
+        except (OSError, RuntimeError):  # a file that is damaged, or in a format that it cannot read
+            continue
+        yield manager.ttflist[-1]
 
 
 @lru_cache(maxsize=512)
