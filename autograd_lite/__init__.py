@@ -81,7 +81,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:  # the engine, derivatives of floats, pictures and optimizers do without NumPy
         if error.name is None or error.name.startswith("autograd_lite"):
             raise
-        raise ModuleNotFoundError(_checks.missing(f"autograd_lite.{name}", error.name), name=error.name) from None
+        raise ModuleNotFoundError(_checks.needs(f"autograd_lite.{name}", error.name), name=error.name) from None
     if name not in _MODULE_OF and name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found

@@ -28,13 +28,8 @@ def numpy_for(who: str) -> Any:
     """NumPy, or a refusal that says what needs it and how to install it; the engine and pictures do without it."""
     np = numpy_module()
     if np is None:
-        raise ModuleNotFoundError(missing(who, "numpy"), name="numpy")
+        raise ModuleNotFoundError(needs(who, "NumPy"), name="numpy")
     return np
-
-
-def missing(who: str, package: str) -> str:
-    """The message where a package that `who` needs is not installed."""
-    return f"{who} needs {'NumPy' if package == 'numpy' else package}, which is not installed: pip install {package}"
 
 
 def setting(x: Any, what: str, low: float, high: float = inf) -> float:
@@ -59,9 +54,10 @@ def whole(n: Any, what: str, low: int = 1) -> int:
     return count
 
 
-def needs(what: str, package: str, extra: str, instead: str = "") -> str:
-    """The message where a package is not installed; `extra` is what brings it."""
-    return f"{what} needs {package}: pip install 'autograd_lite[{extra}]'{instead and ', or '}{instead}"
+def needs(what: str, package: str, extra: str = "", instead: str = "") -> str:
+    """The message where a package is not installed; `extra` is what brings it, where the core does without."""
+    how = f"'autograd_lite[{extra}]'" if extra else package.lower()
+    return f"{what} needs {package}{'' if extra else ', which is not installed'}: pip install {how}{instead and ', or '}{instead}"
 
 
 def watched() -> bool:

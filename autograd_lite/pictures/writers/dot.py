@@ -6,7 +6,7 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
-from autograd_lite.engine.checks import missing
+from autograd_lite.engine.checks import needs
 from autograd_lite.pictures.diagrams.diagram import Box, Diagram, Share
 from autograd_lite.pictures.diagrams.networks import NetworkDiagram
 from autograd_lite.pictures.mathematics import Style
@@ -123,7 +123,7 @@ def _graphviz() -> Any:
     try:
         return import_module("graphviz")
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(missing("DOT", "graphviz"), name=error.name) from None
+        raise ModuleNotFoundError(needs("DOT", "graphviz"), name=error.name) from None
 
 
 def _label(box: Box) -> str:
