@@ -64,12 +64,16 @@ class Inputs(list[Array]):
 
 
 class _Plain:
-    """A part of an argument with its numbers, as a leaf of the tree around it."""
+    """A part of an argument with its numbers, as a leaf of the tree around it.
 
-    __slots__ = ("array", "kind")
+    Attributes:
+        came: of a batch, the list that it was, if that holds arrays or namedtuples; else None.
+    """
 
-    def __init__(self, kind: int, array: Array) -> None:
-        self.kind, self.array = kind, array
+    __slots__ = ("array", "came", "kind")
+
+    def __init__(self, kind: int, array: Array, came: Any = None) -> None:
+        self.kind, self.array, self.came = kind, array, came
 
 
 class Layout:
@@ -288,6 +292,9 @@ class Takes:
                     return None
                 plain, outer = split
                 axes = self._axes(place, outer, len(plain), what) if self.batched else [None] * len(plain)
+                if any(one.came is not None and axis is None for one, axis in zip(plain, axes, strict=True)):
+                    plain, outer = self._opened(plain, outer, axes, what)
+                    axes = self._axes(place, outer, len(plain), what)
                 form, found, rows = self._form(plain, outer, axes, what, rows)
                 key = (None if outer is None else outer.key, form.parts)
             forms.append(form)
@@ -382,7 +389,13 @@ class Takes:
         plain = self._plain(x, what, self.exact)
         if plain is not None:
             return [plain], None
-        leaves, outer = flatten(x, what, keep=True, whole=lambda item: self._plain(item, what, True))
+        return self._taken_apart(x, what, lambda item: self._plain(item, what, True))
+
+    def _taken_apart(
+        self, x: Any, what: str, whole: Callable[[Any], _Plain | None]
+    ) -> tuple[list[_Plain], TreeDef | None] | None:
+        """The parts in a container, down to what is whole; None if there is a Value in it."""
+        leaves, outer = flatten(x, what, keep=True, whole=whole)
         made: list[_Plain] = []
         for k, leaf in enumerate(leaves):
             if isinstance(leaf, Value):
@@ -396,13 +409,25 @@ class Takes:
                     raise TypeError(f"{error}; what is not a number can be named in static=") from None
         return made, (None if outer.is_leaf else outer)
 
-    def _plain(self, x: Any, what: str, exact: bool) -> _Plain | None:
+    def _opened(self, plain: list[_Plain], outer: TreeDef | None, axes: list[int | None], what: str) -> Any:
+        """As `_split`, with the lists of arrays that all rows share taken apart, as without a batch."""
+        given = [
+            one if axis is not None or one.came is None else one.came for one, axis in zip(plain, axes, strict=True)
+        ]
+
+        def whole(item: Any) -> _Plain | None:
+            return item if isinstance(item, _Plain) else self._plain(item, what, True, batched=False)
+
+        return self._taken_apart(given[0] if outer is None else unflatten(outer, given), what, whole)
+
+    def _plain(self, x: Any, what: str, exact: bool, batched: bool | None = None) -> _Plain | None:
         """What is a number, or a regular array of numbers; None for all else, Values too.
 
         An argument of nested lists and tuples is lists of lists, unless `exact`; within a container all stay what they
         are. Arrays and namedtuples in a list stay what they are, so that + adds arrays and does not append; of a batch
-        they are its rows.
+        they are its rows, and the list is an array.
         """
+        batched = self.batched if batched is None else batched
         kind = type(x)
         if kind is float:
             return _Plain(NUMBER, np.asarray(x))
@@ -415,9 +440,12 @@ class Takes:
         if not found.ndim:
             return _Plain(NUMBER, found)
         if isinstance(x, (list, tuple)):
+            holds = (batched or not exact) and _holds_containers(x, found.ndim)
+            if holds and batched:
+                return _Plain(ARRAY, found, x)
             if not exact:
-                return None if not self.batched and _holds_containers(x, found.ndim) else _Plain(LIST, found)
-            deep = found.ndim > 1 and not self.batched
+                return None if holds else _Plain(LIST, found)
+            deep = found.ndim > 1 and not batched
             return None if deep else _Plain(TUPLE if isinstance(x, tuple) else LIST, found)
         return _Plain(ARRAY if hasattr(x, "ndim") else LIST, found)
 

@@ -607,6 +607,46 @@ def test_arrays_in_a_list_are_the_rows_of_a_batch():
     assert ag.compile(lambda x: x[0] * x[1], batch=True).rows(rows).tolist() == [2.0, 15.0]
 
 
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"x": x}])
+@pytest.mark.parametrize("make", [list, tuple, lambda xs: [xs[0], xs[1].tolist()]])
+def test_rows_in_a_list_are_arrays(make, wrap):
+    """As each row of an array is: as lists 2 * x repeats them and x + x joins them, with other numbers and no error."""
+    rows = [np.array([1.0, 2.0]), np.array([0.3, 0.5])]
+    f = ag.compile(lambda x: np.sum(np.exp(2 * (x["x"] if isinstance(x, dict) else x))), batch=True)
+    assert f.rows(wrap(make(rows))) == pytest.approx([np.exp(2 * row).sum() for row in rows])
+    slope = ag.grad(f)(wrap(make(rows)))
+    slope = slope["x"] if isinstance(slope, dict) else slope
+    assert np.array(slope) == pytest.approx(np.exp(2 * np.array(rows)))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("make", [list, tuple, lambda xs: [list(xs)]])
+def test_arrays_in_a_list_that_all_rows_share_stay_arrays(make, inside):
+    """They are what they are without a batch: + adds two of them, + joins two lists of them."""
+    x, shared = np.array([1.0, 2.0]), make([np.array([1.0, 2.0]), np.array([3.0, 5.0])])
+
+    def one(x, weights):
+        first, second = weights if len(weights) == 2 else weights[0]
+        return x * np.max(first + second) * len(weights + weights)
+
+    def given(d):
+        return one(d["x"], d["w"])
+
+    f = ag.compile(given, batch=({"x": 0, "w": None},)) if inside else ag.compile(one, batch=(0, None))
+    args = ({"x": x, "w": shared},) if inside else (x, shared)
+    assert f(*args) == (one(1.0, shared) + one(2.0, shared)) / 2
+    found = ag.grad(f)(*args)["w"] if inside else ag.grad(f, argnum=1)(*args)
+    wanted = ag.grad(lambda w: (one(1.0, w) + one(2.0, w)) / 2)(shared)
+    assert repr(found) == repr(wanted)
+
+
+def test_namedtuples_that_all_rows_share_stay_namedtuples():
+    f = ag.compile(lambda x, pairs: x * pairs[0].x + pairs[1].y, batch={"x": 0})
+    pairs = [Pair(2.0, 3.0), Pair(4.0, 5.0)]
+    assert f(np.array([1.0, 2.0]), pairs) == 8.0
+    assert ag.grad(f, argnum=1)(np.array([1.0, 2.0]), pairs) == [Pair(1.5, 0.0), Pair(0.0, 1.0)]
+
+
 def test_namedtuples_in_a_list_stay_namedtuples():
     f = ag.compile(lambda x: x[0].x * x[1].y)
     assert f.value_and_grad([Pair(2.0, 3.0), Pair(4.0, 5.0)]) == (10.0, [Pair(5.0, 0.0), Pair(0.0, 2.0)])
