@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from autograd_lite import linalg
-from autograd_lite.arrays.elements import array, as_index, base, finished, normal, written
+from autograd_lite.arrays.elements import array, base, finished, normal, truths, written
 from autograd_lite.arrays.reductions import (
     along,
     average,
@@ -340,7 +340,7 @@ def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, **_: 
 
 
 def _flat_places(a: Any) -> Any:
-    return np.nonzero(as_index(array(a)))
+    return np.nonzero(truths(array(a)))
 
 
 def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
@@ -381,10 +381,10 @@ COUNTERPARTS: dict[str, Callable[..., Any]] = {
     "ptp": _ptp,
     "all": extreme(REDUCTIONS["logical_and"]),
     "any": extreme(REDUCTIONS["logical_or"]),
-    "count_nonzero": lambda a, axis=None, *, keepdims=False: np.sum(as_index(array(a)), axis=axis, keepdims=keepdims),
+    "count_nonzero": lambda a, axis=None, *, keepdims=False: np.sum(truths(array(a)), axis=axis, keepdims=keepdims),
     "nonzero": _flat_places,
-    "flatnonzero": lambda a: np.flatnonzero(as_index(array(a))),
-    "argwhere": lambda a: np.argwhere(as_index(array(a))),
+    "flatnonzero": lambda a: np.flatnonzero(truths(array(a))),
+    "argwhere": lambda a: np.argwhere(truths(array(a))),
     "argmin": places(operator.lt, "argmin"),
     "argmax": places(operator.gt, "argmax"),
     "sort": lambda a, axis=-1, kind=None, order=None, *, stable=None: finished(along(in_order, a, axis)),

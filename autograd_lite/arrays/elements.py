@@ -75,14 +75,30 @@ class array(np.ndarray):
 
 
 def as_index(key: Any) -> Any:
-    """A key for an array: masks of 0/1 Values as booleans, which is a guard on each while a function is traced."""
+    """A key for an array: masks of 0/1 Values as booleans, which is a guard on each while a function is traced.
+
+    Raises:
+        TypeError: it holds a Value that did not come of comparisons: these may be places, which a mask would mistake.
+    """
     if isinstance(key, tuple):
         return tuple(map(as_index, key))
     if isinstance(key, array):
-        return np.array([truth(x) for x in key.ravel().tolist()], bool).reshape(key.shape)
+        for x in key.ravel().tolist():
+            number = x._f if isinstance(x, Value) else x
+            if (isinstance(x, Value) and x.op not in _ANSWERS) or not (number in (0.0, 1.0) or number != number):
+                raise TypeError(
+                    f"index: an array that holds {describe(x)} may be places or a mask: write x[m > 0] for a mask; for "
+                    "places take an array of integers that is not an argument of the function, or a tuple in static="
+                )
+        return truths(key)
     if isinstance(key, Value):
         raise TypeError(f"index: expected an integer, a slice or a mask, got {key!r}; a Value cannot be a place")
     return key
+
+
+def truths(x: array) -> Array:
+    """Which elements are true, as booleans: a guard on each while a function is traced."""
+    return np.array([truth(y) for y in x.ravel().tolist()], bool).reshape(x.shape)
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -94,6 +110,9 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "not_equal": lambda a, b: not (a <= b and a >= b),
 }
 """Comparisons that Python asks about: true or false, and guarded while a function is traced."""
+
+_ANSWERS = {*COMPARISONS, "add", "sub", "mul", "where", "maximum", "minimum"}
+"""Operations whose results may be a mask: `m & n` is a product, `~m` is 1 - m."""
 
 
 def truth(x: Any) -> bool:

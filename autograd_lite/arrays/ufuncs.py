@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd_lite.arrays.elements import COMPARISONS, array, as_index, base, finished, truth, unsupported, written
+from autograd_lite.arrays.elements import COMPARISONS, array, base, finished, truth, truths, unsupported, written
 from autograd_lite.arrays.reductions import reduced
 from autograd_lite.arrays.scalars import SCALARS, primitive
 from autograd_lite.engine import functions
@@ -161,5 +161,5 @@ _choice = np.frompyfunc(_chosen, 3, 1)
 def choose(condition: Any, *sides: Any) -> Any:
     """np.where: live where the condition is, else as NumPy chooses."""
     if not sides:
-        return np.nonzero(as_index(array(condition)))
+        return np.nonzero(truths(array(condition)))
     return finished(_choice(base(condition, "np.where"), *(base(side, "np.where") for side in sides)))

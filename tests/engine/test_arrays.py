@@ -280,6 +280,29 @@ def test_comparisons_stay_live_until_python_asks():
         values[ag.Value(1.0)]
 
 
+@pytest.mark.parametrize("places", [[0, 1, 1], [2, 0, 1], [1, 0, 1], [1.0, 1.0, 1.0]])
+def test_places_are_not_taken_for_a_mask(places):
+    """As a mask they pick other elements, and with as many of them as elements there was no error."""
+    x = np.array([1.0, 2.0, 3.0])
+    for f in (lambda i, x: np.sum(x[i]), lambda i, x: np.sum(x[np.floor(i)]), lambda i, x: x.__setitem__(i, 0.0)):
+        for run in (ag.compile(f), ag.grad(f, argnum=(0, 1))):
+            with pytest.raises(TypeError, match=r"places or a mask: write x\[m > 0\]"):
+                run(np.array(places), x)
+    with pytest.raises(TypeError, match="places or a mask"):
+        ag.array([ag.Value(1.0), 2.0])[ag.array([1.0, 2.0])]
+    chosen = ag.compile(lambda m, x: np.sum(x[m > 0]))
+    assert chosen(np.array([True, False, True]), x) == 4.0
+    ordered = ag.compile(lambda x, i: x[np.array(i)], static="i")
+    assert ordered(x, (2, 0, 1)).tolist() == [3.0, 1.0, 2.0]
+
+
+def test_masks_of_masks():
+    x = np.array([1.0, -2.0, 3.0])
+    for mask in (lambda x: (x > 0) & (x < 2), lambda x: (x > 2) | ~(x > 0), lambda x: (x > 0) ^ (x > 2),
+                 lambda x: np.where(x > 2, x > 0, x < 0), lambda x: np.logical_not(x == 1)):  # fmt: skip
+        assert ag.compile(lambda x, mask=mask: np.sum(x[mask(x)]))(x) == np.sum(x[mask(x)])
+
+
 def test_a_mask_is_guarded_and_a_choice_is_live():
     f = ag.compile(lambda x: ag.sum(x[x > 0] ** 2))
     assert f(np.array([1.0, -2.0])) == 1.0
