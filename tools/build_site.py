@@ -32,7 +32,9 @@ COPIED = ("docs/*.md", "docs/*.svg", "docs/pictures/*", "notebooks/*.ipynb", "be
 COPIED += ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "README.md")
 
 PLAYGROUND = "playground/README.md"
-LINK = re.compile(rf"\]\((?P<up>(?:\.\./)*)(?P<to>notebooks/?|examples/?|examples/\w+\.py|(?:docs/)?{PLAYGROUND})\)")
+LINK = re.compile(
+    rf"\]\((?P<up>(?:\.\./)*)(?P<to>README\.md|notebooks/?|examples/?|examples/\w+\.py|(?:docs/)?{PLAYGROUND})\)"
+)
 """A link to a folder or a program of the repository, which has a page here."""
 
 
@@ -40,7 +42,9 @@ def page_of(link: re.Match[str]) -> str:
     to = link["to"].rstrip("/")
     if to.endswith(PLAYGROUND):  # its page stands beside the folder docs/
         return "](playground.md)" if to.startswith("docs/") else "](../playground.md)"
-    page = {"notebooks": "course.md", "examples": "examples/index.md"}.get(to, to.replace(".py", ".md"))
+    page = {"README.md": "index.md", "notebooks": "course.md", "examples": "examples/index.md"}.get(
+        to, to.replace(".py", ".md")
+    )
     return f"]({link['up']}{page})"
 
 
