@@ -46,6 +46,7 @@ def build(out: Path) -> Path:
     if out.exists() and any(out.iterdir()) and not (out / "playground.js").exists():
         sys.exit(f"build_playground: {out} is not empty and not a playground; give another folder")
     modules = _installed(npm)
+    out = out.resolve()  # the bundler runs in another folder
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".playground-") as made:
         made_in = Path(made)

@@ -31,14 +31,20 @@ SITE = ROOT / "docs" / "site"
 COPIED = ("docs/*.md", "docs/*.svg", "docs/pictures/*", "notebooks/*.ipynb", "benchmarks/RESULTS.md")
 COPIED += ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "README.md")
 
-LINK = re.compile(r"\]\((?P<up>(?:\.\./)*)(?P<to>notebooks/?|examples/?|examples/\w+\.py)\)")
-"""A link to a folder or a program of the repository, which has a page here."""
+OTHERS = {
+    "notebooks": "course.md",
+    "examples": "examples/index.md",
+    "README.md": "index.md",
+    "docs/playground/README.md": "playground.md",
+}
+LINK = re.compile(
+    rf"\]\((?P<up>(?:\.\./)*)(?P<to>{'|'.join(map(re.escape, OTHERS))}|examples/\w+\.py)/?(?P<at>#[^)]*)?\)"
+)
+"""A link to what has a page of another name here: a folder, a README, or a program of the repository."""
 
 
 def page_of(link: re.Match[str]) -> str:
-    to = link["to"].rstrip("/")
-    page = {"notebooks": "course.md", "examples": "examples/index.md"}.get(to, to.replace(".py", ".md"))
-    return f"]({link['up']}{page})"
+    return f"]({link['up']}{OTHERS.get(link['to'], link['to'].replace('.py', '.md'))}{link['at'] or ''})"
 
 
 def example(path: Path) -> tuple[str, str]:
