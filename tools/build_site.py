@@ -36,6 +36,7 @@ OTHERS = {
     "examples": "examples/index.md",
     "README.md": "index.md",
     "docs/playground/README.md": "playground.md",
+    "playground/README.md": "../playground.md",  # from docs/, beside which its page stands
 }
 LINK = re.compile(
     rf"\]\((?P<up>(?:\.\./)*)(?P<to>{'|'.join(map(re.escape, OTHERS))}|examples/\w+\.py)/?(?P<at>#[^)]*)?\)"
