@@ -33,7 +33,7 @@ COPIED = ("frame.html", "icon.svg", "worker.js", "playground.css")
 
 def main() -> None:
     """Build into the folder of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.build_playground", description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="the folder to write; it must be empty, missing, or built before")
     build(parser.parse_args().out)
 

@@ -162,6 +162,14 @@ def test_numbers_are_the_engines(page):
     assert "d loss / d a = 6: 2 paths" in page.text()
 
 
+def test_a_quiz_is_answered(page):
+    page.run(SMALL, "quiz")
+    quiz = page.tab.frame_locator("#view iframe")
+    quiz.locator("#field-A").fill("6")
+    quiz.get_by_role("button", name="Check").click()
+    quiz.locator("#score", has_text="1 of 1 right").wait_for()
+
+
 def test_it_runs_as_one_types(page):
     page.run(SMALL, "values")
     before = page.done()
