@@ -33,7 +33,7 @@ COPIED = ("frame.html", "icon.svg", "worker.js", "playground.css")
 
 def main() -> None:
     """Build into the folder of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.build_playground", description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="the folder to write; it must be empty, missing, or built before")
     build(parser.parse_args().out)
 
@@ -46,6 +46,7 @@ def build(out: Path) -> Path:
     if out.exists() and any(out.iterdir()) and not (out / "playground.js").exists():
         sys.exit(f"build_playground: {out} is not empty and not a playground; give another folder")
     modules = _installed(npm)
+    out = out.resolve()  # the bundler runs in another folder
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".playground-") as made:
         made_in = Path(made)

@@ -31,21 +31,21 @@ SITE = ROOT / "docs" / "site"
 COPIED = ("docs/*.md", "docs/*.svg", "docs/pictures/*", "notebooks/*.ipynb", "benchmarks/RESULTS.md")
 COPIED += ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "README.md")
 
-PLAYGROUND = "playground/README.md"
+OTHERS = {
+    "notebooks": "course.md",
+    "examples": "examples/index.md",
+    "README.md": "index.md",
+    "docs/playground/README.md": "playground.md",
+    "playground/README.md": "../playground.md",  # from docs/, beside which its page stands
+}
 LINK = re.compile(
-    rf"\]\((?P<up>(?:\.\./)*)(?P<to>README\.md|notebooks/?|examples/?|examples/\w+\.py|(?:docs/)?{PLAYGROUND})\)"
+    rf"\]\((?P<up>(?:\.\./)*)(?P<to>{'|'.join(map(re.escape, OTHERS))}|examples/\w+\.py)/?(?P<at>#[^)]*)?\)"
 )
-"""A link to a folder or a program of the repository, which has a page here."""
+"""A link to what has a page of another name here: a folder, a README, or a program of the repository."""
 
 
 def page_of(link: re.Match[str]) -> str:
-    to = link["to"].rstrip("/")
-    if to.endswith(PLAYGROUND):  # its page stands beside the folder docs/
-        return "](playground.md)" if to.startswith("docs/") else "](../playground.md)"
-    page = {"README.md": "index.md", "notebooks": "course.md", "examples": "examples/index.md"}.get(
-        to, to.replace(".py", ".md")
-    )
-    return f"]({link['up']}{page})"
+    return f"]({link['up']}{OTHERS.get(link['to'], link['to'].replace('.py', '.md'))}{link['at'] or ''})"
 
 
 def example(path: Path) -> tuple[str, str]:

@@ -1,10 +1,11 @@
 """Run the Python blocks of pages, each by itself, and compare what they print with the comments behind it.
 
-    python tools/run_blocks.py README.md docs/FIRST_STEPS.md
+    python -m tools.run_blocks README.md docs/FIRST_STEPS.md
 
 It needs nothing but the installed package, so it says what a wheel without extras can do.
 """
 
+import argparse
 import contextlib
 import io
 import re
@@ -44,4 +45,6 @@ def main(pages: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m tools.run_blocks", description=__doc__.partition("\n")[0])
+    parser.add_argument("pages", nargs="+", help="Markdown pages")
+    raise SystemExit(main(parser.parse_args().pages))

@@ -181,6 +181,21 @@ def test_fill_in_check_and_read_the_score(browser, tmp_path):
         assert "g = A ?" in page.locator("svg text").all_text_contents()
 
 
+def test_in_the_frame_of_a_notebook_which_is_dark_answers_are_checked(browser, tmp_path):
+    """The frame sends no form, so neither the button nor Enter may ask for that."""
+    quiz = ag.quiz(slides())
+    path = tmp_path / "notebook.html"
+    path.write_text(quiz._repr_mimebundle_()["text/html"], encoding="utf-8")
+    with opened(browser, path, color_scheme="dark") as page:
+        frame = page.frame_locator("iframe")
+        ground = "rect => getComputedStyle(rect).fill"
+        assert frame.locator("rect.ground").evaluate(ground) == "rgb(27, 30, 36)"
+        for n, press in enumerate((lambda: page.keyboard.press("Enter"), frame.locator("#check").click), 1):
+            frame.locator(f"#field-{'AB'[n - 1]}").fill(str(quiz.answers["AB"[n - 1]]))
+            press()
+            assert frame.locator("#score").inner_text() == f"{n} of {len(quiz.blanks)} right"
+
+
 @pytest.mark.parametrize("hide", HIDE)
 def test_every_level_is_solved_in_the_page(browser, tmp_path, hide):
     quiz = ag.quiz(unit(), hide)

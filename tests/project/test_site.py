@@ -1,10 +1,10 @@
 """The built site in Chromium: nothing from another host, no error, search finds names, and steppers play.
 
-It takes Sphinx (extra `docs`) and a browser. AUTOGRAD_LITE_SITE names a folder in which it is built already.
+It takes Sphinx (extra `docs`) and a browser. AUTOGRAD_LITE_SITE names a folder in which it is built already, as seen
+from the repository's root.
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,6 +13,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.helpers.browser import browser
+
+__all__ = ["browser"]
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -39,7 +43,7 @@ class Quiet(SimpleHTTPRequestHandler):
 def site(tmp_path_factory):
     """The address of the site on a server of this machine."""
     if built := os.environ.get("AUTOGRAD_LITE_SITE"):
-        out = Path(built)
+        out = ROOT / built
     else:
         for name in ("sphinx", "furo", "myst_nb", "sphinx_copybutton"):
             pytest.importorskip(name, reason="the site is built by the extra `docs`")
@@ -49,20 +53,6 @@ def site(tmp_path_factory):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium: of the system, or Playwright's."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is in the extra `test`")
-    system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with playwright.sync_playwright() as running:
-        try:
-            browser = running.chromium.launch(executable_path=system, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"there is no Chromium to start: {error}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

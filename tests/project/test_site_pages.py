@@ -82,9 +82,11 @@ def test_links_that_lead_nowhere_are_found(tmp_path):
 
 
 def test_links_to_programs_become_links_to_their_pages():
-    text = "[a](examples) [b](../examples/gpt_jax.py) [c](notebooks/) [d](docs/COMPILE.md)"
+    text = "[a](examples) [b](../examples/gpt_jax.py) [c](notebooks/) [d](docs/COMPILE.md) "
+    text += "[e](../README.md#install) [f](docs/playground/README.md) [g](playground/README.md)"
     assert LINK.sub(page_of, text) == (
-        "[a](examples/index.md) [b](../examples/gpt_jax.md) [c](course.md) [d](docs/COMPILE.md)"
+        "[a](examples/index.md) [b](../examples/gpt_jax.md) [c](course.md) [d](docs/COMPILE.md) "
+        "[e](../index.md#install) [f](playground.md) [g](../playground.md)"
     )
 
 

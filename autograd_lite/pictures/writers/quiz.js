@@ -93,11 +93,17 @@
     byId("score").textContent = text;
   }
 
-  byId("form").addEventListener("submit", (event) => {
-    event.preventDefault();
+  // Not the form's submit event: the frame of a notebook allows scripts, but no form to be sent.
+  function check() {
     rows.forEach(mark);
     tell();
     rows.find((x) => !x.right)?.field.focus();
+  }
+  byId("check").addEventListener("click", check);
+  byId("items").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target.tagName !== "INPUT") return;
+    event.preventDefault();
+    check();
   });
   byId("form").addEventListener("reset", () => {
     for (const state of rows) {
