@@ -105,6 +105,18 @@ def test_no_line_of_a_graph_passes_through_a_unit(seed):
                 assert near > circle.radius, (seed, line, unit)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_lines_of_a_graph_stay_within_the_picture_and_above_its_key(seed):
+    picture = ag.draw(dag(9, seed), legend=True)
+    (key,) = [e for e in picture.scene.elements if e.kind == "note"]
+    first = min(shape.y for shape in key.shapes if isinstance(shape, Rect)) - 4
+    for element in picture.scene.elements:
+        if element.kind == "edge":
+            heights = [on_curve(element.shapes[0].points, t / 60)[1] for t in range(61)]
+            assert min(heights) > 0
+            assert max(heights) < first, (seed, element.id)
+
+
 def test_width_colour_and_dashes_are_the_weight():
     neuron = ag.Neuron(3, None)
     for w, number in zip(neuron.w, [2.0, -1.0, 0.5], strict=True):
