@@ -11,6 +11,7 @@ import autograd_lite as ag
 from autograd_lite.pictures.layout.geometry import on_curve
 from autograd_lite.pictures.writers.network_scene import LABELLED
 from autograd_lite.pictures.writers.scene import Circle, Rect
+from autograd_lite.pictures.writers.text_width import width
 from tests.helpers.pictures import SVG, accepted_by_graphviz, groups, opened, parsed, texts
 
 
@@ -159,6 +160,19 @@ def test_a_large_graph_of_neurons_is_shortened():
     diagram = ag.draw(dag(400, 0)).diagram
     assert "Shortened" in diagram.note
     assert len(diagram.units) <= 100
+
+
+def test_a_number_stays_within_its_circle():
+    model = ag.Neuron(1, init=1.0)
+    for x in (-0.0797, -0.000123, 1.0, -123456.0):
+        picture = ag.draw(model, [x], 0.0)
+        for element in picture.scene.elements:
+            if element.kind.startswith("box"):
+                radius = element.shapes[0].radius
+                numbers = {s.part: s for s in element.shapes if getattr(s, "part", "") in ("f", "g")}
+                assert set(numbers) == {"f", "g"}
+                for part, text in numbers.items():
+                    assert width(text.text, text.size, bold=part == "f") <= 2 * radius - 3 + 1e-9
 
 
 def test_hovering_says_how_a_unit_came_about():

@@ -165,9 +165,13 @@ def _unit(i: int, unit: Unit, at: Point, radius: float, largest: float, style: S
         shapes.append(Text(x, y - radius - 4, unit.name, "title", SMALL, INK, "middle", bold=True))
     both = unit.f is not None and unit.g is not None
     if unit.f is not None:
-        shapes.append(Text(x, y - 3 if both else y + 4.5, short(unit.f, style), "f", SIZE, BLUE, "middle", bold=True))
+        text = short(unit.f, style)
+        size = SIZE * min((2 * radius - 3) / width(text, SIZE, bold=True), 1.0)
+        shapes.append(Text(x, y - 3 if both else y + 4.5, text, "f", size, BLUE, "middle", bold=True))
     if unit.g is not None:
-        shapes.append(Text(x, y + 13 if both else y + 4, short(unit.g, style), "g", SMALL, VERMILION, "middle"))
+        text = short(unit.g, style)
+        size = SMALL * min((2 * radius - 3) / width(text, SMALL), 1.0)
+        shapes.append(Text(x, y + 13 if both else y + 4, text, "g", size, VERMILION, "middle"))
     return Element(f"box{i}", f"box {unit.kind}", unit.about, tuple(shapes))
 
 
