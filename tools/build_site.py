@@ -31,13 +31,20 @@ SITE = ROOT / "docs" / "site"
 COPIED = ("docs/*.md", "docs/*.svg", "docs/pictures/*", "notebooks/*.ipynb", "benchmarks/RESULTS.md")
 COPIED += ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "README.md")
 
-LINK = re.compile(r"\]\((?P<up>(?:\.\./)*)(?P<to>notebooks/?|examples/?|examples/\w+\.py)\)")
+PLAYGROUND = "playground/README.md"
+LINK = re.compile(
+    rf"\]\((?P<up>(?:\.\./)*)(?P<to>README\.md|notebooks/?|examples/?|examples/\w+\.py|(?:docs/)?{PLAYGROUND})\)"
+)
 """A link to a folder or a program of the repository, which has a page here."""
 
 
 def page_of(link: re.Match[str]) -> str:
     to = link["to"].rstrip("/")
-    page = {"notebooks": "course.md", "examples": "examples/index.md"}.get(to, to.replace(".py", ".md"))
+    if to.endswith(PLAYGROUND):  # its page stands beside the folder docs/
+        return "](playground.md)" if to.startswith("docs/") else "](../playground.md)"
+    page = {"README.md": "index.md", "notebooks": "course.md", "examples": "examples/index.md"}.get(
+        to, to.replace(".py", ".md")
+    )
     return f"]({link['up']}{page})"
 
 

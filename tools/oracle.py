@@ -766,10 +766,10 @@ def before(options: argparse.Namespace) -> dict[str, Tally]:
     """The tallies that are in the file of results."""
     if options.results is None or not options.results.exists():
         return {}
-    text = options.results.read_text()
+    text = options.results.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:  # cut short in the middle of a line
-        options.results.write_text(whole)
+        options.results.write_text(whole, encoding="utf-8")
     lines = [line.partition("\t") for line in whole.splitlines()]
     return {name: Tally.of_text(found) for name, _, found in lines}
 

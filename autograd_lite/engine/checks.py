@@ -57,7 +57,8 @@ def whole(n: Any, what: str, low: int = 1) -> int:
 def needs(what: str, package: str, extra: str = "", instead: str = "") -> str:
     """The message where a package is not installed; `extra` is what brings it, where the core does without."""
     how = f"'autograd_lite[{extra}]'" if extra else package.lower()
-    return f"{what} needs {package}{'' if extra else ', which is not installed'}: pip install {how}{instead and ', or '}{instead}"
+    absent = "" if extra else ", which is not installed"
+    return f"{what} needs {package}{absent}: pip install {how}{instead and ', or '}{instead}"
 
 
 def watched() -> bool:

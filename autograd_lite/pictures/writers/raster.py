@@ -264,6 +264,10 @@ def by_pygraphviz(picture: Any, suffix: str, dpi: float) -> bytes | None:
 def by_command(picture: Any, suffix: str, dpi: float) -> bytes | None:
     """The `dot` command."""
     command = find_command("dot")
+    try:
+        import graphviz  # noqa: F401  # writes what the command reads
+    except ModuleNotFoundError:
+        return None
     if command is None:
         return None
     dot = _dot(picture, suffix, dpi).encode()
