@@ -53,20 +53,22 @@ class Variant:
                 stack.enter_context(patch(name, x))
             if self.dtype is np.float32:
                 stack.enter_context(single())
+            if self.backend == INTERPRETER:  # it is no backend of the package's
+                stack.enter_context(patch.dict(BACKENDS, {INTERPRETER: "tools.oracle_interpreter"}))
             yield
 
 
 AVX2 = {"autograd_lite.folding.backends.native.jit.Target.host": lambda: jit.Target("haswell", "+avx2,+fma")}
 NEVER = 10**9
+INTERPRETER = "interpreter"
 UNROLLED = {"autograd_lite.folding.build.LEAST_STEPS": NEVER}
 BY_CALLS = {"autograd_lite.folding.backends.numpy_loops._pays": lambda step: False}
-BACKENDS.setdefault("interpreter", "tools.oracle_interpreter")
 
 VARIANTS = {
     "numpy": Variant("numpy"),
     "native": Variant("native"),
     "native, AVX2": Variant("native", float, AVX2),
-    "nests interpreted": Variant("interpreter"),
+    "nests interpreted": Variant(INTERPRETER),
     "native, float32": Variant("native", np.float32),
     "numpy, float32": Variant("numpy", np.float32),
     "native, AVX2, float32": Variant("native", np.float32, AVX2),
@@ -81,7 +83,7 @@ def available() -> list[str]:
     avx512 = not why_not("native") and jit.Target.host().avx512
     return [
         name for name, x in VARIANTS.items()
-        if x.backend != "jax" and not why_not(x.backend) and (avx512 or "AVX2" not in name)
+        if x.backend != "jax" and (x.backend == INTERPRETER or not why_not(x.backend)) and (avx512 or "AVX2" not in name)
     ]  # fmt: skip
 
 

@@ -69,7 +69,8 @@ def _verify(plan: Plan, places: list[str]) -> None:
             assert x.kind in get_args(Kind), f"{where}: {x.kind}"
             assert not x.batched or x.kind in ("input", "seed"), where
             assert x.kind != "seed" or x.size == 1, f"{where}: a seed of {x.size} lanes"
-            assert x.index in range(len(plan.instructions)), f"{where}: index {x.index}"
+            assert type(x.index) is int, f"{where}: index {x.index}"  # of the arguments, some of which may not be read
+            assert 0 <= x.index < 1 << 31, f"{where}: index {x.index}"
             assert leaves.setdefault((x.kind, x.index), k) == k, f"{where}: %{leaves[x.kind, x.index]} is the same leaf"
         elif isinstance(x, Map):
             assert x.batched == any(batched), f"{where}: batched, or not, unlike its operands"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -28,13 +29,19 @@ from autograd_lite.pictures.steps import indices
 from autograd_lite.pictures.writers import target_of
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.notebook import frame, image
-from autograd_lite.pictures.writers.svg import svg
+from autograd_lite.pictures.writers.scene import SIZE
+from autograd_lite.pictures.writers.svg import svg, with_sheets
+from autograd_lite.pictures.writers.text_width import width
 
 STEPS = 200
 """Places of a slider."""
 
 TALLEST = 900.0
 """Largest height of the page in a notebook, in pixels."""
+
+
+WIDEST = (-0.0001234, -1.234e-12)
+"""Numbers for which every box has room, whatever it holds at the start: the sliders change them."""
 
 
 class Explorer:
@@ -65,9 +72,10 @@ class Explorer:
             for name, (low, high, start) in self.ranges.items()
         ]
         data = {"sliders": sliders, "boxes": self._boxes, "prefix": self.picture.prefix if self.picture else ""}
-        shown = "" if self.picture is None else svg(self.picture.scene, self.picture.prefix)
+        picture = self.picture
+        shown = picture and with_sheets(svg(picture.scene, picture.prefix), picture.scene, picture.prefix)
         code = self._code.replace("</", "<\\/")  # only a comment can hold it, and no script may be ended by one
-        return document("explore", "Explore", data, image=shown, code=f"<script>{code}</script>")
+        return document("explore", "Explore", data, image=shown or "", code=f"<script>{code}</script>")
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the page to a file that ends in .html."""
@@ -146,7 +154,10 @@ def explore(f: Callable[..., Value], /, **ranges: Any) -> Explorer:
     g = adjoints(root)
     picture = None
     if readable(order):
-        picture = Picture(diagram_of(order, [root], adjoint=g), "BT", lambda: "")
+        made = diagram_of(order, [root], adjoint=g)
+        room = max(width(f"g = {picture_number(x)}", SIZE, bold=True) for x in WIDEST)
+        boxes = tuple(box if box.literal else replace(box, room=room) for box in made.boxes)
+        picture = Picture(replace(made, boxes=boxes), "BT", lambda: "")
         picture.style = Style(frozenset(("f", "g", "local")), "math", "formula")
     given = ", ".join(f"{in_letters(name)} = {number(x)}" for name, x in zip(known, starts, strict=True))
     slopes = [f"∂f/∂{in_letters(x.name)} = {picture_number(g.get(x, 0.0))}" for x in leaves]

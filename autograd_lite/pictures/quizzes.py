@@ -41,6 +41,7 @@ from autograd_lite.pictures.steps import Indices, indices, signed
 from autograd_lite.pictures.writers import target_of
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.notebook import frame, image
+from autograd_lite.pictures.writers.svg import with_sheets
 
 if TYPE_CHECKING:
     from autograd_lite.pictures.exercises import Sheets
@@ -216,7 +217,8 @@ class Quiz:
             for letter, q in self._asked.items()
         ]
         data = {"prefix": self.picture.prefix, "items": items, "tolerance": TOLERANCE, "part": self._level}
-        return document("quiz", f"Quiz: {HIDE[self._level]}", data, image=self.picture.svg, task=self.task)
+        shown = with_sheets(self.picture.svg, self.picture.scene, self.picture.prefix)  # dark where the page is
+        return document("quiz", f"Quiz: {HIDE[self._level]}", data, image=shown, task=self.task)
 
     @property
     def task(self) -> str:

@@ -48,6 +48,22 @@ def test_the_page_answers_as_the_engine_does(browser, tmp_path, name):
         assert page.locator("#curve circle").count() == math.isfinite(y.item())
 
 
+@pytest.mark.parametrize("at", [-12345.678, -0.00012345, 1.2345e-9, 0.98765])
+def test_what_the_page_writes_stays_within_the_boxes(browser, tmp_path, at):
+    f, ranges = FUNCTIONS["a unit"]
+    with opened(browser, ag.explore(f, **ranges).save(tmp_path / "explore.html")) as page:
+        for field in page.locator('input[type="number"]').all():
+            field.fill(str(at))
+        beyond = page.locator("#figure .box").evaluate_all(
+            """boxes => boxes.flatMap((box) => {
+              const outline = box.querySelector("rect").getBoundingClientRect();
+              return [...box.querySelectorAll("text")]
+                .filter((text) => text.getBoundingClientRect().right > outline.right).map((text) => text.textContent);
+            })"""
+        )
+        assert beyond == []
+
+
 def test_sliders_and_the_axis_of_the_plot_by_keyboard(browser, tmp_path):
     f, ranges = FUNCTIONS["a unit"]
     with opened(browser, ag.explore(f, **ranges).save(tmp_path / "explore.html")) as page:

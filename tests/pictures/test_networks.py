@@ -11,6 +11,7 @@ import autograd_lite as ag
 from autograd_lite.pictures.layout.geometry import on_curve
 from autograd_lite.pictures.writers.network_scene import LABELLED
 from autograd_lite.pictures.writers.scene import Circle, Rect
+from autograd_lite.pictures.writers.text_width import width
 from tests.helpers.pictures import SVG, accepted_by_graphviz, groups, opened, parsed, texts
 
 
@@ -105,6 +106,18 @@ def test_no_line_of_a_graph_passes_through_a_unit(seed):
                 assert near > circle.radius, (seed, line, unit)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_lines_of_a_graph_stay_within_the_picture_and_above_its_key(seed):
+    picture = ag.draw(dag(9, seed), legend=True)
+    (key,) = [e for e in picture.scene.elements if e.kind == "note"]
+    first = min(shape.y for shape in key.shapes if isinstance(shape, Rect)) - 4
+    for element in picture.scene.elements:
+        if element.kind == "edge":
+            heights = [on_curve(element.shapes[0].points, t / 60)[1] for t in range(61)]
+            assert min(heights) > 0
+            assert max(heights) < first, (seed, element.id)
+
+
 def test_width_colour_and_dashes_are_the_weight():
     neuron = ag.Neuron(3, None)
     for w, number in zip(neuron.w, [2.0, -1.0, 0.5], strict=True):
@@ -147,6 +160,19 @@ def test_a_large_graph_of_neurons_is_shortened():
     diagram = ag.draw(dag(400, 0)).diagram
     assert "Shortened" in diagram.note
     assert len(diagram.units) <= 100
+
+
+def test_a_number_stays_within_its_circle():
+    model = ag.Neuron(1, init=1.0)
+    for x in (-0.0797, -0.000123, 1.0, -123456.0):
+        picture = ag.draw(model, [x], 0.0)
+        for element in picture.scene.elements:
+            if element.kind.startswith("box"):
+                radius = element.shapes[0].radius
+                numbers = {s.part: s for s in element.shapes if getattr(s, "part", "") in ("f", "g")}
+                assert set(numbers) == {"f", "g"}
+                for part, text in numbers.items():
+                    assert width(text.text, text.size, bold=part == "f") <= 2 * radius - 3 + 1e-9
 
 
 def test_hovering_says_how_a_unit_came_about():

@@ -470,7 +470,8 @@ def test_what_a_notebook_gets():
     assert list(bundle) == ["text/plain", "image/svg+xml", "text/html"]
     assert bundle["text/plain"] == str(ag.tape(loss))
     # A notebook that is not trusted drops the frame and keeps what is inside it.
-    frame = re.fullmatch(r'<iframe srcdoc="([^"]*)" sandbox="" title="[^"]*" style="[^"]*">(<img [^>]*>)</iframe>',
+    frame = re.fullmatch(r'<style>[^<]*</style><iframe class="ag-frame" sandbox="" title="[^"]*" '
+                         r'style="[^"]*" srcdoc="([^"]*)">(<img [^>]*>)</iframe>',
                          bundle["text/html"], re.DOTALL)  # fmt: skip
     assert html.unescape(frame[1]).endswith(picture.svg)
     coded = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', frame[2])[1]

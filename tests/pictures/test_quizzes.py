@@ -207,6 +207,17 @@ def test_every_level_is_solved_in_the_page(browser, tmp_path, hide):
         assert page.locator("#score").inner_text() == f"{n} of {n} right: all by yourself!"
 
 
+def test_the_picture_is_dark_where_the_page_is(browser, tmp_path):
+    x = ag.Value(3.0, name="x")
+    with opened(browser, ag.quiz(x * x).save(tmp_path / "quiz.html")) as page:
+        ground = page.locator("#figure .ground")
+        fills = {}
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            fills[scheme] = ground.evaluate("ground => getComputedStyle(ground).fill")
+        assert fills == {"light": "rgb(255, 255, 255)", "dark": "rgb(27, 30, 36)"}
+
+
 def test_hints_and_steps_from_the_root_count(browser, tmp_path):
     quiz = ag.quiz(unit())
     with opened(browser, quiz.save(tmp_path / "quiz.html")) as page:

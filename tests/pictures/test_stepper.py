@@ -153,7 +153,8 @@ def test_what_a_notebook_gets():
     assert list(bundle) == ["text/plain", "image/svg+xml", "text/html"]
     assert bundle["text/plain"] == repr(stepper)
     assert "10. g(y) += g(residual) * d(residual)/d(y) = 6 * (-1) = -6" in map(str.strip, repr(stepper).splitlines())
-    frame = re.fullmatch(r'<iframe srcdoc="([^"]*)" sandbox="allow-scripts" title="[^"]+" style="[^"]+">(.*)</iframe>',
+    frame = re.fullmatch(r'<style>[^<]*</style><iframe class="ag-frame" sandbox="allow-scripts" title="[^"]+" '
+                         r'style="[^"]+" srcdoc="([^"]*)">(.*)</iframe>',
                          bundle["text/html"], re.DOTALL)  # fmt: skip
     assert html.unescape(frame.group(1)) == stepper.html
     coded = re.fullmatch(r'<img src="data:image/svg\+xml;base64,([^"]+)" alt="[^"]+" style="[^"]+">', frame.group(2))

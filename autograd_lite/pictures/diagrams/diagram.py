@@ -106,6 +106,7 @@ class Box:
         frame: index of the frame around it, or None.
         about: the tooltip: the formula and the numbers put in.
         style: how its numbers are written, and which of them; set by `styled`.
+        room: the least width of its lines, for a page that writes other numbers into them.
     """
 
     kind: str
@@ -116,6 +117,7 @@ class Box:
     frame: int | None = field(default=None, kw_only=True)
     about: str = field(default="", kw_only=True)
     style: Style = field(default=PLAIN, kw_only=True, repr=False, compare=False)
+    room: float = field(default=0.0, kw_only=True, repr=False)
 
     literal: ClassVar[bool] = False
     """Whether it is a bare number of the program, which has no name and no gradient."""

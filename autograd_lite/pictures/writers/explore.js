@@ -7,9 +7,13 @@
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     return element;
   };
+  const RAISED = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
   const number = (x) => {
     if (!Number.isFinite(x)) return Number.isNaN(x) ? "NaN" : x > 0 ? "∞" : "−∞";
-    const text = String(Number(x.toPrecision(4)));
+    // As the pictures write it: four digits, and a power of ten below 10⁻⁴ and from 10⁴ on.
+    const [digits, power] = x.toExponential(3).split("e");
+    const far = Number(power) < -4 || Number(power) >= 4;
+    const text = far ? `${Number(digits)}×10${[...String(Number(power))].map((c) => RAISED[c]).join("")}` : String(Number(x.toPrecision(4)));
     return text.replace("-", "−");
   };
   const n = boxes.length;
@@ -51,7 +55,7 @@
   }
 
   function plot(xs, at, value, slope) {
-    const wide = 420, high = 300, left = 66, bottom = 26, { low, high: top, name } = rows[at];
+    const wide = 420, high = 300, left = 80, bottom = 26, { low, high: top, name } = rows[at];
     const points = Array.from({ length: 241 }, (_, k) => {
       const x = low + ((top - low) * k) / 240;
       return [x, run(xs.map((other, i) => (i === at ? x : other)))[0][n - 1]];

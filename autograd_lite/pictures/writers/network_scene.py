@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import hypot, isfinite
+from math import hypot, inf, isfinite
 
 from autograd_lite.pictures.diagrams.networks import Line, NetworkDiagram, Unit
 from autograd_lite.pictures.layout.columns import columns, routed, through
@@ -67,7 +67,9 @@ def network_scene(diagram: NetworkDiagram, style: Style = PLAIN) -> Scene:
     # A margin, room for the labels of the inputs at the left and for the targets at the right.
     beside = max((width(unit.name, SMALL) for unit in units if unit.kind == "input"), default=0.0) + 8
     left, top = MARGIN + (beside if radius == RADIUS else 0.0), MARGIN + HEADING
-    low_x, low_y = min(x for x, _ in at) - radius, min(y for _, y in at) - radius
+    # A line of a graph bows around units, also beyond the outermost ones.
+    low_x = min(x for x, _ in at) - radius
+    low_y = min(min(y for _, y in at) - radius, _heights(curves)[0])
 
     def moved(point: Point) -> Point:
         return point[0] - low_x + left, point[1] - low_y + top
@@ -75,7 +77,7 @@ def network_scene(diagram: NetworkDiagram, style: Style = PLAIN) -> Scene:
     at = [moved(point) for point in at]
     curves = [tuple(map(moved, points)) for points in curves]
     right = max(x for x, _ in at) + radius
-    bottom = max(y for _, y in at) + radius + 8
+    bottom = max(max(y for _, y in at) + radius, _heights(curves)[1]) + 8
     aimed = any(unit.target is not None for unit in units)
     named = max((width(unit.name, SMALL) for unit in units if unit.kind == "output"), default=0.0)
     wide = right + MARGIN + (BEYOND if aimed else named + 10 if radius == RADIUS else 0.0)
@@ -94,6 +96,12 @@ def network_scene(diagram: NetworkDiagram, style: Style = PLAIN) -> Scene:
     wide = max(wide, titles_end + MARGIN)
     key, wide, high = _key(diagram, lines, wide, bottom, style)
     return Scene(wide, high, (*elements, key), diagram.about)
+
+
+def _heights(curves: Sequence[Sequence[Point]]) -> tuple[float, float]:
+    """How far up and down lines reach, with half the height of a number on them."""
+    heights = [on_curve(curve, t / 24)[1] for curve in curves for t in range(25)]
+    return (min(heights) - 8, max(heights) + 8) if heights else (inf, -inf)
 
 
 def _shown(unit: Unit, style: Style) -> Unit:
@@ -157,9 +165,13 @@ def _unit(i: int, unit: Unit, at: Point, radius: float, largest: float, style: S
         shapes.append(Text(x, y - radius - 4, unit.name, "title", SMALL, INK, "middle", bold=True))
     both = unit.f is not None and unit.g is not None
     if unit.f is not None:
-        shapes.append(Text(x, y - 3 if both else y + 4.5, short(unit.f, style), "f", SIZE, BLUE, "middle", bold=True))
+        text = short(unit.f, style)
+        size = SIZE * min((2 * radius - 3) / width(text, SIZE, bold=True), 1.0)
+        shapes.append(Text(x, y - 3 if both else y + 4.5, text, "f", size, BLUE, "middle", bold=True))
     if unit.g is not None:
-        shapes.append(Text(x, y + 13 if both else y + 4, short(unit.g, style), "g", SMALL, VERMILION, "middle"))
+        text = short(unit.g, style)
+        size = SMALL * min((2 * radius - 3) / width(text, SMALL), 1.0)
+        shapes.append(Text(x, y + 13 if both else y + 4, text, "g", size, VERMILION, "middle"))
     return Element(f"box{i}", f"box {unit.kind}", unit.about, tuple(shapes))
 
 

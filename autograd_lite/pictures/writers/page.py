@@ -14,7 +14,7 @@ from autograd_lite.pictures.diagrams.collapsed import collapse, frame_levels
 from autograd_lite.pictures.diagrams.diagram import Diagram, styled
 from autograd_lite.pictures.writers.document import document
 from autograd_lite.pictures.writers.scene import scene
-from autograd_lite.pictures.writers.svg import svg
+from autograd_lite.pictures.writers.svg import svg, with_sheets
 from autograd_lite.pictures.writers.themes import themed
 
 VIEWS = 48
@@ -54,13 +54,14 @@ def page(picture: Any, wholes: Sequence[Callable[[], Diagram]]) -> str:
         for box, frames in view.boxes.items()
         for frame in frames
     }
-    shown = [f'<div class="view" id="view0">{picture.still}</div>']
+    shown = [f'<div class="view" id="view0">{with_sheets(picture.still, picture.scene, picture.prefix)}</div>']
     targets: dict[str, int] = {}
     labels: dict[str, str] = {}
     focus: dict[str, str] = {}
     for n, view in views:
         prefix = f"{picture.prefix}-{n}"
-        drawn = svg(themed(scene(styled(view.diagram, picture.style), picture.direction), picture.theme), prefix)
+        laid_out = themed(scene(styled(view.diagram, picture.style), picture.direction), picture.theme)
+        drawn = with_sheets(svg(laid_out, prefix), laid_out, prefix)
         shown.append(f'<div class="view" id="view{n}" hidden>{drawn}</div>')
         for box, frames in view.boxes.items():
             # Of several in one box the next one opens, so that each can be reached.

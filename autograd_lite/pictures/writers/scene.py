@@ -149,7 +149,7 @@ def box_size(box: Box, operands: int) -> tuple[float, float]:
     rows = [
         width(text, SMALL if part in SMALL_PRINT else SIZE, bold=part not in SMALL_PRINT) for part, text in box.lines
     ]
-    return max(top, *rows, 44.0, 24.0 * min(operands, 12)) + 2 * PAD, 2 * PAD - 4 + ROW * (1 + len(rows))
+    return max(top, *rows, 44.0, 24.0 * min(operands, 12), box.room) + 2 * PAD, 2 * PAD - 4 + ROW * (1 + len(rows))
 
 
 def symbol_size(box: Box) -> float:

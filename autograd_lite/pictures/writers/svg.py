@@ -1,17 +1,21 @@
 """A scene as SVG: in a page, in a file, or in an <img>.
 
-No script, no style sheet and no reference between elements, since a style sheet in a picture would reach
-over the whole page. Every id begins with the picture's own prefix.
+No script, no style sheet and (but for parts that are printed) no reference between elements, since a style
+sheet in a picture would reach over the whole page. Every id begins with the picture's own prefix.
 """
 
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from autograd_lite.pictures.writers.scene import SMALLEST, Circle, Curve, Element, Rect, Scene, Shape, Text
 
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
+
+AIR = 6.0
+"""Above a box, where a picture is cut for printing."""
 
 HALO = ' stroke="#FFFFFF" stroke-width="3" stroke-linejoin="round" paint-order="stroke"'
 """Keeps an edge that passes behind a title from striking it through."""
@@ -44,6 +48,52 @@ def svg(scene: Scene, prefix: str) -> str:
         "</svg>",
     ]
     return ("\n".join(lines) + "\n").replace(HALO, HALO.replace("#FFFFFF", scene.ground))
+
+
+SHEET = 930.0
+"""Height of a sheet of paper, A4 or Letter, within a browser's margins, in pixels."""
+
+LEAST = 0.7
+"""How far a picture is scaled down to be printed on one sheet; a taller one is cut between its boxes."""
+
+
+def with_sheets(drawn: str, scene: Scene, prefix: str) -> str:
+    """An SVG for a page that may be printed: a picture taller than a sheet is followed by its parts, a sheet each.
+
+    A browser moves what it cannot break to the next sheet and cuts it through boxes there. The parts show in print
+    alone (document.css) and refer to the picture, so that it is in the page once.
+    """
+    if scene.height * scene.scale * LEAST <= SHEET:
+        return drawn
+    whole = f"{prefix}-all"
+    head, ground, rest = drawn.partition('<rect class="ground"')
+    drawn = f'{head}<g id="{whole}">\n{ground}{rest.replace("</svg>", "</g>" + chr(10) + "</svg>")}'
+    cuts = _cuts(scene, SHEET / scene.scale)
+    parts = [
+        f'<svg class="sheet" width="{_n(scene.width * scene.scale)}" height="{_n((low - top) * scene.scale)}" '
+        f'viewBox="0 {_n(top)} {_n(scene.width)} {_n(low - top)}" font-family="{FONT}" aria-hidden="true">'
+        f'<use href="#{whole}"/></svg>\n'
+        for top, low in pairwise(cuts)
+    ]
+    return f"{drawn}{''.join(parts)}"
+
+
+def _cuts(scene: Scene, room: float) -> list[float]:
+    """Where a picture is cut into parts of at most this height: above a row of boxes, if there is one."""
+    outlines = [e.shapes[0] for e in scene.elements if e.kind.split()[:1] == ["box"]]
+    spans = sorted(
+        (s.y, s.y + s.height) if isinstance(s, Rect) else (s.y - s.radius, s.y + s.radius)
+        for s in outlines
+        if isinstance(s, Rect | Circle)
+    )
+    cuts, free, end = [0.0], [], 0.0
+    for top, low in spans:
+        if top - AIR > end:
+            free.append(top - AIR)
+        end = max(end, low)
+    while scene.height - cuts[-1] > room:
+        cuts.append(max((y for y in free if cuts[-1] < y <= cuts[-1] + room), default=cuts[-1] + room))
+    return [*cuts, scene.height]
 
 
 def _group(element: Element, prefix: str) -> str:
