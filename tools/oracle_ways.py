@@ -53,7 +53,7 @@ class Variant:
                 stack.enter_context(patch(name, x))
             if self.dtype is np.float32:
                 stack.enter_context(single())
-            if self.backend == INTERPRETER:  # it is no backend of the package's
+            if self.backend == INTERPRETER:  # not one of the package's
                 stack.enter_context(patch.dict(BACKENDS, {INTERPRETER: "tools.oracle_interpreter"}))
             yield
 
@@ -83,7 +83,7 @@ def available() -> list[str]:
     avx512 = not why_not("native") and jit.Target.host().avx512
     return [
         name for name, x in VARIANTS.items()
-        if x.backend != "jax" and (x.backend == INTERPRETER or not why_not(x.backend)) and (avx512 or "AVX2" not in name)
+        if x.backend == INTERPRETER or (x.backend != "jax" and not why_not(x.backend) and (avx512 or "AVX2" not in name))
     ]  # fmt: skip
 
 
