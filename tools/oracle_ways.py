@@ -83,7 +83,8 @@ def available() -> list[str]:
     avx512 = not why_not("native") and jit.Target.host().avx512
     return [
         name for name, x in VARIANTS.items()
-        if x.backend == INTERPRETER or (x.backend != "jax" and not why_not(x.backend) and (avx512 or "AVX2" not in name))
+        if x.backend == INTERPRETER
+        or (x.backend != "jax" and not why_not(x.backend) and (avx512 or "AVX2" not in name))
     ]  # fmt: skip
 
 
