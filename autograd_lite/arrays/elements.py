@@ -79,17 +79,24 @@ def as_index(key: Any) -> Any:
 
     Raises:
         TypeError: it holds a Value that did not come of comparisons: these may be places, which a mask would mistake.
+        ValueError: it was made of several comparisons, of which one is NaN: what NumPy says then hangs on how.
     """
     if isinstance(key, tuple):
         return tuple(map(as_index, key))
     if isinstance(key, array):
         for x in key.ravel().tolist():
-            number = x._f if isinstance(x, Value) else x
-            if (isinstance(x, Value) and x.op not in _ANSWERS) or not (number in (0.0, 1.0) or number != number):
-                raise TypeError(
-                    f"index: an array that holds {describe(x)} may be places or a mask: write x[m > 0] for a mask; for "
-                    "places take an array of integers that is not an argument of the function, or a tuple in static="
+            op = x.op if isinstance(x, Value) else "add"
+            if op in COMPARISONS or (op in _ANSWERS and (x == 0.0 or x == 1.0)):  # guards while a function is traced
+                continue
+            if op in _ANSWERS and x != x:
+                raise ValueError(
+                    "index: a mask of several comparisons holds NaN, which is neither 0 nor 1: give what is compared "
+                    "another number there first, as np.where(np.isnan(x), 0.0, x)"
                 )
+            raise TypeError(
+                f"index: an array that holds {describe(x)} may be places or a mask: write x[m > 0] for a mask; for "
+                "places take an array of integers that is not an argument of the function, or a tuple in static="
+            )
         return truths(key)
     if isinstance(key, Value):
         raise TypeError(f"index: expected an integer, a slice or a mask, got {key!r}; a Value cannot be a place")
