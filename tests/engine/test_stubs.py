@@ -75,7 +75,8 @@ def pyright(*arguments):
         pytest.skip("Pyright is not installed: pip install pyright")
     root = Path(ag.__file__).parents[1]
     command = [found, "--pythonpath", sys.executable, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, timeout=300)
+    env = os.environ | {"PYTHONPATH": str(root)}  # --verifytypes does not look where it runs
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=env, timeout=300)
     return done.stdout + done.stderr
 
 
