@@ -41,7 +41,7 @@ import autograd_lite as ag
 from autograd_lite.folding.backends import BACKENDS, why_not
 from tools import oracle_ways
 from tools.oracle_texts import GENERATORS, Text
-from tools.oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, mpf, reached
+from tools.oracle_truth import EAGER, FOLDED, TINY, Evaluated, Known, Skip, mp, ratio, reached
 
 # --- programs -----------------------------------------------------------------------------------------------
 
@@ -336,8 +336,8 @@ class Tally:
         for mine, theirs in ((self.compared, other.compared), (self.skipped, other.skipped), (self.again, other.again),
                              (self.operations, other.operations)):  # fmt: skip
             mine.update(theirs)
-        for mode, ratio in other.worst.items():
-            self.worst[mode] = max(self.worst.get(mode, 0.0), ratio)
+        for mode, off in other.worst.items():
+            self.worst[mode] = max(self.worst.get(mode, 0.0), off)
         self.loose, self.over = self.loose + other.loose, self.over + other.over
         self.failures += other.failures[: max(0, SHOWN - len(self.failures))]
 
@@ -426,37 +426,23 @@ class Case:
         """One number against the truth, or a list of them."""
         if isinstance(true, list):
             bounds = bound if isinstance(bound, list) else [bound] * len(true)
-            for one, exact, off in zip(got, true, bounds, strict=True):
-                self.compare(mode, one, exact, off)
+            for one, exact, limit in zip(got, true, bounds, strict=True):
+                self.compare(mode, one, exact, limit)
             return
         got = got.item() if isinstance(got, ag.Value) else float(got)
         self.tally.compared[mode] += 1
         key = got, true._mpf_, bound
-        ratio = self.judged.get(key)
-        if ratio is None:
-            ratio = self.judged[key] = self.ratio(got, true, bound)
-        if ratio < 0.0:
+        off = self.judged.get(key)
+        if off is None:
+            off = self.judged[key] = ratio(got, true, bound)
+        if off < 0.0:
             self.tally.skipped[mode, "the bound is not finite"] += 1
             return
         if bound > 1e-6 * abs(true) and bound > 1e-12:
             self.tally.loose += 1
-        self.tally.worst[mode] = max(self.tally.worst.get(mode, 0.0), ratio)
-        if ratio > 1.0:
-            self.fail(f"{mode}: got {got!r}, true {mp.nstr(true, 20)}, bound {bound:.3g}, error / bound {ratio:.4g}")
-
-    @staticmethod
-    def ratio(got: float, true: Any, bound: float) -> float:
-        """The error in units of the bound; -1 if there is no bound. NaN for NaN is right, and inf for inf."""
-        if mp.isnan(true):
-            return 0.0 if got != got else math.inf
-        if mp.isinf(true):
-            return 0.0 if got == float(true) else math.inf
-        if got - got:
-            return math.inf
-        if not bound < math.inf:
-            return -1.0
-        error = float(abs(mpf(got) - true))
-        return error / bound if bound else math.inf if error else 0.0
+        self.tally.worst[mode] = max(self.tally.worst.get(mode, 0.0), off)
+        if off > 1.0:
+            self.fail(f"{mode}: got {got!r}, true {mp.nstr(true, 20)}, bound {bound:.3g}, error / bound {off:.4g}")
 
 
 def check(program: Program, exact: Evaluated, rng: random.Random, tally: Tally, fold: bool, label: str) -> bool:

@@ -1244,3 +1244,17 @@ class _Walk:
         return 4.0 * lost + 2.0 * sum(
             (e + n * EPS * abs(float(x))) * abs(float(v)) for e, x, v in zip(self.ea[:n], self.a[:n], t, strict=True)
         )
+
+
+def ratio(got: float, true: Any, bound: float) -> float:
+    """The error in units of the bound; -1 if there is no bound. NaN for NaN is right, and inf for inf."""
+    if mp.isnan(true):
+        return 0.0 if got != got else math.inf
+    if mp.isinf(true):
+        return 0.0 if got == float(true) else math.inf
+    if got - got:
+        return math.inf
+    if not bound < math.inf:
+        return -1.0
+    error = float(abs(mp.mpf(got) - true))
+    return error / bound if bound else math.inf if error else 0.0

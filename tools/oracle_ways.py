@@ -25,7 +25,7 @@ from autograd_lite.folding.backends.native import jit
 from autograd_lite.folding.structures import Cache
 from tools.oracle_numbers import Arrays, Book, Exact, Nested, in_single, single
 from tools.oracle_texts import Pair, Text, filled, flat, leaves
-from tools.oracle_truth import EPS, FOLDED, TINY, Known, Skip, mp
+from tools.oracle_truth import EPS, FOLDED, TINY, Known, Skip, mp, ratio
 
 # --- where it runs ----------------------------------------------------------------------------------------------
 
@@ -380,20 +380,6 @@ AS_EAGER = {"an operand is infinite", "the sign of a zero decides", "the convent
             "a second derivative is not finite", "the gradient is not finite",
             "an adjoint that may be 0 meets a derivative that is not finite"}  # fmt: skip
 """Where the truth is silent compiled programs must give what Values give."""
-
-
-def ratio(got: float, true: Any, bound: float) -> float:
-    """The error in units of the bound; -1 if there is no bound. NaN for NaN is right, and inf for inf."""
-    if mp.isnan(true):
-        return 0.0 if got != got else math.inf
-    if mp.isinf(true):
-        return 0.0 if got == float(true) else math.inf
-    if got - got:
-        return math.inf
-    if not bound < math.inf:
-        return -1.0
-    error = float(abs(mp.mpf(got) - true))
-    return error / bound if bound else math.inf if error else 0.0
 
 
 class Trial:

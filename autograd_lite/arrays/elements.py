@@ -85,7 +85,7 @@ def as_index(key: Any) -> Any:
         return tuple(map(as_index, key))
     if isinstance(key, array):
         for x in key.ravel().tolist():
-            op = x.op if isinstance(x, Value) else "add"
+            op = x.op if isinstance(x, Value) else "add"  # a plain number is looked at as one of arithmetic is
             if op in COMPARISONS or (op in _ANSWERS and (x == 0.0 or x == 1.0)):  # guards while a function is traced
                 continue
             if op in _ANSWERS and x != x:
